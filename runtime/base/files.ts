@@ -1,0 +1,100 @@
+/**
+ * Files that are either old or new, never half written.
+ *
+ * Owns atomic replacement: bytes go to a temporary file in the same folder, are flushed to the device, and take the name
+ * by `rename`. A failure at any point leaves the old file as it was and removes the temporary one; a full disk is told
+ * apart, because its way out is different. Formats belong to their own files.
+ */
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { errorText, HostError, systemCode } from "./errors.js";
+
+let temporaries = 0;
+
+function temporaryPath(path: string): string {
+  temporaries += 1;
+  return join(dirname(path), `.${basename(path)}.${process.pid}.${temporaries}.tmp`);
+}
+
+/** The `HostError` of a failed write; `ENOSPC` and `EDQUOT` are "disk-full". */
+export function writeError(error: unknown, path: string): HostError {
+  if (error instanceof HostError) return error;
+  const code = systemCode(error);
+  if (code === "ENOSPC" || code === "EDQUOT") {
+    return new HostError("disk-full", `no room left to write ${path}`, "free some space or write to another folder; the previous file is unchanged", { cause: error });
+  }
+  return new HostError("io", `cannot write ${path}: ${errorText(error)}`, "check that the folder exists and can be written; the previous file is unchanged", { cause: error });
+}
+
+function asBytes(content: Uint8Array | string): Uint8Array {
+  return typeof content === "string" ? new TextEncoder().encode(content) : content;
+}
+
+/**
+ * Replaces (or creates) the file at `path` in one step; makes its folder when missing.
+ * Throws `HostError` "disk-full" or "io"; then the old file is still there, whole.
+ */
+export async function writeAtomic(path: string, content: Uint8Array | string): Promise<void> {
+  const temporary = temporaryPath(path);
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    const file = await open(temporary, "wx");
+    try {
+      await file.writeFile(asBytes(content));
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw writeError(error, path);
+  }
+  await syncFolder(dirname(path));
+}
+
+/** `writeAtomic` for places that cannot wait (a signal handler). The folder must exist. */
+export function writeAtomicSync(path: string, content: Uint8Array | string): void {
+  const temporary = temporaryPath(path);
+  try {
+    const descriptor = openSync(temporary, "wx");
+    try {
+      const bytes = asBytes(content);
+      let written = 0;
+      while (written < bytes.length) written += writeSync(descriptor, bytes, written);
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw writeError(error, path);
+  }
+}
+
+/** Flushes the folder entry, so that the new name survives a power cut; platforms that cannot open folders skip it. */
+async function syncFolder(path: string): Promise<void> {
+  try {
+    const folder = await open(path, "r");
+    try {
+      await folder.sync();
+    } finally {
+      await folder.close();
+    }
+  } catch (error) {
+    const code = systemCode(error);
+    if (!["EISDIR", "EPERM", "EACCES", "EINVAL", "ENOTSUP"].includes(code)) throw writeError(error, path);
+  }
+}
+
+/** The bytes of a file. Throws `HostError` "not-found" or "io" that names it. */
+export async function readBytes(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") throw new HostError("not-found", `there is no file ${path}`, "check the path", { cause: error });
+    throw new HostError("io", `cannot read ${path}: ${errorText(error)}`, "check that it is a file that can be read", { cause: error });
+  }
+}

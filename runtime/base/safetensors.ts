@@ -1,0 +1,256 @@
+/**
+ * The safetensors format: 8 bytes of header length, a JSON header, then raw little-endian tensors.
+ *
+ * Owns a strict reader and a writer. The reader trusts nothing: every length, offset, dimension and name is checked against
+ * the bytes that are there before any tensor is allocated, so a truncated checkpoint or a hostile file is one clear
+ * `HostError` and never a crash or a huge allocation. Half-precision tensors are widened to float32. What the tensors
+ * mean (parameters, optimizer slots) is for the checkpoint code.
+ */
+import { errorText, HostError } from "./errors.js";
+
+/** Element types that this project reads; it writes all but the two half-precision ones. */
+export type DType = "F32" | "F16" | "BF16" | "I32" | "I64" | "U8";
+
+/** Elements in memory: F32, F16 and BF16 as Float32Array. */
+export type TensorData = Float32Array | Int32Array | BigInt64Array | Uint8Array;
+
+/** A tensor of a file. `dtype` is that of the file. */
+export interface NamedTensor {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly data: TensorData;
+}
+
+/** What a file holds, tensors in order of their place in the file. */
+export interface TensorFile {
+  readonly tensors: ReadonlyMap<string, NamedTensor>;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** A tensor to write; its dtype follows from the array. */
+export interface TensorToWrite {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly data: TensorData;
+}
+
+const BYTES: Readonly<Record<DType, number>> = { F32: 4, F16: 2, BF16: 2, I32: 4, I64: 8, U8: 1 };
+const MAX_HEADER = 100 * 1024 * 1024;
+const MAX_RANK = 32;
+
+interface Entry {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly begin: number;
+  readonly end: number;
+}
+
+function bad(where: string, what: string): HostError {
+  return new HostError("bad-file", `${where} is not a safetensors file that can be trusted: ${what}`, "use a file written by jepac or by the safetensors library; the file may be damaged");
+}
+
+function truncated(where: string, what: string): HostError {
+  return new HostError("truncated-file", `${where} is cut short: ${what}`, "the file was not written to its end; use the checkpoint before it");
+}
+
+function isDType(value: unknown): value is DType {
+  return typeof value === "string" && Object.hasOwn(BYTES, value);
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function show(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}
+
+/** A key that a JSON object of the text has twice, which `JSON.parse` would swallow; the text must be valid JSON. */
+function duplicateKey(text: string): string | undefined {
+  const open: Set<string>[] = [];
+  for (let i = 0; i < text.length; i++) {
+    const c = text[i];
+    if (c === "{") open.push(new Set());
+    else if (c === "[") open.push(new Set());
+    else if (c === "}" || c === "]") open.pop();
+    else if (c === '"') {
+      const start = i;
+      for (i++; text[i] !== '"'; i++) if (text[i] === "\\") i++;
+      let after = i + 1;
+      while (/\s/.test(text[after] ?? "x")) after++;
+      if (text[after] !== ":") continue;
+      const key: unknown = JSON.parse(text.slice(start, i + 1));
+      const keys = open.at(-1);
+      if (typeof key !== "string" || keys === undefined) continue;
+      if (keys.has(key)) return key;
+      keys.add(key);
+    }
+  }
+  return undefined;
+}
+
+function readHeader(bytes: Uint8Array, where: string): { header: Readonly<Record<string, unknown>>; dataStart: number } {
+  if (bytes.length < 8) throw truncated(where, `it has ${bytes.length} bytes, and the header length alone takes 8`);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const length = view.getUint32(4, true) * 4294967296 + view.getUint32(0, true);
+  if (length > MAX_HEADER) throw bad(where, `its header claims ${length} bytes, the most allowed is ${MAX_HEADER}`);
+  if (length > bytes.length - 8) throw truncated(where, `its header claims ${length} bytes and ${bytes.length - 8} follow`);
+  let header: unknown;
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(8, 8 + length));
+    header = JSON.parse(text);
+  } catch (error) {
+    throw bad(where, `its header is not JSON (${errorText(error).slice(0, 120)})`);
+  }
+  if (!isObject(header)) throw bad(where, "its header is not a JSON object");
+  const twice = duplicateKey(text);
+  if (twice !== undefined) throw bad(where, `the name ${show(twice)} occurs twice in its header`);
+  return { header, dataStart: 8 + length };
+}
+
+function readMetadata(value: unknown, where: string): Readonly<Record<string, string>> {
+  if (value === undefined) return {};
+  if (!isObject(value)) throw bad(where, "__metadata__ is not an object");
+  const pairs: [string, string][] = [];
+  for (const [key, text] of Object.entries(value)) {
+    if (typeof text !== "string") throw bad(where, `metadata ${show(key)} is not a text`);
+    pairs.push([key, text]);
+  }
+  return Object.fromEntries(pairs);
+}
+
+function readShape(value: unknown, name: string, where: string): readonly number[] {
+  if (!Array.isArray(value)) throw bad(where, `the shape of ${show(name)} is not a list`);
+  if (value.length > MAX_RANK) throw bad(where, `${show(name)} has ${value.length} dimensions, the most allowed is ${MAX_RANK}`);
+  const list: readonly unknown[] = value;
+  return list.map((dim) => {
+    if (typeof dim !== "number" || !Number.isSafeInteger(dim) || dim < 0) throw bad(where, `${show(name)} has the dimension ${show(dim)}`);
+    return dim;
+  });
+}
+
+function readEntry(name: string, value: unknown, dataBytes: number, where: string): Entry {
+  if (!isObject(value)) throw bad(where, `the entry ${show(name)} is not an object`);
+  const dtype = value["dtype"];
+  if (!isDType(dtype)) throw bad(where, `${show(name)} has the element type ${show(dtype)}; known are ${Object.keys(BYTES).join(", ")}`);
+  const shape = readShape(value["shape"], name, where);
+  const offsets = value["data_offsets"];
+  if (!Array.isArray(offsets) || offsets.length !== 2) throw bad(where, `${show(name)} has no pair of data_offsets`);
+  const [begin, end]: readonly unknown[] = offsets;
+  if (typeof begin !== "number" || typeof end !== "number" || !Number.isSafeInteger(begin) || !Number.isSafeInteger(end) || begin < 0 || end < begin) {
+    throw bad(where, `${show(name)} has the offsets ${show(offsets)}`);
+  }
+  if (end > dataBytes) throw truncated(where, `${show(name)} ends at byte ${end} of the data, which has ${dataBytes}`);
+  let size = BYTES[dtype];
+  for (const dim of shape) {
+    size *= dim;
+    if (!Number.isSafeInteger(size)) throw bad(where, `the size of ${show(name)}, ${show(shape)}, is absurd`);
+  }
+  if (size !== end - begin) throw bad(where, `${show(name)} of shape ${show(shape)} takes ${size} bytes and has ${end - begin}`);
+  return { name, dtype, shape, begin, end };
+}
+
+/** Tensors must tile the data exactly: no overlap, no hole, nothing after the last. */
+function checkTiling(sorted: readonly Entry[], dataBytes: number, where: string): void {
+  let at = 0;
+  for (const entry of sorted) {
+    if (entry.begin < at) throw bad(where, `${show(entry.name)} overlaps the tensor before it`);
+    if (entry.begin > at) throw bad(where, `there is a hole of ${entry.begin - at} bytes before ${show(entry.name)}`);
+    at = entry.end;
+  }
+  if (at !== dataBytes) throw bad(where, `${dataBytes - at} bytes follow the last tensor`);
+}
+
+function halfToFloat(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >>> 10) & 31;
+  const fraction = bits & 1023;
+  if (exponent === 31) return fraction === 0 ? sign * Infinity : Number.NaN;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+function decode(dtype: DType, raw: Uint8Array): TensorData {
+  const own = raw.slice();
+  switch (dtype) {
+    case "U8":
+      return own;
+    case "F32":
+      return new Float32Array(own.buffer);
+    case "I32":
+      return new Int32Array(own.buffer);
+    case "I64":
+      return new BigInt64Array(own.buffer);
+    case "F16":
+      return Float32Array.from(new Uint16Array(own.buffer), halfToFloat);
+    case "BF16": {
+      const bits = new Uint16Array(own.buffer);
+      const wide = new Uint32Array(bits.length);
+      for (let i = 0; i < bits.length; i++) wide[i] = (bits[i] ?? 0) << 16;
+      return new Float32Array(wide.buffer);
+    }
+  }
+}
+
+/**
+ * Reads a whole file. `where` names it in messages. Throws `HostError` "truncated-file" when bytes are missing, "bad-file"
+ * for anything else that is not exactly the format.
+ */
+export function readSafetensors(bytes: Uint8Array, where: string): TensorFile {
+  const { header, dataStart } = readHeader(bytes, where);
+  const dataBytes = bytes.length - dataStart;
+  const entries: Entry[] = [];
+  for (const [name, value] of Object.entries(header)) {
+    if (name !== "__metadata__") entries.push(readEntry(name, value, dataBytes, where));
+  }
+  entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
+  checkTiling(entries, dataBytes, where);
+  const metadata = readMetadata(Object.hasOwn(header, "__metadata__") ? header["__metadata__"] : undefined, where);
+  const tensors = new Map<string, NamedTensor>();
+  for (const { name, dtype, shape, begin, end } of entries) {
+    tensors.set(name, { name, dtype, shape, data: decode(dtype, bytes.subarray(dataStart + begin, dataStart + end)) });
+  }
+  return { tensors, metadata };
+}
+
+function dtypeOf(data: TensorData): DType {
+  if (data instanceof Float32Array) return "F32";
+  if (data instanceof Int32Array) return "I32";
+  if (data instanceof BigInt64Array) return "I64";
+  return "U8";
+}
+
+/**
+ * The bytes of a file with these tensors, in the order given; equal input gives equal bytes. The header is padded with
+ * spaces to a multiple of 8. Throws `HostError` "bad-data" when a name is taken twice or a shape does not fit its data.
+ */
+export function writeSafetensors(tensors: readonly TensorToWrite[], metadata: Readonly<Record<string, string>> = {}): Uint8Array {
+  const names = new Set<string>(["__metadata__"]);
+  const entries: [string, unknown][] = [];
+  if (Object.keys(metadata).length > 0) entries.push(["__metadata__", metadata]);
+  let offset = 0;
+  for (const { name, shape, data } of tensors) {
+    if (names.has(name)) throw new HostError("bad-data", `two tensors to write are called ${show(name)}`, "give every tensor its own name");
+    names.add(name);
+    const count = shape.reduce((product, dim) => product * dim, 1);
+    if (count !== data.length) throw new HostError("bad-data", `${show(name)} of shape ${show(shape)} has ${data.length} elements`, "the shape's product must be the number of elements");
+    entries.push([name, { dtype: dtypeOf(data), shape, data_offsets: [offset, offset + data.byteLength] }]);
+    offset += data.byteLength;
+  }
+  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(entries)));
+  const headerLength = Math.ceil(json.length / 8) * 8;
+  const out = new Uint8Array(8 + headerLength + offset);
+  new DataView(out.buffer).setUint32(0, headerLength, true);
+  out.fill(0x20, 8, 8 + headerLength);
+  out.set(json, 8);
+  let at = 8 + headerLength;
+  for (const { data } of tensors) {
+    out.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
+    at += data.byteLength;
+  }
+  return out;
+}
