@@ -1,0 +1,106 @@
+/**
+ * Where checkpoints live: two of them, and never a moment without a whole one.
+ *
+ * Owns the files of a run folder: `checkpoint.safetensors` is the latest, `checkpoint.previous.safetensors` the one before
+ * it. A new one is written in full beside them (`checkpoint.next.safetensors`, atomically) before the names move on, so a
+ * full disk or a crash leaves the old ones as they were. The file system comes in as an argument, so that tests can fill
+ * disks. What is in a checkpoint is checkpoint.ts.
+ */
+import { existsSync } from "node:fs";
+import { rename } from "node:fs/promises";
+import { join } from "node:path";
+import type { Manifest } from "../abi.js";
+import { HostError } from "../base/errors.js";
+import { readBytes, writeAtomic, writeError } from "../base/files.js";
+import { checkFits, decodeCheckpoint, encodeCheckpoint } from "./checkpoint.js";
+import type { Checkpoint } from "./checkpoint.js";
+
+/** The operations a store needs; `nodeFiles` is the real one. */
+export interface CheckpointFiles {
+  exists(path: string): boolean;
+  read(path: string): Promise<Uint8Array>;
+  /** Writes the whole file or leaves what was there. */
+  write(path: string, bytes: Uint8Array): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+}
+
+/** Which of the two checkpoints to take. */
+export type Which = "latest" | "previous";
+
+/** The checkpoints of one run folder. */
+export interface CheckpointStore {
+  readonly folder: string;
+  /** Writes a checkpoint and moves the names on. Throws `HostError` "disk-full", "io" or "not-a-number"; then the old ones still stand. */
+  save(checkpoint: Checkpoint): Promise<void>;
+  /** Reads one that fits the program. Throws a `HostError` that says what is wrong and whether the other one is whole. */
+  load(which: Which, options?: { readonly otherSource?: boolean }): Promise<Checkpoint>;
+  /** The last good checkpoint in words, for messages. */
+  lastGood(): Promise<string>;
+}
+
+/** The files of this machine. */
+export const nodeFiles: CheckpointFiles = { exists: existsSync, read: readBytes, write: writeAtomic, rename };
+
+/** File names in a run folder. */
+export const CHECKPOINT_FILES = { latest: "checkpoint.safetensors", previous: "checkpoint.previous.safetensors", next: "checkpoint.next.safetensors" } as const;
+
+/** The store of the run folder `folder` for a program. */
+export function openCheckpoints(folder: string, manifest: Pick<Manifest, "program" | "source" | "parameters">, files: CheckpointFiles = nodeFiles): CheckpointStore {
+  const path = (name: keyof typeof CHECKPOINT_FILES): string => join(folder, CHECKPOINT_FILES[name]);
+  const peek = async (which: Which): Promise<Checkpoint | undefined> => {
+    try {
+      const checkpoint = decodeCheckpoint(await files.read(path(which)), path(which));
+      checkFits(checkpoint, manifest, path(which), { otherSource: true });
+      return checkpoint;
+    } catch {
+      return undefined;
+    }
+  };
+  return {
+    folder,
+    async save(checkpoint) {
+      try {
+        await files.write(path("next"), encodeCheckpoint(checkpoint, manifest.parameters));
+        if (files.exists(path("latest"))) await files.rename(path("latest"), path("previous"));
+        await files.rename(path("next"), path("latest"));
+      } catch (error) {
+        throw writeError(error, path("latest"));
+      }
+    },
+    async load(which, options = {}) {
+      await mend(files, path);
+      if (!files.exists(path(which))) throw missing(path(which), which, (await peek(which === "latest" ? "previous" : "latest"))?.step);
+      try {
+        const checkpoint = decodeCheckpoint(await files.read(path(which)), path(which));
+        checkFits(checkpoint, manifest, path(which), options);
+        return checkpoint;
+      } catch (error) {
+        throw await withWayOut(error, which, () => peek("previous"));
+      }
+    },
+    async lastGood() {
+      for (const which of ["latest", "previous"] as const) {
+        const checkpoint = await peek(which);
+        if (checkpoint !== undefined) return `the last good state is step ${checkpoint.step} in ${path(which)}`;
+      }
+      return "no checkpoint had been written yet";
+    },
+  };
+}
+
+/** A crash between the two renames leaves no latest file but a whole next one: it takes its place. */
+async function mend(files: CheckpointFiles, path: (name: keyof typeof CHECKPOINT_FILES) => string): Promise<void> {
+  if (!files.exists(path("latest")) && files.exists(path("next"))) await files.rename(path("next"), path("latest"));
+}
+
+function missing(path: string, which: Which, other: number | undefined): HostError {
+  const help = other === undefined ? "check --out, or start the run without --resume" : which === "latest" ? `the one before it (step ${other}) is whole: --resume previous` : `the latest (step ${other}) is whole: --resume`;
+  return new HostError("not-found", `there is no checkpoint ${path} to resume from`, help);
+}
+
+async function withWayOut(error: unknown, which: Which, previous: () => Promise<Checkpoint | undefined>): Promise<unknown> {
+  if (which === "previous" || !(error instanceof HostError) || error.code === "mismatch") return error;
+  const other = await previous();
+  if (other === undefined) return error;
+  return new HostError(error.code, error.message, `the checkpoint before it (step ${other.step}) is whole: resume from it with --resume previous`, { cause: error });
+}

@@ -1,0 +1,120 @@
+/**
+ * Initial values of parameters: the same seed gives the same bits, whatever the order or the engine.
+ *
+ * Owns the step from `Initializer` (plain data of the manifest) to float32 arrays. Every tensor draws from a stream of its
+ * own, keyed by (seed, "init", name), so adding a module to a program does not move the values of the others. Moving
+ * averages start as copies of what they follow (I-JEPA 1.5). Leaves the placing of the arrays to the engines.
+ */
+import type { Initializer, Manifest, Parameter } from "../abi.js";
+import { HostError } from "../base/errors.js";
+import { purposeHash, stream } from "../base/random.js";
+import type { Stream } from "../base/random.js";
+
+/**
+ * Values of every parameter of a manifest at step 0, by name, in manifest order. `ema` parameters own a copy of what they
+ * follow. Throws `HostError` "mismatch" for a manifest whose `follows` leads nowhere or in a circle.
+ */
+export function initialState(manifest: Pick<Manifest, "parameters">, seed: number): Map<string, Float32Array> {
+  const byName = new Map(manifest.parameters.map((parameter) => [parameter.name, parameter]));
+  const values = new Map<string, Float32Array>();
+  for (const parameter of manifest.parameters) values.set(parameter.name, initialValue(origin(parameter, byName), seed));
+  return values;
+}
+
+/** The values of one tensor: a pure function of its name, shape, initializer and the seed. */
+export function initialValue(parameter: Pick<Parameter, "name" | "shape" | "init">, seed: number): Float32Array {
+  const { name, shape, init } = parameter;
+  const size = elementCount(shape);
+  if (init.kind === "sincos2d") return sincos2d(init.rows, init.cols, tableWidth(parameter, init, size));
+  const out = new Float32Array(size);
+  const constant = constantOf(init);
+  if (constant !== undefined) return out.fill(constant);
+  // The purpose is hashed to 32 bits; the second word makes two names of one program share a stream only by a 64-bit chance.
+  const draws = stream(seed, `init ${name}`, purposeHash([...name].reverse().join("")));
+  const draw = drawOf(init, shape, draws);
+  for (let i = 0; i < size; i++) out[i] = draw();
+  return out;
+}
+
+/**
+ * The two-dimensional sine-cosine table `[rows · cols, width]` of I-JEPA 1.2, computed in float64 and rounded once: the
+ * first half of the channels codes the column, the second half the row; in each half the sines come before the cosines,
+ * with frequencies `10000^(-k / (width / 4))`. Throws when the width is no multiple of 4.
+ */
+export function sincos2d(rows: number, cols: number, width: number): Float32Array {
+  if (width % 4 !== 0) throw new HostError("mismatch", `a sine-cosine table needs a width that is a multiple of 4, not ${width}`, "choose another width");
+  const out = new Float32Array(rows * cols * width);
+  const half = width / 2;
+  const quarter = width / 4;
+  for (let row = 0; row < rows; row++) {
+    for (let col = 0; col < cols; col++) {
+      const base = (row * cols + col) * width;
+      for (let k = 0; k < quarter; k++) {
+        const frequency = 10000 ** (-k / quarter);
+        out[base + k] = Math.sin(col * frequency);
+        out[base + quarter + k] = Math.cos(col * frequency);
+        out[base + half + k] = Math.sin(row * frequency);
+        out[base + half + quarter + k] = Math.cos(row * frequency);
+      }
+    }
+  }
+  return out;
+}
+
+/** Number of elements of a shape; a scalar has one. */
+export function elementCount(shape: readonly number[]): number {
+  return shape.reduce((product, side) => product * side, 1);
+}
+
+function origin(parameter: Parameter, byName: ReadonlyMap<string, Parameter>): Parameter {
+  let at = parameter;
+  for (let hops = 0; at.follows !== undefined; hops++) {
+    const next = byName.get(at.follows);
+    if (next === undefined) throw broken(`parameter ${at.name} follows ${at.follows}, which does not exist`);
+    if (hops > byName.size) throw broken(`parameter ${parameter.name} follows itself`);
+    if (elementCount(next.shape) !== elementCount(at.shape)) throw broken(`parameter ${at.name} follows ${next.name}, which has another shape`);
+    at = next;
+  }
+  return at;
+}
+
+function broken(message: string): HostError {
+  return new HostError("mismatch", message, "compile the program again: this manifest is damaged");
+}
+
+function tableWidth(parameter: Pick<Parameter, "name">, init: { readonly rows: number; readonly cols: number }, size: number): number {
+  const width = size / (init.rows * init.cols);
+  if (!Number.isInteger(width)) throw broken(`parameter ${parameter.name} does not hold a ${init.rows} by ${init.cols} table`);
+  return width;
+}
+
+function constantOf(init: Initializer): number | undefined {
+  if (init.kind === "zeros") return 0;
+  if (init.kind === "ones") return 1;
+  return init.kind === "constant" ? init.value : undefined;
+}
+
+function drawOf(init: Initializer, shape: readonly number[], draws: Stream): () => number {
+  switch (init.kind) {
+    case "normal":
+      return () => init.std * draws.normal();
+    case "trunc_normal":
+      return () => truncated(init.std, init.cut, draws);
+    case "uniform":
+      return () => draws.range(init.low, init.high);
+    case "xavier_uniform": {
+      const bound = Math.sqrt(6 / ((shape.at(-2) ?? 1) + (shape.at(-1) ?? 1)));
+      return () => draws.range(-bound, bound);
+    }
+    default:
+      throw broken(`unknown initializer ${init.kind}`);
+  }
+}
+
+function truncated(std: number, cut: number, draws: Stream): number {
+  if (!(cut > 0)) throw broken(`a truncated normal needs a cut above 0, not ${cut}`);
+  for (;;) {
+    const value = std * draws.normal();
+    if (Math.abs(value) <= cut) return value;
+  }
+}

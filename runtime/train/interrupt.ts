@@ -1,0 +1,42 @@
+/**
+ * Ctrl-C: the first one asks the run to stop after its step, the second one quits at once.
+ *
+ * Owns the handlers of SIGINT and SIGTERM while a run is on, and takes them off afterwards. The process comes in as an
+ * argument, so that tests send signals without dying.
+ */
+
+/** The part of `process` that is needed. */
+export interface SignalSource {
+  on(signal: "SIGINT" | "SIGTERM", handler: () => void): unknown;
+  off(signal: "SIGINT" | "SIGTERM", handler: () => void): unknown;
+  exit(code: number): unknown;
+}
+
+/** The exit code of an interrupted run: 128 + SIGINT. */
+export const INTERRUPTED = 130;
+
+/** A watch over Ctrl-C. */
+export interface Interrupts {
+  requested(): boolean;
+  /** Gives Ctrl-C back to the system. */
+  release(): void;
+}
+
+/** Starts watching; `say` tells the person what the first Ctrl-C does. */
+export function watchInterrupts(source: SignalSource, say: (text: string) => void): Interrupts {
+  let requested = false;
+  const handler = (): void => {
+    if (requested) source.exit(INTERRUPTED);
+    requested = true;
+    say("stopping after this step; a checkpoint will be written (Ctrl-C again quits at once, without one)");
+  };
+  source.on("SIGINT", handler);
+  source.on("SIGTERM", handler);
+  return {
+    requested: () => requested,
+    release() {
+      source.off("SIGINT", handler);
+      source.off("SIGTERM", handler);
+    },
+  };
+}

@@ -1,0 +1,151 @@
+/**
+ * A linear head on frozen features: softmax regression, fitted to its minimum.
+ *
+ * Owns standardization (mean and deviation of the training features), the choice of the L2 strength on a fifth of the
+ * training set that is held out, and the final fit on all of it. Full batch and convex, so there is nothing random in it:
+ * the same features give the same accuracy. Strengths are tried from strong to weak, each fit starting from the last.
+ */
+import { minimize } from "./lbfgs.js";
+
+/** Features `[n, width]` with a class number per row. */
+export interface LabelledFeatures {
+  readonly features: Float32Array;
+  readonly labels: Int32Array;
+  readonly n: number;
+  readonly width: number;
+}
+
+/** What a linear probe found. */
+export interface LinearResult {
+  /** Share of test rows classified right. */
+  readonly accuracy: number;
+  /** The same on the rows it was fitted on. */
+  readonly trainAccuracy: number;
+  /** The L2 strength chosen on held-out training rows. */
+  readonly l2: number;
+}
+
+/** L2 strengths, per mean loss: `mean cross-entropy + l2/2 · ‖W‖²`. */
+const STRENGTHS = [1e-1, 1e-2, 1e-3, 1e-4] as const;
+
+/** Fits a head on `train` and scores it on `test`; `classes` is the number of classes. */
+export function linearProbe(train: LabelledFeatures, test: LabelledFeatures, classes: number): LinearResult {
+  const scale = standardizer(train);
+  const all = standardize(train, scale);
+  const fitting = every(all, (i) => i % 5 !== 4);
+  const held = every(all, (i) => i % 5 === 4);
+  let start: Float64Array = new Float64Array(classes * (train.width + 1));
+  let best: { l2: number; accuracy: number; weights: Float64Array } = { l2: STRENGTHS[0], accuracy: -1, weights: start };
+  for (const l2 of STRENGTHS) {
+    start = fit(fitting, classes, l2, start, 60);
+    const accuracy = score(held, classes, start);
+    if (accuracy > best.accuracy) best = { l2, accuracy, weights: start };
+  }
+  const weights = fit(all, classes, best.l2, best.weights, 80);
+  return { accuracy: score(standardize(test, scale), classes, weights), trainAccuracy: score(all, classes, weights), l2: best.l2 };
+}
+
+function fit(data: LabelledFeatures, classes: number, l2: number, start: Float64Array, iterations: number): Float64Array {
+  return minimize((weights, gradient) => crossEntropy(data, classes, l2, weights, gradient), start, { iterations, tolerance: 1e-5 });
+}
+
+/** Mean cross-entropy with L2 on the weights (not the offsets). Row `c` of `weights` is a class: `width` weights, then its offset. */
+function crossEntropy(data: LabelledFeatures, classes: number, l2: number, weights: Float64Array, gradient: Float64Array): number {
+  const { features, labels, n, width } = data;
+  const stride = width + 1;
+  const logits = new Float64Array(classes);
+  let loss = 0;
+  gradient.fill(0);
+  for (let i = 0; i < n; i++) {
+    const row = i * width;
+    const label = labels[i] ?? 0;
+    probabilities(features, row, width, weights, logits);
+    loss -= Math.log(Math.max(1e-300, logits[label] ?? 0));
+    for (let c = 0; c < classes; c++) {
+      const slope = ((logits[c] ?? 0) - (c === label ? 1 : 0)) / n;
+      const base = c * stride;
+      for (let j = 0; j < width; j++) gradient[base + j] = (gradient[base + j] ?? 0) + slope * (features[row + j] ?? 0);
+      gradient[base + width] = (gradient[base + width] ?? 0) + slope;
+    }
+  }
+  let penalty = 0;
+  for (let c = 0; c < classes; c++) {
+    for (let j = 0; j < width; j++) {
+      const weight = weights[c * stride + j] ?? 0;
+      penalty += weight * weight;
+      gradient[c * stride + j] = (gradient[c * stride + j] ?? 0) + l2 * weight;
+    }
+  }
+  return loss / n + (l2 / 2) * penalty;
+}
+
+/** Turns one row into class probabilities, in `out`. */
+function probabilities(features: Float32Array, row: number, width: number, weights: Float64Array, out: Float64Array): void {
+  let top = -Infinity;
+  for (let c = 0; c < out.length; c++) {
+    const base = c * (width + 1);
+    let sum = weights[base + width] ?? 0;
+    for (let j = 0; j < width; j++) sum += (weights[base + j] ?? 0) * (features[row + j] ?? 0);
+    out[c] = sum;
+    top = Math.max(top, sum);
+  }
+  let total = 0;
+  for (let c = 0; c < out.length; c++) {
+    const value = Math.exp((out[c] ?? 0) - top);
+    out[c] = value;
+    total += value;
+  }
+  for (let c = 0; c < out.length; c++) out[c] = (out[c] ?? 0) / total;
+}
+
+function score(data: LabelledFeatures, classes: number, weights: Float64Array): number {
+  const out = new Float64Array(classes);
+  let right = 0;
+  for (let i = 0; i < data.n; i++) {
+    probabilities(data.features, i * data.width, data.width, weights, out);
+    let best = 0;
+    for (let c = 1; c < classes; c++) if ((out[c] ?? 0) > (out[best] ?? 0)) best = c;
+    if (best === data.labels[i]) right += 1;
+  }
+  return data.n === 0 ? 0 : right / data.n;
+}
+
+interface Scale {
+  readonly mean: Float64Array;
+  readonly inverse: Float64Array;
+}
+
+function standardizer({ features, n, width }: LabelledFeatures): Scale {
+  const mean = new Float64Array(width);
+  const inverse = new Float64Array(width);
+  for (let j = 0; j < width; j++) {
+    let sum = 0;
+    for (let i = 0; i < n; i++) sum += features[i * width + j] ?? 0;
+    const center = sum / n;
+    let squares = 0;
+    for (let i = 0; i < n; i++) squares += ((features[i * width + j] ?? 0) - center) ** 2;
+    const deviation = Math.sqrt(squares / n);
+    mean[j] = center;
+    // A feature that does not vary carries nothing: it is set to zero instead of being blown up.
+    inverse[j] = deviation > 1e-8 * Math.max(1, Math.abs(center)) ? 1 / deviation : 0;
+  }
+  return { mean, inverse };
+}
+
+function standardize(data: LabelledFeatures, scale: Scale): LabelledFeatures {
+  const features = new Float32Array(data.n * data.width);
+  for (let i = 0; i < data.n; i++) {
+    for (let j = 0; j < data.width; j++) {
+      const at = i * data.width + j;
+      features[at] = ((data.features[at] ?? 0) - (scale.mean[j] ?? 0)) * (scale.inverse[j] ?? 0);
+    }
+  }
+  return { ...data, features };
+}
+
+function every(data: LabelledFeatures, keep: (row: number) => boolean): LabelledFeatures {
+  const rows = Array.from({ length: data.n }, (_, i) => i).filter(keep);
+  const features = new Float32Array(rows.length * data.width);
+  rows.forEach((row, i) => features.set(data.features.subarray(row * data.width, (row + 1) * data.width), i * data.width));
+  return { features, labels: Int32Array.from(rows, (row) => data.labels[row] ?? 0), n: rows.length, width: data.width };
+}

@@ -1,0 +1,235 @@
+/**
+ * The training loop: batches in, steps on an engine, rows and checkpoints out.
+ *
+ * Owns the order of things around a step (I-JEPA facts, section 5): scalars of the step, batch, engine step, check for
+ * numbers that are not finite, metrics, monitors, checkpoint. The next batch is asked for before the step runs, so that
+ * loading hides behind computing. It knows no file, clock or terminal: those come in as functions, and an engine is
+ * whatever answers to the contract. Given the same state and step it does the same thing, which is what makes resuming
+ * exact.
+ */
+import type { Engine, Manifest, StepBatch, StepResult } from "../abi.js";
+import { HostError } from "../base/errors.js";
+import type { Checkpoint } from "./checkpoint.js";
+import { createMonitors } from "./monitors.js";
+import type { Alarm, Monitors, Observation } from "./monitors.js";
+import type { Recipe } from "./recipe.js";
+import { createSignals } from "./signals.js";
+import type { Signals, WatchSignal } from "./signals.js";
+
+/** Where batches come from; a pure function of the step. */
+export interface BatchSource {
+  /** The batch of a step, counted from 0. */
+  next(step: number): Promise<StepBatch>;
+}
+
+/** One line of metrics.jsonl. */
+export interface MetricRow {
+  readonly step: number;
+  readonly epoch: number;
+  readonly loss: number;
+  readonly losses: Readonly<Record<string, number>>;
+  readonly lr: number;
+  readonly wd: number;
+  readonly momentum: Readonly<Record<string, number>>;
+  /** Tokens kept by mask. */
+  readonly kept: Readonly<Record<string, number>>;
+  /** Live collapse signals, on the steps they are read. */
+  readonly signals?: Readonly<Record<string, WatchSignal>>;
+  readonly gradientNorm?: Readonly<Record<string, number>>;
+  readonly alarms?: readonly Alarm[];
+}
+
+/** What happened in a step, for displays. */
+export interface StepReport {
+  readonly row: MetricRow;
+  /** The last signals read, perhaps of an earlier step. */
+  readonly signals: Readonly<Record<string, WatchSignal>>;
+  /** Images of this step. */
+  readonly images: number;
+}
+
+/** Where the loop's results go. */
+export interface LoopSink {
+  step(report: StepReport): void;
+  alarm(alarm: Alarm): void;
+  /** Keeps a checkpoint; a throw ends the run. */
+  save(checkpoint: Checkpoint): Promise<void>;
+  /** The last good checkpoint in words, for errors. */
+  lastGood(): Promise<string>;
+}
+
+/** Everything the loop needs. */
+export interface LoopJob {
+  readonly manifest: Manifest;
+  readonly engine: Engine;
+  readonly recipe: Recipe;
+  readonly batches: BatchSource;
+  readonly sink: LoopSink;
+  /** A description of the data that goes into checkpoints. */
+  readonly data: string;
+  /** The checkpoint that the engine's state was taken from, when resuming. */
+  readonly resume?: Checkpoint;
+  /** Asked after every step; true ends the run with a checkpoint. */
+  stopRequested(): boolean;
+}
+
+/** How a run ended, after `step` steps. */
+export interface LoopEnd {
+  readonly kind: "finished" | "interrupted" | "collapsed";
+  readonly step: number;
+  readonly alarms: readonly Alarm[];
+}
+
+/** The step at which teachers are first held against their students; later looks come with the checkpoints. */
+const FIRST_DISTANCE_STEP = 10;
+
+/**
+ * Trains from the engine's present state to the end of the recipe. Throws `HostError` "not-a-number" (with step and last
+ * good checkpoint) when a loss is not finite, and lets errors of the batches and the sink through.
+ */
+export async function runLoop(job: LoopJob): Promise<LoopEnd> {
+  const { recipe } = job;
+  const run = openRun(job);
+  const alarms: Alarm[] = [];
+  let step = job.resume?.step ?? 0;
+  let pending = step < recipe.totalSteps ? ask(job.batches, step) : undefined;
+  while (pending !== undefined) {
+    const batch = await pending;
+    step += 1;
+    pending = step < recipe.totalSteps ? ask(job.batches, step) : undefined;
+    const hyper = recipe.hyperAt(step);
+    const result = await job.engine.step(batch, hyper, { watch: run.signals.wants(step), gradientNorm: run.wantsNorm(step) });
+    await checkFinite(result, step, job.sink);
+    const seen = await observe(job, run, step, batch, result);
+    const fresh = run.monitors.observe(seen);
+    alarms.push(...fresh);
+    report(job, run, step, batch, result, seen, fresh);
+    const stopping = fresh.length > 0 && recipe.onCollapse === "stop";
+    const interrupted = job.stopRequested() && step < recipe.totalSteps;
+    if (stopping || interrupted || step === recipe.totalSteps || step % recipe.checkpointEvery === 0) await save(job, run, step);
+    if (stopping || interrupted) return { kind: stopping ? "collapsed" : "interrupted", step, alarms };
+    await breathe();
+  }
+  return { kind: "finished", step, alarms };
+}
+
+/**
+ * Relative distance of every moving average from its source, `‖target − source‖ / ‖source‖`, by EMA target, over all
+ * parameters that follow another.
+ */
+export function teacherDistance(manifest: Pick<Manifest, "ema" | "parameters">, state: ReadonlyMap<string, Float32Array>): Record<string, number> {
+  const sums = new Map(manifest.ema.map((edge) => [edge.target, { apart: 0, size: 0 }]));
+  for (const { name, group, follows } of manifest.parameters) {
+    const sum = sums.get(group);
+    const target = state.get(name);
+    const source = follows === undefined ? undefined : state.get(follows);
+    if (sum === undefined || target === undefined || source === undefined) continue;
+    for (let i = 0; i < source.length; i++) {
+      const value = source[i] ?? 0;
+      sum.apart += ((target[i] ?? 0) - value) ** 2;
+      sum.size += value * value;
+    }
+  }
+  return Object.fromEntries([...sums].map(([name, { apart, size }]) => [name, Math.sqrt(apart) / Math.sqrt(size)]));
+}
+
+interface Run {
+  readonly signals: Signals;
+  readonly monitors: Monitors;
+  latest: Readonly<Record<string, WatchSignal>>;
+  wantsNorm(step: number): boolean;
+  wantsDistance(step: number): boolean;
+}
+
+function openRun(job: LoopJob): Run {
+  const { manifest, recipe, resume } = job;
+  const signals = createSignals(manifest.watches, recipe.batch, recipe.signalsEvery, recipe.totalSteps);
+  const monitors = createMonitors(manifest, recipe.totalSteps);
+  if (resume !== undefined) {
+    signals.importState(resume.queues);
+    monitors.importState(resume.monitors);
+  }
+  const has = (kind: string): boolean => manifest.monitors.some((monitor) => monitor.kind === kind);
+  const norms = has("gradient-norm");
+  const distances = has("teacher-distance");
+  return {
+    signals,
+    monitors,
+    latest: {},
+    wantsNorm: (step) => norms && (step === 1 || signals.due(step)),
+    wantsDistance: (step) => distances && (step === FIRST_DISTANCE_STEP || step % recipe.checkpointEvery === 0),
+  };
+}
+
+/** Asks for a batch now; a failure waits until the batch is awaited instead of ending the process as unhandled. */
+function ask(batches: BatchSource, step: number): Promise<StepBatch> {
+  const batch = batches.next(step);
+  batch.catch(() => undefined);
+  return batch;
+}
+
+async function checkFinite(result: StepResult, step: number, sink: LoopSink): Promise<void> {
+  const entries: [string, number][] = [["the loss", result.loss], ...Object.entries(result.losses).map(([name, value]): [string, number] => [`loss ${name}`, value]), ...Object.entries(result.gradientNorm).map(([name, value]): [string, number] => [`the gradient of ${name}`, value])];
+  const wrong = entries.find(([, value]) => !Number.isFinite(value));
+  if (wrong === undefined) return;
+  throw new HostError("not-a-number", `step ${step}: ${wrong[0]} is ${wrong[1]}; ${await sink.lastGood()}`, "lower the learning rate, warm up for longer or clip the gradient (gradient_clip); then go on from the last good state with --resume");
+}
+
+async function observe(job: LoopJob, run: Run, step: number, batch: StepBatch, result: StepResult): Promise<Observation> {
+  run.signals.push(result.watch, batch.size);
+  const signals = run.signals.due(step) ? run.signals.read() : undefined;
+  if (signals !== undefined) run.latest = signals;
+  const norms = run.wantsNorm(step) ? result.gradientNorm : undefined;
+  const distance = run.wantsDistance(step) ? teacherDistance(job.manifest, await job.engine.exportState()) : undefined;
+  return { step, losses: result.losses, signals, gradientNorm: norms, teacherDistance: distance };
+}
+
+function report(job: LoopJob, run: Run, step: number, batch: StepBatch, result: StepResult, seen: Observation, alarms: readonly Alarm[]): void {
+  const hyper = job.recipe.hyperAt(step);
+  const row: MetricRow = {
+    step,
+    epoch: Math.floor((step - 1) / job.recipe.stepsPerEpoch) + 1,
+    loss: result.loss,
+    losses: result.losses,
+    lr: hyper.learningRate,
+    wd: hyper.weightDecay,
+    momentum: hyper.momentum,
+    kept: Object.fromEntries(Object.entries(batch.masks).map(([name, mask]) => [name, mask.length])),
+    ...(seen.signals === undefined ? {} : { signals: seen.signals }),
+    ...(seen.gradientNorm === undefined ? {} : { gradientNorm: seen.gradientNorm }),
+    ...(alarms.length === 0 ? {} : { alarms }),
+  };
+  job.sink.step({ row, signals: run.latest, images: batch.size });
+  for (const alarm of alarms) job.sink.alarm(alarm);
+}
+
+async function save(job: LoopJob, run: Run, step: number): Promise<void> {
+  const { manifest, recipe, engine } = job;
+  const checkpoint: Checkpoint = {
+    step,
+    totalSteps: recipe.totalSteps,
+    seed: recipe.seed,
+    batch: recipe.batch,
+    data: job.data,
+    program: manifest.program,
+    hash: manifest.source.hash,
+    engine: engine.name,
+    state: await engine.exportState(),
+    queues: run.signals.exportState(),
+    monitors: run.monitors.exportState(),
+  };
+  try {
+    await job.sink.save(checkpoint);
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    throw new HostError(error.code, `${error.message}; ${await job.sink.lastGood()}`, error.help, { cause: error });
+  }
+}
+
+/** Lets signals, timers and worker messages in: an engine that computes synchronously would never yield to them. */
+function breathe(): Promise<void> {
+  return new Promise((resolve) => {
+    if (typeof setImmediate === "function") setImmediate(resolve);
+    else setTimeout(resolve, 0);
+  });
+}

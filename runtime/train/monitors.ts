@@ -1,0 +1,195 @@
+/**
+ * The run-time half of the collapse check: alarms while a program trains.
+ *
+ * Owns the judgement of the monitors that the compiler put into the manifest (collapse reference, 3.6). A monitor looks at
+ * one number; when the number is bad on every look for `steps` steps, one alarm goes out, and no second one until the
+ * number has been good again. The memory of a monitor is plain data that goes into checkpoints. Measuring is done
+ * elsewhere (signals.ts, the engine); what an alarm leads to is decided by the loop.
+ */
+import type { Manifest, MonitorSpec } from "../abi.js";
+import { isRecord } from "./guards.js";
+import type { WatchSignal } from "./signals.js";
+
+/** What is known after a step; parts that were not measured at this step are absent. */
+export interface Observation {
+  readonly step: number;
+  readonly losses: Readonly<Record<string, number>>;
+  readonly signals?: Readonly<Record<string, WatchSignal>>;
+  /** Euclidean gradient norm by parameter group. */
+  readonly gradientNorm?: Readonly<Record<string, number>>;
+  /** `‖target − source‖ / ‖source‖` by EMA target. */
+  readonly teacherDistance?: Readonly<Record<string, number>>;
+}
+
+/** A monitor that went off. */
+export interface Alarm {
+  readonly step: number;
+  readonly monitor: MonitorSpec["kind"];
+  /** The watch, loss, group or target it looked at. */
+  readonly subject: string;
+  readonly value: number;
+  /** What the value was held against. */
+  readonly limit: number;
+  /** The first step of the bad stretch. */
+  readonly since: number;
+  readonly because: string;
+}
+
+/** The monitors of a run. */
+export interface Monitors {
+  /** Judges what was measured after a step; returns the alarms that go off now. */
+  observe(seen: Observation): Alarm[];
+  /** Memory as JSON, for checkpoints. */
+  exportState(): string;
+  importState(state: string): void;
+}
+
+/** The step whose effective rank later ranks are held against (collapse reference 3.6: 500, or a quarter of a short run). */
+export function rankBaselineStep(total: number): number {
+  return Math.max(1, Math.min(500, Math.floor(total / 4)));
+}
+
+/** Monitors for a manifest; `total` is the number of steps of the run. */
+export function createMonitors(manifest: Pick<Manifest, "monitors" | "losses">, total: number): Monitors {
+  const memory = manifest.monitors.map((): Memory => ({ bad: {}, raised: {}, marks: {} }));
+  return {
+    observe: (seen) => manifest.monitors.flatMap((spec, at) => judge(spec, memory[at] ?? fresh(), seen, manifest, total)),
+    exportState: () => JSON.stringify(memory),
+    importState(state) {
+      const parsed: unknown = JSON.parse(state);
+      if (!Array.isArray(parsed)) return;
+      memory.forEach((slot, at) => restore(slot, parsed[at]));
+    },
+  };
+}
+
+/** An alarm in words: step, monitor, value, limit, and the reason the compiler gave. */
+export function alarmText(alarm: Alarm): string {
+  const value = Number.isFinite(alarm.value) ? alarm.value.toPrecision(3) : String(alarm.value);
+  const span = alarm.since === alarm.step ? "" : ` since step ${alarm.since}`;
+  return `collapse alarm at step ${alarm.step}: ${alarm.monitor} of ${alarm.subject} is ${value}, limit ${alarm.limit.toPrecision(3)}${span}. ${alarm.because}`;
+}
+
+interface Memory {
+  /** First step of the bad stretch by subject. */
+  bad: Record<string, number>;
+  raised: Record<string, boolean>;
+  /** Numbers a monitor compares with later: rank at the baseline step, highest spread, last distance. */
+  marks: Record<string, number>;
+}
+
+interface Reading {
+  readonly subject: string;
+  readonly value: number;
+  readonly limit: number;
+  readonly bad: boolean;
+}
+
+function fresh(): Memory {
+  return { bad: {}, raised: {}, marks: {} };
+}
+
+function judge(spec: MonitorSpec, memory: Memory, seen: Observation, manifest: Pick<Manifest, "losses">, total: number): Alarm[] {
+  const alarms: Alarm[] = [];
+  for (const { subject, value, limit, bad } of readings(spec, memory, seen, manifest, total)) {
+    if (!bad) {
+      delete memory.bad[subject];
+      delete memory.raised[subject];
+      continue;
+    }
+    const since = (memory.bad[subject] ??= seen.step);
+    if (memory.raised[subject] === true || seen.step - since + 1 < spec.steps) continue;
+    memory.raised[subject] = true;
+    alarms.push({ step: seen.step, monitor: spec.kind, subject, value, limit, since, because: spec.because });
+  }
+  return alarms;
+}
+
+function readings(spec: MonitorSpec, memory: Memory, seen: Observation, manifest: Pick<Manifest, "losses">, total: number): Reading[] {
+  switch (spec.kind) {
+    case "embedding-std":
+      return overWatch(spec, seen, (signal) => signal.std);
+    case "token-std":
+      return overWatch(spec, seen, (signal) => signal.imagesToTokens);
+    case "code-entropy":
+      return overWatch(spec, seen, (signal) => signal.entropy);
+    case "effective-rank":
+      return rankReadings(spec, memory, seen, total);
+    case "loss-trivial":
+      return lossReadings(spec, memory, seen, manifest);
+    case "teacher-distance":
+      return distanceReadings(spec, memory, seen);
+    case "gradient-norm":
+      return Object.entries(seen.gradientNorm ?? {}).map(([subject, value]) => below(subject, value, spec.threshold, true));
+  }
+}
+
+/** Bad when under the limit; with `inclusive`, also when equal (limits of exactly 0). NaN is bad: nothing can be vouched for. */
+function below(subject: string, value: number, limit: number, inclusive = false): Reading {
+  return { subject, value, limit, bad: Number.isNaN(value) || value < limit || (inclusive && value === limit) };
+}
+
+function overWatch(spec: MonitorSpec, seen: Observation, pick: (signal: WatchSignal) => number | undefined): Reading[] {
+  return watched(spec, seen).flatMap(([name, signal]) => {
+    const value = pick(signal);
+    return value === undefined ? [] : [below(name, value, spec.threshold)];
+  });
+}
+
+/** The signals a monitor looks at: its own watch, or all of them when it names none. */
+function watched(spec: MonitorSpec, seen: Observation): [string, WatchSignal][] {
+  return Object.entries(seen.signals ?? {}).filter(([name]) => spec.watch === undefined || spec.watch === name);
+}
+
+function rankReadings(spec: MonitorSpec, memory: Memory, seen: Observation, total: number): Reading[] {
+  return watched(spec, seen).flatMap(([name, signal]) => {
+    const mark = memory.marks[name];
+    if (mark !== undefined) return [below(name, signal.rank, spec.threshold * mark)];
+    if (seen.step >= rankBaselineStep(total)) memory.marks[name] = signal.rank;
+    return [];
+  });
+}
+
+/**
+ * Bad while a loss sits within the threshold of its trivial value. When the monitor also names a watch, its features must
+ * have lost half of their highest spread as well: a loss may pass its trivial value on the way to a good one.
+ */
+function lossReadings(spec: MonitorSpec, memory: Memory, seen: Observation, manifest: Pick<Manifest, "losses">): Reading[] {
+  for (const [name, signal] of spec.watch === undefined ? [] : watched(spec, seen)) {
+    memory.marks[`top ${name}`] = Math.max(memory.marks[`top ${name}`] ?? 0, signal.std);
+    memory.marks[`now ${name}`] = signal.std;
+  }
+  const top = memory.marks[`top ${spec.watch ?? ""}`];
+  const now = memory.marks[`now ${spec.watch ?? ""}`];
+  const falling = spec.watch === undefined || (top !== undefined && now !== undefined && now < top / 2);
+  return manifest.losses.flatMap((loss) => {
+    const value = seen.losses[loss.name];
+    if (loss.trivial === undefined || value === undefined || (spec.loss !== undefined && spec.loss !== loss.name)) return [];
+    const bad = falling && Math.abs(value - loss.trivial) <= spec.threshold;
+    return [{ subject: loss.name, value, limit: loss.trivial, bad }];
+  });
+}
+
+/** Bad when a teacher is its student (distance within the threshold, 0 for aliased weights) or has not moved since the last look. */
+function distanceReadings(spec: MonitorSpec, memory: Memory, seen: Observation): Reading[] {
+  return Object.entries(seen.teacherDistance ?? {}).map(([target, value]) => {
+    const before = memory.marks[target];
+    memory.marks[target] = value;
+    const reading = below(target, value, spec.threshold, true);
+    return before === value ? { ...reading, bad: true } : reading;
+  });
+}
+
+function restore(slot: Memory, state: unknown): void {
+  if (!isRecord(state)) return;
+  slot.bad = numbersOf(state["bad"]);
+  slot.marks = numbersOf(state["marks"]);
+  slot.raised = {};
+  for (const key of Object.keys(isRecord(state["raised"]) ? state["raised"] : {})) slot.raised[key] = true;
+}
+
+function numbersOf(value: unknown): Record<string, number> {
+  const out: Record<string, number> = {};
+  for (const [key, item] of Object.entries(isRecord(value) ? value : {})) if (typeof item === "number") out[key] = item;
+  return out;
+}

@@ -1,0 +1,67 @@
+/**
+ * The recipe of one run: the manifest's train section, with the options of the command line, on a data set of known size.
+ *
+ * Owns the translation of epochs into steps and the hyper-parameters of every step. Everything is a pure function of the
+ * step, so nothing here needs saving. The order of I-JEPA (facts, section 5) is kept: learning rate and weight decay are
+ * read at the 1-based step before the forward pass, the momentum at the 0-based one after the update.
+ */
+import type { Duration, Hyper, Manifest, TrainConfig } from "../abi.js";
+import { HostError } from "../base/errors.js";
+import { durationSteps, scheduleValue } from "../optim/schedule.js";
+
+/** What the command line may change about a run. */
+export interface RecipeOverrides {
+  readonly duration?: Duration;
+  readonly batch?: number;
+  readonly seed?: number;
+}
+
+/** A run, in steps. */
+export interface Recipe {
+  readonly batch: number;
+  readonly seed: number;
+  readonly images: number;
+  readonly stepsPerEpoch: number;
+  readonly totalSteps: number;
+  /** Steps between checkpoints; at least 1. */
+  readonly checkpointEvery: number;
+  /** Steps between readings of the collapse signals. */
+  readonly signalsEvery: number;
+  readonly onCollapse: TrainConfig["onCollapse"];
+  /** The scalars of a step, counted from 1. */
+  hyperAt(step: number): Hyper;
+}
+
+/**
+ * The recipe for `images` pictures. Throws `HostError` "bad-data" when there is not one whole batch and "bad-schedule" when
+ * the run would have no step.
+ */
+export function resolveRecipe(manifest: Pick<Manifest, "train" | "ema">, images: number, overrides: RecipeOverrides = {}): Recipe {
+  const { train } = manifest;
+  const batch = overrides.batch ?? train.batch;
+  const stepsPerEpoch = Math.floor(images / batch);
+  if (stepsPerEpoch < 1) throw tooFew(images, batch);
+  const totalSteps = durationSteps(overrides.duration ?? train.duration, stepsPerEpoch);
+  if (totalSteps < 1) throw new HostError("bad-schedule", `the run would have no step: ${images} images in batches of ${batch}`, "train for at least one step, for example with --steps 100");
+  const horizon = { steps: totalSteps, stepsPerEpoch };
+  return {
+    batch,
+    seed: overrides.seed ?? train.seed,
+    images,
+    stepsPerEpoch,
+    totalSteps,
+    checkpointEvery: Math.max(1, durationSteps(train.checkpointEvery, stepsPerEpoch)),
+    signalsEvery: Math.max(1, Math.min(50, Math.round(totalSteps / 80))),
+    onCollapse: train.onCollapse,
+    hyperAt: (step) => ({
+      step,
+      learningRate: scheduleValue(train.learningRate, step, horizon),
+      weightDecay: scheduleValue(train.weightDecay, step, horizon),
+      momentum: Object.fromEntries(manifest.ema.map((edge) => [edge.target, scheduleValue(edge.momentum, step, horizon)])),
+    }),
+  };
+}
+
+function tooFew(images: number, batch: number): HostError {
+  return new HostError("bad-data", `${images} image${images === 1 ? "" : "s"} cannot fill one batch of ${batch}`, `give more images, or a smaller batch: --batch ${Math.max(1, images)}`);
+}

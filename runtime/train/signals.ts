@@ -1,0 +1,179 @@
+/**
+ * The live collapse signals: spread and effective rank of watched features over a short queue.
+ *
+ * Owns the queues (the last rows of every watch), the question which steps must hand features back, and the two numbers
+ * that are made of them (collapse reference, 3.6; RankMe is taken over the last `4 · width` rows). Features are fetched
+ * only on the few steps before a reading, because fetching stalls a device. The queues are part of a checkpoint, so that
+ * a resumed run reads the same numbers. Judging the numbers is the monitors' business.
+ */
+import type { StepResult, Watch } from "../abi.js";
+import { effectiveRank, embeddingStd } from "../base/linalg.js";
+
+/** One reading of a watch. */
+export interface WatchSignal {
+  /** Spread of l2-normalized features times √width: 1 is isotropic, 0 is collapsed. */
+  readonly std: number;
+  /** RankMe of the centered features, at most `rows` and `width`. */
+  readonly rank: number;
+  /** Spread over images by spread over tokens; only for watches over tokens, NaN when tokens do not vary at all. */
+  readonly imagesToTokens: number | undefined;
+  /** Rows in the queue. */
+  readonly rows: number;
+  /** Entropy of the mean code over its maximum `ln width`, rows read as probabilities or logits. */
+  readonly entropy: number;
+}
+
+/** The queues of all watches of a run. */
+export interface Signals {
+  /** Whether `step` (from 1) must hand features back. */
+  wants(step: number): boolean;
+  /** Whether a reading is due after `step`. */
+  due(step: number): boolean;
+  push(watch: StepResult["watch"], batch: number): void;
+  read(): Readonly<Record<string, WatchSignal>>;
+  /** The queues by watch name, oldest row first. */
+  exportState(): Map<string, Float32Array>;
+  importState(state: ReadonlyMap<string, Float32Array>): void;
+}
+
+/** Longest queue in rows: the rank of wider features is read off this many, which keeps a reading under a second. */
+const MOST_ROWS = 512;
+
+/** Signals over `watches`, read every `every` steps and at the last step, `total`. */
+export function createSignals(watches: readonly Watch[], batch: number, every: number, total: number): Signals {
+  const queues = new Map(watches.map((watch) => [watch.name, createQueue(watch.width)]));
+  const span = Math.max(0, ...watches.map((watch) => Math.ceil(capacityOf(watch.width) / batch)));
+  const tokens = new Map<string, number>();
+  const due = (step: number): boolean => step % every === 0 || step === total;
+  return {
+    due: (step) => watches.length > 0 && due(step),
+    wants: (step) => Math.min(total, Math.ceil(step / every) * every) - step < span,
+    push(watch, size) {
+      for (const { name, width, over } of watches) {
+        const rows = watch[name];
+        if (rows === undefined) continue;
+        queues.get(name)?.push(rows);
+        if (over === "tokens") tokens.set(name, tokenRatio(rows, size, width));
+      }
+    },
+    read() {
+      const out: Record<string, WatchSignal> = {};
+      for (const { name, width, over } of watches) {
+        const rows = queues.get(name)?.rows() ?? new Float32Array(0);
+        const n = rows.length / width;
+        if (n < 2) continue;
+        const rank = effectiveRank(rows, n, width, { center: true });
+        out[name] = { std: embeddingStd(rows, n, width), rank, imagesToTokens: over === "tokens" ? tokens.get(name) : undefined, rows: n, entropy: codeEntropy(rows, n, width) };
+      }
+      return out;
+    },
+    exportState: () => new Map([...queues].map(([name, queue]) => [name, queue.rows()])),
+    importState(state) {
+      for (const [name, queue] of queues) {
+        const rows = state.get(name);
+        if (rows !== undefined) queue.push(rows);
+      }
+    },
+  };
+}
+
+/**
+ * Spread over images by spread over tokens of `[batch, tokens, width]` rows, image-major: standard deviations over one
+ * axis, averaged over the other. Near 0 when every image gives the same token at the same place (positional collapse).
+ */
+export function tokenRatio(rows: Float32Array, batch: number, width: number): number {
+  const tokens = rows.length / (batch * width);
+  const overImages = axisSpread(rows, tokens, width, batch, tokens * width);
+  const overTokens = axisSpread(rows, batch, tokens * width, tokens, width);
+  return overImages / overTokens;
+}
+
+/** Entropy of the mean code of `[n, width]` rows over `ln width`: 0 is one code for all, 1 is all codes equally often. */
+export function codeEntropy(rows: Float32Array, n: number, width: number): number {
+  const mean = new Float64Array(width);
+  for (let i = 0; i < n; i++) {
+    const row = rows.subarray(i * width, (i + 1) * width);
+    const code = isDistribution(row) ? Float64Array.from(row) : softmax(row);
+    for (let j = 0; j < width; j++) mean[j] = (mean[j] ?? 0) + (code[j] ?? 0) / n;
+  }
+  let entropy = 0;
+  for (const p of mean) if (p > 0) entropy -= p * Math.log(p);
+  return width > 1 ? entropy / Math.log(width) : 1;
+}
+
+interface Queue {
+  push(rows: Float32Array): void;
+  rows(): Float32Array;
+}
+
+function createQueue(width: number): Queue {
+  let held = new Float32Array(0);
+  const capacity = capacityOf(width) * width;
+  return {
+    push(rows) {
+      const fresh = thinned(rows, width, capacity / width);
+      const keep = Math.min(held.length, capacity - fresh.length);
+      const next = new Float32Array(keep + fresh.length);
+      next.set(held.subarray(held.length - keep));
+      next.set(fresh, keep);
+      held = next;
+    },
+    rows: () => held.slice(),
+  };
+}
+
+function capacityOf(width: number): number {
+  return Math.min(MOST_ROWS, 4 * width);
+}
+
+/** Every k-th row, so that at most `most` are left: a step over tokens hands back more rows than a queue holds. */
+function thinned(rows: Float32Array, width: number, most: number): Float32Array {
+  const n = rows.length / width;
+  if (n <= most) return rows;
+  const out = new Float32Array(most * width);
+  for (let i = 0; i < most; i++) {
+    const from = Math.floor((i * n) / most) * width;
+    out.set(rows.subarray(from, from + width), i * width);
+  }
+  return out;
+}
+
+/** Mean standard deviation along an axis of length `n` and stride `step`; the other axis has `outer` places. */
+function axisSpread(rows: Float32Array, outer: number, outerStep: number, n: number, step: number): number {
+  const width = Math.min(step, outerStep);
+  let total = 0;
+  for (let o = 0; o < outer; o++) {
+    for (let j = 0; j < width; j++) {
+      let sum = 0;
+      let squares = 0;
+      for (let i = 0; i < n; i++) {
+        const value = rows[o * outerStep + i * step + j] ?? 0;
+        sum += value;
+        squares += value * value;
+      }
+      total += Math.sqrt(Math.max(0, squares / n - (sum / n) ** 2));
+    }
+  }
+  return total / (outer * width);
+}
+
+function isDistribution(row: Float32Array): boolean {
+  let sum = 0;
+  for (const value of row) {
+    if (value < 0) return false;
+    sum += value;
+  }
+  return Math.abs(sum - 1) < 1e-3;
+}
+
+function softmax(row: Float32Array): Float64Array {
+  const out = Float64Array.from(row);
+  const top = out.reduce((most, value) => Math.max(most, value), -Infinity);
+  let sum = 0;
+  for (let j = 0; j < out.length; j++) {
+    const value = Math.exp((out[j] ?? 0) - top);
+    out[j] = value;
+    sum += value;
+  }
+  return out.map((value) => value / sum);
+}
