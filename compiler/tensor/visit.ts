@@ -1,0 +1,118 @@
+/**
+ * Questions about functions and modules that need a walk, and the two rewrites that every pass needs.
+ *
+ * Owns: who uses a value, who calls whom, the dimensions a node mentions; rebuilding a function node by node, and giving
+ * values the ids that their order implies. Plain functions and arrays; a pass is a loop over `func.nodes`.
+ */
+import type { Dim } from "../types/dim.js";
+import { symbolsOf } from "../types/dim.js";
+import { FuncBuilder } from "./build.js";
+import type { Func, Module, Node, TensorType, ValueId } from "./ir.js";
+import { IrError, typeOf } from "./ir.js";
+import { specOf } from "./ops.js";
+
+/** The function that a control node names, or undefined for a primitive. */
+export function calleeOf(node: Node): string | undefined {
+  return node.op === "call" || node.op === "repeat" ? node.attrs.fn : undefined;
+}
+
+/** Functions reachable from `roots` (these included), in the module's order. */
+export function reachable(module: Module, roots: Iterable<string>): Set<string> {
+  const found = new Set(roots);
+  for (const func of [...module.funcs.values()].reverse()) {
+    if (!found.has(func.name)) continue;
+    for (const node of func.nodes) {
+      const callee = calleeOf(node);
+      if (callee !== undefined) found.add(callee);
+    }
+  }
+  return new Set([...module.funcs.keys()].filter((name) => found.has(name)));
+}
+
+/** How often each value is used, by nodes and outputs. */
+export function useCounts(func: Func): number[] {
+  const counts = func.values.map(() => 0);
+  const use = (id: ValueId): void => {
+    counts[id] = (counts[id] ?? 0) + 1;
+  };
+  for (const node of func.nodes) node.args.forEach(use);
+  for (const output of func.outputs) use(output.value);
+  return counts;
+}
+
+/** The node that makes each value; inputs have none. */
+export function producers(func: Func): ReadonlyMap<ValueId, Node> {
+  return new Map(func.nodes.flatMap((node) => node.results.map((r): [ValueId, Node] => [r, node])));
+}
+
+/** The dimensions that a node's attributes mention. */
+export function dimsOfNode(node: Node): Dim[] {
+  const kinds = specOf(node.op).attrs;
+  return Object.entries(node.attrs).flatMap(([name, value]): Dim[] => {
+    const kind = kinds[name];
+    return kind === "dim" || kind === "dims" || kind === "bindings" ? collectDims(value) : [];
+  });
+}
+
+/** The dimension symbols that a type mentions. */
+export function symbolsOfType(type: TensorType): string[] {
+  return type.shape.flatMap(symbolsOf);
+}
+
+/** What a rewrite makes of a node: the values that stand for its results, or undefined to leave the node out. */
+export type Rewrite = (b: FuncBuilder, node: Node, args: readonly ValueId[]) => readonly ValueId[] | undefined;
+
+/**
+ * Rebuilds a function, asking `rewrite` for every node with its operands already translated. Inputs and outputs stay.
+ * A node that is left out must not be used.
+ */
+export function rewriteFunc(module: Module, func: Func, rewrite: Rewrite): Func {
+  const b = new FuncBuilder(module, headOf(func));
+  const map = new Map<ValueId, ValueId>();
+  for (const input of func.inputs) {
+    const id = b.input(input.path, typeOf(func, input.value), input.role);
+    const name = func.values[input.value]?.name;
+    if (name !== undefined) b.name(id, name);
+    map.set(input.value, id);
+  }
+  for (const node of func.nodes) {
+    b.origin = node.origin;
+    const results = rewrite(b, node, node.args.map((a) => translated(func, map, a)));
+    if (results === undefined) continue;
+    node.results.forEach((r, i) => {
+      const to = results[i];
+      if (to === undefined) return;
+      map.set(r, to);
+      const name = func.values[r]?.name;
+      if (name !== undefined && b.nameOf(to) === undefined) b.name(to, name);
+    });
+  }
+  for (const o of func.outputs) b.output(o.path, translated(func, map, o.value), o.role);
+  return b.finish();
+}
+
+/** The options with which a builder makes a function of the same name. */
+export function headOf(func: Func): { name: string; dims: readonly string[]; doc?: string; origin?: Func["origin"] } {
+  return {
+    name: func.name,
+    dims: func.dims,
+    ...(func.doc === undefined ? {} : { doc: func.doc }),
+    ...(func.origin === undefined ? {} : { origin: func.origin }),
+  };
+}
+
+function translated(func: Func, map: ReadonlyMap<ValueId, ValueId>, id: ValueId): ValueId {
+  const to = map.get(id);
+  if (to === undefined) throw new IrError(`In function \`${func.name}\`: %${id} is used but was left out.`);
+  return to;
+}
+
+function collectDims(value: unknown): Dim[] {
+  if (isDim(value)) return [value];
+  if (Array.isArray(value)) return value.flatMap(collectDims);
+  return typeof value === "object" && value !== null ? Object.values(value).flatMap(collectDims) : [];
+}
+
+function isDim(x: unknown): x is Dim {
+  return typeof x === "object" && x !== null && "kind" in x && x.kind === "dim";
+}
