@@ -1,0 +1,176 @@
+/**
+ * The door to the syntax stage: text in, tree and reports out. Never throws, whatever the text.
+ *
+ * Owns the order of the stages (lex, mend slips, lay out, parse), the bounds on size and number of reports, and the wording
+ * of what the grammar expected. The tree is there even when there are errors; holes mark what is missing. Comments are
+ * given back beside it, for the formatter.
+ */
+import type { IParserErrorMessageProvider, IRecognitionException, IToken, TokenType } from "chevrotain";
+import { EOF } from "chevrotain";
+import type { Span } from "../base/span.js";
+import { suggest } from "../base/suggest.js";
+import { report } from "../messages/report.js";
+import type { Diagnostic, Fix } from "../messages/report.js";
+import type * as ast from "./ast.js";
+import { Grammar, typeLabel } from "./grammar.js";
+import { isVirtual, layOut } from "./layout.js";
+import { createSink, endOf, errorLimit, spanOf } from "./sink.js";
+import type { Sink } from "./sink.js";
+import { mendSlips, shorten } from "./slips.js";
+import { lexer, T, unitWords } from "./tokens.js";
+
+/** A file is read up to this many UTF-16 units; no program is as long. */
+export const lengthLimit = 1_000_000;
+
+/** A comment with its place; `text` includes its slashes. */
+export interface Comment {
+  readonly kind: "doc" | "line" | "block";
+  readonly text: string;
+  readonly span: Span;
+}
+
+/** What `parse` gives back. */
+export interface Parsed {
+  readonly ast: ast.File;
+  readonly diagnostics: readonly Diagnostic[];
+  /** Every comment of the file, doc comments too, in order. */
+  readonly comments: readonly Comment[];
+}
+
+/** Parses the text of one file; `file` is the name that spans carry. */
+export function parse(text: string, file: string): Parsed {
+  const sink = createSink(file);
+  const source = text.length > lengthLimit ? text.slice(0, lengthLimit) : text;
+  const lexed = lexer.tokenize(source);
+  const comments = lexed.groups["comments"] ?? [];
+  const tokens = mendSlips(lexed.tokens, comments, sink);
+  const laid = layOut(tokens, comments, sink);
+  const items = runGrammar(laid.tokens, laid.docs, sink);
+  return {
+    ast: { kind: "file", items, span: { file, start: 0, end: text.length } },
+    diagnostics: finish(sink, text),
+    comments: comments.map((c) => asComment(file, c)),
+  };
+}
+
+/** Thrown by the message provider, which chevrotain calls once per error, to leave a hopeless text; caught right below. */
+class TooManyErrors extends Error {}
+
+/** The construction of a parser analyses the grammar (some milliseconds), so there is one; each run resets it. */
+const messages = createMessages();
+const grammar = new Grammar(messages.provider);
+
+function runGrammar(tokens: readonly IToken[], docs: ReadonlyMap<number, string>, sink: Sink): readonly ast.Item[] {
+  messages.begin(sink);
+  grammar.start(tokens, docs, sink);
+  try {
+    grammar.file();
+  } catch (error) {
+    if (!(error instanceof TooManyErrors)) throw error;
+    sink.dropped += 1;
+  }
+  for (const error of grammar.errors) explain(error, tokens, sink);
+  return [...grammar.itemsSoFar];
+}
+
+function finish(sink: Sink, text: string): Diagnostic[] {
+  const list = sink.list.toSorted((a, b) => a.span.start - b.span.start || a.span.end - b.span.end);
+  const end = { file: sink.file, start: text.length, end: text.length };
+  if (sink.dropped > 0) list.push(report("JEP1012", end, { limit: errorLimit }));
+  if (text.length > lengthLimit) list.push(report("JEP1013", { ...end, start: lengthLimit, end: lengthLimit }, { limit: lengthLimit }));
+  return list;
+}
+
+function asComment(file: string, token: IToken): Comment {
+  const type = token.tokenType;
+  const kind = type === T.DocComment ? "doc" : type === T.BlockComment || type === T.OpenComment ? "block" : "line";
+  return { kind, text: token.image, span: spanOf(file, token) };
+}
+
+// ------------------------------------------------------------------------------------------------ wording
+
+/** Turns chevrotain's exception into a report; its message holds what was expected. */
+function explain(error: IRecognitionException, tokens: readonly IToken[], sink: Sink): void {
+  const { token } = error;
+  // Layout put this bracket there, and has said that the text lacks it.
+  if (isVirtual(token)) return;
+  const index = token.tokenType === EOF ? tokens.length : tokens.indexOf(token);
+  const previous = tokens[index - 1];
+  const at = previous === undefined ? 0 : endOf(previous);
+  const ends = token.tokenType === EOF || token.tokenType === T.Sep;
+  const span = ends ? { file: sink.file, start: at, end: at } : spanOf(sink.file, token);
+  if (token.tokenType === T.UnitWord) return sink.add(unknownUnit(token, span));
+  sink.add(report("JEP1002", span, { expected: error.message, found: describe(token) }, advise(error, span)));
+}
+
+function unknownUnit(token: IToken, span: Span): Diagnostic {
+  const fixes: Fix[] = suggest(token.image, unitWords, 1).map((text) => ({ title: `write \`${text}\``, edits: [{ span, text }] }));
+  return report("JEP1010", span, { word: token.image }, { fixes });
+}
+
+function advise(error: IRecognitionException, span: Span): { help?: string; fixes?: Fix[] } {
+  const insert = missing.get(error.message);
+  if (insert === undefined) return {};
+  const place = { file: span.file, start: span.start, end: span.start };
+  return { fixes: [{ title: `write \`${insert.trim()}\``, edits: [{ span: place, text: insert }] }] };
+}
+
+/** Expectations that one insertion meets. */
+const missing: ReadonlyMap<string, string> = new Map([["`,`", ", "]]);
+
+function describe(token: IToken): string {
+  switch (token.tokenType) {
+    case EOF: return "the end of the file";
+    case T.Sep: return "the end of the line";
+    case T.Ident: return `the name \`${shorten(token.image)}\``;
+    case T.Number: return `the number \`${shorten(token.image)}\``;
+    case T.String: return `the text ${shorten(token.image)}`;
+    case T.Skipped: return "text that cannot be read";
+    default: return `\`${shorten(token.image)}\``;
+  }
+}
+
+function createMessages(): { provider: IParserErrorMessageProvider; begin(sink: Sink): void } {
+  let left = 0;
+  const counted = (text: string): string => {
+    left -= 1;
+    if (left < 0) throw new TooManyErrors();
+    return text;
+  };
+  return {
+    begin(sink) {
+      left = errorLimit - sink.list.length;
+    },
+    provider: {
+      buildMismatchTokenMessage: ({ expected, ruleName }) => counted(expectedToken(expected, ruleName)),
+      buildNoViableAltMessage: ({ ruleName, expectedPathsPerAlt }) => counted(expectedRule(ruleName, expectedPathsPerAlt)),
+      buildEarlyExitMessage: ({ ruleName }) => counted(ruleWords.get(ruleName) ?? "more"),
+      buildNotAllInputParsedMessage: () => counted("the end of the line"),
+    },
+  };
+}
+
+function expectedToken(expected: TokenType, ruleName: string): string {
+  if (expected === T.RBrace && ruleName !== "block") return "the end of the line";
+  if (expected === T.RParen || expected === T.RBracket) return ruleName === "primary" ? typeLabel(expected) : "`,`";
+  return typeLabel(expected);
+}
+
+function expectedRule(ruleName: string, paths: TokenType[][][]): string {
+  const words = ruleWords.get(ruleName);
+  if (words !== undefined) return words;
+  const first = new Set(paths.flatMap((alternative) => alternative.flatMap((path) => (path[0] === undefined ? [] : [typeLabel(path[0])]))));
+  const all = [...first];
+  return all.length < 2 ? all.join("") : `${all.slice(0, -1).join(", ")} or ${all.at(-1)}`;
+}
+
+/** What a rule is called in a message. */
+const ruleWords: ReadonlyMap<string, string> = new Map([
+  ["primary", "a value"], ["operand", "a value"], ["expression", "a value"],
+  ["item", "`use`, `module`, `model`, `train`, `probe`, `variant` or `sweep`"],
+  ["statement", "a statement"],
+  ["definition", "`=`"],
+  ["use", "a library (`std.vit`) or a file (`\"./name.jepa\"`)"],
+  ["infix", "an operator"],
+  ["names", "a name"],
+]);
