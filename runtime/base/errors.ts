@@ -22,7 +22,8 @@ export type HostErrorCode =
   | "mismatch"
   | "not-a-number"
   | "no-engine"
-  | "interrupted";
+  | "interrupted"
+  | "usage";
 
 /** An error of the host, with the way out. `message` says what and where; `help` says what to do. */
 export class HostError extends Error {

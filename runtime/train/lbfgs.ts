@@ -21,8 +21,8 @@ export interface LbfgsOptions {
 export function minimize(f: Objective, start: Float64Array, options: LbfgsOptions): Float64Array {
   const n = start.length;
   const pairs: Pair[] = [];
-  let x = start.slice();
-  let gradient = new Float64Array(n);
+  let x: Float64Array = start.slice();
+  let gradient: Float64Array = new Float64Array(n);
   let value = f(x, gradient);
   for (let iteration = 0; iteration < options.iterations && largest(gradient) > options.tolerance; iteration++) {
     let direction = descent(gradient, pairs);
@@ -52,7 +52,7 @@ interface Pair {
 interface Point {
   readonly x: Float64Array;
   readonly value: number;
-  readonly gradient: Float64Array<ArrayBuffer>;
+  readonly gradient: Float64Array;
 }
 
 function descent(gradient: Float64Array, pairs: readonly Pair[]): Float64Array {

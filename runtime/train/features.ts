@@ -1,0 +1,59 @@
+/**
+ * Features of pictures under a frozen encoder, pooled to one row per picture.
+ *
+ * Owns the walk over a set of pictures in chunks, so that neither pictures nor token features of a whole data set are in
+ * memory at once, and the mean over tokens (I-JEPA evaluates mean-pooled features; there is no class token).
+ */
+import type { EncoderInfo, Engine } from "../abi.js";
+import type { LabelledFeatures } from "./linear-head.js";
+
+/** Pictures to read features from, normalized as in training, `[to − from, H, W, C]`. */
+export interface ImageFeed {
+  readonly count: number;
+  images(from: number, to: number): Promise<Float32Array>;
+}
+
+/** One thing that is known about every picture of a set: its class, its shape, its color. */
+export interface Factor {
+  readonly name: string;
+  readonly classes: readonly string[];
+  /** Class number by picture. */
+  readonly labels: Int32Array;
+}
+
+/** A labelled set for probes. */
+export interface ProbeSet {
+  readonly feed: ImageFeed;
+  readonly factors: readonly Factor[];
+}
+
+/** Mean-pooled features `[count, width]` of all pictures of a feed. */
+export async function pooledFeatures(engine: Engine, encoder: EncoderInfo, feed: ImageFeed, chunk = 64): Promise<Float32Array> {
+  const out = new Float32Array(feed.count * encoder.width);
+  for (let from = 0; from < feed.count; from += chunk) {
+    const to = Math.min(feed.count, from + chunk);
+    const tokens = await engine.encode(encoder.name, await feed.images(from, to), to - from);
+    out.set(meanPool(tokens, to - from, encoder.width), from * encoder.width);
+  }
+  return out;
+}
+
+/** The mean over tokens of `[n, tokens, width]` features; `[n, width]` passes through. */
+export function meanPool(features: Float32Array, n: number, width: number): Float32Array {
+  const tokens = features.length / (n * width);
+  if (tokens === 1) return features;
+  const out = new Float32Array(n * width);
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j < width; j++) {
+      let sum = 0;
+      for (let t = 0; t < tokens; t++) sum += features[(i * tokens + t) * width + j] ?? 0;
+      out[i * width + j] = sum / tokens;
+    }
+  }
+  return out;
+}
+
+/** Features with the labels of one factor. */
+export function labelled(features: Float32Array, width: number, factor: Factor): LabelledFeatures {
+  return { features, labels: factor.labels, n: factor.labels.length, width };
+}

@@ -1,0 +1,141 @@
+/**
+ * The options of a trainer's command line.
+ *
+ * Owns the table of options, the reading of `argv` into plain data, and the help text that is printed from the same
+ * table. A word that is not an option, or a value that is not what an option takes, is a `HostError` "usage" with the
+ * nearest option in its help; nothing is guessed.
+ */
+import { HostError } from "../base/errors.js";
+import type { Which } from "./checkpoint-store.js";
+
+/** Engines a person can ask for. */
+export const ENGINE_CHOICES = ["auto", "tfjs-node-gpu", "tfjs-node", "wasm", "cpu"] as const;
+
+/** One of them. */
+export type EngineChoice = (typeof ENGINE_CHOICES)[number];
+
+/** What a run can be told. Everything is optional: the program has a value for each. */
+export interface TrainerOptions {
+  readonly data?: string;
+  readonly evalData?: string;
+  readonly engine?: EngineChoice;
+  readonly out?: string;
+  readonly resume?: Which;
+  readonly otherSource?: boolean;
+  readonly steps?: number;
+  readonly epochs?: number;
+  readonly batch?: number;
+  readonly seed?: number;
+  readonly workers?: number;
+  readonly probe?: boolean;
+  readonly report?: boolean;
+  readonly quiet?: boolean;
+  readonly help?: boolean;
+}
+
+/** Reads the words after the program's name. Throws `HostError` "usage". */
+export function parseOptions(argv: readonly string[]): TrainerOptions {
+  let options: TrainerOptions = {};
+  for (let at = 0; at < argv.length; at++) {
+    const { name, inline } = splitWord(argv[at] ?? "");
+    const option = TABLE.find((candidate) => candidate.name === name);
+    if (option === undefined) throw unknownOption(argv[at] ?? "");
+    if (option.value === undefined && inline !== undefined) throw usage(`${name} takes no value`);
+    const next = inline ?? argv[at + 1];
+    const takes = option.value !== undefined && next !== undefined && (inline !== undefined || !next.startsWith("--"));
+    const value = takes && (option.optional === undefined || inline !== undefined || option.optional.includes(next)) ? next : undefined;
+    if (value !== undefined && inline === undefined) at += 1;
+    if (option.value !== undefined && option.optional === undefined && value === undefined) throw usage(`${name} needs a value: ${name} ${option.value}`);
+    options = { ...options, ...option.read(value ?? "") };
+  }
+  if (options.steps !== undefined && options.epochs !== undefined) throw usage("--steps and --epochs say the same thing twice");
+  return options;
+}
+
+/** The help text. */
+export function optionsHelp(program: string): string {
+  const words = TABLE.map((option) => `${option.name}${option.value === undefined ? "" : ` ${option.value}`}`);
+  const width = Math.max(...words.map((word) => word.length));
+  return [`Trains ${program}.`, "", ...TABLE.map((option, i) => `  ${(words[i] ?? "").padEnd(width)}  ${option.help}`)].join("\n");
+}
+
+interface Option {
+  readonly name: string;
+  /** The value in help texts; absent for a switch. */
+  readonly value?: string;
+  /** The values it takes when a value may be left out. */
+  readonly optional?: readonly string[];
+  readonly help: string;
+  read(value: string): TrainerOptions;
+}
+
+const TABLE: readonly Option[] = [
+  { name: "--data", value: "<folder>", help: "pictures to train on (class sub-folders are labels for probes only)", read: (data) => ({ data }) },
+  { name: "--eval-data", value: "<folder>", help: "labelled pictures to test the probes on", read: (evalData) => ({ evalData }) },
+  { name: "--engine", value: "<name>", help: `${ENGINE_CHOICES.join(", ")} (auto takes the fastest that is here)`, read: (value) => ({ engine: choice(value) }) },
+  { name: "--out", value: "<folder>", help: "the run folder: metrics, checkpoints, probe, report (runs/<program>)", read: (out) => ({ out }) },
+  { name: "--resume", value: "[previous]", optional: ["latest", "previous"], help: "go on from the latest checkpoint of the run folder, or the one before", read: (value) => ({ resume: which(value) }) },
+  { name: "--other-source", help: "resume although the program's text has changed", read: () => ({ otherSource: true }) },
+  { name: "--steps", value: "<n>", help: "length of the run in steps", read: (value) => ({ steps: whole("--steps", value, 1) }) },
+  { name: "--epochs", value: "<n>", help: "length of the run in epochs", read: (value) => ({ epochs: positive("--epochs", value) }) },
+  { name: "--batch", value: "<n>", help: "images per step", read: (value) => ({ batch: whole("--batch", value, 1) }) },
+  { name: "--seed", value: "<n>", help: "seed of every random draw", read: (value) => ({ seed: whole("--seed", value, 0) }) },
+  { name: "--workers", value: "<n>", help: "threads that load pictures (0 loads in the main thread)", read: (value) => ({ workers: whole("--workers", value, 0) }) },
+  { name: "--probe", help: "probe the encoder at the end (the default)", read: () => ({ probe: true }) },
+  { name: "--no-probe", help: "do not", read: () => ({ probe: false }) },
+  { name: "--report", help: "write report.html at the end (the default)", read: () => ({ report: true }) },
+  { name: "--no-report", help: "do not", read: () => ({ report: false }) },
+  { name: "--quiet", help: "no progress", read: () => ({ quiet: true }) },
+  { name: "--help", help: "this text", read: () => ({ help: true }) },
+];
+
+function splitWord(word: string): { name: string; inline: string | undefined } {
+  const at = word.indexOf("=");
+  return word.startsWith("--") && at > 0 ? { name: word.slice(0, at), inline: word.slice(at + 1) } : { name: word, inline: undefined };
+}
+
+function usage(message: string, help = "run with --help for all options"): HostError {
+  return new HostError("usage", message, help);
+}
+
+function unknownOption(word: string): HostError {
+  const name = splitWord(word).name;
+  const near = TABLE.map((option) => ({ name: option.name, apart: distance(option.name, name.startsWith("--") ? name : `--${name}`) })).sort((a, b) => a.apart - b.apart)[0];
+  return usage(`there is no option ${name}`, near !== undefined && near.apart <= 3 ? `did you mean ${near.name}? (--help lists all)` : undefined);
+}
+
+function choice(value: string): EngineChoice {
+  const found = ENGINE_CHOICES.find((engine) => engine === value);
+  if (found === undefined) throw usage(`there is no engine ${value}`, `engines: ${ENGINE_CHOICES.join(", ")}`);
+  return found;
+}
+
+function which(value: string): Which {
+  if (value !== "" && value !== "latest" && value !== "previous") throw usage(`--resume takes latest or previous, not ${value}`);
+  return value === "previous" ? "previous" : "latest";
+}
+
+function whole(name: string, value: string, least: number): number {
+  const number = Number(value);
+  if (!/^\d+$/.test(value) || !Number.isSafeInteger(number) || number < least) throw usage(`${name} takes a whole number from ${least}, not ${value}`);
+  return number;
+}
+
+function positive(name: string, value: string): number {
+  const number = Number(value);
+  if (value.trim() === "" || !Number.isFinite(number) || number <= 0) throw usage(`${name} takes a number above 0, not ${value}`);
+  return number;
+}
+
+/** Edit distance (Levenshtein) between two short words. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

@@ -1,0 +1,125 @@
+/**
+ * Pictures in the report: training images with the masks of their step drawn over them.
+ *
+ * Owns a small PNG writer (8-bit RGB, filter 0, zlib), the way back from normalized floats to colors, and the drawing of
+ * mask panels: the picture, then one panel per set of positions, with everything outside the set dimmed. The panels come
+ * from the very batch that a step trains on, so they show what the sampler does and not what it should do.
+ */
+import { deflateSync } from "node:zlib";
+import type { Manifest, MaskBatch, MaskSpec, StepBatch } from "../abi.js";
+import { coordinate, escape } from "./markup.js";
+
+/** RGB bytes of normalized pixels `[height · width, channels]`: `value · std + mean`, clipped; one channel becomes gray. */
+export function denormalize(pixels: Float32Array, channels: number, mean: readonly number[], std: readonly number[]): Uint8Array {
+  const count = pixels.length / channels;
+  const out = new Uint8Array(count * 3);
+  for (let i = 0; i < count; i++) {
+    for (let c = 0; c < 3; c++) {
+      const from = Math.min(c, channels - 1);
+      const value = (pixels[i * channels + from] ?? 0) * (std[from] ?? 1) + (mean[from] ?? 0);
+      out[i * 3 + c] = Math.max(0, Math.min(255, Math.round(value * 255)));
+    }
+  }
+  return out;
+}
+
+/** A PNG file of `width × height` RGB bytes. */
+export function encodePng(rgb: Uint8Array, width: number, height: number): Uint8Array {
+  const raw = new Uint8Array(height * (width * 3 + 1));
+  for (let row = 0; row < height; row++) raw.set(rgb.subarray(row * width * 3, (row + 1) * width * 3), row * (width * 3 + 1) + 1);
+  const header = new Uint8Array(13);
+  const view = new DataView(header.buffer);
+  view.setUint32(0, width);
+  view.setUint32(4, height);
+  header.set([8, 2, 0, 0, 0], 8);
+  return Buffer.concat([Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a), chunk("IHDR", header), chunk("IDAT", deflateSync(raw)), chunk("IEND", new Uint8Array(0))]);
+}
+
+/**
+ * Rows of mask panels for the first `most` images of a batch, as HTML: picture, then every set of every mask. Empty when
+ * the program has no masks.
+ */
+export function maskGallery(manifest: Pick<Manifest, "masks" | "views" | "train" | "inputs">, batch: StepBatch, most = 5): string {
+  const view = manifest.views[0];
+  const pixels = view === undefined ? undefined : batch.images[view.name];
+  if (view === undefined || pixels === undefined) return "";
+  const channels = manifest.inputs.find((input) => input.name === view.input)?.channels ?? 3;
+  const size = view.height * view.width * channels;
+  const shown = manifest.masks.filter((mask) => batch.masks[mask.name] !== undefined);
+  const rows: string[] = [];
+  for (let image = 0; image < Math.min(most, batch.size); image++) {
+    const rgb = denormalize(pixels.subarray(image * size, (image + 1) * size), channels, manifest.train.mean, manifest.train.std);
+    const source = dataUri("image/png", encodePng(rgb, view.width, view.height));
+    const panels = shown.flatMap((mask) => maskPanels(mask, batch.masks[mask.name], image, batch.size, source, view));
+    rows.push(`<div class="panels">${panel(source, "picture", "", view)}${panels.join("")}</div>`);
+  }
+  return rows.join("\n");
+}
+
+/** Bytes as a `data:` address. */
+export function dataUri(type: string, bytes: Uint8Array): string {
+  return `data:${type};base64,${Buffer.from(bytes).toString("base64")}`;
+}
+
+interface Frame {
+  readonly height: number;
+  readonly width: number;
+}
+
+function maskPanels(mask: MaskSpec, drawn: MaskBatch | undefined, image: number, batch: number, source: string, frame: Frame): string[] {
+  if (drawn === undefined) return [];
+  return Array.from({ length: drawn.count }, (_, set) => {
+    const from = (set * batch + image) * drawn.length;
+    const kept = new Set(drawn.indices.subarray(from, from + drawn.length));
+    const name = drawn.count === 1 ? mask.name : `${mask.name} ${set + 1}`;
+    return panel(source, `${name} · ${kept.size}`, veil(mask, kept, frame), frame);
+  });
+}
+
+/** Everything outside `kept` covered, and the outline of what is kept. */
+function veil(mask: MaskSpec, kept: ReadonlySet<number>, frame: Frame): string {
+  const { rows, cols } = mask.grid;
+  const high = frame.height / rows;
+  const wide = frame.width / cols;
+  let cover = "";
+  let outline = "";
+  for (let at = 0; at < rows * cols; at++) {
+    const [row, col] = [Math.floor(at / cols), at % cols];
+    const [x, y, right, bottom] = [col * wide, row * high, (col + 1) * wide, (row + 1) * high].map(coordinate);
+    if (!kept.has(at)) {
+      cover += `M${x} ${y}H${right}V${bottom}H${x}Z`;
+      continue;
+    }
+    const inside = (r: number, c: number): boolean => r >= 0 && c >= 0 && r < rows && c < cols && kept.has(r * cols + c);
+    if (!inside(row - 1, col)) outline += `M${x} ${y}H${right}`;
+    if (!inside(row + 1, col)) outline += `M${x} ${bottom}H${right}`;
+    if (!inside(row, col - 1)) outline += `M${x} ${y}V${bottom}`;
+    if (!inside(row, col + 1)) outline += `M${right} ${y}V${bottom}`;
+  }
+  return `<path class="veil" d="${cover}"/><path class="outline" d="${outline}"/>`;
+}
+
+function panel(source: string, caption: string, over: string, frame: Frame): string {
+  const text = escape(caption);
+  return `<figure><svg viewBox="0 0 ${frame.width} ${frame.height}" role="img" aria-label="${text}"><image href="${source}" width="${frame.width}" height="${frame.height}"/>${over}</svg><figcaption>${text}</figcaption></figure>`;
+}
+
+function chunk(type: string, data: Uint8Array): Uint8Array {
+  const out = new Uint8Array(data.length + 12);
+  const view = new DataView(out.buffer);
+  view.setUint32(0, data.length);
+  out.set(Buffer.from(type, "latin1"), 4);
+  out.set(data, 8);
+  view.setUint32(data.length + 8, crc32(out.subarray(4, data.length + 8)));
+  return out;
+}
+
+/** CRC-32 as in PNG (polynomial 0xEDB88320), bit by bit: pictures here are small. */
+function crc32(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ ((crc & 1) === 0 ? 0 : 0xedb88320);
+  }
+  return (crc ^ 0xffffffff) >>> 0;
+}

@@ -1,0 +1,173 @@
+/**
+ * Probes: what can be read off the frozen features, beside the same encoder untrained.
+ *
+ * Owns the protocol: mean-pooled features of a training and a test set, a linear head and a k-nearest-neighbor vote for
+ * every factor that is labelled, the effective rank of the training features, each for the encoder as it is and as it was
+ * at step 0 (same seed). The untrained column is the point: an accuracy means nothing without it (I-JEPA facts, 9.3). The
+ * result is plain data, and `probeTable` prints it.
+ */
+import type { EncoderInfo, Engine, Manifest } from "../abi.js";
+import { effectiveRank } from "../base/linalg.js";
+import { HostError } from "../base/errors.js";
+import { textTable } from "../log/table.js";
+import { labelled, pooledFeatures } from "./features.js";
+import type { Factor, ProbeSet } from "./features.js";
+import { initialState } from "./init.js";
+import { linearProbe } from "./linear-head.js";
+import { nearestAccuracy } from "./nearest.js";
+
+/** Accuracies of one encoder on one factor, shares of 1. */
+export interface FactorScore {
+  readonly factor: string;
+  readonly classes: number;
+  /** Share of the commonest class in the test set: what guessing gets. */
+  readonly chance: number;
+  readonly linear: { readonly trained: number; readonly untrained: number };
+  readonly nearest: { readonly trained: number; readonly untrained: number };
+}
+
+/** What the probes found out about one encoder. */
+export interface EncoderScore {
+  readonly encoder: string;
+  readonly width: number;
+  /** RankMe of the centered, mean-pooled training features. */
+  readonly rank: { readonly trained: number; readonly untrained: number };
+  readonly factors: readonly FactorScore[];
+}
+
+/** The result of a probe, as written to probe.json. */
+export interface ProbeReport {
+  readonly program: string;
+  readonly step: number;
+  readonly seed: number;
+  readonly trainImages: number;
+  readonly testImages: number;
+  /** Where the test pictures came from, in words. */
+  readonly test: string;
+  readonly encoders: readonly EncoderScore[];
+}
+
+/** What a probe needs. */
+export interface ProbeJob {
+  readonly manifest: Manifest;
+  readonly engine: Engine;
+  readonly seed: number;
+  /** Steps that the engine's state has had. */
+  readonly step: number;
+  readonly train: ProbeSet;
+  readonly test: ProbeSet;
+  readonly testName: string;
+}
+
+/** Rows that a rank is taken over: more do not change it much and cost time. */
+const RANK_ROWS = 4096;
+
+/**
+ * Runs the probes of the manifest, or, when it names none, one on its moving-average encoder (else its first). The
+ * engine's state is the same afterwards. Throws `HostError` "mismatch" when a probe names no encoder of the program.
+ */
+export async function runProbes(job: ProbeJob): Promise<ProbeReport> {
+  const { manifest, engine } = job;
+  const encoders = probedEncoders(manifest);
+  const trained = await featuresOf(job, encoders);
+  const state = await engine.exportState();
+  let untrained: Map<string, Pair>;
+  try {
+    await engine.importState(initialState(manifest, job.seed));
+    untrained = await featuresOf(job, encoders);
+  } finally {
+    await engine.importState(state);
+  }
+  const scores = encoders.map((encoder) => scoreEncoder(job, encoder, pairOf(trained, encoder), pairOf(untrained, encoder)));
+  return {
+    program: manifest.program,
+    step: job.step,
+    seed: job.seed,
+    trainImages: job.train.feed.count,
+    testImages: job.test.feed.count,
+    test: job.testName,
+    encoders: scores,
+  };
+}
+
+/** The encoders that the probes of a program look at, each once. */
+export function probedEncoders(manifest: Pick<Manifest, "probes" | "encoders" | "ema">): EncoderInfo[] {
+  const targets = new Set(manifest.ema.map((edge) => edge.target));
+  const fallback = manifest.encoders.find((encoder) => targets.has(encoder.name)) ?? manifest.encoders[0];
+  const names = manifest.probes.length > 0 ? new Set(manifest.probes.map((probe) => probe.on)) : new Set(fallback === undefined ? [] : [fallback.name]);
+  return [...names].map((name) => {
+    const encoder = manifest.encoders.find((candidate) => candidate.name === name);
+    if (encoder === undefined) throw new HostError("mismatch", `a probe looks at ${name}, which is no encoder of this program`, `encoders: ${manifest.encoders.map((candidate) => candidate.name).join(", ")}`);
+    return encoder;
+  });
+}
+
+/** A probe as a table for the terminal, percentages beside the untrained encoder's. */
+export function probeTable(report: ProbeReport): string {
+  const rows = report.encoders.flatMap((encoder) => [
+    ...encoder.factors.flatMap((score) => [
+      [`linear probe of ${encoder.encoder}: ${score.factor} (${score.classes} classes)`, percent(score.linear.untrained), percent(score.linear.trained), percent(score.chance)],
+      [`20-nearest neighbors of ${encoder.encoder}: ${score.factor}`, percent(score.nearest.untrained), percent(score.nearest.trained), percent(score.chance)],
+    ]),
+    [`effective rank of ${encoder.encoder} (of ${encoder.width})`, encoder.rank.untrained.toFixed(1), encoder.rank.trained.toFixed(1), ""],
+  ]);
+  return textTable(["probe", "untrained", "trained", "guessing"], rows);
+}
+
+/** A share as a percentage with one digit. */
+export function percent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`;
+}
+
+interface Pair {
+  readonly train: Float32Array;
+  readonly test: Float32Array;
+}
+
+async function featuresOf(job: ProbeJob, encoders: readonly EncoderInfo[]): Promise<Map<string, Pair>> {
+  const out = new Map<string, Pair>();
+  for (const encoder of encoders) {
+    const train = await pooledFeatures(job.engine, encoder, job.train.feed);
+    out.set(encoder.name, { train, test: await pooledFeatures(job.engine, encoder, job.test.feed) });
+  }
+  return out;
+}
+
+function pairOf(features: ReadonlyMap<string, Pair>, encoder: EncoderInfo): Pair {
+  return features.get(encoder.name) ?? { train: new Float32Array(0), test: new Float32Array(0) };
+}
+
+function scoreEncoder(job: ProbeJob, encoder: EncoderInfo, trained: Pair, untrained: Pair): EncoderScore {
+  const { width } = encoder;
+  const rows = Math.min(RANK_ROWS, job.train.feed.count);
+  const rank = (pair: Pair): number => effectiveRank(pair.train, rows, width, { center: true });
+  return {
+    encoder: encoder.name,
+    width,
+    rank: { trained: rank(trained), untrained: rank(untrained) },
+    factors: job.train.factors.flatMap((factor) => {
+      const test = job.test.factors.find((candidate) => candidate.name === factor.name);
+      return test === undefined ? [] : [scoreFactor(job.manifest, width, factor, test, trained, untrained)];
+    }),
+  };
+}
+
+function scoreFactor(manifest: Manifest, width: number, train: Factor, test: Factor, trained: Pair, untrained: Pair): FactorScore {
+  const classes = Math.max(train.classes.length, test.classes.length);
+  const args = manifest.probes.find((probe) => probe.kind === "knn")?.args ?? {};
+  const linear = (pair: Pair): number => linearProbe(labelled(pair.train, width, train), labelled(pair.test, width, test), classes).accuracy;
+  const nearest = (pair: Pair): number => nearestAccuracy(labelled(pair.train, width, train), labelled(pair.test, width, test), classes, { k: args["k"], temperature: args["temperature"] });
+  return {
+    factor: train.name,
+    classes,
+    chance: commonest(test.labels, classes),
+    linear: { trained: linear(trained), untrained: linear(untrained) },
+    nearest: { trained: nearest(trained), untrained: nearest(untrained) },
+  };
+}
+
+function commonest(labels: Int32Array, classes: number): number {
+  const counts = new Float64Array(classes);
+  for (const label of labels) counts[label] = (counts[label] ?? 0) + 1;
+  return labels.length === 0 ? 0 : Math.max(...counts) / labels.length;
+}

@@ -1,0 +1,87 @@
+/**
+ * Initial values: bits from (seed, name), laws of the distributions, the sine-cosine table against its formula.
+ */
+import { expect, test } from "vitest";
+import type { Initializer } from "../../../runtime/abi.js";
+import { initialState, initialValue, sincos2d } from "../../../runtime/train/init.js";
+import { fakeManifest } from "./fakes.js";
+
+function draw(init: Initializer, name = "w", seed = 3): Float32Array {
+  return initialValue({ name, shape: [100, 200], init }, seed);
+}
+
+function moments(values: Float32Array): { mean: number; std: number } {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  return { mean, std: Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length) };
+}
+
+test("the same seed and name give the same bits, another seed or name gives others", () => {
+  const init = { kind: "normal", std: 0.02 } as const;
+  expect(draw(init)).toEqual(draw(init));
+  expect(draw(init, "w", 4)).not.toEqual(draw(init));
+  expect(draw(init, "v")).not.toEqual(draw(init));
+});
+
+test("a normal has the mean and deviation asked for", () => {
+  const { mean, std } = moments(draw({ kind: "normal", std: 0.02 }));
+  expect(Math.abs(mean)).toBeLessThan(0.02 * 4 / Math.sqrt(20000));
+  expect(Math.abs(std / 0.02 - 1)).toBeLessThan(0.02);
+});
+
+test("a truncated normal stays inside its cut and has the deviation of the closed form", () => {
+  const values = draw({ kind: "trunc_normal", std: 1, cut: 1 });
+  expect(Math.max(...values.map(Math.abs))).toBeLessThanOrEqual(1);
+  // Var of N(0,1) cut at ±1: 1 − 2φ(1)/(2Φ(1)−1) = 0.29112.
+  expect(Math.abs(moments(values).std - Math.sqrt(0.291125))).toBeLessThan(0.01);
+});
+
+test("xavier takes its bound from the last two axes", () => {
+  const bound = Math.sqrt(6 / 300);
+  const values = draw({ kind: "xavier_uniform" });
+  expect(Math.max(...values)).toBeLessThanOrEqual(bound);
+  expect(Math.max(...values)).toBeGreaterThan(bound * 0.99);
+  expect(Math.abs(moments(values).std - bound / Math.sqrt(3))).toBeLessThan(0.002);
+});
+
+test("constants are constant", () => {
+  expect(new Set(draw({ kind: "zeros" }))).toEqual(new Set([0]));
+  expect(new Set(draw({ kind: "ones" }))).toEqual(new Set([1]));
+  expect(new Set(draw({ kind: "constant", value: 0.5 }))).toEqual(new Set([0.5]));
+});
+
+test("the sine-cosine table codes the column first, sines before cosines", () => {
+  const [rows, cols, width] = [3, 5, 16];
+  const table = sincos2d(rows, cols, width);
+  const code = (position: number, channel: number): number => {
+    const d = width / 2;
+    const k = channel % (d / 2);
+    const angle = position / Math.pow(10000, (2 * k) / d);
+    return channel < d / 2 ? Math.sin(angle) : Math.cos(angle);
+  };
+  for (let token = 0; token < rows * cols; token++) {
+    for (let channel = 0; channel < width; channel++) {
+      const expected = channel < width / 2 ? code(token % cols, channel) : code(Math.floor(token / cols), channel - width / 2);
+      expect(Math.abs((table[token * width + channel] ?? NaN) - expected)).toBeLessThan(6e-8);
+    }
+  }
+  expect(table[0]).toBe(0);
+  expect(table[width / 4]).toBe(1);
+});
+
+test("a table parameter finds its width in its shape, and a width that is no multiple of 4 is refused", () => {
+  const init = { kind: "sincos2d", rows: 2, cols: 2 } as const;
+  expect(initialValue({ name: "p", shape: [1, 4, 8], init }, 0)).toEqual(sincos2d(2, 2, 8));
+  expect(() => initialValue({ name: "p", shape: [1, 4, 6], init }, 0)).toThrow(/multiple of 4/);
+});
+
+test("a moving average starts as a copy of what it follows, in memory of its own", () => {
+  const state = initialState(fakeManifest(), 7);
+  expect(state.get("teacher.weight")).toEqual(state.get("student.weight"));
+  expect(state.get("teacher.weight")).not.toBe(state.get("student.weight"));
+});
+
+test("a circle of followers is refused instead of walked forever", () => {
+  const [first, second] = fakeManifest().parameters;
+  if (first === undefined || second === undefined) throw new Error("the fake has two parameters");
+  expect(() => initialState({ parameters: [{ ...first, follows: "teacher.weight" }, second] }, 1)).toThrow(/follows itself/);
+});

@@ -1,0 +1,121 @@
+/**
+ * The loop over a real small problem: it learns, resumes bit for bit, stops on Ctrl-C, NaN and collapse, and keeps its
+ * order of schedules.
+ */
+import { expect, test } from "vitest";
+import { HostError } from "../../../runtime/base/errors.js";
+import { decodeCheckpoint, encodeCheckpoint } from "../../../runtime/train/checkpoint.js";
+import { fakeBatch, fakeManifest, monitor, record } from "./fakes.js";
+
+async function failure(run: Promise<unknown>): Promise<HostError> {
+  const error = await run.then(() => undefined, (thrown: unknown) => thrown);
+  if (!(error instanceof HostError)) throw new Error(`expected a HostError, got ${String(error)}`);
+  return error;
+}
+
+test("the linear problem is learned and every step leaves a row", async () => {
+  const { end, rows, saved } = await record();
+  expect(end).toEqual({ kind: "finished", step: 40, alarms: [] });
+  expect(rows.map((row) => row.step)).toEqual(Array.from({ length: 40 }, (_, i) => i + 1));
+  expect(rows.at(-1)?.loss ?? Infinity).toBeLessThan(0.05 * (rows[0]?.loss ?? 0));
+  expect(saved.map((checkpoint) => checkpoint.step)).toEqual([10, 20, 30, 40]);
+});
+
+test("learning rate and decay are read at t = 1 first, momentum at its start", async () => {
+  const { rows } = await record();
+  expect(rows[0]?.lr).toBeCloseTo(0.01 + (1 / 10) * 0.04, 12);
+  expect(rows[9]?.lr).toBeCloseTo(0.05, 12);
+  expect(rows[39]?.lr).toBeCloseTo(0.001, 12);
+  expect(rows[0]?.wd).toBeCloseTo(0.1 + (0.01 - 0.1) * 0.5 * (1 + Math.cos(Math.PI / 40)), 12);
+  expect(rows[0]?.momentum["teacher"]).toBe(0.9);
+  expect(rows[1]?.momentum["teacher"]).toBeCloseTo(0.9 + 0.1 / 40, 12);
+});
+
+test("a run that is stopped anywhere and resumed is the run that never stopped, bit for bit", async () => {
+  const whole = await record();
+  const last = whole.saved.at(-1);
+  if (last === undefined) throw new Error("the run saved nothing");
+  const manifest = fakeManifest();
+  for (const stopAfter of [1, 7, 10, 23, 39]) {
+    const first = await record({ stopAfter });
+    expect(first.end.kind).toBe("interrupted");
+    const checkpoint = first.saved.at(-1);
+    if (checkpoint === undefined) throw new Error("the interrupted run saved nothing");
+    expect(checkpoint.step).toBe(stopAfter);
+    const read = decodeCheckpoint(encodeCheckpoint(checkpoint, manifest.parameters), "memory");
+    const second = await record({ resume: read });
+    expect([...first.rows, ...second.rows]).toEqual(whole.rows);
+    const end = second.saved.at(-1);
+    if (end === undefined) throw new Error("the resumed run saved nothing");
+    expect(Buffer.from(encodeCheckpoint(end, manifest.parameters)).equals(Buffer.from(encodeCheckpoint(last, manifest.parameters)))).toBe(true);
+  }
+});
+
+test("a loss that is not a number stops the run, and names the step and the last good state", async () => {
+  const error = await failure(record({ faults: { nanAt: 25 } }));
+  expect(error.code).toBe("not-a-number");
+  expect(error.message).toBe("step 25: the loss is NaN; the last good state is step 20");
+  expect(error.help).toMatch(/--resume/);
+});
+
+test("a state with an infinite weight is never written over a good one", async () => {
+  const manifest = fakeManifest();
+  const bytes: Uint8Array[] = [];
+  const error = await failure(
+    record({
+      faults: { badWeightAt: 20 },
+      change: {
+        sink: {
+          step: () => undefined,
+          alarm: () => undefined,
+          save: (checkpoint) => Promise.resolve().then(() => void bytes.push(encodeCheckpoint(checkpoint, manifest.parameters))),
+          lastGood: () => Promise.resolve("the last good state is step 10"),
+        },
+      },
+    }),
+  );
+  expect(error.code).toBe("not-a-number");
+  expect(error.message).toMatch(/after step 20, student\.weight holds values that are not finite; the last good state is step 10/);
+  expect(bytes.length).toBe(1);
+});
+
+test("the next batch is asked for before the step runs, and no step is asked for twice", async () => {
+  const asked: number[] = [];
+  const seen: number[] = [];
+  await record({
+    change: {
+      batches: {
+        next: (step) => {
+          asked.push(step);
+          return Promise.resolve(fakeBatch(7, step, 8));
+        },
+      },
+      sink: {
+        step: (report) => {
+          seen.push(asked.length - report.row.step);
+        },
+        alarm: () => undefined,
+        save: () => Promise.resolve(),
+        lastGood: () => Promise.resolve(""),
+      },
+    },
+  });
+  expect(asked).toEqual(Array.from({ length: 40 }, (_, i) => i));
+  expect(seen.slice(0, -1).every((ahead) => ahead === 1)).toBe(true);
+});
+
+test("a loader that fails ends the run with its own error", async () => {
+  const broken = { next: (step: number) => (step === 3 ? Promise.reject(new HostError("bad-image", "cat.jpg is cut short", "remove it")) : Promise.resolve(fakeBatch(7, step, 8))) };
+  expect((await failure(record({ change: { batches: broken } }))).message).toBe("cat.jpg is cut short");
+});
+
+test("a collapse ends the run when the program says stop, and only warns otherwise", async () => {
+  const base = fakeManifest({ monitors: [monitor("embedding-std", 0.2, 3, { watch: "student" })] });
+  const warned = await record({ manifest: base, faults: { collapseFrom: 12 } });
+  expect(warned.end.kind).toBe("finished");
+  expect(warned.alarms.length).toBe(1);
+  const stopped = await record({ manifest: { ...base, train: { ...base.train, onCollapse: "stop" } }, faults: { collapseFrom: 12 } });
+  expect(stopped.end.kind).toBe("collapsed");
+  expect(stopped.end.step).toBeLessThan(22);
+  expect(stopped.saved.at(-1)?.step).toBe(stopped.end.step);
+});
