@@ -59,12 +59,20 @@ function pair(tokens: readonly IToken[], indent: Int32Array, byIndent: boolean):
     const token = tokens[i];
     const count = counts[counts.length - 1];
     if (token === undefined || count === undefined) continue;
+    if (braces > 0 && count.paren + count.bracket > 0 && beginsDefinition(tokens, i)) {
+      // A definition that stands no deeper than the line of an open `(` says that the `(` was forgotten.
+      for (let top = stack.at(-1); top !== undefined && isOutdented(top, tokens, indent, i); top = stack.at(-1)) {
+        unclosed.add(top.token);
+        pop();
+      }
+    }
+    const open = counts[counts.length - 1] ?? count;
     switch (token.tokenType) {
-      case T.LParen: count.paren += 1; stack.push({ token, index: i }); break;
-      case T.LBracket: count.bracket += 1; stack.push({ token, index: i }); break;
+      case T.LParen: open.paren += 1; stack.push({ token, index: i }); break;
+      case T.LBracket: open.bracket += 1; stack.push({ token, index: i }); break;
       case T.LBrace: braces += 1; counts.push({ paren: 0, bracket: 0 }); stack.push({ token, index: i }); break;
-      case T.RParen: if (count.paren > 0) popTo(T.LParen); else stray.add(token); break;
-      case T.RBracket: if (count.bracket > 0) popTo(T.LBracket); else stray.add(token); break;
+      case T.RParen: if (open.paren > 0) popTo(T.LParen); else stray.add(token); break;
+      case T.RBracket: if (open.bracket > 0) popTo(T.LBracket); else stray.add(token); break;
       case T.RBrace:
         if (byIndent) dropInner(stack, pop, unclosed, indent, i);
         if (braces > 0) popTo(T.LBrace);
@@ -75,6 +83,18 @@ function pair(tokens: readonly IToken[], indent: Int32Array, byIndent: boolean):
   }
   for (const open of stack) unclosed.add(open.token);
   return { unclosed, stray };
+}
+
+/** Whether the token at `i` is the first of its line and begins `name =` or `name name`. */
+function beginsDefinition(tokens: readonly IToken[], i: number): boolean {
+  const token = tokens[i];
+  if (token?.tokenType !== T.Ident || tokens[i - 1]?.endLine === token.startLine) return false;
+  const next = tokens[i + 1];
+  return next?.tokenType === T.Equals || (next?.tokenType === T.Ident && next.startLine === token.endLine);
+}
+
+function isOutdented(open: Open, tokens: readonly IToken[], indent: Int32Array, i: number): boolean {
+  return open.token.tokenType !== T.LBrace && (tokens[i]?.startColumn ?? 1) <= (indent[open.index] ?? 1);
 }
 
 /** Before a `}`: leaves out open braces that are indented deeper than it, when an outer one stands at its column. */

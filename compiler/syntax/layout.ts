@@ -76,6 +76,8 @@ class Layout {
   private badItem = false;
   private operandEnd = false;
   private prev: IToken | undefined;
+  /** Set when `startStatement` has left out the word that it looked at. */
+  private dropped = false;
 
   constructor(private readonly tokens: readonly IToken[], private readonly comments: readonly IToken[], private readonly sink: Sink) {
     this.brackets = matchBrackets(tokens);
@@ -108,6 +110,10 @@ class Layout {
       const separates = type === T.Semicolon || (type === T.Comma && frame.kind !== "file" && frame.kind !== "body");
       if (separates && !frame.atStart) return this.endStatement();
       if (frame.atStart) this.startStatement(token, i);
+      if (this.dropped) {
+        this.dropped = false;
+        return;
+      }
     }
     this.place(token, i);
   }
@@ -115,7 +121,9 @@ class Layout {
   /** Hands on a token that is not a closing bracket, as what it is in its place. */
   private place(token: IToken, i: number): void {
     if (token.tokenType === T.Ident && this.operandEnd) {
-      if (this.isInfix(i)) retype(token, token.image);
+      // A name right after an operand is a mistake unless it is an operator, so an operator's word is taken for one.
+      const onLine = this.prev?.endLine === token.startLine && this.top.kind !== "settings";
+      if (this.isInfix(i) || (onLine && wordSets.infix.has(token.image))) retype(token, token.image);
       else if (this.prev?.tokenType === T.Number && this.prev.endLine === token.startLine) setType(token, T.UnitWord);
     }
     const opens = closerOf.has(token.tokenType);
@@ -149,7 +157,7 @@ class Layout {
     if (this.brackets.stray.has(token) || this.frames.length === 1) {
       const span = spanOf(this.sink.file, token);
       const fixes: Fix[] = [{ title: "remove it", edits: [{ span, text: "" }] }];
-      if (this.skipFrom < 0) this.sink.add(report("JEP1005", span, { close: token.image }, { fixes }));
+      if (this.skipFrom < 0 || this.frames.length === 1) this.sink.add(report("JEP1005", span, { close: token.image }, { fixes }));
       return;
     }
     this.closeWhile(() => this.top.opener !== undefined && this.brackets.unclosed.has(this.top.opener));
@@ -268,6 +276,7 @@ class Layout {
     }
     const wordFollows = onLine && !this.isInfix(i + 1) && (next.tokenType === T.Ident || next.tokenType === T.Number || next.tokenType === T.String || next.tokenType === T.LBrace);
     if (!wordFollows) return;
+    if (needlessWords.has(token.image) && next.tokenType === T.Ident) return this.dropWord(token, next);
     const near = suggest(token.image, statementWords, 1)[0];
     if (near !== undefined) {
       this.unknownWord(token, "a statement", near);
@@ -299,6 +308,16 @@ class Layout {
     const fixes: Fix[] = near === undefined ? [] : [{ title: `write \`${near}\``, edits: [{ span, text: near }] }];
     const advice = near === undefined ? help : `Did you mean \`${near}\`?`;
     this.sink.add(report("JEP1003", span, { word: token.image, place }, { fixes, ...(advice === undefined ? {} : { help: advice }) }));
+  }
+
+  /** Leaves out `let`, `return` and their like; the statement begins at the next word. */
+  private dropWord(token: IToken, next: IToken): void {
+    const { start, end } = spanOf(this.sink.file, token);
+    const fixes: Fix[] = [{ title: `remove \`${token.image}\``, edits: [{ span: { file: this.sink.file, start, end: next.startOffset }, text: "" }] }];
+    const help = foreignWords.get(token.image) ?? "Remove it.";
+    this.sink.add(report("JEP1003", { file: this.sink.file, start, end }, { word: token.image, place: "a statement" }, { fixes, help }));
+    this.top.atStart = true;
+    this.dropped = true;
   }
 
   private skipTooDeep(token: IToken): void {
@@ -431,6 +450,9 @@ const foreignWords: ReadonlyMap<string, string> = new Map([
   ["for", "Write `repeat n { … }` or `repeat part in parts { … }`."],
   ["while", "Write `repeat n { … }`."],
 ]);
+
+/** Words of other languages that only need to be left out. */
+const needlessWords: ReadonlySet<string> = new Set(["let", "const", "var", "return"]);
 
 const infixTypes = infixWords.flatMap((w) => wordTokens.get(w) ?? []);
 const signs: readonly TokenType[] = [T.Plus, T.Star, T.Slash, T.AtSign, T.Caret, T.Arrow, T.DotDot, T.Dot];

@@ -19,7 +19,14 @@ export function mendSlips(tokens: readonly IToken[], comments: readonly IToken[]
   const out: IToken[] = [];
   for (const token of tokens) {
     const mend = mends.get(token.tokenType);
-    if (mend === undefined) out.push(token);
+    const last = out.at(-1);
+    if (last !== undefined && foreignLetters(last, token) && endOf(last) === token.startOffset) {
+      // One name with a foreign letter in it: reported once, kept whole, so that it still means one thing.
+      if (token.tokenType === T.Unknown && mend !== undefined) mend(token, sink);
+      last.image += token.image;
+      last.endOffset = token.endOffset;
+      last.endColumn = token.endColumn;
+    } else if (mend === undefined) out.push(token);
     else out.push(...mend(token, sink));
   }
   return out;
@@ -50,6 +57,14 @@ export function shorten(text: string, limit = 40): string {
   const line = text.replace(/\s+/g, " ");
   return line.length <= limit ? line : `${line.slice(0, limit - 1)}…`;
 }
+
+/** Whether two neighbours are halves of one name, one of them in letters that names are not made of. */
+function foreignLetters(last: IToken, token: IToken): boolean {
+  if (last.tokenType !== T.Ident) return false;
+  return token.tokenType === T.Unknown ? letters.test(token.image) : token.tokenType === T.Ident;
+}
+
+const letters = /^[\p{L}\p{M}\p{N}]+$/u;
 
 type Mend = (token: IToken, sink: Sink) => readonly IToken[];
 
@@ -114,7 +129,7 @@ const mends: ReadonlyMap<TokenType, Mend> = new Map<TokenType, Mend>([
   [T.Unknown, (token, sink) => {
     const span = spanOf(sink.file, token);
     sink.add(report("JEP1001", span, { text: shorten(token.image) }, { fixes: fix("remove it", sink.file, span.start, span.end, "") }));
-    return [];
+    return letters.test(token.image) ? [retype(token, T.Ident)] : [];
   }],
   [T.SingleQuoted, (token, sink) => {
     const span = spanOf(sink.file, token);
