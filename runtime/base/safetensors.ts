@@ -175,7 +175,7 @@ function halfToFloat(bits: number): number {
 }
 
 function decode(dtype: DType, raw: Uint8Array): TensorData {
-  const own = raw.slice();
+  const own = new Uint8Array(raw); // not slice(): of a Node Buffer that would be a view
   switch (dtype) {
     case "U8":
       return own;

@@ -1,0 +1,137 @@
+/**
+ * Signals and monitors: what they measure against closed forms, when alarms go off, and that their memory survives.
+ */
+import { expect, test } from "vitest";
+import { stream } from "../../../runtime/base/random.js";
+import { alarmText, createMonitors, rankBaselineStep } from "../../../runtime/train/monitors.js";
+import type { Alarm, Monitors, Observation } from "../../../runtime/train/monitors.js";
+import { codeEntropy, createSignals, tokenRatio } from "../../../runtime/train/signals.js";
+import type { WatchSignal } from "../../../runtime/train/signals.js";
+import { teacherDistance } from "../../../runtime/train/loop.js";
+import { fakeManifest, monitor } from "./fakes.js";
+
+const healthy: WatchSignal = { std: 0.9, rank: 20, imagesToTokens: 1, rows: 100, entropy: 0.9 };
+
+function seen(step: number, change: Partial<WatchSignal> = {}, loss = 1): Observation {
+  return { step, losses: { loss }, signals: { student: { ...healthy, ...change } } };
+}
+
+function alarmsOf(monitors: Monitors, observations: readonly Observation[]): Alarm[] {
+  return observations.flatMap((observation) => monitors.observe(observation));
+}
+
+function range(from: number, to: number): number[] {
+  return Array.from({ length: to - from + 1 }, (_, i) => from + i);
+}
+
+test("a spread under the threshold alarms once it has held for long enough, and once only", () => {
+  const monitors = createMonitors(fakeManifest({ monitors: [monitor("embedding-std", 0.2, 5)] }), 1000);
+  const alarms = alarmsOf(monitors, range(1, 30).map((step) => seen(step, { std: step >= 10 ? 0.1 : 0.9 })));
+  expect(alarms).toEqual([{ step: 14, monitor: "embedding-std", subject: "student", value: 0.1, limit: 0.2, since: 10, because: "the loss is protected by dynamics only" }]);
+  expect(alarmText(alarms[0] ?? raise())).toBe("collapse alarm at step 14: embedding-std of student is 0.100, limit 0.200 since step 10. the loss is protected by dynamics only");
+});
+
+test("a spread that recovers starts counting anew", () => {
+  const monitors = createMonitors(fakeManifest({ monitors: [monitor("embedding-std", 0.2, 5)] }), 1000);
+  expect(alarmsOf(monitors, range(1, 40).map((step) => seen(step, { std: step % 4 === 0 ? 0.9 : 0.1 })))).toEqual([]);
+});
+
+test("features that are not numbers alarm too", () => {
+  const monitors = createMonitors(fakeManifest({ monitors: [monitor("embedding-std", 0.2, 1)] }), 1000);
+  expect(monitors.observe(seen(1, { std: NaN })).length).toBe(1);
+});
+
+test("the effective rank is held against its value at the baseline step", () => {
+  expect(rankBaselineStep(10_000)).toBe(500);
+  expect(rankBaselineStep(400)).toBe(100);
+  const monitors = createMonitors(fakeManifest({ monitors: [monitor("effective-rank", 0.25, 1)] }), 400);
+  expect(alarmsOf(monitors, [seen(50, { rank: 3 }), seen(100, { rank: 40 }), seen(150, { rank: 11 })])).toEqual([]);
+  expect(monitors.observe(seen(200, { rank: 9 }))[0]?.limit).toBe(10);
+});
+
+test("images over tokens catches a positional collapse", () => {
+  const monitors = createMonitors(fakeManifest({ monitors: [monitor("token-std", 0.05, 2)] }), 100);
+  expect(alarmsOf(monitors, [1, 2, 3].map((step) => seen(step, { imagesToTokens: 0.01 }))).map((alarm) => alarm.step)).toEqual([2]);
+});
+
+test("a loss at its trivial value alarms, with a watch only while its spread falls", () => {
+  const losses = [{ name: "loss", kind: "nce", weight: 1, trivial: Math.log(64), verdict: "" }];
+  const plain = createMonitors(fakeManifest({ losses, monitors: [monitor("loss-trivial", 1e-3, 3, { loss: "loss" })] }), 100);
+  expect(alarmsOf(plain, range(1, 5).map((step) => seen(step, {}, Math.log(64) + 1e-4))).map((alarm) => alarm.step)).toEqual([3]);
+  const careful = createMonitors(fakeManifest({ losses, monitors: [monitor("loss-trivial", 1e-3, 1, { loss: "loss", watch: "student" })] }), 100);
+  expect(careful.observe(seen(1, {}, Math.log(64)))).toEqual([]);
+  expect(careful.observe(seen(2, { std: 0.3 }, Math.log(64))).length).toBe(1);
+});
+
+test("a group without gradient alarms at the first step, by name", () => {
+  const monitors = createMonitors(fakeManifest({ monitors: [monitor("gradient-norm", 0, 1)] }), 100);
+  const alarms = monitors.observe({ step: 1, losses: {}, gradientNorm: { student: 0.4, head: 0 } });
+  expect(alarms.map((alarm) => alarm.subject)).toEqual(["head"]);
+});
+
+test("a teacher that is its student, or never moves, alarms", () => {
+  const of = (first: number, second: number): number => {
+    const monitors = createMonitors(fakeManifest({ monitors: [monitor("teacher-distance", 0, 1)] }), 100);
+    return alarmsOf(monitors, [first, second].map((value, i) => ({ step: 10 * (i + 1), losses: {}, teacherDistance: { teacher: value } }))).length;
+  };
+  expect(of(0, 0)).toBe(1);
+  expect(of(0.5, 0.5)).toBe(1);
+  expect(of(0.5, 0.4)).toBe(0);
+});
+
+test("the distance of a teacher is relative and over all its parameters", () => {
+  const state = new Map([["student.weight", Float32Array.of(3, 4, 0, 0, 0, 0)], ["teacher.weight", Float32Array.of(3, 3, 0, 0, 0, 0)]]);
+  expect(teacherDistance(fakeManifest(), state)).toEqual({ teacher: 1 / 5 });
+});
+
+test("memory survives: monitors stopped in the middle of a bad stretch alarm when they would have", () => {
+  const manifest = fakeManifest({ monitors: [monitor("embedding-std", 0.2, 6), monitor("effective-rank", 0.25, 1)] });
+  const steps = range(1, 20).map((step) => seen(step, { std: step > 8 ? 0.1 : 0.9, rank: step > 15 ? 1 : 20 }));
+  const whole = alarmsOf(createMonitors(manifest, 20), steps);
+  const first = createMonitors(manifest, 20);
+  const before = alarmsOf(first, steps.slice(0, 11));
+  const second = createMonitors(manifest, 20);
+  second.importState(first.exportState());
+  expect([...before, ...alarmsOf(second, steps.slice(11))]).toEqual(whole);
+  expect(whole.length).toBe(2);
+});
+
+test("features are asked for on the last steps before a reading only, enough to fill the queue", () => {
+  const signals = createSignals([{ name: "z", width: 8, over: "images" }], 10, 50, 1000);
+  expect(range(1, 100).filter((step) => signals.wants(step))).toEqual([47, 48, 49, 50, 97, 98, 99, 100]);
+  expect(range(1, 100).filter((step) => signals.due(step))).toEqual([50, 100]);
+});
+
+test("isotropic features read a spread near 1 and a full rank, constant ones 0", () => {
+  const width = 8;
+  const draws = stream(1, "test");
+  const signals = createSignals([{ name: "z", width, over: "images" }], 32, 1, 10);
+  signals.push({ z: Float32Array.from({ length: 32 * width }, () => draws.normal()) }, 32);
+  const good = signals.read()["z"];
+  expect(good?.std).toBeGreaterThan(0.9);
+  expect(good?.rank).toBeGreaterThan(7);
+  signals.push({ z: new Float32Array(32 * width).fill(1) }, 32);
+  expect(signals.read()["z"]?.std).toBeLessThan(1e-6);
+  expect(signals.read()["z"]?.rows).toBe(32);
+});
+
+test("the token ratio tells features of the position from features of the image", () => {
+  const [batch, tokens, width] = [4, 5, 3];
+  const draws = stream(2, "test");
+  const code = Float32Array.from({ length: 64 }, () => draws.normal());
+  const make = (at: (image: number, token: number) => number): Float32Array =>
+    Float32Array.from({ length: batch * tokens * width }, (_, i) => code[(at(Math.floor(i / (tokens * width)), Math.floor(i / width) % tokens) * width + (i % width)) % 64] ?? 0);
+  expect(tokenRatio(make((_, token) => token), batch, width)).toBeLessThan(1e-6);
+  expect(tokenRatio(make((image) => image), batch, width)).toBe(Infinity);
+  expect(tokenRatio(Float32Array.from({ length: 64 * 64 * 4 }, () => draws.normal()), 64, 4)).toBeCloseTo(1, 1);
+});
+
+test("code entropy is 1 for balanced codes and 0 for one code", () => {
+  expect(codeEntropy(Float32Array.of(1, 0, 0, 1), 2, 2)).toBeCloseTo(1, 12);
+  expect(codeEntropy(Float32Array.of(1, 0, 1, 0), 2, 2)).toBe(0);
+  expect(codeEntropy(Float32Array.of(30, -30, 30, -30), 2, 2)).toBeLessThan(1e-6);
+});
+
+function raise(): never {
+  throw new Error("there was no alarm");
+}

@@ -1,0 +1,124 @@
+/**
+ * Probes: the minimizer against a known minimum, heads on separable and random features, and the whole protocol.
+ */
+import { expect, test } from "vitest";
+import { stream } from "../../../runtime/base/random.js";
+import { meanPool } from "../../../runtime/train/features.js";
+import type { ProbeSet } from "../../../runtime/train/features.js";
+import { minimize } from "../../../runtime/train/lbfgs.js";
+import { linearProbe } from "../../../runtime/train/linear-head.js";
+import type { LabelledFeatures } from "../../../runtime/train/linear-head.js";
+import { nearestAccuracy } from "../../../runtime/train/nearest.js";
+import { probeTable, runProbes } from "../../../runtime/train/probe.js";
+import { fakeManifest, linearEngine, WIDTH } from "./fakes.js";
+
+/** Gaussian blobs: class centers `apart` from each other, rows in class order unless mixed. */
+function blobs(n: number, width: number, classes: number, apart: number, seed: number): LabelledFeatures {
+  const centers = stream(99, "centers");
+  const center = Float32Array.from({ length: classes * width }, () => centers.normal() * apart);
+  const draws = stream(seed, "rows");
+  const labels = Int32Array.from({ length: n }, (_, i) => i % classes);
+  const features = Float32Array.from({ length: n * width }, (_, i) => draws.normal() + (center[(labels[Math.floor(i / width)] ?? 0) * width + (i % width)] ?? 0));
+  return { features, labels, n, width };
+}
+
+test("the minimizer reaches the minimum of an ill-conditioned quadratic", () => {
+  const scales = [1, 10, 100, 1000, 10000];
+  const reached = minimize(
+    (x, gradient) => scales.reduce((sum, scale, i) => {
+      gradient[i] = scale * ((x[i] ?? 0) - i);
+      return sum + 0.5 * scale * ((x[i] ?? 0) - i) ** 2;
+    }, 0),
+    new Float64Array(5),
+    { iterations: 200, tolerance: 1e-8 },
+  );
+  reached.forEach((value, i) => expect(Math.abs(value - i)).toBeLessThan(1e-4));
+});
+
+test("separable classes are told apart by both probes", () => {
+  const [train, test] = [blobs(400, 16, 4, 2, 1), blobs(200, 16, 4, 2, 2)];
+  expect(linearProbe(train, test, 4).accuracy).toBeGreaterThan(0.98);
+  expect(nearestAccuracy(train, test, 4)).toBeGreaterThan(0.98);
+});
+
+test("features that know nothing score like guessing", () => {
+  const [train, test] = [blobs(1000, 16, 4, 0, 1), blobs(1000, 16, 4, 0, 2)];
+  expect(Math.abs(linearProbe(train, test, 4).accuracy - 0.25)).toBeLessThan(0.06);
+  expect(Math.abs(nearestAccuracy(train, test, 4) - 0.25)).toBeLessThan(0.06);
+});
+
+test("overlapping Gaussian classes come close to the best that any classifier can do", () => {
+  // Two unit Gaussians with centers 2 apart: Bayes accuracy Φ(1) = 0.8413.
+  const draws = stream(5, "two");
+  const make = (n: number): LabelledFeatures => {
+    const labels = Int32Array.from({ length: n }, (_, i) => i % 2);
+    return { features: Float32Array.from(labels, (label) => draws.normal() + 2 * label), labels, n, width: 1 };
+  };
+  expect(Math.abs(linearProbe(make(4000), make(8000), 2).accuracy - 0.8413)).toBeLessThan(0.015);
+});
+
+test("the head does not care about the scale of features, nor about one that does not vary", () => {
+  const [train, test] = [blobs(300, 8, 3, 1, 1), blobs(300, 8, 3, 1, 2)];
+  const rescale = (data: LabelledFeatures): LabelledFeatures => ({ ...data, features: data.features.map((value, i) => (i % 8 === 0 ? 7 : value * 10 ** ((i % 8) - 4))) });
+  const drop = (data: LabelledFeatures): LabelledFeatures => ({ ...data, features: data.features.map((value, i) => (i % 8 === 0 ? 7 : value)) });
+  expect(Math.abs(linearProbe(rescale(train), rescale(test), 3).accuracy - linearProbe(drop(train), drop(test), 3).accuracy)).toBeLessThan(0.01);
+});
+
+test("the neighbors' vote is weighted: one twin outweighs many strangers", () => {
+  const train = { features: Float32Array.of(1, 0, 0.6, 0.8, 0.6, 0.8, 0.6, 0.8), labels: Int32Array.of(0, 1, 1, 1), n: 4, width: 2 };
+  const query = { features: Float32Array.of(2, 0), labels: Int32Array.of(0), n: 1, width: 2 };
+  // exp(1/0.07) against 3 · exp(0.6/0.07); with a flat vote class 1 would win.
+  expect(nearestAccuracy(train, query, 2, { k: 4 })).toBe(1);
+  expect(nearestAccuracy(train, query, 2, { k: 4, temperature: 1 })).toBe(0);
+});
+
+test("pooling is the mean over tokens", () => {
+  expect(meanPool(Float32Array.of(1, 2, 3, 4, 10, 20, 30, 40), 2, 2)).toEqual(Float32Array.of(2, 3, 20, 30));
+});
+
+test("4,000 features of width 128 in 10 classes are probed in seconds", () => {
+  const [train, test] = [blobs(4000, 128, 10, 0.15, 1), blobs(1000, 128, 10, 0.15, 2)];
+  const start = performance.now();
+  const { accuracy } = linearProbe(train, test, 10);
+  const linear = performance.now() - start;
+  const near = nearestAccuracy(train, test, 10);
+  const total = performance.now() - start;
+  console.info(`probe of 4000 x 128, 10 classes: linear ${accuracy.toFixed(3)} in ${(linear / 1000).toFixed(1)} s, 20-nn ${near.toFixed(3)} in ${((total - linear) / 1000).toFixed(1)} s`);
+  expect(accuracy).toBeGreaterThan(near - 0.05);
+  expect(total).toBeLessThan(60_000);
+}, 90_000);
+
+function probeSet(n: number, seed: number): ProbeSet {
+  const { features, labels } = blobs(n, WIDTH, 3, 1, seed);
+  return {
+    feed: { count: n, images: (from, to) => Promise.resolve(features.slice(from * WIDTH, to * WIDTH)) },
+    factors: [{ name: "class", classes: ["a", "b", "c"], labels }, { name: "parity", classes: ["even", "odd"], labels: labels.map((label) => label % 2) }],
+  };
+}
+
+test("the protocol scores every factor trained and untrained, and leaves the engine as it was", async () => {
+  const manifest = fakeManifest();
+  const engine = linearEngine(manifest, 7);
+  const flattened = new Map(await engine.exportState());
+  // A "trained" encoder that has kept one feature of six: rank 1, and worse than its start.
+  flattened.set("student.weight", Float32Array.of(1, 0, 0, 0, 0, 0));
+  await engine.importState(flattened);
+  const report = await runProbes({ manifest, engine, seed: 7, step: 40, train: probeSet(300, 1), test: probeSet(150, 2), testName: "other blobs" });
+  expect(await engine.exportState()).toEqual(flattened);
+  const [score] = report.encoders;
+  expect(score?.encoder).toBe("student");
+  expect(score?.factors.map((factor) => factor.factor)).toEqual(["class", "parity"]);
+  expect(score?.factors[0]?.chance).toBeCloseTo(1 / 3, 6);
+  expect(score?.rank.trained).toBeCloseTo(1, 5);
+  expect(score?.rank.untrained ?? 0).toBeGreaterThan(3);
+  expect(score?.factors[0]?.linear.untrained ?? 0).toBeGreaterThan((score?.factors[0]?.linear.trained ?? 1) + 0.1);
+  const table = probeTable(report);
+  expect(table).toMatch(/untrained\s+trained\s+guessing/);
+  expect(table).toMatch(/linear probe of student: class \(3 classes\)/);
+});
+
+test("a probe of an encoder that does not exist names those that do", async () => {
+  const manifest = fakeManifest({ probes: [{ kind: "linear", on: "teecher", pool: "mean", args: {} }] });
+  const job = { manifest, engine: linearEngine(manifest, 7), seed: 7, step: 0, train: probeSet(30, 1), test: probeSet(30, 2), testName: "" };
+  await expect(runProbes(job)).rejects.toThrow(/teecher, which is no encoder/);
+});
