@@ -154,6 +154,46 @@ function scores(q: NdArray, k: NdArray): NdArray {
   return map(matmul(q, k, false, true), (x) => x / Math.sqrt(d));
 }
 
+/** Softmax of each row. */
+function rowSoftmax(x: NdArray): NdArray {
+  return rows([x], (out, row = out) => {
+    const lse = logSumExp(row);
+    out.forEach((_, i) => (out[i] = Math.exp((row[i] ?? NaN) - lse)));
+  });
+}
+
+/** Pieces of the last axis. */
+function splitLast(x: NdArray, sizes: readonly number[]): NdArray[] {
+  const own = stridesOf(x.shape);
+  let start = 0;
+  return sizes.map((size) => {
+    const piece = gather(x, [...x.shape.slice(0, -1), size], own, start);
+    start += size;
+    return piece;
+  });
+}
+
+function thirds(x: NdArray): NdArray[] {
+  const width = (x.shape.at(-1) ?? 0) / 3;
+  return splitLast(x, [width, width, width]);
+}
+
+/** Arrays side by side along the last axis. */
+function joinLast(parts: readonly NdArray[]): NdArray {
+  const widths = parts.map((x) => x.shape.at(-1) ?? 0);
+  const lead = parts[0]?.shape.slice(0, -1) ?? [];
+  const out = zeros([...lead, widths.reduce((n, w) => n + w, 0)]);
+  let at = 0;
+  for (let row = 0; row < sizeOf(lead); row++) {
+    parts.forEach((x, i) => {
+      const width = widths[i] ?? 0;
+      out.data.set(x.data.subarray(row * width, (row + 1) * width), at);
+      at += width;
+    });
+  }
+  return out;
+}
+
 function logSumExp(row: Float64Array): number {
   const top = fold(row, Math.max, -Infinity);
   return top + Math.log(fold(row, (n, x) => n + Math.exp(x - top), 0));
@@ -356,6 +396,44 @@ export const kernels = {
     ];
   },
   gelu_grad: both((x, dy) => dy * (bigPhi(x) + x * phi(x))),
+  gelu_slope: (args) => [map(arg(args, 0), (x) => x * bigPhi(x)), map(arg(args, 0), (x) => bigPhi(x) + x * phi(x))],
+  layer_norm: (args, attrs, value) => {
+    const [y, rstd] = evaluateOp("normalize", [arg(args, 0)], attrs, value);
+    if (y === undefined || rstd === undefined) throw new IrError("normalize has two results.");
+    return [zip(zip(y, arg(args, 1), (a, b) => a * b), arg(args, 2), (a, b) => a + b), y, rstd];
+  },
+  layer_norm_grad: (args, attrs, value) => {
+    const [y, rstd, scale, dout] = [arg(args, 0), arg(args, 1), arg(args, 2), arg(args, 3)];
+    const dy = zip(dout, scale, (a, b) => a * b);
+    const rowsOf = (x: NdArray): Arrays => evaluateOp("sum_leading", [x], {}, value);
+    return [...evaluateOp("normalize_grad", [y, rstd, dy], attrs, value), ...rowsOf(zip(dout, y, (a, b) => a * b)), ...rowsOf(dout)];
+  },
+  smooth_l1_mean: (args, { beta }) => {
+    const difference = zip(arg(args, 0), arg(args, 1), (a, b) => a - b);
+    const n = difference.data.length;
+    const total = difference.data.reduce((sum, d) => sum + smoothL1(d, beta), 0);
+    return [{ shape: [], data: Float64Array.of(total / n) }, map(difference, (d) => Math.max(-1, Math.min(1, d / beta)) / n)];
+  },
+  attention: (args, { heads }) => {
+    const parts = thirds(arg(args, 0)).map((x) => splitHeads(x, heads));
+    const [q, k, v] = parts;
+    if (!q || !k || !v) throw new IrError("attention needs three parts.");
+    const p = rowSoftmax(scores(q, k));
+    return [joinHeads(matmul(p, v, false, false)), joinLast([p, ...parts])];
+  },
+  attention_grad: (args) => {
+    const memory = arg(args, 0);
+    const [, heads = 1, rows = 0, whole = 0] = memory.shape;
+    const d = (whole - rows) / 3;
+    const [p, q, k, v] = splitLast(memory, [rows, d, d, d]);
+    if (!p || !q || !k || !v) throw new IrError("attention_grad needs four parts.");
+    const dO = splitHeads(arg(args, 1), heads);
+    const dp = matmul(dO, v, false, true);
+    const dot = reduce(zip(p, dp, (a, b) => a * b), [3], true, 0, (n, x) => n + x);
+    const ds = zip(zip(p, zip(dp, dot, (a, b) => a - b), (a, b) => a * b), { shape: [], data: Float64Array.of(Math.sqrt(d)) }, (a, b) => a / b);
+    const grads = [matmul(ds, k, false, false), matmul(ds, q, true, false), matmul(p, dO, true, false)];
+    return [joinLast(grads.map(joinHeads))];
+  },
   sdpa: (args, { heads }) => {
     const [q, k, v] = [0, 1, 2].map((i) => splitHeads(arg(args, i), heads));
     if (q === undefined || k === undefined || v === undefined) throw new IrError("sdpa needs three operands.");

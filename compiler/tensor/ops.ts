@@ -117,6 +117,14 @@ export const ops = {
   normalize_grad: { args: ["y", "rstd", "dy"], results: ["dx"], attrs: {}, doc: "rstd * (dy - mean(dy) - y * mean(y * dy))" },
   gelu_grad: { args: ["x", "dy"], results: ["dx"], attrs: {}, doc: "dy * (Phi(x) + x * phi(x))" },
 
+  // Training forms: what the backward pass will want is made in the same sweep. A target's passes put them in.
+  gelu_slope: { args: ["x"], results: ["y", "slope"], attrs: {}, doc: "gelu and its derivative at x" },
+  layer_norm: { args: ["x", "scale", "offset"], results: ["out", "y", "rstd"], attrs: { eps: "number" }, doc: "y = normalize(x), out = y * scale + offset" },
+  layer_norm_grad: { args: ["y", "rstd", "scale", "dout"], results: ["dx", "dscale", "doffset"], attrs: {}, doc: "gradient of layer_norm" },
+  smooth_l1_mean: { args: ["a", "b"], results: ["loss", "slope"], attrs: { beta: "number" }, doc: "mean over all elements of smooth_l1, and its derivative by a" },
+  attention: { args: ["qkv"], results: ["o", "memory"], attrs: { heads: "integer" }, doc: "sdpa of the thirds of qkv[B, T, 3 * heads * d]; memory[B, heads, T, T + 3*d] holds probabilities, q, k and v for the gradient, in a layout of the target's own" },
+  attention_grad: { args: ["memory", "do"], results: ["dqkv"], attrs: {}, doc: "gradient of attention" },
+
   // Attention: q, k, v are [B, T, heads * d], head-major. lse is the log-sum-exp of each row of scores, [B, heads, T].
   sdpa: { args: ["q", "k", "v"], results: ["o", "lse"], attrs: { heads: "integer" }, doc: "softmax(q k^T / sqrt(d)) v per head" },
   sdpa_grad: { args: ["q", "k", "v", "o", "lse", "do"], results: ["dq", "dk", "dv"], attrs: { heads: "integer" }, doc: "gradient of sdpa; probabilities are recomputed from lse" },

@@ -362,6 +362,43 @@ export const shapeRules = {
     return [y];
   },
   gelu_grad: sameAll,
+  gelu_slope: (args) => {
+    const x = at(same(args), 0);
+    return [x, x];
+  },
+  layer_norm: (args) => {
+    const [x, scale, offset] = [at(args, 0), at(args, 1), at(args, 2)];
+    rowwise([x]);
+    for (const v of [scale, offset]) needType(v, tensor([last(x)]), "scale or offset");
+    return [x, x, rowStatistic(x)];
+  },
+  layer_norm_grad: (args) => {
+    const [y, rstd, scale, dout] = [at(args, 0), at(args, 1), at(args, 2), at(args, 3)];
+    needSame(y, dout);
+    needType(rstd, rowStatistic(y), "operand `rstd`");
+    needType(scale, tensor([last(y)]), "operand `scale`");
+    return [y, scale, scale];
+  },
+  smooth_l1_mean: (args) => [tensor([]), at(sameAll(args), 0)],
+  attention: (args, { heads }) => {
+    const qkv = at(args, 0);
+    needFloat(qkv);
+    needRank(qkv, 3);
+    need(heads > 0, "heads must be positive");
+    const width = exact(last(qkv), constantDim(3), "width of qkv over three");
+    const d = exact(width, constantDim(heads), "width over heads");
+    const [batch, rows] = [axisOf(qkv, 0), axisOf(qkv, 1)];
+    return [tensor([batch, rows, width]), tensor([batch, constantDim(heads), rows, total([rows, mul(constantDim(3), d)])])];
+  },
+  attention_grad: (args) => {
+    const [memory, dO] = [at(args, 0), at(args, 1)];
+    needRank(memory, 4);
+    needRank(dO, 3);
+    needEqualDims(axisOf(memory, 2), axisOf(dO, 1), "rows");
+    const d = exact(subDim(last(memory), axisOf(memory, 2)), constantDim(3), "what memory holds beside probabilities, over three");
+    needEqualDims(mul(axisOf(memory, 1), d), last(dO), "widths");
+    return [tensor([...dO.shape.slice(0, 2), mul(constantDim(3), last(dO))])];
+  },
   sdpa: (args, { heads }) => {
     const { o, lse } = attention(at(args, 0), at(args, 1), at(args, 2), heads);
     return [o, lse];
