@@ -1,0 +1,405 @@
+/**
+ * The built-in functions of the language: their arguments and typing rules. // tidy: table
+ *
+ * One entry per name. What is here is primitive (it has its own lowering); everything else, `vit` and `mlp` included, is
+ * written in the language in `std/`. Losses are a table of their own (`model/losses.ts`) and are dispatched from here.
+ */
+import type { Span } from "../base/span.js";
+import { suggest } from "../base/suggest.js";
+import { report } from "../messages/report.js";
+import type * as ast from "../syntax/ast.js";
+import { isLoss, lossNames } from "../model/losses.js";
+import type { ModelOp } from "../model/ir.js";
+import { constantDim, constantOf } from "../types/dim.js";
+import type { Axis, ValueType } from "../types/value-type.js";
+import { noPositions } from "../types/value-type.js";
+import type { BodyCx } from "./body.js";
+import { emit } from "./body.js";
+import type { ArgValue } from "./expr.js";
+import { shapeText } from "./expr.js";
+import { applyLoss } from "./losses.js";
+import { concatTokens, patches, placeAt, spread } from "./positions.js";
+import { asCount, asNumber, asSchedule, constantSchedule } from "./static.js";
+import { describe, num, poison } from "./values.js";
+import type { Value } from "./values.js";
+
+type Tensor = Value & { kind: "tensor" };
+
+interface Call {
+  readonly cx: BodyCx;
+  readonly name: string;
+  readonly at: Span;
+  /** By formal name; missing optional ones are absent. */
+  readonly args: ReadonlyMap<string, ArgValue>;
+  readonly rest: readonly ArgValue[];
+}
+
+interface Builtin {
+  /** Formals in order; a trailing `?` marks an optional one; `...` takes what is left. */
+  readonly formals: readonly string[];
+  readonly run: (call: Call) => Value;
+}
+
+/** Whether a name is built in (losses included). */
+export function isBuiltin(name: string): boolean {
+  return Object.hasOwn(table, name) || isLoss(name);
+}
+
+/** All built-in names, for suggestions. */
+export function builtinNames(): string[] {
+  return [...Object.keys(table), ...lossNames()];
+}
+
+/** Binds the arguments of a built-in and runs its rule. */
+export function callBuiltin(cx: BodyCx, name: string, args: readonly ArgValue[], expr: ast.Call): Value {
+  if (isLoss(name)) return applyLoss(cx, name, args, expr.span);
+  const entry = table[name];
+  if (entry === undefined) return poison;
+  const bound = new Map<string, ArgValue>();
+  const rest: ArgValue[] = [];
+  const formals = entry.formals.filter((f) => f !== "...").map((f) => f.replace("?", ""));
+  let next = 0;
+  for (const arg of args) {
+    if (arg.name !== undefined) {
+      if (!formals.includes(arg.name)) {
+        const near = suggest(arg.name, formals);
+        cx.diagnostics.add(report("JEP2004", arg.span, { callee: name, name: arg.name, known: formals.map((f) => `\`${f}\``).join(", ") },
+          near.length > 0 ? { help: `Did you mean \`${near[0]}\`?` } : {}));
+        return poison;
+      }
+      bound.set(arg.name, arg);
+    } else {
+      while (next < formals.length && bound.has(formals[next] ?? "")) next++;
+      const formal = formals[next];
+      if (formal === undefined || entry.formals.includes("...")) rest.push(arg);
+      else bound.set(formal, arg);
+    }
+  }
+  if (rest.length > 0 && !entry.formals.includes("...")) {
+    cx.diagnostics.add(report("JEP2006", expr.span, { callee: name, most: formals.length, found: args.length }));
+    return poison;
+  }
+  const missing = entry.formals.find((f) => f !== "..." && !f.endsWith("?") && !bound.has(f));
+  if (missing !== undefined) {
+    cx.diagnostics.add(report("JEP2005", expr.span, { callee: name, name: missing }));
+    return poison;
+  }
+  return entry.run({ cx, name, at: expr.span, args: bound, rest });
+}
+
+function tensor(call: Call, name: string): Tensor | undefined {
+  const arg = call.args.get(name);
+  if (arg === undefined) return undefined;
+  if (arg.value.kind === "tensor") return arg.value;
+  if (arg.value.kind !== "poison") {
+    call.cx.diagnostics.add(report("JEP2010", arg.span, { what: `\`${name}\` of \`${call.name}\``, expected: "a tensor", found: describe(arg.value) }));
+  }
+  return undefined;
+}
+
+function count(call: Call, name: string): number | undefined {
+  const arg = call.args.get(name);
+  return arg === undefined ? undefined : asCount(arg.value, `\`${name}\` of \`${call.name}\``, arg.span, call.cx.diagnostics);
+}
+
+function number(call: Call, name: string, fallback: number): number | undefined {
+  const arg = call.args.get(name);
+  return arg === undefined ? fallback : asNumber(arg.value, `\`${name}\` of \`${call.name}\``, arg.span, call.cx.diagnostics);
+}
+
+const pointwise = (op: ModelOp): Builtin => ({
+  formals: ["x"],
+  run: (call) => {
+    const x = tensor(call, "x");
+    return x === undefined ? poison : emit(call.cx, op, [x.id], {}, x.type, call.at);
+  },
+});
+
+const normalizing = (op: ModelOp, eps: number): Builtin => ({
+  formals: ["x", "eps?"],
+  run: (call) => {
+    const x = tensor(call, "x");
+    const e = number(call, "eps", eps);
+    return x === undefined || e === undefined ? poison : emit(call.cx, op, [x.id], { eps: e }, x.type, call.at);
+  },
+});
+
+const soft = (op: ModelOp): Builtin => ({
+  formals: ["x", "temperature?"],
+  run: (call) => {
+    const x = tensor(call, "x");
+    const t = number(call, "temperature", 1);
+    if (x === undefined || t === undefined) return poison;
+    if (t > 0) return emit(call.cx, op, [x.id], { temperature: t }, { ...x.type, space: { kind: "logits" } }, call.at);
+    call.cx.diagnostics.add(report("JEP2011", call.at, { what: "`temperature`", low: "above 0", high: "any", found: t }));
+    return poison;
+  },
+});
+
+const axisWords: Readonly<Record<string, readonly Axis[]>> = {
+  tokens: ["token"], token: ["token"], images: ["batch"], samples: ["batch"], batch: ["batch"], time: ["time"],
+  features: ["feature"], feature: ["feature"],
+};
+
+const reducing = (op: "mean" | "sum"): Builtin => ({
+  formals: ["x", "over?"],
+  run: (call) => {
+    const x = tensor(call, "x");
+    if (x === undefined) return poison;
+    const over = call.args.get("over");
+    const word = over === undefined ? "all" : over.bare ?? (over.value.kind === "static" ? String(over.value.value) : "");
+    const axes = word === "all" ? x.type.axes : axisWords[word];
+    if (axes === undefined || axes.some((a) => !x.type.axes.includes(a))) {
+      call.cx.diagnostics.add(report("JEP3004", over?.span ?? call.at, { op, axis: word, axes: x.type.axes.join(", ") }));
+      return poison;
+    }
+    return emit(call.cx, op, [x.id], { over: axes }, reduce(x.type, axes), call.at);
+  },
+});
+
+/** The type without some axes; without tokens there are no positions, without any axis it is a scalar. */
+export function reduce(type: ValueType, axes: readonly Axis[]): ValueType {
+  const keep = type.axes.map((a) => !axes.includes(a));
+  const left = type.axes.filter((_, i) => keep[i]);
+  return {
+    ...type,
+    shape: type.shape.filter((_, i) => keep[i]),
+    axes: left,
+    positions: left.includes("token") ? type.positions : noPositions,
+    space: left.length === 0 ? { kind: "scalar" } : type.space,
+  };
+}
+
+const schedule = (kind: "cosine" | "linear"): Builtin => ({
+  formals: ["values", "warmup?", "stretch?"],
+  run: (call) => {
+    const values = call.args.get("values");
+    if (values === undefined) return poison;
+    const warm = call.args.get("warmup");
+    const stretch = number(call, "stretch", 1);
+    if (stretch === undefined) return poison;
+    const points = values.value.kind === "arrow" ? values.value.points : undefined;
+    if (points === undefined || points.length > 3) {
+      const simple = asSchedule(values.value, `\`${call.name}\``, values.span, call.cx.diagnostics);
+      return simple === undefined ? poison : { kind: "schedule", schedule: simple };
+    }
+    const warmup = warm === undefined ? undefined : warm.value.kind === "duration" ? { unit: warm.value.unit, value: warm.value.value } : undefined;
+    if (warm !== undefined && warmup === undefined) {
+      call.cx.diagnostics.add(report("JEP2010", warm.span, { what: "`warmup`", expected: "a duration such as 40 epochs", found: describe(warm.value) }));
+      return poison;
+    }
+    if ((points.length === 3) !== (warmup !== undefined)) {
+      call.cx.diagnostics.add(report("JEP6001", call.at, { found: points.length }));
+      return poison;
+    }
+    return { kind: "schedule", schedule: { kind: points.length === 3 ? "warmup_cosine" : kind, points, warmup, stretch } };
+  },
+});
+
+function query(read: (type: ValueType) => number | undefined): Builtin {
+  return {
+    formals: ["x"],
+    run: (call) => {
+      const x = tensor(call, "x");
+      if (x === undefined) return poison;
+      if (x.type.positions.kind === "opaque") {
+        call.cx.attempt.needsPositions = true;
+        return poison;
+      }
+      const value = read(x.type);
+      if (value !== undefined) return num(value);
+      call.cx.diagnostics.add(report("JEP3003", call.at, { what: `the operand of \`${call.name}\``, expected: "tokens on a patch grid", found: shapeText(x.type) }));
+      return poison;
+    },
+  };
+}
+
+const gridOf = (type: ValueType) => (type.positions.kind === "all" || type.positions.kind === "mask" ? type.positions.grid : undefined);
+
+function maskName(call: Call, name: string): string | undefined {
+  const arg = call.args.get(name);
+  if (arg?.value.kind === "mask") return arg.value.name;
+  if (arg !== undefined && arg.value.kind !== "poison") {
+    call.cx.diagnostics.add(report("JEP2010", arg.span, { what: `\`${name}\``, expected: "a mask", found: describe(arg.value) }));
+  }
+  return undefined;
+}
+
+/** The patch size when a program says it once: the grid of any mask already in use. */
+function knownPatch(cx: BodyCx): number | undefined {
+  for (const mask of cx.env.masks.values()) if (mask.grid !== undefined) return mask.grid.patch;
+  return undefined;
+}
+
+function instanceName(call: Call, formal: string): { path: string; value: Value & { kind: "instance" } } | undefined {
+  const arg = call.args.get(formal);
+  if (arg?.value.kind === "instance") return { path: arg.value.path, value: arg.value };
+  if (arg !== undefined && arg.value.kind !== "poison") {
+    call.cx.diagnostics.add(report("JEP2010", arg.span, { what: `\`${formal}\` of \`${call.name}\``, expected: "an encoder or head declared above", found: describe(arg.value) }));
+  }
+  return undefined;
+}
+
+const untrained = (init: "random" | "pretrained" | "identity"): Builtin => ({
+  formals: ["of", "from?"],
+  run: (call) => {
+    const value = call.args.get("of")?.value;
+    if (value?.kind === "partial") return { kind: "untrained", partial: value, init, copyOf: undefined };
+    if (value?.kind === "module") return { kind: "untrained", partial: { kind: "partial", module: value.module, config: new Map() }, init, copyOf: undefined };
+    const instance = instanceName(call, "of");
+    return instance === undefined ? poison : { kind: "untrained", partial: instance.value.partial, init, copyOf: instance.path };
+  },
+});
+
+const table: Readonly<Record<string, Builtin>> = {
+  patches: {
+    formals: ["image", "patch?"],
+    run: (call) => {
+      const image = tensor(call, "image");
+      if (image === undefined) return poison;
+      const patch = call.args.has("patch") ? count(call, "patch") : knownPatch(call.cx);
+      if (patch !== undefined) return patches(call.cx, image, patch, call.at);
+      if (!call.args.has("patch")) call.cx.diagnostics.add(report("JEP2005", call.at, { callee: "patches", name: "patch" }));
+      return poison;
+    },
+  },
+  affine: {
+    formals: ["x", "weight", "bias?"],
+    run: (call) => {
+      const x = tensor(call, "x");
+      const weight = tensor(call, "weight");
+      const bias = tensor(call, "bias");
+      if (x === undefined || weight === undefined || (call.args.has("bias") && bias === undefined)) return poison;
+      const inner = x.type.shape.at(-1);
+      const [from, to] = weight.type.shape;
+      if (weight.type.shape.length !== 2 || inner === undefined || from === undefined || to === undefined || constantOf(inner) !== constantOf(from)) {
+        call.cx.diagnostics.add(report("JEP3001", call.at, { op: "affine", left: shapeText(x.type), right: shapeText(weight.type) }));
+        return poison;
+      }
+      const args = bias === undefined ? [x.id, weight.id] : [x.id, weight.id, bias.id];
+      return emit(call.cx, "affine", args, {}, { ...x.type, shape: [...x.type.shape.slice(0, -1), to] }, call.at);
+    },
+  },
+  attend: {
+    formals: ["q", "k", "v", "heads"],
+    run: (call) => {
+      const q = tensor(call, "q");
+      const k = tensor(call, "k");
+      const v = tensor(call, "v");
+      const heads = count(call, "heads");
+      if (q === undefined || k === undefined || v === undefined || heads === undefined) return poison;
+      const width = constantOf(q.type.shape.at(-1) ?? constantDim(0)) ?? 0;
+      if (width % heads === 0 && width > 0) return emit(call.cx, "attend", [q.id, k.id, v.id], { heads }, q.type, call.at);
+      call.cx.diagnostics.add(report("JEP3011", call.at, { width, heads }));
+      return poison;
+    },
+  },
+  split: {
+    formals: ["x", "into"],
+    run: (call) => {
+      const x = tensor(call, "x");
+      const into = count(call, "into");
+      if (x === undefined || into === undefined) return poison;
+      const width = constantOf(x.type.shape.at(-1) ?? constantDim(0)) ?? 0;
+      if (width % into !== 0 || width === 0 || into > 1024) {
+        call.cx.diagnostics.add(report("JEP3011", call.at, { width, heads: into }));
+        return poison;
+      }
+      const size = width / into;
+      const type = { ...x.type, shape: [...x.type.shape.slice(0, -1), constantDim(size)] };
+      const items = Array.from({ length: into }, (_, i) => emit(call.cx, "slice_features", [x.id], { start: i * size, size }, type, call.at));
+      return { kind: "list", items };
+    },
+  },
+  concat: {
+    formals: ["..."],
+    run: (call) => {
+      const items: Tensor[] = [];
+      for (const arg of call.rest) {
+        if (arg.value.kind === "tensor") items.push(arg.value);
+        else {
+          call.cx.diagnostics.add(report("JEP2010", arg.span, { what: "an operand of `concat`", expected: "tokens", found: describe(arg.value) }));
+          return poison;
+        }
+      }
+      return concatTokens(call.cx, items, call.at);
+    },
+  },
+  spread: {
+    formals: ["vector", "at"],
+    run: (call) => {
+      const vector = tensor(call, "vector");
+      const mask = maskName(call, "at");
+      return vector === undefined || mask === undefined ? poison : spread(call.cx, vector, mask, call.at);
+    },
+  },
+  pick: {
+    formals: ["x", "at"],
+    run: (call) => {
+      const x = tensor(call, "x");
+      const mask = maskName(call, "at");
+      return x === undefined || mask === undefined ? poison : placeAt(call.cx, x, mask, call.at);
+    },
+  },
+  sincos2d: {
+    formals: ["width"],
+    run: (call) => {
+      const width = count(call, "width");
+      if (width === undefined) return poison;
+      if (width % 4 === 0) return { kind: "table", width, span: call.at };
+      call.cx.diagnostics.add(report("JEP3012", call.at, { width }));
+      return poison;
+    },
+  },
+  stopgrad: { formals: ["x"], run: (call) => pointwise("stop_gradient").run(call) },
+  normalize: normalizing("normalize", 1e-5),
+  l2_normalize: normalizing("l2_normalize", 1e-12),
+  batch_normalize: normalizing("batch_normalize", 1e-5),
+  softmax: soft("softmax"),
+  log_softmax: soft("log_softmax"),
+  gelu: pointwise("gelu"), relu: pointwise("relu"), tanh: pointwise("tanh"), sigmoid: pointwise("sigmoid"),
+  exp: pointwise("exp"), log: pointwise("log"), sqrt: pointwise("sqrt"), square: pointwise("square"), abs: pointwise("abs"),
+  mean: reducing("mean"),
+  sum: reducing("sum"),
+  pool: { formals: ["x"], run: (call) => reducing("mean").run({ ...call, args: new Map([...call.args, ["over", { name: "over", value: { kind: "static", value: "tokens" }, span: call.at, bare: "tokens" }]]) }) },
+  flatten: {
+    formals: ["x"],
+    run: (call) => {
+      const x = tensor(call, "x");
+      if (x === undefined) return poison;
+      const [rows, ...rest] = x.type.shape;
+      const size = rest.reduce((n, d) => n * (constantOf(d) ?? NaN), 1);
+      if (rows === undefined || x.type.axes[0] !== "batch" || !Number.isInteger(size)) {
+        call.cx.diagnostics.add(report("JEP3003", call.at, { what: "the operand of `flatten`", expected: "a batch of fixed shape", found: shapeText(x.type) }));
+        return poison;
+      }
+      return emit(call.cx, "flatten", [x.id], {}, { ...x.type, shape: [rows, constantDim(size)], axes: ["batch", "feature"], positions: noPositions, pending: undefined }, call.at);
+    },
+  },
+  ema: {
+    formals: ["of", "momentum"],
+    run: (call) => {
+      const of = instanceName(call, "of");
+      const momentum = call.args.get("momentum");
+      if (of === undefined || momentum === undefined) return poison;
+      const values = asSchedule(momentum.value, "`momentum`", momentum.span, call.cx.diagnostics);
+      if (values === undefined) return poison;
+      if (values.points.every((m) => m >= 0 && m <= 1)) return { kind: "following", of: of.path, momentum: values };
+      call.cx.diagnostics.add(report("JEP6002", momentum.span, { found: values.points.join(" -> ") }));
+      return poison;
+    },
+  },
+  frozen: untrained("random"),
+  pretrained: untrained("pretrained"),
+  patch_size: query((type) => gridOf(type)?.patch),
+  channels: query((type) => gridOf(type)?.channels),
+  cosine: schedule("cosine"),
+  linear_schedule: schedule("linear"),
+  constant: {
+    formals: ["value"],
+    run: (call) => {
+      const value = number(call, "value", 0);
+      return value === undefined ? poison : { kind: "schedule", schedule: constantSchedule(value) };
+    },
+  },
+};

@@ -1,0 +1,74 @@
+/**
+ * The checker as one function: syntax trees in, a checked program or diagnostics out.
+ *
+ * Owns the sequence: collect names, choose the program, elaborate the model, read the recipe. The result is always there,
+ * partial where the program has mistakes, so that tools can show what is known. Leaves analyses of the graph to their own
+ * folders and loading of files to the caller.
+ */
+import type { Diagnostics } from "../messages/report.js";
+import { report } from "../messages/report.js";
+import type { ModelGraph } from "../model/ir.js";
+import type * as ast from "../syntax/ast.js";
+import type { Overrides } from "./model.js";
+import { elaborateModel } from "./model.js";
+import type { Items, Program } from "./program.js";
+import { assemble, collect, defaultProgram, programNames } from "./program.js";
+import type { SweepPoint } from "./sweep.js";
+import { sweepPoints } from "./sweep.js";
+import type { CheckedTraining } from "./train.js";
+import { checkTraining } from "./train.js";
+import type { Static } from "./values.js";
+
+/** The files of a program: the one named, those it uses, and the library. */
+export interface SourceFiles {
+  readonly main: ast.File;
+  readonly used: readonly ast.File[];
+  readonly library: readonly ast.File[];
+}
+
+export interface CheckOptions {
+  /** Model or variant to take; the file's first model (else its first variant) when absent. */
+  readonly program?: string;
+  readonly overrides?: Overrides;
+}
+
+/** A program that has been through the checker. */
+export interface Checked {
+  readonly program: Program;
+  readonly graph: ModelGraph;
+  readonly training: CheckedTraining;
+  /** Values of the model's `param`s after overrides. */
+  readonly params: ReadonlyMap<string, Static>;
+  readonly sweeps: readonly { readonly name: string; readonly points: readonly SweepPoint[] }[];
+}
+
+/** Names that a file offers to compile. */
+export function listPrograms(files: SourceFiles, diagnostics: Diagnostics): readonly string[] {
+  return programNames(collect(files.main, files.used, files.library, diagnostics));
+}
+
+/** Checks one program; undefined only when there is no program to speak of. */
+export function check(files: SourceFiles, options: CheckOptions, diagnostics: Diagnostics): Checked | undefined {
+  const items = collect(files.main, files.used, files.library, diagnostics);
+  const name = choose(items, options, files, diagnostics);
+  const program = name === undefined ? undefined : assemble(items, name, diagnostics);
+  if (program === undefined) return undefined;
+  const libraries = new Set(files.library.map((f) => f.span.file));
+  const overrides = options.overrides ?? new Map<string, Static>();
+  const model = elaborateModel(program, overrides, (file) => libraries.has(file), diagnostics);
+  const instances = new Set(model.graph.instances.filter((i) => i.role === "encoder").map((i) => i.name));
+  const training = checkTraining(program, model.params, instances, diagnostics);
+  const sweeps = program.sweeps.map((s) => ({ name: s.name.text, points: sweepPoints(s, model, diagnostics) }));
+  return { program, graph: model.graph, training, params: model.params, sweeps };
+}
+
+function choose(items: Items, options: CheckOptions, files: SourceFiles, diagnostics: Diagnostics): string | undefined {
+  if (options.program === undefined) {
+    const name = defaultProgram(items);
+    if (name === undefined && !diagnostics.hasErrors()) diagnostics.add(report("JEP2031", { ...files.main.span, end: files.main.span.start }, {}));
+    return name;
+  }
+  if (items.models.has(options.program) || items.variants.has(options.program)) return options.program;
+  diagnostics.add(report("JEP2030", { ...files.main.span, end: files.main.span.start }, { name: options.program, known: items.own.join(", ") || "none" }));
+  return undefined;
+}

@@ -1,0 +1,181 @@
+/**
+ * Losses in programs: binding operands, comparing positions and spaces, and reading the terms of an objective.
+ *
+ * Owns the rule "a loss compares values of one space and one set of positions" and the resolution of free spaces: the
+ * output of a predictor or head lives in the space that it is trained to predict. Leaves what a loss means for collapse to
+ * the collapse analysis, and its arithmetic to lowering.
+ */
+import type { Span } from "../base/span.js";
+import { suggest } from "../base/suggest.js";
+import { report } from "../messages/report.js";
+import { losses } from "../model/losses.js";
+import type { LossName } from "../model/losses.js";
+import type { LossTerm } from "../model/ir.js";
+import type * as ast from "../syntax/ast.js";
+import { equalShapes } from "../types/dim.js";
+import type { Space, ValueType } from "../types/value-type.js";
+import { anySpace, noPositions, printPositions, printSpace, sameSpace } from "../types/value-type.js";
+import type { BodyCx } from "./body.js";
+import { emit } from "./body.js";
+import type { ArgValue } from "./expr.js";
+import { shapeText } from "./expr.js";
+import { positionsMeet } from "./positions.js";
+import { asNumber, constantSchedule } from "./static.js";
+import { describe, poison } from "./values.js";
+import type { Value } from "./values.js";
+
+type Tensor = Value & { kind: "tensor" };
+
+/** Which space each learned map's output was found to live in, with the place that decided it. */
+export type SpaceTable = Map<string, { readonly space: Space; readonly span: Span }>;
+
+/** The type of every loss: a scalar. */
+export const scalarType: ValueType = { shape: [], axes: [], positions: noPositions, space: { kind: "scalar" }, dtype: "f32", pending: undefined };
+
+/** `mse(a, b)`, `smooth_l1(a, b, beta: 2)`: checks the operands and emits the loss node. */
+export function applyLoss(cx: BodyCx, name: LossName, args: readonly ArgValue[], at: Span): Value {
+  const kind = losses[name];
+  const operands: { value: Tensor; span: Span }[] = [];
+  const numbers: Record<string, number> = { ...kind.numbers };
+  for (const arg of args) {
+    if (arg.name !== undefined) {
+      if (!Object.hasOwn(kind.numbers, arg.name)) {
+        const known = Object.keys(kind.numbers);
+        const near = suggest(arg.name, known);
+        cx.diagnostics.add(report("JEP2004", arg.span, { callee: name, name: arg.name, known: known.length > 0 ? known.map((k) => `\`${k}\``).join(", ") : "no named arguments" },
+          near.length > 0 ? { help: `Did you mean \`${near[0]}\`?` } : {}));
+        return poison;
+      }
+      const value = asNumber(arg.value, `\`${arg.name}\``, arg.span, cx.diagnostics);
+      if (value === undefined) return poison;
+      numbers[arg.name] = value;
+    } else if (arg.value.kind === "tensor") operands.push({ value: arg.value, span: arg.span });
+    else {
+      cx.diagnostics.add(report("JEP2010", arg.span, { what: `an operand of \`${name}\``, expected: "a tensor", found: describe(arg.value) }));
+      return poison;
+    }
+  }
+  if (operands.length !== kind.operands) {
+    cx.diagnostics.add(report("JEP2006", at, { callee: name, most: kind.operands, found: operands.length }));
+    return poison;
+  }
+  const [a, b] = operands;
+  if (a !== undefined && b !== undefined && !comparable(cx, name, a, b, at)) return poison;
+  return emit(cx, "loss", operands.map((o) => o.value.id), { loss: name, numbers }, scalarType, at);
+}
+
+function comparable(cx: BodyCx, name: string, a: { value: Tensor; span: Span }, b: { value: Tensor; span: Span }, at: Span): boolean {
+  if (!positionsMeet(a.value.type, b.value.type)) {
+    const left = printPositions(a.value.type.positions);
+    const right = printPositions(b.value.type.positions);
+    cx.diagnostics.add(report("JEP3002", at, { op: `\`${name}\``, left, right }, {
+      related: [{ span: a.span, message: `these tokens sit at ${left}` }, { span: b.span, message: `these sit at ${right}` }],
+    }));
+    return false;
+  }
+  if (!equalShapes(a.value.type.shape, b.value.type.shape)) {
+    cx.diagnostics.add(report("JEP3001", at, { op: name, left: shapeText(a.value.type), right: shapeText(b.value.type) }, {
+      related: [{ span: a.span, message: `this is ${shapeText(a.value.type)}` }, { span: b.span, message: `this is ${shapeText(b.value.type)}` }],
+    }));
+    return false;
+  }
+  return cx.kind !== "model" || spacesMeet(cx, name, a, b, at);
+}
+
+function spacesMeet(cx: BodyCx, name: string, a: { value: Tensor; span: Span }, b: { value: Tensor; span: Span }, at: Span): boolean {
+  const left = resolveSpace(cx.env.spaces, a.value.type.space);
+  const right = resolveSpace(cx.env.spaces, b.value.type.space);
+  if (left.kind === "any" || right.kind === "any" || sameSpace(left, right)) return true;
+  if (left.kind === "logits" || right.kind === "logits") return true;
+  if (left.kind === "free") return bindSpace(cx.env.spaces, left.by, right, b.span);
+  if (right.kind === "free") return bindSpace(cx.env.spaces, right.by, left, a.span);
+  cx.diagnostics.add(report("JEP3013", at, { op: name, left: printSpace(left), right: printSpace(right) }, {
+    related: [
+      { span: a.span, message: `this is in ${printSpace(left)}${because(cx.env.spaces, a.value.type.space)}` },
+      { span: b.span, message: `this is in ${printSpace(right)}${because(cx.env.spaces, b.value.type.space)}` },
+    ],
+  }));
+  return false;
+}
+
+function because(table: SpaceTable, space: Space): string {
+  return space.kind === "free" && table.has(space.by) ? `, because \`${space.by}\` was trained to predict it above` : "";
+}
+
+function bindSpace(table: SpaceTable, by: string, space: Space, span: Span): boolean {
+  table.set(by, { space, span });
+  return true;
+}
+
+/** Follows free spaces to what they were bound to; at most one visit each. */
+export function resolveSpace(table: SpaceTable, space: Space): Space {
+  const seen = new Set<string>();
+  let current = space;
+  while (current.kind === "free" && !seen.has(current.by)) {
+    seen.add(current.by);
+    const next = table.get(current.by);
+    if (next === undefined) return current;
+    current = next.space;
+  }
+  return current;
+}
+
+/** Checks `loss … in <space>` against the operands of every loss below the node. */
+export function checkDeclaredSpace(cx: BodyCx, node: number, declared: Space, at: Span): void {
+  for (const leaf of lossLeaves(cx, node)) {
+    for (const operand of cx.nodes[leaf]?.args ?? []) {
+      const type = cx.nodes[operand]?.type;
+      if (type === undefined) continue;
+      const found = resolveSpace(cx.env.spaces, type.space);
+      if (found.kind === "any" || found.kind === "logits" || sameSpace(found, declared)) continue;
+      if (found.kind === "free") {
+        bindSpace(cx.env.spaces, found.by, declared, at);
+        continue;
+      }
+      const origin = cx.nodes[operand]?.origin ?? at;
+      cx.diagnostics.add(report("JEP3014", at, { declared: printSpace(declared), found: printSpace(found) },
+        { related: [{ span: origin, message: `this operand is in ${printSpace(found)}` }] }));
+      return;
+    }
+  }
+}
+
+function lossLeaves(cx: BodyCx, node: number): number[] {
+  const it = cx.nodes[node];
+  if (it === undefined) return [];
+  return it.op === "loss" ? [node] : it.args.flatMap((arg) => lossLeaves(cx, arg));
+}
+
+/** Splits an objective into weighted terms: sums, differences and constant factors are looked through. */
+export function lossTerms(cx: BodyCx, node: number, weight: number, name: string | undefined, at: Span): LossTerm[] {
+  const it = cx.nodes[node];
+  if (it === undefined) return [];
+  const [a, b] = it.args;
+  switch (it.op) {
+    case "add": return [a, b].flatMap((x) => (x === undefined ? [] : lossTerms(cx, x, weight, name, at)));
+    case "sub": return [...(a === undefined ? [] : lossTerms(cx, a, weight, name, at)), ...(b === undefined ? [] : lossTerms(cx, b, -weight, name, at))];
+    case "scale": return a === undefined ? [] : lossTerms(cx, a, weight * (it.attrs.value ?? 1), name, at);
+    case "shift": return a === undefined ? [] : lossTerms(cx, a, weight, name, at);
+    case "neg": return a === undefined ? [] : lossTerms(cx, a, -weight, name, at);
+    case "loss": return [{ name: it.name ?? name ?? it.attrs.loss ?? "loss", node, kind: it.attrs.loss ?? "custom", weight: constantSchedule(weight), origin: it.origin }];
+    default: return [{ name: it.name ?? name ?? "loss", node, kind: "custom", weight: constantSchedule(weight), origin: at }];
+  }
+}
+
+/** The space that an expression names: `pixels`, `latent(teacher)`, `logits`. */
+export function readSpace(cx: BodyCx, expr: ast.Expr): Space | undefined {
+  if (expr.kind === "hole") return undefined;
+  if (expr.kind === "ref" && expr.name === "pixels") return { kind: "pixels" };
+  if (expr.kind === "ref" && expr.name === "logits") return { kind: "logits" };
+  if (expr.kind === "ref" && expr.name === "tokens") return anySpace;
+  const arg = expr.kind === "call" && expr.callee.kind === "ref" && expr.callee.name === "latent" ? expr.args[0]?.value : undefined;
+  if (arg?.kind === "ref") {
+    const value = cx.scope.get(arg.name);
+    if (value?.kind === "instance") return cx.env.instances.get(value.path)?.instance.role === "encoder" ? { kind: "latent", of: value.path } : { kind: "free", by: value.path };
+    const near = suggest(arg.name, cx.env.instances.keys());
+    cx.diagnostics.add(report("JEP2001", arg.span, { name: arg.name }, { help: near.length > 0 ? `Did you mean \`${near[0]}\`?` : "Name an encoder declared above." }));
+    return undefined;
+  }
+  cx.diagnostics.add(report("JEP2013", expr.span, {}));
+  return undefined;
+}

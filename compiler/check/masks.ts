@@ -1,0 +1,128 @@
+/**
+ * Mask declarations: `mask context = block(scale: 0.85..1.00) minus targets`.
+ *
+ * Owns reading a mask expression into a `Mask` and the checks that need nothing but its own numbers. Whether masks are
+ * disjoint, can be empty, or hang the sampler is for the mask analysis, which also knows the grid.
+ */
+import type { Span } from "../base/span.js";
+import { suggest } from "../base/suggest.js";
+import { report } from "../messages/report.js";
+import type * as ast from "../syntax/ast.js";
+import type { Mask } from "../model/ir.js";
+import type { BodyCx } from "./body.js";
+import { evaluate } from "./expr.js";
+import { asCount, asNumber, asRange } from "./static.js";
+
+type Draft = { -readonly [K in keyof Mask]: Mask[K] };
+
+const kinds = ["block", "random", "rasterized", "quadrant", "all"] as const;
+const options = ["scale", "aspect", "ratio", "min_keep", "sampler", "overlap", "trim"] as const;
+
+/** Reads a mask statement; undefined after a reported mistake. */
+export function readMask(cx: BodyCx, statement: ast.Mask): Mask | undefined {
+  const draft: Draft = {
+    name: statement.name.text, kind: "block", count: 1, scale: [0.15, 0.2], aspect: [0.75, 1.5], ratio: [0.6, 0.6], minKeep: 10,
+    minus: [], sampler: "published", allowOverlap: false, trim: "tail", grid: undefined, origin: statement.span,
+  };
+  return readExpr(cx, statement.value, draft) ? draft : undefined;
+}
+
+function readExpr(cx: BodyCx, expr: ast.Expr, draft: Draft): boolean {
+  switch (expr.kind) {
+    case "hole": return false;
+    case "minus": return readExpr(cx, expr.from, draft) && readRemoved(cx, expr.removed, draft);
+    case "of": {
+      const count = asCount(evaluate(cx, expr.count), "the number of blocks", expr.count.span, cx.diagnostics, 1, 64);
+      if (count === undefined) return false;
+      draft.count = count;
+      return readExpr(cx, expr.item, draft);
+    }
+    case "ref": return readKind(cx, expr.name, [], expr.span, draft);
+    case "call":
+      if (expr.callee.kind === "ref") return readKind(cx, expr.callee.name, expr.args, expr.span, draft);
+      break;
+    default: break;
+  }
+  cx.diagnostics.add(report("JEP5001", expr.span, { known: kinds.join(", ") }));
+  return false;
+}
+
+function readRemoved(cx: BodyCx, expr: ast.Expr, draft: Draft): boolean {
+  const names = expr.kind === "list" ? expr.items : [expr];
+  for (const name of names) {
+    if (name.kind === "ref" && cx.env.masks.has(name.name)) draft.minus = [...draft.minus, name.name];
+    else if (name.kind !== "hole") {
+      const near = name.kind === "ref" ? suggest(name.name, cx.env.masks.keys()) : [];
+      cx.diagnostics.add(report("JEP5002", name.span, {}, near.length > 0 ? { help: `Did you mean \`${near[0]}\`?` } : {}));
+      return false;
+    }
+  }
+  return true;
+}
+
+function readKind(cx: BodyCx, name: string, args: readonly ast.Arg[], span: Span, draft: Draft): boolean {
+  const kind = kinds.find((k) => k === name);
+  if (kind === undefined) {
+    const near = suggest(name, kinds);
+    cx.diagnostics.add(report("JEP5001", span, { known: kinds.join(", ") }, near.length > 0 ? { help: `Did you mean \`${near[0]}\`?` } : {}));
+    return false;
+  }
+  draft.kind = kind === "quadrant" ? "rasterized" : kind;
+  for (const arg of args) {
+    const key = arg.name?.text ?? (kind === "random" ? "ratio" : "scale");
+    if (!readOption(cx, key, arg, draft)) return false;
+  }
+  return true;
+}
+
+function readOption(cx: BodyCx, key: string, arg: ast.Arg, draft: Draft): boolean {
+  const word = arg.value.kind === "ref" ? arg.value.name : arg.value.kind === "string" ? arg.value.value : undefined;
+  const choose = (what: string, allowed: readonly string[]): boolean => {
+    if (word !== undefined && allowed.includes(word)) return true;
+    cx.diagnostics.add(report("JEP2010", arg.value.span, { what: `\`${what}\``, expected: allowed.map((a) => `\`${a}\``).join(" or "), found: word === undefined ? "something else" : `\`${word}\`` }));
+    return false;
+  };
+  switch (key) {
+    case "scale": case "aspect": case "ratio": {
+      const range = asRange(evaluate(cx, arg.value), `\`${key}\``, arg.value.span, cx.diagnostics);
+      if (range === undefined) return false;
+      const top = key === "aspect" ? 100 : 1;
+      if (range[0] <= 0 || range[1] > top) {
+        cx.diagnostics.add(report("JEP5003", arg.value.span, { option: key, top, low: range[0], high: range[1] }));
+        return false;
+      }
+      draft[key] = range;
+      return true;
+    }
+    case "min_keep": {
+      const value = asNumber(evaluate(cx, arg.value), "`min_keep`", arg.value.span, cx.diagnostics);
+      if (value === undefined) return false;
+      if (!Number.isInteger(value) || value < 0) {
+        cx.diagnostics.add(report("JEP2011", arg.value.span, { what: "`min_keep`", low: 0, high: "the grid", found: value }));
+        return false;
+      }
+      draft.minKeep = value;
+      return true;
+    }
+    case "sampler":
+      if (!choose("sampler", ["published", "corrected"])) return false;
+      draft.sampler = word === "corrected" ? "corrected" : "published";
+      if (draft.sampler === "corrected") draft.trim = "random";
+      return true;
+    case "overlap": {
+      const value = evaluate(cx, arg.value);
+      if (value.kind !== "static" || typeof value.value !== "boolean") return choose("overlap", ["true", "false"]);
+      draft.allowOverlap = value.value;
+      return true;
+    }
+    case "trim":
+      if (!choose("trim", ["tail", "random"])) return false;
+      draft.trim = word === "random" ? "random" : "tail";
+      return true;
+    default: {
+      const near = suggest(key, options);
+      cx.diagnostics.add(report("JEP2004", arg.span, { callee: draft.kind, name: key, known: options.map((o) => `\`${o}\``).join(", ") }, near.length > 0 ? { help: `Did you mean \`${near[0]}\`?` } : {}));
+      return false;
+    }
+  }
+}

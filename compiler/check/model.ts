@@ -1,0 +1,246 @@
+/**
+ * Model-level statements: inputs, views, masks, encoders, bindings, losses → the model graph.
+ *
+ * Owns the assembly of a `ModelGraph` from an ordered list of statements. Instances made by `ema`, `frozen` or another
+ * name of an encoder are resolved here, so the graph has one instance per set of parameters. Leaves every judgment about
+ * the graph (collapse, leaks, dead parts) to the analyses.
+ */
+import { suggest } from "../base/suggest.js";
+import type { Diagnostics } from "../messages/report.js";
+import { report } from "../messages/report.js";
+import type * as ast from "../syntax/ast.js";
+import type { Func, ImageInput, Instance, LossTerm, ModelGraph, ParamDecl } from "../model/ir.js";
+import { constantDim } from "../types/dim.js";
+import type { ValueType } from "../types/value-type.js";
+import { anySpace, noPositions } from "../types/value-type.js";
+import { configure, declareInstance } from "./apply.js";
+import type { BodyCx, Env } from "./body.js";
+import { batch, createBody, emitInput, nameNode } from "./body.js";
+import { evaluate } from "./expr.js";
+import { checkDeclaredSpace, lossTerms, readSpace } from "./losses.js";
+import { readMask } from "./masks.js";
+import { orderStatements } from "./order.js";
+import type { Program } from "./program.js";
+import { runBinding } from "./statements.js";
+import { asCount, maxDimension } from "./static.js";
+import { readTransforms } from "./transforms.js";
+import { describe, poison } from "./values.js";
+import type { Static, Value } from "./values.js";
+
+/** What is known of the model beside its graph. */
+export interface CheckedModel {
+  readonly graph: ModelGraph;
+  /** Encoders by name with a function that runs them alone on an image, for probes and export. */
+  readonly params: ReadonlyMap<string, Static>;
+}
+
+/** Values that replace what the program says: `width` or `predict.depth`. */
+export type Overrides = ReadonlyMap<string, Static>;
+
+/** Elaborates the statements of a program. Always gives a graph, partial where there were mistakes. */
+export function elaborateModel(program: Program, overrides: Overrides, isLibrary: (file: string) => boolean, diagnostics: Diagnostics): CheckedModel {
+  const env: Env = {
+    modules: program.modules, funcs: new Map(), funcNames: new Set(["main"]), positional: new Set(), masks: new Map(), gridOrigins: new Map(),
+    instances: new Map(), spaces: new Map(), inputs: new Map(), views: new Map(), active: [], isLibrary, budget: { nodes: 0 },
+  };
+  const cx = createBody(env, diagnostics, "model");
+  const losses: LossTerm[] = [];
+  const params = new Map<string, Static>();
+  const unused = new Set(overrides.keys());
+  for (const statement of orderStatements(program.statements, diagnostics)) {
+    runStatement(cx, statement, { losses, params, overrides, unused });
+  }
+  for (const path of unused) {
+    const known = [...params.keys(), ...[...env.instances.values()].flatMap((i) => Object.keys(i.instance.config).map((k) => `${i.instance.name}.${k}`))];
+    const near = suggest(path, known);
+    diagnostics.add(report("JEP2025", program.span, { path }, near.length > 0 ? { help: `Did you mean \`${near[0]}\`?` } : {}));
+  }
+  if (losses.length === 0 && !diagnostics.hasErrors()) diagnostics.add(report("JEP2026", program.span, { name: program.name }));
+  const funcs = [...env.funcs.values()].filter((f): f is Func => f !== "failed");
+  const graph: ModelGraph = {
+    name: program.name, doc: program.doc, inputs: [...env.inputs.values()], views: [...env.views.values()], masks: [...env.masks.values()],
+    instances: finishInstances(env), funcs, body: { inputs: cx.inputs, nodes: cx.nodes, results: losses.map((l) => l.node) }, losses,
+    allowed: program.statements.flatMap((s) => (s.kind === "allow" ? [{ what: s.what.text, reason: reasonOf(s), origin: s.span }] : [])),
+    origin: program.span,
+  };
+  return { graph, params };
+}
+
+function reasonOf(statement: ast.Allow): string {
+  return statement.reason?.kind === "string" ? statement.reason.value : "";
+}
+
+/** Instances with their parameters; a moving average that is never applied still has those of what it follows. */
+function finishInstances(env: Env): Instance[] {
+  return [...env.instances.values()].map(({ instance, params }) => {
+    let own: ReadonlyMap<string, ParamDecl> = params;
+    for (let at = instance; at.training.kind === "ema" && own.size === 0;) {
+      const source = env.instances.get(at.training.of);
+      if (source === undefined) break;
+      own = source.params;
+      at = source.instance;
+    }
+    return { ...instance, params: [...own.values()] };
+  });
+}
+
+interface Collected {
+  readonly losses: LossTerm[];
+  readonly params: Map<string, Static>;
+  readonly overrides: Overrides;
+  readonly unused: Set<string>;
+}
+
+function runStatement(cx: BodyCx, statement: ast.Statement, out: Collected): void {
+  switch (statement.kind) {
+    case "param": runParam(cx, statement, out); break;
+    case "input": runInput(cx, statement); break;
+    case "view": runView(cx, statement); break;
+    case "mask": runMask(cx, statement); break;
+    case "instance": runInstance(cx, statement, out); break;
+    case "binding": runModelBinding(cx, statement); break;
+    case "loss": runLoss(cx, statement, out); break;
+    case "allow": case "train": case "probe": break;
+    default: cx.diagnostics.add(report("JEP2009", statement.span, { why: `\`${statement.kind}\` belongs in a module, not in a model` }));
+  }
+}
+
+function runParam(cx: BodyCx, statement: ast.Param, out: Collected): void {
+  const name = statement.name.text;
+  const override = out.overrides.get(name);
+  out.unused.delete(name);
+  const value: Value = override === undefined ? evaluate(cx, statement.value) : { kind: "static", value: override };
+  cx.scope.set(name, value);
+  if (value.kind === "static") out.params.set(name, value.value);
+}
+
+function runInput(cx: BodyCx, statement: ast.Input): void {
+  const name = statement.name.text;
+  const { type } = statement;
+  if (type.name.text !== "Image") {
+    const near = suggest(type.name.text, ["Image"]);
+    cx.diagnostics.add(report("JEP3016", type.span, { type: type.name.text }, near.length > 0 ? { help: `Did you mean \`${near[0]}\`?` } : {}));
+    cx.scope.set(name, poison);
+    return;
+  }
+  const sizes = type.args.map((arg) => asCount(evaluate(cx, arg), "an image size", arg.span, cx.diagnostics, 1, maxDimension));
+  const [height, width, channels] = sizes;
+  if (sizes.length !== 3) cx.diagnostics.add(report("JEP3017", type.span, { found: sizes.length }));
+  if (height === undefined || width === undefined || channels === undefined || sizes.length !== 3) {
+    cx.scope.set(name, poison);
+    return;
+  }
+  if (height * width * channels > maxDimension) {
+    cx.diagnostics.add(report("JEP2011", type.span, { what: "the size of the image", low: 1, high: maxDimension, found: height * width * channels }));
+    cx.scope.set(name, poison);
+    return;
+  }
+  const image: ImageInput = { name, height, width, channels, origin: statement.span };
+  cx.env.inputs.set(name, image);
+  cx.scope.set(name, emitInput(cx, name, imageType(image), statement.span));
+}
+
+/** The type of an image input: `[B, height, width, channels]` in pixels. */
+export function imageType(image: Pick<ImageInput, "height" | "width" | "channels">): ValueType {
+  return {
+    shape: [batch, constantDim(image.height), constantDim(image.width), constantDim(image.channels)],
+    axes: ["batch", "height", "width", "channel"], positions: noPositions, space: { kind: "pixels" }, dtype: "f32", pending: undefined,
+  };
+}
+
+/** `view a, b = augment(image) { random_resized_crop(…) flip(p: 0.5) }` */
+function runView(cx: BodyCx, statement: ast.View): void {
+  const call = statement.value;
+  const source = call.kind === "call" && call.callee.kind === "ref" && call.callee.name === "augment" ? call.args[0]?.value : undefined;
+  const input = source?.kind === "ref" ? cx.env.inputs.get(source.name) : undefined;
+  if (call.kind !== "call" || input === undefined) {
+    if (call.kind !== "hole") cx.diagnostics.add(report("JEP2027", call.span, {}));
+    for (const name of statement.names) cx.scope.set(name.text, poison);
+    return;
+  }
+  const size = call.args.find((a) => a.name?.text === "size");
+  const side = size === undefined ? undefined : asCount(evaluate(cx, size.value), "`size`", size.span, cx.diagnostics);
+  const transforms = readTransforms(cx, [...call.args.slice(1).filter((a) => a !== size).map((a) => a.value), ...(call.block ?? [])]);
+  for (const name of statement.names) {
+    const view = { name: name.text, input: input.name, height: side ?? input.height, width: side ?? input.width, transforms, origin: statement.span };
+    cx.env.views.set(name.text, view);
+    cx.scope.set(name.text, emitInput(cx, name.text, imageType({ ...view, channels: input.channels }), name.span));
+  }
+}
+
+function runMask(cx: BodyCx, statement: ast.Mask): void {
+  const mask = readMask(cx, statement);
+  if (mask === undefined) cx.scope.set(statement.name.text, poison);
+  else {
+    cx.env.masks.set(mask.name, mask);
+    cx.scope.set(mask.name, { kind: "mask", name: mask.name });
+  }
+}
+
+function runInstance(cx: BodyCx, statement: ast.Instance, out: Collected): void {
+  const name = statement.name.text;
+  const value = evaluate(cx, statement.value);
+  switch (value.kind) {
+    case "module": case "partial": {
+      const plain = value.kind === "module" ? { kind: "partial" as const, module: value.module, config: new Map<string, Value>() } : value;
+      const partial = overridden(cx, name, plain, statement, out);
+      cx.scope.set(name, partial === undefined ? poison : declareInstance(cx, name, statement.role, partial, statement.span));
+      break;
+    }
+    case "following": {
+      const source = cx.scope.get(value.of) ?? poison;
+      const of = cx.env.instances.get(value.of);
+      if (source.kind !== "instance" || of === undefined) {
+        cx.diagnostics.add(report("JEP2010", statement.value.span, { what: "the source of `ema`", expected: "an encoder or head declared above", found: `\`${value.of}\`` }));
+        cx.scope.set(name, poison);
+      } else cx.scope.set(name, declareInstance(cx, name, statement.role, source.partial, statement.span, { kind: "ema", of: value.of, momentum: value.momentum }));
+      break;
+    }
+    case "untrained":
+      cx.scope.set(name, declareInstance(cx, name, statement.role, value.partial, statement.span, { kind: "frozen", init: value.init }));
+      break;
+    // Another name for the same parameters.
+    case "instance": cx.scope.set(name, value); break;
+    case "poison": cx.scope.set(name, poison); break;
+    default:
+      cx.diagnostics.add(report("JEP2010", statement.value.span, { what: `the ${statement.role} \`${name}\``, expected: "a module such as `vit(…)` or `ema(student, momentum: 0.996 -> 1.0)`", found: describe(value) }));
+      cx.scope.set(name, poison);
+  }
+}
+
+/** Applies overrides of the form `predict.depth` to an instance's configuration. */
+function overridden(cx: BodyCx, name: string, partial: Value & { kind: "partial" }, statement: ast.Instance, out: Collected): (Value & { kind: "partial" }) | undefined {
+  const args = [...out.overrides].flatMap(([path, value]) => {
+    if (!path.startsWith(`${name}.`)) return [];
+    out.unused.delete(path);
+    return [{ name: path.slice(name.length + 1), value: { kind: "static", value } as const, span: statement.span, bare: undefined }];
+  });
+  return args.length === 0 ? partial : configure(cx, partial.module, args, statement.span, partial);
+}
+
+function runModelBinding(cx: BodyCx, statement: ast.Binding): void {
+  runBinding(cx, statement);
+  for (const name of statement.names) {
+    const value = cx.scope.get(name.text);
+    if (value?.kind === "tensor") nameNode(cx, value.id, name.text);
+  }
+}
+
+function runLoss(cx: BodyCx, statement: ast.Loss, out: Collected): void {
+  const value = evaluate(cx, statement.value);
+  if (statement.name !== undefined) cx.scope.set(statement.name.text, value);
+  if (value.kind === "poison") return;
+  if (value.kind !== "tensor" || value.type.shape.length > 0) {
+    cx.diagnostics.add(report("JEP3018", statement.value.span, { found: value.kind === "tensor" ? `a tensor with the axes ${value.type.axes.join(", ")}` : describe(value) }));
+    return;
+  }
+  if (statement.space !== undefined) {
+    const declared = readSpace(cx, statement.space);
+    if (declared !== undefined) checkDeclaredSpace(cx, value.id, declared, statement.space.span);
+  }
+  const terms = lossTerms(cx, value.id, 1, statement.name?.text, statement.span);
+  for (const term of terms) {
+    const taken = out.losses.filter((l) => l.name === term.name || l.name.startsWith(`${term.name}_`)).length;
+    out.losses.push(taken === 0 ? term : { ...term, name: `${term.name}_${taken + 1}` });
+  }
+}

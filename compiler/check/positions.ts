@@ -1,0 +1,170 @@
+/**
+ * Positions: picking tokens at a mask, adding position tables, joining runs of tokens.
+ *
+ * Owns the rules that change or read the positions of a value: `at`, `spread`, `concat`, `sincos2d`, `patches`. The point
+ * of the rules is that an index never loses its provenance: a table is always looked up at the very positions that the
+ * tokens came from (the classic mistake is to number the kept tokens 0…k-1), and tokens of different positions never meet.
+ * Leaves which masks are disjoint to the mask analysis.
+ */
+import type { Span } from "../base/span.js";
+import { report } from "../messages/report.js";
+import type { Dim } from "../types/dim.js";
+import { add, constantDim, constantOf, equal, mul, total } from "../types/dim.js";
+import type { Grid, Positions, ValueType } from "../types/value-type.js";
+import { anySpace, printPositions, samePositions } from "../types/value-type.js";
+import type { BodyCx } from "./body.js";
+import { batch, declareParam, emit, maskLength, useMask } from "./body.js";
+import { multipleOf, shapeText } from "./expr.js";
+import { poison } from "./values.js";
+import type { Value } from "./values.js";
+
+type Tensor = Value & { kind: "tensor" };
+
+/** `value at mask`. On an image the choice waits for the patch embedding; on a concat it picks the run of that mask. */
+export function placeAt(cx: BodyCx, value: Tensor, mask: string, at: Span): Value {
+  const type = value.type;
+  if (type.axes.includes("height")) return emit(cx, "at", [value.id], { mask }, { ...type, pending: mask }, at);
+  if (type.axes.length === 1 && type.axes[0] === "feature") return spread(cx, value, mask, at);
+  switch (type.positions.kind) {
+    case "opaque":
+      cx.attempt.needsPositions = true;
+      return poison;
+    case "all": return gather(cx, value, mask, type.positions.grid, at);
+    case "concat": return pickRun(cx, value, type.positions.parts, mask, at);
+    case "mask":
+      if (type.positions.mask === mask) return value;
+      break;
+    case "none": break;
+  }
+  cx.diagnostics.add(report("JEP3007", at, { mask, found: printPositions(type.positions) }));
+  return poison;
+}
+
+function gather(cx: BodyCx, value: Tensor, mask: string, grid: Grid, at: Span): Value {
+  useMask(cx, mask, grid, at);
+  const [rows, , ...rest] = value.type.shape;
+  if (rows === undefined) return poison;
+  const copies = constantDim(maskCount(cx, mask));
+  const shape = [mul(rows, copies), maskLength(mask), ...rest];
+  return emit(cx, "at", [value.id], { mask, grid }, { ...value.type, shape, positions: { kind: "mask", mask, grid }, pending: undefined }, at);
+}
+
+function pickRun(cx: BodyCx, value: Tensor, parts: (Positions & { kind: "concat" })["parts"], mask: string, at: Span): Value {
+  let start: Dim = constantDim(0);
+  for (const part of parts) {
+    if (part.positions.kind === "mask" && part.positions.mask === mask) {
+      const shape = value.type.shape.map((d, i) => (i === 1 ? part.length : d));
+      return emit(cx, "at", [value.id], { mask, select: { start, length: part.length } }, { ...value.type, shape, positions: part.positions }, at);
+    }
+    start = add(start, part.length);
+  }
+  cx.diagnostics.add(report("JEP3007", at, { mask, found: printPositions(value.type.positions) }));
+  return poison;
+}
+
+/** How many sets per image a mask draws. */
+export function maskCount(cx: BodyCx, mask: string): number {
+  return cx.env.masks.get(mask)?.count ?? 1;
+}
+
+/** One copy of a vector at each position of a mask (the mask token of a predictor, MAE 3 and I-JEPA 3.2). */
+export function spread(cx: BodyCx, vector: Tensor, mask: string, at: Span): Value {
+  const grid = cx.env.masks.get(mask)?.grid;
+  const width = vector.type.shape.at(-1);
+  if (width === undefined || vector.type.axes.length !== 1) {
+    cx.diagnostics.add(report("JEP3003", at, { what: "the vector to spread", expected: "one vector of features", found: shapeText(vector.type) }));
+    return poison;
+  }
+  if (grid === undefined) {
+    cx.diagnostics.add(report("JEP3009", at, { mask }));
+    return poison;
+  }
+  useMask(cx, mask, grid, at);
+  const shape = [mul(batch, constantDim(maskCount(cx, mask))), maskLength(mask), width];
+  const type: ValueType = { shape, axes: ["batch", "token", "feature"], positions: { kind: "mask", mask, grid }, space: anySpace, dtype: "f32", pending: undefined };
+  return emit(cx, "expand_at", [vector.id], { mask, grid }, type, at);
+}
+
+/** Adds a sine-cosine table to tokens, looked up where they sit. The table is the fixed parameter `pos_embed`. */
+export function addTable(cx: BodyCx, x: Tensor, table: Value & { kind: "table" }, at: Span): Value {
+  const positions = x.type.positions;
+  if (positions.kind === "opaque") {
+    cx.attempt.needsPositions = true;
+    return poison;
+  }
+  const width = x.type.shape.at(-1);
+  if (positions.kind !== "all" && positions.kind !== "mask") {
+    cx.diagnostics.add(report("JEP3010", at, { found: printPositions(positions) }));
+    return poison;
+  }
+  if (width === undefined || constantOf(width) !== table.width) {
+    cx.diagnostics.add(report("JEP3001", at, { op: "+", left: shapeText(x.type), right: `[positions, ${table.width}]` }));
+    return poison;
+  }
+  const { grid } = positions;
+  const size = grid.rows * grid.cols;
+  const init = { kind: "sincos2d", rows: grid.rows, cols: grid.cols } as const;
+  if (!declareParam(cx, { path: "pos_embed", shape: [size, table.width], stack: [], init, role: "fixed", origin: table.span }, at)) return poison;
+  const type: ValueType = { shape: [constantDim(size), width], axes: ["token", "feature"], positions: { kind: "all", grid }, space: anySpace, dtype: "f32", pending: undefined };
+  const param = emit(cx, "param", [], { path: "pos_embed" }, type, table.span);
+  if (positions.kind === "all") return emit(cx, "add", [x.id, param.id], {}, x.type, at);
+  useMask(cx, positions.mask, grid, at);
+  const rows = emit(cx, "table_at", [param.id], { mask: positions.mask, grid }, { ...x.type, space: anySpace }, table.span);
+  return emit(cx, "add", [x.id, rows.id], {}, x.type, at);
+}
+
+/** `patches(image, patch)`: `[B, tokens, patch² · channels]`, in the pixel space; only the chosen ones of `image at mask`. */
+export function patches(cx: BodyCx, image: Tensor, patch: number, at: Span): Value {
+  const [rows, h, w, c] = image.type.shape;
+  const height = h === undefined ? undefined : constantOf(h);
+  const width = w === undefined ? undefined : constantOf(w);
+  const channels = c === undefined ? undefined : constantOf(c);
+  if (rows === undefined || height === undefined || width === undefined || channels === undefined || !image.type.axes.includes("height")) {
+    cx.diagnostics.add(report("JEP3003", at, { what: "the operand of `patches`", expected: "an image", found: shapeText(image.type) }));
+    return poison;
+  }
+  if (height % patch !== 0 || width % patch !== 0) {
+    cx.diagnostics.add(report("JEP3005", at, { height, width, patch }));
+    return poison;
+  }
+  const grid: Grid = { rows: height / patch, cols: width / patch, patch, channels };
+  const shape = [rows, constantDim(grid.rows * grid.cols), constantDim(patch * patch * channels)];
+  const type: ValueType = { shape, axes: ["batch", "token", "feature"], positions: { kind: "all", grid }, space: { kind: "pixels" }, dtype: "f32", pending: undefined };
+  const all = emit(cx, "patches", [image.id], { patch, grid }, type, at);
+  return image.type.pending === undefined ? all : gather(cx, all, image.type.pending, grid, at);
+}
+
+/** Runs of tokens one after the other; a run with fewer rows (one context for four targets) is repeated to fit. */
+export function concatTokens(cx: BodyCx, items: readonly Tensor[], at: Span): Value {
+  const first = items[0];
+  if (first === undefined) return poison;
+  const widest = items.reduce((best, x) => (rowsOf(x) !== undefined && rowsOf(best) !== undefined && (multipleOf(rowsOf(x) ?? batch, rowsOf(best) ?? batch) ?? 0) > 1 ? x : best), first);
+  const rows = rowsOf(widest);
+  const features = first.type.shape.at(-1);
+  if (rows === undefined || features === undefined) return poison;
+  for (const item of items) {
+    const own = rowsOf(item);
+    const width = item.type.shape.at(-1);
+    const fits = item.type.axes.join() === "batch,token,feature" && own !== undefined && multipleOf(rows, own) !== undefined;
+    if (!fits || width === undefined || !equal(width, features)) {
+      cx.diagnostics.add(report("JEP3001", at, { op: "concat", left: shapeText(first.type), right: shapeText(item.type) }));
+      return poison;
+    }
+  }
+  const lengths = items.map((x) => x.type.shape[1] ?? constantDim(0));
+  const parts = items.flatMap((x, i) => {
+    const p = x.type.positions;
+    return p.kind === "concat" ? p.parts : [{ positions: p, length: lengths[i] ?? constantDim(0) }];
+  });
+  const type: ValueType = { ...first.type, shape: [rows, total(lengths), features], positions: { kind: "concat", parts } };
+  return emit(cx, "concat", items.map((x) => x.id), {}, type, at);
+}
+
+function rowsOf(x: Tensor): Dim | undefined {
+  return x.type.axes[0] === "batch" ? x.type.shape[0] : undefined;
+}
+
+/** Whether two values may be compared token by token. */
+export function positionsMeet(a: ValueType, b: ValueType): boolean {
+  return samePositions(a.positions, b.positions);
+}

@@ -1,0 +1,230 @@
+/**
+ * From files to one program: which model is meant, and what its variants and train blocks add up to.
+ *
+ * Owns the table of top-level names, the choice of a program, the merging of a variant with its base (a variant keeps
+ * everything that it does not say again; saying what is not there is an error) and overrides from sweeps and the command
+ * line. The result is a flat list of statements and settings. Leaves their meaning to `model.ts` and `train.ts`.
+ */
+import { suggest } from "../base/suggest.js";
+import type { Span } from "../base/span.js";
+import type { Diagnostics } from "../messages/report.js";
+import { report } from "../messages/report.js";
+import type * as ast from "../syntax/ast.js";
+
+/** A program ready to be elaborated. */
+export interface Program {
+  readonly name: string;
+  readonly doc: string | undefined;
+  readonly statements: readonly ast.Statement[];
+  readonly settings: readonly ast.Setting[];
+  readonly probes: readonly ast.Expr[];
+  readonly modules: ReadonlyMap<string, ast.Module>;
+  readonly sweeps: readonly ast.Sweep[];
+  readonly span: Span;
+  /** From the model down to this variant. */
+  readonly chain: readonly string[];
+}
+
+/** Every top-level item that the files of a program declare. */
+export interface Items {
+  readonly models: ReadonlyMap<string, ast.Model>;
+  readonly variants: ReadonlyMap<string, ast.Variant>;
+  readonly modules: ReadonlyMap<string, ast.Module>;
+  readonly sweeps: readonly ast.Sweep[];
+  readonly trains: readonly ast.Train[];
+  readonly probes: readonly ast.Probe[];
+  /** Names declared in the main file, in order. */
+  readonly own: readonly string[];
+}
+
+/** Collects items of the main file and of what it uses; library modules may be replaced by the program's own. */
+export function collect(main: ast.File, used: readonly ast.File[], library: readonly ast.File[], diagnostics: Diagnostics): Items {
+  const models = new Map<string, ast.Model>();
+  const variants = new Map<string, ast.Variant>();
+  const modules = new Map<string, ast.Module>();
+  const sweeps: ast.Sweep[] = [];
+  const trains: ast.Train[] = [];
+  const probes: ast.Probe[] = [];
+  for (const file of library) for (const item of file.items) if (item.kind === "module") modules.set(item.name.text, item);
+  const declared = new Map<string, ast.Name>();
+  const declare = (name: ast.Name): boolean => {
+    const first = declared.get(name.text);
+    if (first === undefined) {
+      declared.set(name.text, name);
+      return true;
+    }
+    diagnostics.add(report("JEP2002", name.span, { name: name.text }, { related: [{ span: first.span, message: "declared first here" }] }));
+    return false;
+  };
+  for (const item of [...used.flatMap((f) => f.items), ...main.items]) {
+    switch (item.kind) {
+      case "model": if (declare(item.name)) models.set(item.name.text, item); break;
+      case "variant": if (declare(item.name)) variants.set(item.name.text, item); break;
+      case "module": if (declare(item.name)) modules.set(item.name.text, item); break;
+      case "sweep": if (declare(item.name)) sweeps.push(item); break;
+      case "train": trains.push(item); break;
+      case "probe": probes.push(item); break;
+      case "use": break;
+    }
+  }
+  const own = main.items.flatMap((i) => (i.kind === "model" || i.kind === "variant" ? [i.name.text] : []));
+  checkTargets(models, variants, sweeps, trains, probes, diagnostics);
+  return { models, variants, modules, sweeps, trains, probes, own };
+}
+
+function checkTargets(models: ReadonlyMap<string, unknown>, variants: ReadonlyMap<string, unknown>, sweeps: readonly ast.Sweep[], trains: readonly ast.Train[], probes: readonly ast.Probe[], diagnostics: Diagnostics): void {
+  for (const name of [...trains.map((t) => t.model), ...probes.map((p) => p.model), ...sweeps.map((s) => s.base)]) {
+    if (name === undefined || models.has(name.text) || variants.has(name.text)) continue;
+    unknownModel(name, [...models.keys(), ...variants.keys()], diagnostics);
+  }
+}
+
+function unknownModel(name: ast.Name, known: readonly string[], diagnostics: Diagnostics): void {
+  const near = suggest(name.text, known);
+  diagnostics.add(report("JEP2003", name.span, { name: name.text }, {
+    help: near.length > 0 ? `Did you mean \`${near[0]}\`?` : "Declare the model, or `use` the file that does.",
+    fixes: near.slice(0, 1).map((n) => ({ title: `Replace with \`${n}\``, edits: [{ span: name.span, text: n }] })),
+  }));
+}
+
+/** The program to take when nothing is said: the only model, else the only variant, else the first of the file. */
+export function defaultProgram(items: Items): string | undefined {
+  const models = items.own.filter((n) => items.models.has(n));
+  return models[0] ?? items.own[0];
+}
+
+/** Every model and variant of the main file. */
+export function programNames(items: Items): readonly string[] {
+  return items.own;
+}
+
+/** Assembles a model or variant; undefined after a reported mistake. */
+export function assemble(items: Items, name: string, diagnostics: Diagnostics): Program | undefined {
+  const chain: ast.Variant[] = [];
+  let current = name;
+  while (!items.models.has(current)) {
+    const variant = items.variants.get(current);
+    if (variant === undefined) {
+      const last = chain.at(-1);
+      if (last !== undefined) unknownModel(last.base, [...items.models.keys(), ...items.variants.keys()], diagnostics);
+      return undefined;
+    }
+    if (chain.includes(variant)) {
+      diagnostics.add(report("JEP2024", variant.name.span, { name: variant.name.text }, { related: [{ span: variant.base.span, message: "the chain of bases comes back here" }] }));
+      return undefined;
+    }
+    chain.push(variant);
+    current = variant.base.text;
+  }
+  const model = items.models.get(current);
+  if (model === undefined) return undefined;
+  let statements = uniqueStatements(model.body, diagnostics);
+  let settings = settingsOf(items, model.name.text, model.body);
+  let probes = probesOf(items, model.name.text, model.body);
+  const names = [model.name.text];
+  for (const variant of chain.reverse()) {
+    names.push(variant.name.text);
+    statements = merge(statements, variant, diagnostics);
+    settings = mergeSettings(settings, settingsOf(items, variant.name.text, variant.body));
+    const own = probesOf(items, variant.name.text, variant.body);
+    if (own.length > 0) probes = own;
+  }
+  const top = chain.at(-1);
+  return {
+    name, doc: top?.doc ?? model.doc, statements, settings, probes, modules: items.modules,
+    sweeps: items.sweeps.filter((s) => s.base.text === name), span: top?.name.span ?? model.name.span, chain: names,
+  };
+}
+
+function settingsOf(items: Items, name: string, body: readonly ast.Statement[]): readonly ast.Setting[] {
+  const outer = items.trains.filter((t) => t.model?.text === name).flatMap((t) => t.settings);
+  const inner = body.flatMap((s) => (s.kind === "train" ? s.settings : []));
+  return mergeSettings(outer, inner);
+}
+
+function probesOf(items: Items, name: string, body: readonly ast.Statement[]): readonly ast.Expr[] {
+  return [...items.probes.filter((p) => p.model?.text === name).flatMap((p) => p.entries), ...body.flatMap((s) => (s.kind === "probe" ? s.entries : []))];
+}
+
+function mergeSettings(base: readonly ast.Setting[], over: readonly ast.Setting[]): readonly ast.Setting[] {
+  const exclusive: Readonly<Record<string, string>> = { epochs: "steps", steps: "epochs" };
+  const said = new Set(over.flatMap((s) => [s.name.text, exclusive[s.name.text] ?? s.name.text]));
+  return [...base.filter((s) => !said.has(s.name.text)), ...over];
+}
+
+/** What a statement declares, as a key that an override must hit. */
+export function statementKey(statement: ast.Statement): string | undefined {
+  switch (statement.kind) {
+    case "param": case "input": case "mask": case "instance": case "part": case "learn": return statement.name.text;
+    case "view": case "binding": return statement.names.map((n) => n.text).join(",");
+    case "loss": return statement.name === undefined ? "loss" : `loss ${statement.name.text}`;
+    default: return undefined;
+  }
+}
+
+function uniqueStatements(body: readonly ast.Statement[], diagnostics: Diagnostics): readonly ast.Statement[] {
+  const first = new Map<string, ast.Statement>();
+  for (const statement of body) {
+    if (statement.kind === "loss") continue;
+    for (const name of declaredNames(statement)) {
+      const other = first.get(name.text);
+      if (other !== undefined) diagnostics.add(report("JEP2002", name.span, { name: name.text }, { related: [{ span: other.span, message: "declared first here" }] }));
+      else first.set(name.text, statement);
+    }
+  }
+  return body.filter((s) => s.kind !== "train" && s.kind !== "probe");
+}
+
+/** The names that a model-level statement brings into scope. */
+export function declaredNames(statement: ast.Statement): readonly ast.Name[] {
+  switch (statement.kind) {
+    case "param": case "input": case "mask": case "instance": return [statement.name];
+    case "view": case "binding": return statement.names;
+    case "loss": return statement.name === undefined ? [] : [statement.name];
+    default: return [];
+  }
+}
+
+function merge(base: readonly ast.Statement[], variant: ast.Variant, diagnostics: Diagnostics): readonly ast.Statement[] {
+  const own = uniqueStatements(variant.body, diagnostics);
+  const known = new Map(base.map((s) => [statementKey(s) ?? "", s]));
+  const baseNames = new Set(base.flatMap((s) => declaredNames(s).map((n) => n.text)));
+  const replaced = new Map<string, ast.Statement[]>();
+  const added: ast.Statement[] = [];
+  for (const statement of own) {
+    const key = statementKey(statement);
+    if (key === undefined) {
+      added.push(statement);
+      continue;
+    }
+    if (known.has(key)) {
+      replaced.set(key, [...(replaced.get(key) ?? []), statement]);
+      continue;
+    }
+    if (statement.kind === "param" || statement.kind === "input") reportMissing(statement, baseNames, variant, diagnostics);
+    else added.push(statement);
+  }
+  // A loss said without a name replaces the whole unnamed objective, and is the objective where the base names its terms.
+  const restates = own.some((s) => s.kind === "loss" && s.name === undefined);
+  const kept = base.flatMap((s): readonly ast.Statement[] => {
+    const key = statementKey(s);
+    if (s.kind === "loss" && restates && (s.name === undefined || !replaced.has(key ?? ""))) {
+      return s === base.find((x) => x.kind === "loss") ? (replaced.get("loss") ?? []) : [];
+    }
+    const over = key === undefined ? undefined : replaced.get(key);
+    if (over === undefined) return [s];
+    return s === known.get(key ?? "") ? over : [];
+  });
+  const names = new Set(own.flatMap((s) => declaredNames(s).map((n) => n.text)));
+  const shadowed = kept.filter((s) => !(s.kind === "binding" && s.names.length > 1 && !own.includes(s) && s.names.every((n) => names.has(n.text))));
+  return [...shadowed, ...added.filter((s) => !shadowed.includes(s))];
+}
+
+function reportMissing(statement: ast.Param | ast.Input, known: ReadonlySet<string>, variant: ast.Variant, diagnostics: Diagnostics): void {
+  const near = suggest(statement.name.text, known);
+  diagnostics.add(report("JEP2021", statement.name.span, { name: statement.name.text, base: variant.base.text }, {
+    help: near.length > 0 ? `Did you mean \`${near[0]}\`?` : `Declare \`${statement.name.text}\` in \`${variant.base.text}\`, or remove the line.`,
+    fixes: near.slice(0, 1).map((n) => ({ title: `Replace with \`${n}\``, edits: [{ span: statement.name.span, text: n }] })),
+    related: [{ span: variant.base.span, message: `the base is \`${variant.base.text}\`` }],
+  }));
+}

@@ -1,0 +1,245 @@
+/**
+ * `train { }` and `probe { }`: from settings to the configuration of a run.
+ *
+ * Owns the table of settings, their defaults (the published I-JEPA recipe where it says one) and their diagnostics. The
+ * result is the runtime's own type, so that what is checked here is what runs.
+ */
+import { suggest } from "../base/suggest.js";
+import type { Diagnostics } from "../messages/report.js";
+import { report } from "../messages/report.js";
+import type * as ast from "../syntax/ast.js";
+import type { DataConfig, Duration, ProbeSpec, TrainConfig } from "../../runtime/abi.js";
+import type { BodyCx, Env } from "./body.js";
+import { createBody } from "./body.js";
+import { evaluate } from "./expr.js";
+import type { Program } from "./program.js";
+import { asCount, asNumber, asSchedule } from "./static.js";
+import type { Transforms } from "./transforms.js";
+import { readTransforms } from "./transforms.js";
+import { describe } from "./values.js";
+import type { Static, Value } from "./values.js";
+
+/** A run as the program describes it. */
+export interface CheckedTraining {
+  readonly train: TrainConfig;
+  /** Augmentation of inputs that have no `view` of their own. */
+  readonly transforms: Transforms;
+  readonly probes: readonly ProbeSpec[];
+}
+
+type Draft = { -readonly [K in keyof TrainConfig]: TrainConfig[K] };
+
+const constant = (value: number): TrainConfig["learningRate"] => ({ kind: "constant", points: [value], warmup: undefined, stretch: 1 });
+
+/** Reads all settings; every mistake is reported, and the rest keeps its meaning. */
+export function checkTraining(program: Program, params: ReadonlyMap<string, Static>, instances: ReadonlySet<string>, diagnostics: Diagnostics): CheckedTraining {
+  const env: Env = {
+    modules: new Map(), funcs: new Map(), funcNames: new Set(), positional: new Set(), masks: new Map(), gridOrigins: new Map(), instances: new Map(),
+    spaces: new Map(), inputs: new Map(), views: new Map(), active: [], isLibrary: () => false, budget: { nodes: 0 },
+  };
+  const cx = createBody(env, diagnostics, "model");
+  for (const [name, value] of params) cx.scope.set(name, { kind: "static", value });
+  const draft: Draft = {
+    data: { kind: "synthetic", count: 4096 }, duration: { unit: "epochs", value: 1 }, batch: 64, seed: 0,
+    optimizer: { kind: "adamw", beta1: 0.9, beta2: 0.999, eps: 1e-8 }, learningRate: constant(1e-3), weightDecay: constant(0.05),
+    gradientClip: undefined, checkpointEvery: { unit: "epochs", value: 1 },
+    mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225], onCollapse: "warn",
+  };
+  const state: State = { cx, draft, transforms: [] };
+  if (program.settings.length === 0) diagnostics.add(report("JEP6003", program.span, { name: program.name }));
+  const seen = new Map<string, ast.Setting>();
+  for (const setting of program.settings) {
+    const name = setting.name.text;
+    const first = seen.get(name);
+    if (first !== undefined) {
+      diagnostics.add(report("JEP2002", setting.name.span, { name }, { related: [{ span: first.span, message: "said first here" }] }));
+      continue;
+    }
+    seen.set(name, setting);
+    const read = settings[name];
+    if (read === undefined) {
+      const near = suggest(name, Object.keys(settings));
+      diagnostics.add(report("JEP6005", setting.name.span, { name }, {
+        help: near.length > 0 ? `Did you mean \`${near[0]}\`?` : `Settings are ${Object.keys(settings).join(", ")}.`,
+        fixes: near.slice(0, 1).map((n) => ({ title: `Replace with \`${n}\``, edits: [{ span: setting.name.span, text: n }] })),
+      }));
+    } else read(state, setting);
+  }
+  const probes = program.probes.flatMap((p) => readProbe(cx, p, instances) ?? []);
+  return { train: draft, transforms: state.transforms, probes };
+}
+
+interface State {
+  readonly cx: BodyCx;
+  readonly draft: Draft;
+  transforms: Transforms;
+}
+
+type Reader = (state: State, setting: ast.Setting) => void;
+
+function value(state: State, setting: ast.Setting): { value: Value; expr: ast.Expr } | undefined {
+  const expr = setting.values[0];
+  if (expr === undefined || setting.values.length > 1) {
+    state.cx.diagnostics.add(report("JEP6006", setting.span, { name: setting.name.text, found: setting.values.length }));
+    return undefined;
+  }
+  return expr.kind === "hole" ? undefined : { value: evaluate(state.cx, expr), expr };
+}
+
+const numberSetting = (low: number, high: number, whole: boolean, write: (draft: Draft, n: number) => void): Reader => (state, setting) => {
+  const got = value(state, setting);
+  if (got === undefined) return;
+  const n = whole
+    ? asCount(got.value, `\`${setting.name.text}\``, got.expr.span, state.cx.diagnostics, low, high)
+    : asNumber(got.value, `\`${setting.name.text}\``, got.expr.span, state.cx.diagnostics);
+  if (n === undefined) return;
+  if (n >= low && n <= high) write(state.draft, n);
+  else state.cx.diagnostics.add(report("JEP2011", got.expr.span, { what: `\`${setting.name.text}\``, low, high, found: n }));
+};
+
+const scheduleSetting = (low: number, write: (draft: Draft, s: TrainConfig["learningRate"]) => void): Reader => (state, setting) => {
+  const got = value(state, setting);
+  if (got === undefined) return;
+  const schedule = asSchedule(got.value, `\`${setting.name.text}\``, got.expr.span, state.cx.diagnostics);
+  if (schedule === undefined) return;
+  if (schedule.points.every((p) => p >= low)) write(state.draft, schedule);
+  else state.cx.diagnostics.add(report("JEP2011", got.expr.span, { what: `every value of \`${setting.name.text}\``, low, high: "any", found: Math.min(...schedule.points) }));
+};
+
+const durationSetting = (write: (draft: Draft, d: Duration) => void, fallback: Duration["unit"]): Reader => (state, setting) => {
+  const got = value(state, setting);
+  if (got === undefined || got.value.kind === "poison") return;
+  const d: Duration | undefined = got.value.kind === "duration" ? { unit: got.value.unit, value: got.value.value }
+    : got.value.kind === "static" && typeof got.value.value === "number" ? { unit: fallback, value: got.value.value } : undefined;
+  if (d === undefined) state.cx.diagnostics.add(report("JEP2010", got.expr.span, { what: `\`${setting.name.text}\``, expected: "a duration such as 10 epochs", found: describe(got.value) }));
+  else if (d.value > 0 && d.value <= 1e9) write(state.draft, d);
+  else state.cx.diagnostics.add(report("JEP2011", got.expr.span, { what: `\`${setting.name.text}\``, low: "above 0", high: 1e9, found: d.value }));
+};
+
+const wordSetting = <W extends string>(words: readonly W[], write: (draft: Draft, w: W) => void): Reader => (state, setting) => {
+  const expr = setting.values[0];
+  const text = expr?.kind === "ref" ? expr.name : expr?.kind === "string" ? expr.value : undefined;
+  const word = words.find((w) => w === text);
+  if (word !== undefined) write(state.draft, word);
+  else state.cx.diagnostics.add(report("JEP2010", setting.span, { what: `\`${setting.name.text}\``, expected: words.map((w) => `\`${w}\``).join(" or "), found: text === undefined ? "something else" : `\`${text}\`` }));
+};
+
+const settings: Readonly<Record<string, Reader>> = {
+  data: readData,
+  epochs: durationSetting((draft, d) => { draft.duration = d; }, "epochs"),
+  steps: durationSetting((draft, d) => { draft.duration = d; }, "steps"),
+  batch: numberSetting(1, 1 << 20, true, (draft, n) => { draft.batch = n; }),
+  seed: numberSetting(0, 2 ** 31 - 1, true, (draft, n) => { draft.seed = n; }),
+  optimizer: readOptimizer,
+  learning_rate: scheduleSetting(0, (draft, s) => { draft.learningRate = s; }),
+  weight_decay: scheduleSetting(0, (draft, s) => { draft.weightDecay = s; }),
+  gradient_clip: numberSetting(1e-9, 1e9, false, (draft, n) => { draft.gradientClip = n; }),
+  checkpoint_every: durationSetting((draft, d) => { draft.checkpointEvery = d; }, "epochs"),
+  on_collapse: wordSetting(["warn", "stop"], (draft, w) => { draft.onCollapse = w; }),
+};
+
+function named(expr: ast.Expr): { name: string; args: readonly ast.Arg[]; block: readonly ast.Expr[] } | undefined {
+  if (expr.kind === "ref") return { name: expr.name, args: [], block: [] };
+  return expr.kind === "call" && expr.callee.kind === "ref" ? { name: expr.callee.name, args: expr.args, block: expr.block ?? [] } : undefined;
+}
+
+function readData(state: State, setting: ast.Setting): void {
+  const expr = setting.values[0];
+  const call = expr === undefined ? undefined : named(expr);
+  const { cx } = state;
+  if (call === undefined || (call.name !== "images" && call.name !== "shapes")) {
+    cx.diagnostics.add(report("JEP6007", setting.span, {}));
+    return;
+  }
+  state.draft.data = call.name === "images" ? readImages(cx, call.args) : readShapes(cx, call.args);
+  const block = [...call.block, ...(setting.block ?? [])];
+  const colors = block.flatMap((e) => {
+    const c = named(e);
+    return c?.name === "normalize" ? [c] : [];
+  });
+  for (const c of colors) readNormalize(state, c.args);
+  state.transforms = readTransforms(cx, block.filter((e) => named(e)?.name !== "normalize"));
+}
+
+function readImages(cx: BodyCx, args: readonly ast.Arg[]): DataConfig {
+  let path = "";
+  let onCorrupt: "skip" | "refuse" = "skip";
+  for (const arg of args) {
+    const key = arg.name?.text ?? "path";
+    const text = arg.value.kind === "string" ? arg.value.value : arg.value.kind === "ref" ? arg.value.name : undefined;
+    if (key === "path" && arg.value.kind === "string") path = arg.value.value;
+    else if (key === "on_corrupt" && (text === "skip" || text === "refuse")) onCorrupt = text;
+    else cx.diagnostics.add(report("JEP2004", arg.span, { callee: "images", name: key, known: "`path` (a text), `on_corrupt` (`skip` or `refuse`)" }));
+  }
+  return { kind: "images", path, onCorrupt };
+}
+
+function readShapes(cx: BodyCx, args: readonly ast.Arg[]): DataConfig {
+  let count = 4096;
+  for (const arg of args) {
+    const key = arg.name?.text ?? "count";
+    if (key !== "count") cx.diagnostics.add(report("JEP2004", arg.span, { callee: "shapes", name: key, known: "`count`" }));
+    else count = asCount(evaluate(cx, arg.value), "`count`", arg.span, cx.diagnostics, 1, 1e8) ?? count;
+  }
+  return { kind: "synthetic", count };
+}
+
+function readNormalize(state: State, args: readonly ast.Arg[]): void {
+  for (const arg of args) {
+    const list = evaluate(state.cx, arg.value);
+    const numbers = list.kind === "list" ? list.items.flatMap((v) => (v.kind === "static" && typeof v.value === "number" ? [v.value] : [])) : [];
+    const key = arg.name?.text;
+    if ((key === "mean" || key === "std") && numbers.length > 0 && (key === "mean" || numbers.every((n) => n > 0))) state.draft[key] = numbers;
+    else state.cx.diagnostics.add(report("JEP2010", arg.span, { what: "`normalize`", expected: "`mean: [r, g, b]` and `std: [r, g, b]` above 0", found: describe(list) }));
+  }
+}
+
+const optimizers: Readonly<Record<string, readonly string[]>> = { adamw: ["beta1", "beta2", "eps"], sgd: ["momentum"], lars: ["momentum", "trust"] };
+
+function readOptimizer(state: State, setting: ast.Setting): void {
+  const expr = setting.values[0];
+  const call = expr === undefined ? undefined : named(expr);
+  const formals = call === undefined ? undefined : optimizers[call.name];
+  const { cx } = state;
+  if (call === undefined || formals === undefined) {
+    cx.diagnostics.add(report("JEP6008", setting.span, { known: Object.keys(optimizers).join(", ") }));
+    return;
+  }
+  const given = new Map<string, number>();
+  for (const [i, arg] of call.args.entries()) {
+    const key = arg.name?.text ?? formals[i] ?? "";
+    const n = asNumber(evaluate(cx, arg.value), `\`${key}\``, arg.span, cx.diagnostics);
+    if (!formals.includes(key)) cx.diagnostics.add(report("JEP2004", arg.span, { callee: call.name, name: key, known: formals.map((f) => `\`${f}\``).join(", ") }));
+    else if (n !== undefined && (n < 0 || (key !== "eps" && key !== "trust" && n >= 1))) cx.diagnostics.add(report("JEP2011", arg.span, { what: `\`${key}\``, low: 0, high: "below 1", found: n }));
+    else if (n !== undefined) given.set(key, n);
+  }
+  if (call.name === "sgd") state.draft.optimizer = { kind: "sgd", momentum: given.get("momentum") ?? 0.9 };
+  else if (call.name === "lars") state.draft.optimizer = { kind: "lars", momentum: given.get("momentum") ?? 0.9, trust: given.get("trust") ?? 1e-3 };
+  else state.draft.optimizer = { kind: "adamw", beta1: given.get("beta1") ?? 0.9, beta2: given.get("beta2") ?? 0.999, eps: given.get("eps") ?? 1e-8 };
+}
+
+const probes: Readonly<Record<string, readonly string[]>> = { linear: ["on", "pool"], knn: ["on", "pool", "k"] };
+
+function readProbe(cx: BodyCx, expr: ast.Expr, instances: ReadonlySet<string>): ProbeSpec | undefined {
+  const call = named(expr);
+  const formals = call === undefined ? undefined : probes[call.name];
+  if (call === undefined || formals === undefined) {
+    if (expr.kind !== "hole") cx.diagnostics.add(report("JEP6009", expr.span, { known: Object.keys(probes).join(", ") }));
+    return undefined;
+  }
+  let on: string | undefined;
+  const args: Record<string, number> = {};
+  for (const arg of call.args) {
+    const key = arg.name?.text ?? "on";
+    if (!formals.includes(key)) cx.diagnostics.add(report("JEP2004", arg.span, { callee: call.name, name: key, known: formals.map((f) => `\`${f}\``).join(", ") }));
+    else if (key === "on" && arg.value.kind === "ref") on = arg.value.name;
+    else if (key === "k") args[key] = asCount(evaluate(cx, arg.value), "`k`", arg.span, cx.diagnostics, 1, 10_000) ?? 20;
+    else if (key === "pool" && !(arg.value.kind === "ref" && arg.value.name === "mean")) cx.diagnostics.add(report("JEP2010", arg.span, { what: "`pool`", expected: "`mean`", found: "something else" }));
+  }
+  if (on === undefined || !instances.has(on)) {
+    const near = on === undefined ? [] : suggest(on, instances);
+    cx.diagnostics.add(report("JEP6010", expr.span, { name: on ?? "nothing" }, near.length > 0 ? { help: `Did you mean \`${near[0]}\`?` } : {}));
+    return undefined;
+  }
+  return { kind: call.name === "knn" ? "knn" : "linear", on, pool: "mean", args };
+}

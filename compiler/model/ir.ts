@@ -1,0 +1,204 @@
+/**
+ * The model graph: the typed, inspectable form of a program, and the input of every analysis.
+ *
+ * A `ModelGraph` has one top-level `Body` (what the `model { }` block says) and one `Func` per module as used. Nodes are
+ * plain data in arenas: an operand's index is always smaller than its user's, so the graph is acyclic and in evaluation
+ * order by construction. Module applications stay calls here (one node per application, with the instance whose
+ * parameters it uses), because what an analysis asks is "which module does a gradient reach", not "which matmul".
+ * `stop_gradient` is a node; a moving average is a fact about an instance; a loss is a scalar node that `losses` names.
+ * Function bodies are polymorphic in token and batch dims where they never ask for positions; `repeat` is one node
+ * whatever its count. Facts (flow, verdicts, cost) stand beside the graph in maps by id, never in it.
+ */
+import type { Span } from "../base/span.js";
+import type { Dim } from "../types/dim.js";
+import type { Grid, ValueType } from "../types/value-type.js";
+
+export type NodeId = number;
+
+/** Initial values of a parameter, as the runtime's contract has them. */
+export type Init =
+  | { readonly kind: "zeros" } | { readonly kind: "ones" }
+  | { readonly kind: "constant"; readonly value: number }
+  | { readonly kind: "normal"; readonly std: number }
+  | { readonly kind: "trunc_normal"; readonly std: number; readonly cut: number }
+  | { readonly kind: "uniform"; readonly low: number; readonly high: number }
+  | { readonly kind: "xavier_uniform" }
+  | { readonly kind: "sincos2d"; readonly rows: number; readonly cols: number };
+
+/**
+ * A parameter of a function, by its path from the function's module. A path through a list of parts has `*` for the
+ * index (`blocks.*.norm1.weight`) and `stack` holds the counts, outermost first.
+ */
+export interface ParamDecl {
+  readonly path: string;
+  readonly shape: readonly number[];
+  readonly stack: readonly number[];
+  readonly init: Init;
+  /** `learn`: trained; `fixed`: never trained; `state`: rewritten by the step (running statistics). */
+  readonly role: "learn" | "fixed" | "state";
+  readonly origin: Span;
+}
+
+/** The primitives of the model level. See `check/builtins.ts` for the typing rule of each. */
+export type ModelOp =
+  | "input" | "param" | "constant"
+  | "call" | "repeat" | "result"
+  | "patches" | "at" | "table_at" | "expand_at" | "concat" | "slice_features"
+  | "affine" | "matmul" | "attend"
+  | "add" | "sub" | "mul" | "div" | "scale" | "shift"
+  | "neg" | "exp" | "log" | "sqrt" | "square" | "abs" | "relu" | "gelu" | "tanh" | "sigmoid"
+  | "softmax" | "log_softmax" | "normalize" | "l2_normalize" | "batch_normalize"
+  | "mean" | "sum" | "stop_gradient" | "flatten"
+  | "loss";
+
+export interface Node {
+  readonly id: NodeId;
+  readonly op: ModelOp;
+  readonly args: readonly NodeId[];
+  readonly attrs: Attrs;
+  /** The type of the (first) result; a `result` node picks a further one of a call. */
+  readonly type: ValueType;
+  /** The name that the source binds this value to, if it does. */
+  readonly name: string | undefined;
+  readonly origin: Span;
+}
+
+/** What an op needs besides operands; which fields are present is fixed per op (see `verify.ts`). */
+export interface Attrs {
+  /** call: the instance whose parameters it uses, relative to the body ("" = the body's own element). */
+  readonly instance?: string;
+  /** call, repeat: the function. */
+  readonly func?: string;
+  /** call, repeat: values of the callee's dims in the caller's. */
+  readonly dims?: Readonly<Record<string, Dim>>;
+  /** repeat: how often; the list of parts whose elements it walks; how many leading args are carried. */
+  readonly count?: number;
+  readonly list?: string;
+  readonly carries?: number;
+  /** result: which one of the call's results. */
+  readonly index?: number;
+  /** input, param: name or path. */
+  readonly path?: string;
+  /** at, table_at, expand_at: the mask; undefined = all positions. `runs`: which run of a concat `at` selects. */
+  readonly mask?: string;
+  readonly grid?: Grid;
+  readonly select?: { readonly start: Dim; readonly length: Dim };
+  readonly patch?: number;
+  readonly heads?: number;
+  readonly start?: number;
+  readonly size?: number;
+  readonly value?: number;
+  readonly eps?: number;
+  readonly temperature?: number;
+  /** mean, sum: the axes removed. */
+  readonly over?: readonly string[];
+  /** loss: the kind in the loss table, and its named numbers. */
+  readonly loss?: string;
+  readonly numbers?: Readonly<Record<string, number>>;
+  readonly strings?: Readonly<Record<string, string>>;
+}
+
+/** Inputs, nodes and results of one straight-line piece of program. */
+export interface Body {
+  readonly inputs: readonly NodeId[];
+  readonly nodes: readonly Node[];
+  readonly results: readonly NodeId[];
+}
+
+/** A module as used: one per (module, configuration, kinds of arguments). */
+export interface Func {
+  readonly name: string;
+  /** The module it came from, or `repeat` for a loop body. */
+  readonly module: string;
+  readonly doc: string | undefined;
+  readonly config: Readonly<Record<string, string | number | boolean>>;
+  readonly params: readonly ParamDecl[];
+  /** Masks whose index rows it reads (directly or through calls). */
+  readonly masks: readonly string[];
+  /** Dims it is polymorphic in. */
+  readonly dims: readonly string[];
+  readonly body: Body;
+  readonly origin: Span;
+}
+
+/** A module with parameters of its own: an encoder, predictor, head, or an anonymous module at model level. */
+export interface Instance {
+  readonly name: string;
+  readonly role: "encoder" | "predictor" | "head";
+  readonly module: string;
+  readonly config: Readonly<Record<string, string | number | boolean>>;
+  /** `optimized`; `frozen` (never trained; `pretrained` says where from); `ema` of another instance. */
+  readonly training:
+    | { readonly kind: "optimized" }
+    | { readonly kind: "frozen"; readonly init: "random" | "pretrained" | "identity" }
+    | { readonly kind: "ema"; readonly of: string; readonly momentum: Schedule };
+  readonly params: readonly ParamDecl[];
+  readonly origin: Span;
+}
+
+/** Values over training: constant, or from point to point. */
+export interface Schedule {
+  readonly kind: "constant" | "linear" | "cosine" | "warmup_cosine";
+  readonly points: readonly number[];
+  readonly warmup: { readonly unit: "epochs" | "steps"; readonly value: number } | undefined;
+  readonly stretch: number;
+}
+
+/** A mask as declared; its grid is known once the mask has been used. */
+export interface Mask {
+  readonly name: string;
+  readonly kind: "block" | "random" | "rasterized" | "complement" | "all";
+  readonly count: number;
+  readonly scale: readonly [number, number];
+  readonly aspect: readonly [number, number];
+  readonly ratio: readonly [number, number];
+  readonly minKeep: number;
+  readonly minus: readonly string[];
+  readonly sampler: "published" | "corrected";
+  readonly allowOverlap: boolean;
+  readonly trim: "tail" | "random";
+  readonly grid: Grid | undefined;
+  readonly origin: Span;
+}
+
+/** An image input, and each augmented view of one. */
+export interface ImageInput {
+  readonly name: string;
+  readonly height: number;
+  readonly width: number;
+  readonly channels: number;
+  readonly origin: Span;
+}
+
+export interface View {
+  readonly name: string;
+  readonly input: string;
+  readonly height: number;
+  readonly width: number;
+  readonly transforms: readonly { readonly name: string; readonly args: Readonly<Record<string, number | string | boolean | readonly number[]>> }[];
+  readonly origin: Span;
+}
+
+/** One term of the objective: `weight · node`. */
+export interface LossTerm {
+  readonly name: string;
+  readonly node: NodeId;
+  readonly kind: string;
+  readonly weight: Schedule;
+  readonly origin: Span;
+}
+
+/** The whole of a checked program except how it is trained. */
+export interface ModelGraph {
+  readonly name: string;
+  readonly doc: string | undefined;
+  readonly inputs: readonly ImageInput[];
+  readonly views: readonly View[];
+  readonly masks: readonly Mask[];
+  readonly instances: readonly Instance[];
+  readonly funcs: readonly Func[];
+  readonly body: Body;
+  readonly losses: readonly LossTerm[];
+  readonly allowed: readonly { readonly what: string; readonly reason: string; readonly origin: Span }[];
+  readonly origin: Span;
+}

@@ -1,0 +1,282 @@
+/**
+ * The contract between compiled programs and the runtime: types only, no code.
+ *
+ * Owns the shape of `manifest.json`, of the module a target emits, and of the engine that runs it. The compiler imports
+ * this file (and nothing else of the runtime); the runtime imports nothing of the compiler, so a compiled trainer runs
+ * without it. Everything here is plain data that survives JSON, except the functions of compiled modules and engines.
+ * Units: images are float32 NHWC; mask indices are int32 raster positions on a patch grid (`row * cols + column`).
+ */
+
+/** Version of this contract; a manifest of another version is refused with a message that says so. */
+export type FormatVersion = 1;
+
+/** Everything a runtime needs to know of a compiled program. */
+export interface Manifest {
+  readonly format: FormatVersion;
+  readonly program: string;
+  readonly doc: string;
+  readonly compiler: string;
+  readonly target: "tfjs" | "wgsl";
+  /** SHA-256 of the canonical source text; a checkpoint of another hash is refused unless told otherwise. */
+  readonly source: { readonly file: string; readonly hash: string };
+  readonly parameters: readonly Parameter[];
+  readonly inputs: readonly ImageInput[];
+  readonly views: readonly ViewSpec[];
+  readonly masks: readonly MaskSpec[];
+  /** Random tensors that a step takes as input (projections, noise), drawn by counter-based streams. */
+  readonly draws: readonly DrawSpec[];
+  readonly encoders: readonly EncoderInfo[];
+  readonly ema: readonly EmaEdge[];
+  readonly losses: readonly LossInfo[];
+  readonly watches: readonly Watch[];
+  readonly monitors: readonly MonitorSpec[];
+  readonly train: TrainConfig;
+  readonly probes: readonly ProbeSpec[];
+  /** `allow` statements of the program: refusals that the author turned into warnings, with the reason. */
+  readonly allowed: readonly { readonly what: string; readonly reason: string; readonly codes: readonly string[] }[];
+  readonly counts: { readonly parameters: number; readonly trainable: number; readonly flopsPerImage: number };
+}
+
+/** One tensor with a name, e.g. `student.blocks.3.attn.qkv.weight`; linear weights are stored `[in, out]`. */
+export interface Parameter {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** The module instance that owns it: `student`, `predict`. */
+  readonly group: string;
+  readonly role: "trained" | "ema" | "fixed" | "state";
+  /** Whether weight decay applies: matrices and tokens yes; one-dimensional tensors and biases no (I-JEPA 1.6). */
+  readonly decay: boolean;
+  readonly init: Initializer;
+  /** For `ema`: the name of the parameter it follows (and starts as a copy of). */
+  readonly follows?: string;
+}
+
+export type Initializer =
+  | { readonly kind: "zeros" }
+  | { readonly kind: "ones" }
+  | { readonly kind: "constant"; readonly value: number }
+  | { readonly kind: "normal"; readonly std: number }
+  /** Normal cut at `±cut` (absolute), by rejection. */
+  | { readonly kind: "trunc_normal"; readonly std: number; readonly cut: number }
+  | { readonly kind: "uniform"; readonly low: number; readonly high: number }
+  /** `xavier` over the last two axes. */
+  | { readonly kind: "xavier_uniform" }
+  /** Two-dimensional sine-cosine table (I-JEPA 1.2): first half codes the column, second half the row. */
+  | { readonly kind: "sincos2d"; readonly rows: number; readonly cols: number };
+
+export interface ImageInput {
+  readonly name: string;
+  readonly height: number;
+  readonly width: number;
+  readonly channels: number;
+}
+
+/** One augmented copy of an input that a step takes; a program without `view` has one per input, of the same name. */
+export interface ViewSpec {
+  readonly name: string;
+  readonly input: string;
+  readonly height: number;
+  readonly width: number;
+  readonly transforms: readonly Transform[];
+}
+
+/** One step of augmentation: `{ name: "random_resized_crop", args: { scale: [0.3, 1] } }`. */
+export interface Transform {
+  readonly name: string;
+  readonly args: Readonly<Record<string, number | string | boolean | readonly number[]>>;
+}
+
+/** A set of grid positions drawn anew for every image and step. */
+export interface MaskSpec {
+  readonly name: string;
+  readonly grid: { readonly rows: number; readonly cols: number };
+  readonly kind: "block" | "random" | "rasterized" | "complement" | "all";
+  /** How many sets per image (4 target blocks). Index tensors are `[count * B, K]`, set-major. */
+  readonly count: number;
+  /** Area of a block as a share of the grid. */
+  readonly scale: readonly [number, number];
+  /** Height over width of a block. */
+  readonly aspect: readonly [number, number];
+  /** Share of positions in a `random` mask. */
+  readonly ratio: readonly [number, number];
+  /** A draw is kept only when it has more than this many positions. */
+  readonly minKeep: number;
+  /** Masks whose positions are taken out of this one. */
+  readonly minus: readonly string[];
+  /** `published`: the sampler of the I-JEPA release with its quirks; `corrected`: see docs/masks.md. */
+  readonly sampler: "published" | "corrected";
+  readonly allowOverlap: boolean;
+  /** How rows are cut to the batch minimum: the raster tail (published) or at random. */
+  readonly trim: "tail" | "random";
+}
+
+export interface DrawSpec {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly distribution: "normal" | "uniform";
+}
+
+/** An encoder that can be run alone on images: for probes, features and export. */
+export interface EncoderInfo {
+  readonly name: string;
+  readonly input: string;
+  readonly width: number;
+  /** Tokens per image, 0 when the encoder pools by itself. */
+  readonly tokens: number;
+  readonly grid: { readonly rows: number; readonly cols: number; readonly patch: number } | undefined;
+  readonly trained: boolean;
+}
+
+/** `target ← m·target + (1 − m)·source` after every optimizer step, with the updated source. */
+export interface EmaEdge {
+  readonly target: string;
+  readonly source: string;
+  readonly momentum: Schedule;
+}
+
+export interface LossInfo {
+  readonly name: string;
+  readonly kind: string;
+  readonly weight: number;
+  /** The value at which this loss says "collapsed" or "nothing learned" (ln K, −1, 0, 0.4247), when it has one. */
+  readonly trivial: number | undefined;
+  readonly verdict: string;
+}
+
+/** Pooled features `[B, width]` that a step can hand back for the live collapse signals. */
+export interface Watch {
+  readonly name: string;
+  readonly width: number;
+  readonly over: "images" | "tokens";
+}
+
+export interface MonitorSpec {
+  readonly kind: "embedding-std" | "token-std" | "effective-rank" | "loss-trivial" | "teacher-distance" | "code-entropy" | "gradient-norm";
+  readonly watch: string | undefined;
+  readonly loss: string | undefined;
+  readonly threshold: number;
+  /** How many steps in a row the alarm must hold. */
+  readonly steps: number;
+  readonly because: string;
+}
+
+/** A length of training. */
+export type Duration = { readonly unit: "epochs" | "steps"; readonly value: number };
+
+/** Values over a run; `points` are start, (peak,) end. See runtime/optim/schedule.ts for the exact formulas (I-JEPA 4.1). */
+export interface Schedule {
+  readonly kind: "constant" | "linear" | "cosine" | "warmup_cosine";
+  readonly points: readonly number[];
+  readonly warmup: Duration | undefined;
+  /** Horizon over run length (`ipe_scale`), 1 unless said. */
+  readonly stretch: number;
+}
+
+export type DataConfig =
+  | { readonly kind: "images"; readonly path: string; readonly onCorrupt: "skip" | "refuse" }
+  | { readonly kind: "synthetic"; readonly count: number };
+
+export interface TrainConfig {
+  readonly data: DataConfig;
+  readonly duration: Duration;
+  readonly batch: number;
+  readonly seed: number;
+  readonly optimizer:
+    | { readonly kind: "adamw"; readonly beta1: number; readonly beta2: number; readonly eps: number }
+    | { readonly kind: "sgd"; readonly momentum: number }
+    | { readonly kind: "lars"; readonly momentum: number; readonly trust: number };
+  readonly learningRate: Schedule;
+  readonly weightDecay: Schedule;
+  readonly gradientClip: number | undefined;
+  readonly checkpointEvery: Duration;
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+  readonly onCollapse: "warn" | "stop";
+}
+
+export interface ProbeSpec {
+  readonly kind: "linear" | "knn";
+  readonly on: string;
+  readonly pool: "mean";
+  readonly args: Readonly<Record<string, number>>;
+}
+
+/** One training batch on the host. */
+export interface StepBatch {
+  readonly size: number;
+  /** By view name, `[B, H, W, C]` normalized. */
+  readonly images: Readonly<Record<string, Float32Array>>;
+  readonly masks: Readonly<Record<string, MaskBatch>>;
+  readonly draws: Readonly<Record<string, Float32Array>>;
+}
+
+/** Index rows `[count * B, length]`, set-major: row `m * B + b` belongs to image `b`. */
+export interface MaskBatch {
+  readonly count: number;
+  readonly length: number;
+  readonly indices: Int32Array;
+}
+
+/** The scalars of one step. `step` counts from 1. */
+export interface Hyper {
+  readonly step: number;
+  readonly learningRate: number;
+  readonly weightDecay: number;
+  /** Momentum by EMA target. */
+  readonly momentum: Readonly<Record<string, number>>;
+}
+
+export interface StepResult {
+  readonly loss: number;
+  readonly losses: Readonly<Record<string, number>>;
+  /** Present when asked for: features by watch name, `[rows, width]`. */
+  readonly watch: Readonly<Record<string, Float32Array>>;
+  /** Euclidean norm of the gradient per parameter group, when asked for. */
+  readonly gradientNorm: Readonly<Record<string, number>>;
+}
+
+/**
+ * A compiled program on a device. The training loop knows nothing of tfjs or WebGPU beyond this.
+ * State maps hold parameters by name and optimizer slots as `optimizer.<slot>.<name>`; export then import is bit-exact.
+ */
+export interface Engine {
+  readonly name: string;
+  readonly version: string;
+  step(batch: StepBatch, hyper: Hyper, want: { readonly watch: boolean; readonly gradientNorm: boolean }): Promise<StepResult>;
+  /** Token features `[n, tokens, width]` (or `[n, width]` for an encoder that pools) of normalized images `[n, H, W, C]`. */
+  encode(encoder: string, images: Float32Array, n: number): Promise<Float32Array>;
+  exportState(): Promise<ReadonlyMap<string, Float32Array>>;
+  importState(state: ReadonlyMap<string, Float32Array>): Promise<void>;
+  /** Live tensors or buffers, for leak tests. */
+  memory(): { readonly tensors: number; readonly bytes: number };
+  dispose(): void;
+}
+
+/** A tree of tensors whose leaves sit at the dotted parameter path; numbers index lists: `p.student.blocks[3].attn`. */
+export type Tree<T> = T | readonly Tree<T>[] | { readonly [key: string]: Tree<T> };
+
+/**
+ * What `model.mjs` of the tfjs target exports, generic in the tensor type `T` and the kernel library `K`.
+ * Functions are pure: they read parameters and inputs, and return new tensors that the caller disposes.
+ */
+export interface TfjsModule<T, K> {
+  /** One forward and backward pass. `grads` mirrors the trained part of `p`. */
+  step(k: K, p: Tree<T>, inputs: TfjsInputs<T>): TfjsStep<T>;
+  readonly encoders: Readonly<Record<string, (k: K, p: Tree<T>, image: T) => T>>;
+}
+
+export interface TfjsInputs<T> {
+  readonly images: Readonly<Record<string, T>>;
+  /** int32 `[count * B, length]` by mask name. */
+  readonly masks: Readonly<Record<string, T>>;
+  readonly draws: Readonly<Record<string, T>>;
+}
+
+export interface TfjsStep<T> {
+  readonly loss: T;
+  readonly losses: Readonly<Record<string, T>>;
+  readonly grads: Tree<T>;
+  readonly watch: Readonly<Record<string, T>>;
+  /** New values of parameters with role `state`, by name. */
+  readonly state: Readonly<Record<string, T>>;
+}
