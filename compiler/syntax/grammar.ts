@@ -618,9 +618,12 @@ export class Grammar extends EmbeddedActionsParser {
   /** `[a, b]` */
   private readonly list = this.RULE("list", (): ast.Expr[] => {
     const items: ast.Expr[] = [];
+    const outer = this.callBlocks;
+    this.callBlocks = true;
     this.CONSUME(T.LBracket);
     this.MANY_SEP({ SEP: T.Comma, DEF: () => items.push(this.SUBRULE(this.expression)) });
     this.CONSUME(T.RBracket);
+    this.callBlocks = outer;
     return items;
   }, { recoveryValueFunc: () => [] });
 

@@ -1,0 +1,339 @@
+/**
+ * From tree to text: expressions for messages, whole files for the formatter. // tidy: table
+ *
+ * Owns how each node is written: brackets by precedence (the tree has none), breaks at width 100, blocks. Comments and
+ * blank lines are not in the tree; `format.ts` hands in a `Margin` that gives them out by place, and without one the same
+ * code prints a tree that never was text. Definitions are not aligned at `=`: one renamed value would touch its
+ * neighbours' lines. The values of a train block are, at a fixed column, which no edit can move.
+ */
+import { brokenGroup, group, hardLine, ifBroken, joinDocs, layout, line, nest, softLine, suffix } from "../base/doc.js";
+import type { Doc } from "../base/doc.js";
+import type { Span } from "../base/span.js";
+import type * as ast from "./ast.js";
+import { precedence } from "./expression.js";
+import { statementWords } from "./tokens.js";
+
+/** The width that the formatter keeps. */
+export const lineWidth = 100;
+
+/** Settings of a train block begin their values at this column of their block. */
+export const settingColumn = 15;
+
+/** What stands around an element in the text it came from. */
+export interface Around {
+  /** A blank line stood before it (before its comments). */
+  readonly blank: boolean;
+  /** The comments before it, each on lines of its own; an empty text is a blank line. */
+  readonly before: readonly string[];
+  readonly after: string | undefined;
+}
+
+/** Gives out comments and line breaks of the text by place; each comment once. */
+export interface Margin {
+  /** The surroundings of the element at `span`, which `print` prints in between. */
+  around(span: Span, print: () => Doc): { readonly doc: Doc; readonly around: Around };
+  /** Comments left before `end`, for the end of a block. */
+  rest(end: number): Around;
+  /** The comment behind the first `{` after `header`, on its line. */
+  afterBrace(header: number): string | undefined;
+  /** Whether the block whose `{` is the first after `header` was written on one line, up to `end`. */
+  onOneLine(header: number, end: number): boolean;
+}
+
+/** An expression on one line, for messages. */
+export function printExpr(expr: ast.Expr): string {
+  return layout(exprDoc(expr, 0, bare), Infinity);
+}
+
+/** A type on one line, for messages. */
+export function printType(type: ast.TypeExpr): string {
+  return layout(typeDoc(type, bare), Infinity);
+}
+
+/** A whole tree as text, in the formatter's style; without `margin`, comments are not known. */
+export function printFile(file: ast.File, margin: Margin = bare): string {
+  const docs: Doc[] = [];
+  let previous: ast.Item | undefined;
+  for (const item of file.items) {
+    const { doc, around } = margin.around(item.span, () => itemDoc(item, margin));
+    const together = previous !== undefined && previous.kind === item.kind && item.kind !== "module" && item.kind !== "model" && !around.blank;
+    if (previous !== undefined) docs.push(hardLine, ...(together ? [] : [hardLine]));
+    docs.push(surround(doc, around));
+    previous = item;
+  }
+  const rest = margin.rest(file.span.end);
+  for (const [i, comment] of rest.before.entries()) {
+    if (docs.length > 0) docs.push(hardLine);
+    if (docs.length > 0 && i === 0 && rest.blank) docs.push(hardLine);
+    docs.push(comment);
+  }
+  return docs.length === 0 ? "" : `${layout(docs, lineWidth)}\n`;
+}
+
+/** A margin without comments; every block has lines of its own. */
+const bare: Margin = {
+  around: (_span, print) => ({ doc: print(), around: nothing }),
+  rest: () => nothing,
+  afterBrace: () => undefined,
+  onOneLine: () => false,
+};
+const nothing: Around = { blank: false, before: [], after: undefined };
+
+// ------------------------------------------------------------------------------------------------------- items
+
+function itemDoc(item: ast.Item, margin: Margin): Doc {
+  switch (item.kind) {
+    case "use": return ["use ", item.path.kind === "file" ? quote(item.path.text) : item.path.names.map((n) => n.text).join(".")];
+    case "model": return ["model ", item.name.text, " ", bodyDoc(item.body, item.name.span.end, item.span.end, margin)];
+    case "variant": return ["variant ", item.name.text, " of ", item.base.text, " ", bodyDoc(item.body, item.base.span.end, item.span.end, margin)];
+    case "module": return moduleDoc(item, margin);
+    case "train": return trainDoc(item, margin);
+    case "probe": return ["probe ", ...named(item.model), exprBlock(item.entries, item.model?.span.end ?? item.span.start, item.span.end, margin)];
+    case "sweep": {
+      const axes = item.axes.map((axis) => ({
+        span: axis.span, print: () => group(axis.path.map((n) => n.text).join("."), " in ", exprDoc(axis.values, 0, margin)),
+      }));
+      return ["sweep ", item.name.text, " of ", item.base.text, " ", block(axes, item.base.span.end, item.span.end, margin, true)];
+    }
+  }
+}
+
+function named(name: ast.Name | undefined): Doc[] {
+  return name === undefined ? [] : [name.text, " "];
+}
+
+function moduleDoc(item: ast.Module, margin: Margin): Doc {
+  const lists: Doc[] = [formalsDoc(item.inputs, margin)];
+  if (item.config.length > 0) lists.unshift(formalsDoc(item.config, margin), " ");
+  const result: Doc = item.result === undefined ? "" : [" -> ", typeDoc(item.result, margin)];
+  const header = item.result?.span.end ?? item.inputs.at(-1)?.span.end ?? item.config.at(-1)?.span.end ?? item.name.span.end;
+  return ["module ", item.name.text, item.config.length > 0 ? "" : " ", ...lists, result, " ", bodyDoc(item.body, header, item.span.end, margin)];
+}
+
+function formalsDoc(formals: readonly ast.Formal[], margin: Margin): Doc {
+  return bracketed("(", ")", formals.map((formal) => ({
+    span: formal.span,
+    print: () => {
+      const type: Doc = formal.type === undefined ? "" : [": ", typeDoc(formal.type, margin)];
+      const value: Doc = formal.default === undefined ? "" : [" = ", exprDoc(formal.default, 0, margin)];
+      return [formal.name.text, type, value];
+    },
+  })), margin);
+}
+
+function typeDoc(type: ast.TypeExpr, margin: Margin): Doc {
+  const args = type.args.length === 0 ? "" : bracketed("[", "]", type.args.map((a) => ({ span: a.span, print: () => exprDoc(a, 0, margin) })), margin);
+  return [type.name.text, args, type.space === undefined ? "" : [" in ", exprDoc(type.space, 0, margin)]];
+}
+
+function trainDoc(item: ast.Train, margin: Margin): Doc {
+  const header = item.model?.span.end ?? item.span.start;
+  const wide = !margin.onOneLine(header, item.span.end);
+  const settings = item.settings.map((setting) => ({ span: setting.span, print: () => settingDoc(setting, margin, wide) }));
+  return ["train ", ...named(item.model), block(settings, header, item.span.end, margin, true)];
+}
+
+function settingDoc(setting: ast.Setting, margin: Margin, wide: boolean): Doc {
+  const values = setting.values.map((v) => exprDoc(v, endsInBlock(v) ? 1 : 0, margin));
+  const after: Doc[] = setting.block === undefined ? values : [...values, exprBlock(setting.block, setting.values.at(-1)?.span.end ?? setting.name.span.end, setting.span.end, margin)];
+  if (after.length === 0) return setting.name.text;
+  const name = wide ? setting.name.text.padEnd(settingColumn - 1) : setting.name.text;
+  return [name, " ", group(joinDocs(after, " "))];
+}
+
+// -------------------------------------------------------------------------------------------------- statements
+
+function bodyDoc(body: readonly ast.Statement[], header: number, end: number, margin: Margin): Doc {
+  const entries = body.map((s) => ({ span: s.span, print: () => statementDoc(s, margin) }));
+  return block(entries, header, end, margin, body.length <= 1);
+}
+
+function statementDoc(s: ast.Statement, margin: Margin): Doc {
+  const expr = (e: ast.Expr): Doc => exprDoc(e, 0, margin);
+  const define = (head: string, value: ast.Expr): Doc => group(head, " = ", expr(value));
+  switch (s.kind) {
+    case "param": case "mask": case "part": return define(`${s.kind} ${s.name.text}`, s.value);
+    case "instance": return define(`${s.role} ${s.name.text}`, s.value);
+    case "view": return define(`view ${s.names.map((n) => n.text).join(", ")}`, s.value);
+    case "binding": return define(s.names.map((n) => n.text).join(", "), s.value);
+    case "input": return group("input ", s.name.text, ": ", typeDoc(s.type, margin));
+    case "learn": {
+      const shape = s.shape.length === 0 ? "" : bracketed("[", "]", s.shape.map((e) => ({ span: e.span, print: () => expr(e) })), margin);
+      return group(s.trained ? "learn " : "fixed ", s.name.text, shape, " ~ ", expr(s.init));
+    }
+    case "loss": {
+      const name = s.name === undefined ? "" : `${s.name.text} = `;
+      return group("loss ", name, expr(s.value), s.space === undefined ? "" : [nest(line), "in ", expr(s.space)]);
+    }
+    case "repeat": {
+      const head: Doc = s.over !== undefined ? `${s.over.element.text} in ${s.over.list.text}` : s.count === undefined ? "" : exprDoc(s.count, endsInBlock(s.count) ? 1 : 0, margin);
+      return ["repeat ", head, " ", bodyDoc(s.body, s.over?.list.span.end ?? s.count?.span.end ?? s.span.start, s.span.end, margin)];
+    }
+    case "result": return group(readsAsStatement(s.value) ? ["(", expr(s.value), ")"] : expr(s.value));
+    case "allow": return group("allow ", s.what.text, s.reason === undefined ? "" : ["(", expr(s.reason), ")"]);
+    case "train": case "probe": return itemDoc(s, margin);
+  }
+}
+
+/** Whether an expression, written alone on a line, would be read as a statement: its first word is one of theirs. */
+function readsAsStatement(expr: ast.Expr): boolean {
+  const words: readonly string[] = statementWords;
+  if (expr.kind === "ref") return words.includes(expr.name);
+  let first: ast.Expr = expr;
+  for (let next = leftmost(first); next !== undefined; next = leftmost(first)) first = next;
+  return first.kind === "ref" && (first.name === "loss" || first.name === "repeat");
+}
+
+function leftmost(expr: ast.Expr): ast.Expr | undefined {
+  switch (expr.kind) {
+    case "call": return expr.callee;
+    case "member": return expr.object;
+    case "range": return expr.low;
+    case "arrow": return expr.points[0];
+    case "binary": return expr.left;
+    case "at": return expr.value;
+    case "of": return expr.count;
+    case "minus": return expr.from;
+    default: return undefined;
+  }
+}
+
+// ------------------------------------------------------------------------------------------------- expressions
+
+/** How tightly an expression holds together; brackets are written where the place asks for more. */
+function tightness(expr: ast.Expr): number {
+  switch (expr.kind) {
+    case "minus": case "at": case "of": return precedence[expr.kind];
+    case "arrow": return precedence["->"];
+    case "range": return precedence[".."];
+    case "binary": return precedence[expr.op];
+    case "negate": return precedence.negate;
+    case "call": return expr.block === undefined ? 10 : 0;
+    default: return 10;
+  }
+}
+
+function endsInBlock(expr: ast.Expr): boolean {
+  return expr.kind === "call" && expr.block !== undefined;
+}
+
+function exprDoc(expr: ast.Expr, least: number, margin: Margin): Doc {
+  const inner = plainDoc(expr, margin);
+  return tightness(expr) < least ? ["(", inner, ")"] : inner;
+}
+
+function plainDoc(expr: ast.Expr, margin: Margin): Doc {
+  const sub = (e: ast.Expr, least: number): Doc => exprDoc(e, least, margin);
+  switch (expr.kind) {
+    case "number": return expr.text;
+    case "string": return quote(expr.value);
+    case "bool": return String(expr.value);
+    case "ref": return expr.name;
+    case "hole": return "…";
+    case "unit": return [sub(expr.value, 10), " ", expr.unit.text];
+    case "member": return [sub(expr.object, 10), ".", expr.member.text];
+    case "list": return bracketed("[", "]", expr.items.map((e) => ({ span: e.span, print: () => sub(e, 0) })), margin);
+    case "call": return callDoc(expr, margin);
+    case "negate": return ["-", expr.operand.kind === "negate" ? sub(expr.operand, 0) : sub(expr.operand, precedence["^"])];
+    case "range": return [sub(expr.low, 6), "..", sub(expr.high, 6)];
+    case "arrow": return chain("->", expr.points.map((p) => sub(p, 5)));
+    case "minus": return infix("minus", sub(expr.from, 1), sub(expr.removed, 2));
+    case "at": return infix("at", sub(expr.value, 2), sub(expr.positions, 3));
+    case "of": return infix("of", sub(expr.count, 4), sub(expr.item, 3));
+    case "binary": {
+      const level = precedence[expr.op];
+      if (expr.op === "^") return [sub(expr.left, 10), "^", expr.right.kind === "negate" ? sub(expr.right, 0) : sub(expr.right, level)];
+      return sumDoc(expr, level, margin);
+    }
+  }
+}
+
+function infix(sign: string, left: Doc, right: Doc): Doc {
+  return chain(sign, [left, right]);
+}
+
+/** Operands with a sign between them; too long, each sign begins a line. */
+function chain(sign: string, operands: readonly Doc[]): Doc {
+  const [first = "", ...others] = operands;
+  return group(first, nest(others.map((o) => [line, sign, " ", o])));
+}
+
+/** `a + b - c` as one row, so that a long sum breaks at all of its signs alike. */
+function sumDoc(expr: ast.Binary, level: number, margin: Margin): Doc {
+  const row: Doc[] = [];
+  let left: ast.Expr = expr;
+  while (left.kind === "binary" && precedence[left.op] === level) {
+    row.unshift([line, left.op, " ", exprDoc(left.right, level + 1, margin)]);
+    left = left.left;
+  }
+  return group(exprDoc(left, level, margin), nest(row));
+}
+
+function callDoc(call: ast.Call, margin: Margin): Doc {
+  const callee = exprDoc(call.callee, 10, margin);
+  const args = bracketed("(", ")", call.args.map((arg) => ({
+    span: arg.span,
+    print: (): Doc => [arg.name === undefined ? "" : `${arg.name.text}: `, exprDoc(arg.value, 0, margin)],
+  })), margin);
+  return call.block === undefined ? [callee, args] : [callee, args, " ", exprBlock(call.block, call.args.at(-1)?.span.end ?? call.callee.span.end, call.span.end, margin)];
+}
+
+function exprBlock(entries: readonly ast.Expr[], header: number, end: number, margin: Margin): Doc {
+  return block(entries.map((e) => ({ span: e.span, print: () => exprDoc(e, 0, margin) })), header, end, margin, true);
+}
+
+function quote(text: string): string {
+  return `"${text.replace(/[\\"]/g, "\\$&").replaceAll("\n", "\\n").replaceAll("\t", "\\t")}"`;
+}
+
+// ------------------------------------------------------------------------------------------------------ shapes
+
+interface Entry {
+  readonly span: Span;
+  readonly print: () => Doc;
+}
+
+/** `( a, b )`: on one line, or one element per line with a comma after the last. */
+function bracketed(open: string, close: string, entries: readonly Entry[], margin: Margin): Doc {
+  if (entries.length === 0) return [open, close];
+  let commented = false;
+  const docs = entries.map((entry, i) => {
+    const { doc, around } = margin.around(entry.span, entry.print);
+    if (around.before.length > 0 || around.after !== undefined) commented = true;
+    const comma: Doc = i < entries.length - 1 ? "," : ifBroken(",");
+    return surround([doc, comma], around);
+  });
+  const inside = [nest(softLine, ...joinDocs(docs, line)), softLine];
+  return commented ? brokenGroup(open, ...inside, close) : group(open, ...inside, close);
+}
+
+/** `{ … }`: one element per line; on one line if it was written so, fits, and `mayFlow`. */
+function block(entries: readonly Entry[], header: number, end: number, margin: Margin, mayFlow: boolean): Doc {
+  const brace = margin.afterBrace(header);
+  const docs: Doc[] = [];
+  let commented = brace !== undefined;
+  for (const [i, entry] of entries.entries()) {
+    const { doc, around } = margin.around(entry.span, entry.print);
+    if (around.before.length > 0 || around.after !== undefined) commented = true;
+    if (i > 0) docs.push(ifBroken("", ","), line, around.blank ? blankLine : "");
+    docs.push(surround(doc, around));
+  }
+  const rest = margin.rest(end - 1);
+  for (const [i, comment] of rest.before.entries()) {
+    commented = true;
+    if (docs.length > 0) docs.push(hardLine, i === 0 && rest.blank ? blankLine : "");
+    docs.push(comment);
+  }
+  const note: Doc = brace === undefined ? "" : suffix(` ${brace}`);
+  if (docs.length === 0) return commented ? ["{", note, hardLine, "}"] : "{}";
+  const inside: Doc[] = ["{", note, nest(line, ...docs), line, "}"];
+  return mayFlow && !commented && margin.onOneLine(header, end) ? group(...inside) : brokenGroup(...inside);
+}
+
+/** A blank line inside a broken group. */
+const blankLine: Doc = softLine;
+
+function surround(doc: Doc, around: Around): Doc {
+  const before = around.before.flatMap((comment): Doc[] => [comment, hardLine]);
+  return [...before, doc, around.after === undefined ? "" : suffix(` ${around.after}`)];
+}
