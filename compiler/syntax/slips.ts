@@ -128,7 +128,9 @@ const tails: ReadonlyMap<string, TokenType> = new Map([
 const mends: ReadonlyMap<TokenType, Mend> = new Map<TokenType, Mend>([
   [T.Unknown, (token, sink) => {
     const span = spanOf(sink.file, token);
-    sink.add(report("JEP1001", span, { text: shorten(token.image) }, { fixes: fix("remove it", sink.file, span.start, span.end, "") }));
+    const fixes = letters.test(token.image) ? [] : fix("remove it", sink.file, span.start, span.end, "");
+    const help = letters.test(token.image) ? "Names are made of the letters a to z, digits and `_`." : undefined;
+    sink.add(report("JEP1001", span, { text: shorten(token.image) }, { fixes, ...(help === undefined ? {} : { help }) }));
     return letters.test(token.image) ? [retype(token, T.Ident)] : [];
   }],
   [T.SingleQuoted, (token, sink) => {

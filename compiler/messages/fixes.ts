@@ -1,0 +1,59 @@
+/**
+ * Applying fixes: edits as data, onto a text.
+ *
+ * Owns the rule that edits never overlap: a fix goes in whole or not at all, first come first served, and what was left out
+ * is told, so that a caller can check again and go on. Reads and writes nothing.
+ */
+import type { Diagnostic, Edit, Fix } from "./report.js";
+
+/** A text with fixes applied. */
+export interface Fixed {
+  readonly text: string;
+  readonly applied: readonly Fix[];
+  /** Fixes that would have touched a place that an earlier one touches. */
+  readonly skipped: readonly Fix[];
+}
+
+/** Applies those `fixes` that do not collide, in order, to the text of `file`; edits of other files are not its business. */
+export function applyFixes(text: string, file: string, fixes: readonly Fix[]): Fixed {
+  const taken: Edit[] = [];
+  const applied: Fix[] = [];
+  const skipped: Fix[] = [];
+  for (const fix of fixes) {
+    const edits = fix.edits.filter((e) => e.span.file === file);
+    if (edits.length === 0) continue;
+    const sound = edits.every((e) => e.span.start >= 0 && e.span.start <= e.span.end && e.span.end <= text.length);
+    const clear = edits.every((e, i) => [...taken, ...edits.slice(0, i)].every((t) => !collide(e, t)));
+    if (!sound || !clear) {
+      skipped.push(fix);
+      continue;
+    }
+    taken.push(...edits);
+    applied.push(fix);
+  }
+  return { text: applyEdits(text, taken), applied, skipped };
+}
+
+/** The fixes that can be applied without asking: of each diagnostic that offers exactly one. */
+export function certainFixes(diagnostics: readonly Diagnostic[]): readonly Fix[] {
+  return diagnostics.flatMap((d) => (d.fixes.length === 1 ? d.fixes : []));
+}
+
+/** Applies edits that do not overlap. */
+export function applyEdits(text: string, edits: readonly Edit[]): string {
+  const ordered = edits.toSorted((a, b) => a.span.start - b.span.start || a.span.end - b.span.end);
+  const parts: string[] = [];
+  let at = 0;
+  for (const edit of ordered) {
+    parts.push(text.slice(at, edit.span.start), edit.text);
+    at = edit.span.end;
+  }
+  parts.push(text.slice(at));
+  return parts.join("");
+}
+
+/** Two insertions at one offset collide too: their order would be a guess. */
+function collide(a: Edit, b: Edit): boolean {
+  if (a.span.start === a.span.end && b.span.start === b.span.end) return a.span.start === b.span.start;
+  return a.span.start < b.span.end && b.span.start < a.span.end;
+}
