@@ -1,0 +1,111 @@
+/**
+ * One worker's share of a batch: decode, remember, augment.
+ *
+ * Owns what runs alike in a worker thread and in the main one: given dataset indices and their slots, it produces packed
+ * rows per view. Small pictures are decoded once and kept as bytes up to a cap. A picture that cannot be decoded is
+ * replaced by the next one that can (the same one every time and everywhere), or refused, as the source says.
+ */
+import type { ViewSpec } from "../abi.js";
+import { HostError } from "../base/errors.js";
+import { applyView, compileView, viewSize, type CompiledView } from "./augment.js";
+import type { ImageSource, RawImage } from "./source.js";
+
+/** A share of the batch of a step: `indices[i]` goes to `slots[i]`. */
+export interface Share {
+  readonly step: number;
+  readonly indices: Int32Array;
+  readonly slots: Int32Array;
+}
+
+/** The share done: packed rows by view, the pictures really used, and what was noticed for the first time. */
+export interface DoneShare {
+  readonly rows: readonly Float32Array[];
+  readonly used: Int32Array;
+  /** Pictures that could not be decoded, with the reason. */
+  readonly corrupt: readonly { readonly index: number; readonly reason: string }[];
+  /** Pictures smaller than a view in some direction, which are scaled up. */
+  readonly small: readonly number[];
+}
+
+/** What an assembler needs besides the source. */
+export interface AssemblerOptions {
+  readonly views: readonly ViewSpec[];
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+  readonly seed: number;
+  readonly cacheBytes: number;
+}
+
+const DECODES_AT_ONCE = 8;
+
+/** Decodes and augments; holds the cache of decoded pictures. */
+export class Assembler {
+  readonly #source: ImageSource;
+  readonly #options: AssemblerOptions;
+  readonly #views: readonly CompiledView[];
+  readonly #cache = new Map<number, RawImage>();
+  readonly #broken = new Set<number>();
+  readonly #smallSeen = new Set<number>();
+  #cached = 0;
+
+  constructor(source: ImageSource, options: AssemblerOptions) {
+    this.#source = source;
+    this.#options = options;
+    this.#views = options.views.map((view) => compileView(view, options.mean, options.std));
+  }
+
+  /** Does a share. Throws `HostError` "bad-image" when the source refuses corrupt pictures or has no other. */
+  async assemble(share: Share): Promise<DoneShare> {
+    const count = share.indices.length;
+    const rows = this.#views.map((view) => new Float32Array(count * viewSize(view)));
+    const used = new Int32Array(count);
+    const notes: { corrupt: { index: number; reason: string }[]; small: number[] } = { corrupt: [], small: [] };
+    for (let from = 0; from < count; from += DECODES_AT_ONCE) {
+      const part = Array.from(share.indices.subarray(from, from + DECODES_AT_ONCE));
+      const found = await Promise.all(part.map((index) => this.#picture(index, notes.corrupt)));
+      found.forEach(({ index, image }, i) => {
+        const at = from + i;
+        used[at] = index;
+        this.#noteSmall(index, image, notes.small);
+        const key = { seed: this.#options.seed, step: share.step, slot: share.slots[at] ?? 0 };
+        this.#views.forEach((view, v) => {
+          const out = rows[v];
+          if (out !== undefined) applyView(view, image, key, out, at * viewSize(view));
+        });
+      });
+    }
+    return { rows, used, ...notes };
+  }
+
+  /** The picture of an index, or of the next one that decodes. */
+  async #picture(index: number, corrupt: { index: number; reason: string }[]): Promise<{ index: number; image: RawImage }> {
+    for (let offset = 0; offset < this.#source.size; offset++) {
+      const at = (index + offset) % this.#source.size;
+      const held = this.#cache.get(at);
+      if (held !== undefined) return { index: at, image: held };
+      if (this.#broken.has(at)) continue;
+      try {
+        const image = await this.#source.decode(at);
+        this.#remember(at, image);
+        return { index: at, image };
+      } catch (error) {
+        if (!(error instanceof HostError) || error.code !== "bad-image" || this.#source.onCorrupt === "refuse") throw error;
+        if (!this.#broken.has(at)) corrupt.push({ index: at, reason: error.message });
+        this.#broken.add(at);
+      }
+    }
+    throw new HostError("bad-image", `not one picture of ${this.#source.name} can be decoded`, "check that the files are pictures");
+  }
+
+  #remember(index: number, image: RawImage): void {
+    if (this.#cache.has(index) || this.#cached + image.data.byteLength > this.#options.cacheBytes) return;
+    this.#cached += image.data.byteLength;
+    this.#cache.set(index, image);
+  }
+
+  #noteSmall(index: number, image: RawImage, small: number[]): void {
+    if (this.#smallSeen.has(index) || !this.#views.some((view) => image.width < view.width || image.height < view.height)) return;
+    this.#smallSeen.add(index);
+    small.push(index);
+  }
+}

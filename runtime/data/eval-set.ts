@@ -1,0 +1,91 @@
+/**
+ * A whole source as arrays, for probes and features.
+ *
+ * Owns the deterministic view: every picture resized whole to one size, without crop or chance, normalized as in training.
+ * Pictures that cannot be decoded are left out and named (or refused, as the source says). A limit takes a fixed random
+ * subset, so that a limited probe sees every class.
+ */
+import { HostError } from "../base/errors.js";
+import { stream } from "../base/random.js";
+import { normalizeInto } from "./augment.js";
+import { resample, wholeWindow } from "./resample.js";
+import type { ImageSource, RawImage } from "./source.js";
+
+/** How to lay a source out. */
+export interface EvalOptions {
+  /** Width and height of the arrays' pictures. */
+  readonly side: number;
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+  /** The factor to label by; default the first. */
+  readonly factor?: string;
+  /** At most this many pictures, by a fixed draw. */
+  readonly limit?: number;
+}
+
+/** Pictures `[count, side, side, 3]` normalized, with labels. */
+export interface EvalSet {
+  readonly images: Float32Array;
+  readonly labels: Int32Array;
+  /** Class names of the factor; empty without labels. */
+  readonly classes: readonly string[];
+  readonly count: number;
+  readonly side: number;
+  /** Index in the source by row. */
+  readonly indices: Int32Array;
+  readonly corrupt: readonly string[];
+}
+
+const AT_ONCE = 16;
+const MAX_BYTES = 4 * 1024 ** 3;
+
+function choose(source: ImageSource, limit: number | undefined): Int32Array {
+  const count = Math.min(source.size, limit ?? source.size);
+  if (count === source.size) return Int32Array.from({ length: count }, (_, i) => i);
+  return stream(0, "probe", source.size).permutation(source.size).slice(0, count).sort();
+}
+
+function classesOf(source: ImageSource, factor: string | undefined): readonly string[] {
+  if (factor === undefined) return source.factors[0]?.classes ?? [];
+  const found = source.factors.find((one) => one.name === factor);
+  if (found !== undefined) return found.classes;
+  const known = source.factors.map((one) => one.name).join(", ");
+  throw new HostError("bad-data", `${source.name} has no factor '${factor}'`, known === "" ? "its pictures have no labels" : `it has ${known}`);
+}
+
+/** Decodes, resizes and normalizes. Throws `HostError` "bad-data" for an unknown factor or arrays beyond 4 GiB. */
+export async function evalSet(source: ImageSource, options: EvalOptions): Promise<EvalSet> {
+  const { side, mean, std, factor } = options;
+  const classes = classesOf(source, factor);
+  const chosen = choose(source, options.limit);
+  const size = side * side * 3;
+  if (chosen.length * size * 4 > MAX_BYTES) throw new HostError("bad-data", `${chosen.length} pictures of ${side} × ${side} take more than 4 GiB at once`, "give a limit");
+  const images = new Float32Array(chosen.length * size);
+  const kept: number[] = [];
+  const corrupt: string[] = [];
+  for (let from = 0; from < chosen.length; from += AT_ONCE) {
+    const part = Array.from(chosen.subarray(from, from + AT_ONCE));
+    const found = await Promise.all(part.map((index) => decodeOrName(source, index)));
+    found.forEach((image, i) => {
+      const index = part[i] ?? 0;
+      if (image === undefined) {
+        corrupt.push(source.describe(index));
+        return;
+      }
+      const same = image.width === side && image.height === side;
+      normalizeInto(same ? image.data : resample(image, wholeWindow(image), side, side), mean, std, images, kept.length * size);
+      kept.push(index);
+    });
+  }
+  const indices = Int32Array.from(kept);
+  return { images: images.subarray(0, kept.length * size), labels: indices.map((index) => source.label(index, factor)), classes, count: kept.length, side, indices, corrupt };
+}
+
+async function decodeOrName(source: ImageSource, index: number): Promise<RawImage | undefined> {
+  try {
+    return await source.decode(index);
+  } catch (error) {
+    if (error instanceof HostError && error.code === "bad-image" && source.onCorrupt === "skip") return undefined;
+    throw error;
+  }
+}
