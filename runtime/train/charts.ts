@@ -70,7 +70,7 @@ function scaleOf(values: readonly number[], from: number, to: number, options: {
     low -= options.tight === true ? 0 : pad;
     high += pad;
   }
-  const step = niceStep((high - low) / 4);
+  const step = niceStep((high - low) / 5);
   if (options.tight !== true) {
     low = Math.floor(low / step) * step;
     high = Math.ceil(high / step) * step;

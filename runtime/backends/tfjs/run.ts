@@ -1,0 +1,259 @@
+/**
+ * A compiled tfjs module as an engine: parameters, one step in the order of the paper, features, state.
+ *
+ * Owns the order inside a step (I-JEPA facts, section 5): forward and backward by the module, gradient clipping, optimizer,
+ * moving averages with the updated weights, running state. The module computes, the parameter store updates in place, and
+ * this file owns every tensor in between: after a step exactly as many are alive as before it. Batches, schedules and
+ * files are for the training loop.
+ */
+import type { Engine, Hyper, Manifest, Parameter, StepBatch, StepResult, TfjsInputs, TfjsModule, TfjsStep, Tree } from "../../abi.js";
+import { HostError } from "../../base/errors.js";
+import { clipGradients, groupNorms, larsUpdates } from "./gradients.js";
+import { makeKernels } from "./kernels.js";
+import type { Kernels } from "./kernels.js";
+import { createParamStore } from "./params.js";
+import type { ParamStore } from "./params.js";
+import type { Tensor, Tf } from "./tf.js";
+import { buildTree, leafAt } from "./tree.js";
+
+/** A loaded tfjs (see engine.ts) and the values to start from. */
+export interface TfjsHost {
+  readonly tf: Tf;
+  /** Whether TensorFlow ops can be run by name. */
+  readonly raw: boolean;
+  readonly name: string;
+  readonly version: string;
+  /** Values of every parameter of the manifest, by name. */
+  readonly initial: ReadonlyMap<string, Float32Array>;
+}
+
+/**
+ * The engine of a compiled module. Throws `HostError` "mismatch" when initial values are missing or the module lacks an
+ * encoder that the manifest names.
+ */
+export async function createTfjsEngine(manifest: Manifest, module: TfjsModule<Tensor, Kernels>, host: TfjsHost): Promise<Engine> {
+  for (const { name } of manifest.encoders) {
+    if (module.encoders[name] === undefined) throw new HostError("mismatch", `the compiled module has no encoder ${name}, its manifest does`, "compile the program again: module and manifest are of different versions");
+  }
+  const run = openRun(manifest, module, host);
+  return {
+    name: host.name,
+    version: host.version,
+    step: (batch, hyper, want) => step(run, batch, hyper, want),
+    encode: (encoder, images, n) => encode(run, encoder, images, n),
+    exportState: () => exportState(run),
+    importState: (state) => importState(run, state),
+    memory: () => ({ tensors: host.tf.memory().numTensors, bytes: host.tf.memory().numBytes }),
+    dispose() {
+      for (const tensor of run.state.values()) tensor.dispose();
+      run.store.dispose();
+      run.k.dispose();
+    },
+  };
+}
+
+interface Run {
+  readonly manifest: Manifest;
+  readonly module: TfjsModule<Tensor, Kernels>;
+  readonly tf: Tf;
+  readonly k: Kernels;
+  readonly store: ParamStore;
+  /** Parameters of role "state": set by the module itself, so kept beside the store. */
+  readonly state: Map<string, Tensor>;
+  readonly trained: readonly Parameter[];
+  /** Pairs [target, source] of every moving average, by target module. */
+  readonly averages: ReadonlyMap<string, readonly (readonly [string, string])[]>;
+}
+
+/** Images run through an encoder at once. */
+const ENCODE_CHUNK = 128;
+
+function openRun(manifest: Manifest, module: TfjsModule<Tensor, Kernels>, host: TfjsHost): Run {
+  const { tf, raw } = host;
+  const initial = new Map<string, Float32Array>();
+  const state = new Map<string, Tensor>();
+  for (const parameter of manifest.parameters) {
+    const values = host.initial.get(parameter.name);
+    if (values === undefined) throw new HostError("mismatch", `there is no initial value for ${parameter.name}`, "compile the program again");
+    if (parameter.role === "state") state.set(parameter.name, tf.tensor(values, [...parameter.shape]));
+    else initial.set(parameter.name, values);
+  }
+  const stored = manifest.parameters.filter((parameter) => parameter.role !== "state");
+  const store = createParamStore(tf, { raw }, stored.map(({ name, shape, group, decay, role }) => ({ name, shape: [...shape], group, decay, trainable: role === "trained" })), initial);
+  const averages = new Map(manifest.ema.map((edge) => [edge.target, pairsOf(manifest, edge.target)]));
+  return { manifest, module, tf, k: makeKernels(tf, { raw }), store, state, trained: manifest.parameters.filter((parameter) => parameter.role === "trained"), averages };
+}
+
+function pairsOf(manifest: Manifest, target: string): [string, string][] {
+  return manifest.parameters.flatMap(({ name, group, role, follows }): [string, string][] => (group === target && role === "ema" && follows !== undefined ? [[name, follows]] : []));
+}
+
+async function step(run: Run, batch: StepBatch, hyper: Hyper, want: { readonly watch: boolean; readonly gradientNorm: boolean }): Promise<StepResult> {
+  const { k, module, manifest } = run;
+  const inputs = upload(run, batch);
+  const out = module.step(k, parameterTree(run), inputs);
+  free(k, [...Object.values(inputs.images), ...Object.values(inputs.masks), ...Object.values(inputs.draws)]);
+  const grads = gradientsByName(run, out);
+  const norms = want.gradientNorm ? groupNorms(k, grads, run.trained) : undefined;
+  update(run, grads, hyper);
+  for (const [target, pairs] of run.averages) run.store.ema([...pairs.map(([a, b]): [string, string] => [a, b])], momentumOf(hyper, target));
+  for (const [name, value] of Object.entries(out.state)) replaceState(run, name, value);
+  const names = Object.keys(out.losses);
+  const losses = await Promise.all(names.map((name) => scalarOf(out.losses[name])));
+  const result: StepResult = {
+    loss: await scalarOf(out.loss),
+    losses: Object.fromEntries(names.map((name, at) => [name, losses[at] ?? Number.NaN])),
+    watch: want.watch ? await readWatches(manifest, out) : {},
+    gradientNorm: norms === undefined ? {} : await readNorms(norms),
+  };
+  free(k, [out.loss, ...Object.values(out.losses), ...Object.values(out.watch), ...(norms?.values() ?? [])]);
+  return result;
+}
+
+function upload(run: Run, batch: StepBatch): TfjsInputs<Tensor> {
+  const { tf, manifest } = run;
+  const images = manifest.views.map((view): [string, Tensor] => {
+    const pixels = batch.images[view.name];
+    const channels = manifest.inputs.find((input) => input.name === view.input)?.channels ?? 3;
+    if (pixels === undefined) throw new HostError("mismatch", `the batch has no view ${view.name}`, "report this: loader and manifest disagree");
+    return [view.name, tf.tensor(pixels, [batch.size, view.height, view.width, channels])];
+  });
+  const masks = Object.entries(batch.masks).map(([name, mask]): [string, Tensor] => [name, tf.tensor(mask.indices, [mask.count * batch.size, mask.length], "int32")]);
+  const draws = manifest.draws.map((draw): [string, Tensor] => [draw.name, tf.tensor(batch.draws[draw.name] ?? new Float32Array(0), [...draw.shape])]);
+  return { images: Object.fromEntries(images), masks: Object.fromEntries(masks), draws: Object.fromEntries(draws) };
+}
+
+/** All parameters as the tree that generated code reads; the tensors are borrowed. */
+function parameterTree(run: Run): Tree<Tensor> {
+  return buildTree([...Object.entries(run.store.read()), ...run.state]);
+}
+
+function gradientsByName(run: Run, out: TfjsStep<Tensor>): Map<string, Tensor> {
+  const isTensor = (value: Tree<Tensor>): value is Tensor => value instanceof run.tf.Tensor;
+  const grads = new Map<string, Tensor>();
+  for (const { name, shape } of run.trained) {
+    const grad = leafAt(out.grads, name, isTensor);
+    if (grad === undefined) continue;
+    if (grad.size !== shape.reduce((product, side) => product * side, 1)) throw new HostError("mismatch", `the gradient of ${name} has shape [${grad.shape.join(", ")}], the parameter [${shape.join(", ")}]`, "report this: it is a mistake of the compiler");
+    grads.set(name, grad);
+  }
+  return grads;
+}
+
+/** Clips, applies the optimizer, and frees the gradients. */
+function update(run: Run, raw: ReadonlyMap<string, Tensor>, hyper: Hyper): void {
+  const { k, store, manifest, tf } = run;
+  const { optimizer, gradientClip } = manifest.train;
+  const { learningRate: lr, weightDecay } = hyper;
+  const grads = gradientClip === undefined ? raw : clipGradients(tf, raw, gradientClip);
+  const record = Object.fromEntries(grads);
+  if (optimizer.kind === "adamw") {
+    store.adamw(record, { lr, weightDecay, beta1: optimizer.beta1, beta2: optimizer.beta2, eps: optimizer.eps, t: hyper.step });
+  } else if (optimizer.kind === "sgd") {
+    store.sgd(record, { lr, momentum: optimizer.momentum, weightDecay });
+  } else {
+    const updates = larsUpdates(tf, grads, store.read(), run.trained, { trust: optimizer.trust, weightDecay });
+    store.sgd(Object.fromEntries(updates), { lr, momentum: optimizer.momentum, weightDecay: 0 });
+    free(k, [...updates.values()]);
+  }
+  free(k, [...raw.values(), ...grads.values()]);
+}
+
+function momentumOf(hyper: Hyper, target: string): number {
+  const momentum = hyper.momentum[target];
+  if (momentum === undefined) throw new HostError("mismatch", `step ${hyper.step} has no momentum for ${target}`, "report this: schedules and manifest disagree");
+  return momentum;
+}
+
+function replaceState(run: Run, name: string, value: Tensor): void {
+  const old = run.state.get(name);
+  if (old === undefined) throw new HostError("mismatch", `the module sets ${name}, which is no running state of the manifest`, "compile the program again");
+  if (old === value) return;
+  run.state.set(name, value);
+  old.dispose();
+}
+
+async function readWatches(manifest: Manifest, out: TfjsStep<Tensor>): Promise<Record<string, Float32Array>> {
+  const watches: Record<string, Float32Array> = {};
+  for (const { name } of manifest.watches) {
+    const tensor = out.watch[name];
+    if (tensor !== undefined) watches[name] = await floats(tensor);
+  }
+  return watches;
+}
+
+async function readNorms(norms: ReadonlyMap<string, Tensor>): Promise<Record<string, number>> {
+  const values: Record<string, number> = {};
+  for (const [group, norm] of norms) values[group] = await scalarOf(norm);
+  return values;
+}
+
+async function encode(run: Run, name: string, images: Float32Array, n: number): Promise<Float32Array> {
+  const encoder = run.module.encoders[name];
+  const info = run.manifest.encoders.find((candidate) => candidate.name === name);
+  const input = run.manifest.inputs.find((candidate) => candidate.name === info?.input);
+  if (encoder === undefined || info === undefined) throw new HostError("mismatch", `there is no encoder ${name}`, `encoders: ${run.manifest.encoders.map((candidate) => candidate.name).join(", ")}`);
+  const pixels = n === 0 ? 0 : images.length / n;
+  const shape = input === undefined ? [] : [input.height, input.width, input.channels];
+  const parts: Float32Array[] = [];
+  for (let from = 0; from < n; from += ENCODE_CHUNK) {
+    const to = Math.min(n, from + ENCODE_CHUNK);
+    const image = run.tf.tensor(images.subarray(from * pixels, to * pixels), [to - from, ...shape]);
+    const features = encoder(run.k, parameterTree(run), image);
+    image.dispose();
+    parts.push(await floats(features));
+    features.dispose();
+  }
+  return joined(parts);
+}
+
+async function exportState(run: Run): Promise<Map<string, Float32Array>> {
+  const parameters = await run.store.export();
+  const out = new Map<string, Float32Array>();
+  for (const { name, role } of run.manifest.parameters) {
+    const state = run.state.get(name);
+    const values = role === "state" && state !== undefined ? await floats(state) : parameters.get(name);
+    if (values !== undefined) out.set(name, values);
+  }
+  for (const [name, values] of await run.store.exportOptimizer()) out.set(name, values);
+  return out;
+}
+
+async function importState(run: Run, from: ReadonlyMap<string, Float32Array>): Promise<void> {
+  const parameters = new Map<string, Float32Array>();
+  const optimizer = new Map<string, Float32Array>();
+  const known = new Map(run.manifest.parameters.map((parameter) => [parameter.name, parameter]));
+  for (const [name, values] of from) {
+    const parameter = known.get(name);
+    if (parameter === undefined) optimizer.set(name, values);
+    else if (parameter.role === "state") replaceState(run, name, run.tf.tensor(values, [...parameter.shape]));
+    else parameters.set(name, values);
+  }
+  await run.store.import(parameters);
+  await run.store.importOptimizer(optimizer);
+}
+
+/** Disposes tensors, each once: a program with one loss hands out the same scalar twice. */
+function free(k: Kernels, tensors: readonly Tensor[]): void {
+  k.free([...new Set(tensors)].filter((tensor) => !tensor.isDisposed));
+}
+
+async function scalarOf(tensor: Tensor | undefined): Promise<number> {
+  return tensor === undefined ? Number.NaN : ((await tensor.data())[0] ?? Number.NaN);
+}
+
+/** The values of a tensor in memory of their own. */
+async function floats(tensor: Tensor): Promise<Float32Array> {
+  return Float32Array.from(await tensor.data());
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  if (parts.length === 1 && parts[0] !== undefined) return parts[0];
+  const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}

@@ -1,0 +1,43 @@
+/**
+ * The runtime's pure parts, usable anywhere: the contract with compiled programs, streams, masks, schedules, initial
+ * values, the training loop over any engine, checkpoints as bytes, probes and charts.
+ *
+ * Nothing here touches files, threads or a terminal; `jepac/runtime/node` adds those.
+ */
+export type {
+  DataConfig, DrawSpec, Duration, EmaEdge, EncoderInfo, Engine, FormatVersion, Hyper, ImageInput, Initializer, LossInfo, Manifest, MaskBatch,
+  MaskSpec, MonitorSpec, Parameter, ProbeSpec, Schedule, StepBatch, StepResult, TfjsInputs, TfjsModule, TfjsStep, TrainConfig, Transform, Tree,
+  ViewSpec, Watch,
+} from "./abi.js";
+export { HostError } from "./base/errors.js";
+export type { HostErrorCode } from "./base/errors.js";
+export { effectiveRank, embeddingStd, singularValues } from "./base/linalg.js";
+export { stream } from "./base/random.js";
+export type { Stream } from "./base/random.js";
+export { readSafetensors, writeSafetensors } from "./base/safetensors.js";
+export type { DType, NamedTensor, TensorData, TensorFile, TensorToWrite } from "./base/safetensors.js";
+export { sampleMasks } from "./masks/sample.js";
+export type { MaskDraw, MaskKey } from "./masks/sample.js";
+export { durationSteps, scheduleValue } from "./optim/schedule.js";
+export type { Horizon } from "./optim/schedule.js";
+export { lineChart } from "./train/charts.js";
+export type { Chart, Series } from "./train/charts.js";
+export { checkFits, decodeCheckpoint, encodeCheckpoint } from "./train/checkpoint.js";
+export type { Checkpoint } from "./train/checkpoint.js";
+export { meanPool, pooledFeatures } from "./train/features.js";
+export type { Factor, ImageFeed, ProbeSet } from "./train/features.js";
+export { initialState, initialValue, sincos2d } from "./train/init.js";
+export { linearProbe } from "./train/linear-head.js";
+export type { LabelledFeatures, LinearResult } from "./train/linear-head.js";
+export { runLoop, teacherDistance } from "./train/loop.js";
+export type { BatchSource, LoopEnd, LoopJob, LoopSink, MetricRow, StepReport } from "./train/loop.js";
+export { alarmText, createMonitors } from "./train/monitors.js";
+export type { Alarm, Monitors, Observation } from "./train/monitors.js";
+export { nearestAccuracy } from "./train/nearest.js";
+export type { NearestOptions } from "./train/nearest.js";
+export { probeTable, runProbes } from "./train/probe.js";
+export type { EncoderScore, FactorScore, ProbeJob, ProbeReport } from "./train/probe.js";
+export { resolveRecipe } from "./train/recipe.js";
+export type { Recipe, RecipeOverrides } from "./train/recipe.js";
+export { createSignals } from "./train/signals.js";
+export type { Signals, WatchSignal } from "./train/signals.js";

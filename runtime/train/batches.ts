@@ -1,0 +1,54 @@
+/**
+ * Batches for the loop: pictures, masks and random tensors of a step, together.
+ *
+ * Owns the putting together only. Each part is a pure function of (seed, step): pictures come from the loader's threads,
+ * masks from the sampler, random tensors from streams named after them. So a batch can be asked for at any step, and a
+ * resumed run gets the batches it would have got.
+ */
+import type { DrawSpec, Manifest, StepBatch } from "../abi.js";
+import { stream } from "../base/random.js";
+import { createLoader } from "../data/loader.js";
+import type { ImageSource } from "../data/source.js";
+import { sampleMasks } from "../masks/sample.js";
+import type { BatchSource } from "./loop.js";
+import { elementCount } from "./init.js";
+import type { Recipe } from "./recipe.js";
+
+/** A source of batches that holds threads. */
+export interface Batches extends BatchSource {
+  /** Threads that load pictures. */
+  readonly workers: number;
+  close(): Promise<void>;
+}
+
+/** How pictures are loaded. */
+export interface BatchOptions {
+  readonly workers?: number;
+  /** Hears about corrupt and small pictures, each thing once. */
+  readonly onNote?: (text: string) => void;
+}
+
+/** Batches of a program over pictures. Throws what the loader throws for options that make no sense. */
+export async function openBatches(manifest: Pick<Manifest, "views" | "masks" | "draws" | "train">, source: ImageSource, recipe: Pick<Recipe, "batch" | "seed">, options: BatchOptions = {}): Promise<Batches> {
+  const { batch, seed } = recipe;
+  const { mean, std } = manifest.train;
+  const loader = await createLoader(source, { batch, seed, views: manifest.views, mean, std, workers: options.workers, onNote: options.onNote });
+  return {
+    workers: loader.workers,
+    async next(step): Promise<StepBatch> {
+      const { images } = await loader.next(step);
+      const masks = Object.fromEntries(sampleMasks(manifest.masks, { seed, step, batch }));
+      const draws = Object.fromEntries(manifest.draws.map((spec): [string, Float32Array] => [spec.name, drawTensor(spec, seed, step)]));
+      return { size: batch, images, masks, draws };
+    },
+    close: () => loader.close(),
+  };
+}
+
+/** A random tensor of a step: standard normal, or uniform in [0, 1). */
+export function drawTensor(spec: DrawSpec, seed: number, step: number): Float32Array {
+  const draws = stream(seed, `draw ${spec.name}`, step);
+  const out = new Float32Array(elementCount(spec.shape));
+  for (let i = 0; i < out.length; i++) out[i] = spec.distribution === "normal" ? draws.normal() : draws.uniform();
+  return out;
+}

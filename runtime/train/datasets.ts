@@ -1,0 +1,148 @@
+/**
+ * Which pictures a run trains on, and which it is probed on.
+ *
+ * Owns the choices: the folder given, the one the program names, or the embedded pictures; for probes a test set that is
+ * given, one that lies beside the training set (`train` and `test` or `val`), or a fifth of the labelled pictures held
+ * out. Reading pictures is data/'s business, scoring is probe.ts's. Labels never reach training.
+ */
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { basename, dirname, isAbsolute, join } from "node:path";
+import type { Manifest } from "../abi.js";
+import { HostError } from "../base/errors.js";
+import { evalSet } from "../data/eval-set.js";
+import { folderSource } from "../data/folder.js";
+import type { ImageSource } from "../data/source.js";
+import { syntheticSource } from "../data/synthetic.js";
+import type { Factor, ProbeSet } from "./features.js";
+import { probedEncoders } from "./probe.js";
+
+/** The pictures of a run. */
+export interface TrainingData {
+  readonly source: ImageSource;
+  /** What a person should know about them, first line first. */
+  readonly lines: readonly string[];
+  /** A fingerprint that goes into checkpoints: files and classes, not where they lie. */
+  readonly signature: string;
+}
+
+/** The two sides of a probe, in words too. */
+export interface ProbeSets {
+  readonly train: ProbeSet;
+  readonly test: ProbeSet;
+  readonly testName: string;
+}
+
+/** Seeds of the embedded pictures: the data set is one, whatever the seed of the run. */
+const SYNTHETIC_SEED = { train: 0, test: 1 } as const;
+/** Most pictures a side of a probe looks at, and the memory they may take. */
+const MOST = { train: 10_000, test: 10_000, bytes: 1024 ** 3 } as const;
+
+/**
+ * The pictures to train on: `path` when given, else what the program says; a relative path of the program is looked for
+ * here and beside the compiled program (`folder`). Throws `HostError` "not-found" or "empty-folder".
+ */
+export async function openTrainingData(manifest: Manifest, path: string | undefined, folder: string | undefined): Promise<TrainingData> {
+  const { data } = manifest.train;
+  if (path === undefined && data.kind === "synthetic") {
+    return described(syntheticSource({ count: data.count, side: sideOf(manifest), seed: SYNTHETIC_SEED.train }));
+  }
+  const onCorrupt = data.kind === "images" ? data.onCorrupt : "skip";
+  const named = path ?? (data.kind === "images" ? data.path : "");
+  const places = path !== undefined || isAbsolute(named) || folder === undefined ? [named] : [named, join(folder, named)];
+  const root = places.find((place) => existsSync(place));
+  if (root === undefined) throw new HostError("not-found", `there is no folder ${named} with pictures`, path === undefined ? "the program names it; say where the pictures are with --data <folder>" : "check the path given with --data");
+  return described(await folderSource(root, { onCorrupt }));
+}
+
+/**
+ * The pictures to probe on; undefined, with the reason said, when there are no labels anywhere. Throws `HostError`
+ * "mismatch" when the test set has a class that the training set lacks.
+ */
+export async function probeSets(manifest: Manifest, data: TrainingData, evalData: string | undefined, say: (text: string) => void): Promise<ProbeSets | undefined> {
+  const labelled = data.source.factors.length > 0;
+  const test = await testSource(manifest, data, evalData);
+  if (test !== undefined && test.source.factors.length > 0 && labelled) {
+    const train = await probeSet(manifest, data.source, MOST.train, say);
+    return { train, test: sameClasses(await probeSet(manifest, test.source, MOST.test, say), train, test.name), testName: test.name };
+  }
+  const only = labelled ? data.source : test !== undefined && test.source.factors.length > 0 ? test.source : undefined;
+  if (only === undefined) {
+    say("no probe: the pictures have no labels (one sub-folder per class makes labels, or give labelled ones with --eval-data)");
+    return undefined;
+  }
+  const whole = await probeSet(manifest, only, MOST.train, say);
+  return { train: part(whole, (row) => row % 5 !== 4), test: part(whole, (row) => row % 5 === 4), testName: `every fifth picture of ${only.name}` };
+}
+
+function described(source: ImageSource): TrainingData {
+  return { source, lines: source.report.lines, signature: signatureOf(source) };
+}
+
+function signatureOf(source: ImageSource): string {
+  const { spec } = source;
+  if (spec === undefined) return `${source.size} pictures, ${source.name}`;
+  if (spec.kind === "synthetic") return `${spec.count} synthetic pictures of ${spec.side}, seed ${spec.seed}`;
+  const hash = createHash("sha256").update(JSON.stringify([spec.classes, spec.files.map((file) => file.replaceAll("\\", "/"))])).digest("hex");
+  return `${source.size} pictures, ${hash.slice(0, 16)}`;
+}
+
+function sideOf(manifest: Manifest): number {
+  return Math.max(...manifest.inputs.map((input) => Math.max(input.height, input.width)));
+}
+
+async function testSource(manifest: Manifest, data: TrainingData, evalData: string | undefined): Promise<{ source: ImageSource; name: string } | undefined> {
+  if (evalData !== undefined) return { source: await folderSource(evalData), name: evalData };
+  const { spec } = data.source;
+  if (spec?.kind === "synthetic") {
+    const count = Math.max(500, Math.min(2000, Math.floor(spec.count / 4)));
+    return { source: syntheticSource({ count, side: sideOf(manifest), seed: SYNTHETIC_SEED.test }), name: `${count} other synthetic pictures` };
+  }
+  if (spec?.kind !== "folder" || basename(spec.root) !== "train") return undefined;
+  const beside = ["test", "val"].map((name) => join(dirname(spec.root), name)).find((path) => existsSync(path));
+  return beside === undefined ? undefined : { source: await folderSource(beside), name: beside };
+}
+
+async function probeSet(manifest: Manifest, source: ImageSource, most: number, say: (text: string) => void): Promise<ProbeSet> {
+  const input = manifest.inputs.find((candidate) => candidate.name === probedEncoders(manifest)[0]?.input);
+  const side = input?.height ?? sideOf(manifest);
+  const size = side * side * 3;
+  const limit = Math.max(1, Math.min(most, Math.floor(MOST.bytes / (size * 4))));
+  const { images, indices, count, corrupt } = await evalSet(source, { side, mean: manifest.train.mean, std: manifest.train.std, limit });
+  if (corrupt.length > 0) say(`${corrupt.length} of ${source.name} cannot be decoded and ${corrupt.length === 1 ? "is" : "are"} left out, such as ${corrupt[0] ?? ""}`);
+  if (count < source.size - corrupt.length) say(`probing on ${count} of ${source.size} pictures of ${source.name}`);
+  const factors = source.factors.map(({ name, classes }): Factor => ({ name, classes, labels: indices.map((index) => source.label(index, name)) }));
+  return { feed: { count, images: (from, to) => Promise.resolve(images.subarray(from * size, to * size)) }, factors };
+}
+
+/** Class numbers of a test set in the numbering of the training set: folders number their classes by themselves. */
+function sameClasses(test: ProbeSet, train: ProbeSet, where: string): ProbeSet {
+  const factors = test.factors.map((factor): Factor => {
+    const classes = train.factors.find((candidate) => candidate.name === factor.name)?.classes ?? factor.classes;
+    const place = factor.classes.map((name) => classes.indexOf(name));
+    const strange = factor.classes.find((_, at) => place[at] === -1);
+    if (strange !== undefined) throw new HostError("mismatch", `${where} has a class ${strange}, which the training pictures do not have`, "give a test set with the same class folders, or none");
+    return { name: factor.name, classes, labels: factor.labels.map((label) => place[label] ?? -1) };
+  });
+  return { feed: test.feed, factors };
+}
+
+/** The rows of a set that a predicate keeps. */
+function part(set: ProbeSet, keep: (row: number) => boolean): ProbeSet {
+  const rows = Array.from({ length: set.feed.count }, (_, row) => row).filter(keep);
+  const factors = set.factors.map(({ name, classes, labels }): Factor => ({ name, classes, labels: Int32Array.from(rows, (row) => labels[row] ?? -1) }));
+  return {
+    feed: {
+      count: rows.length,
+      async images(from, to) {
+        const chosen = rows.slice(from, to);
+        const parts = await Promise.all(chosen.map((row) => set.feed.images(row, row + 1)));
+        const size = parts[0]?.length ?? 0;
+        const out = new Float32Array(parts.length * size);
+        parts.forEach((pixels, at) => out.set(pixels, at * size));
+        return out;
+      },
+    },
+    factors,
+  };
+}

@@ -1,0 +1,250 @@
+/**
+ * A trainer from start to end: what `node train.mjs` and `jepac train` run.
+ *
+ * Owns the order of a run as a person sees it: options, data, engine, training with progress, probes, report; and the
+ * exit code: 0 done, 1 the run failed (a loss that is not a number), 2 usage, files or engine, 3 stopped on collapse, 130
+ * interrupted. Each part is a file of its own; this one only connects them and says what happens. Process, clock and
+ * engine come in through `TrainerHost`, so that whole runs are tested in one process.
+ */
+import { arch, cpus, platform } from "node:os";
+import { join, relative } from "node:path";
+import { performance } from "node:perf_hooks";
+import type { Engine, Manifest } from "../abi.js";
+import { errorText, HostError } from "../base/errors.js";
+import { writeAtomic } from "../base/files.js";
+import { openRows } from "../log/jsonl.js";
+import { createProgress } from "../log/progress.js";
+import type { Progress, Terminal } from "../log/progress.js";
+import { openBatches } from "./batches.js";
+import type { Batches } from "./batches.js";
+import type { Checkpoint } from "./checkpoint.js";
+import { openCheckpoints } from "./checkpoint-store.js";
+import type { CheckpointStore } from "./checkpoint-store.js";
+import { openTrainingData, probeSets } from "./datasets.js";
+import type { TrainingData } from "./datasets.js";
+import { createEngine } from "./engines.js";
+import type { ChosenEngine, CompiledModule } from "./engines.js";
+import { INTERRUPTED, watchInterrupts } from "./interrupt.js";
+import type { SignalSource } from "./interrupt.js";
+import { runLoop } from "./loop.js";
+import type { LoopEnd, MetricRow } from "./loop.js";
+import { alarmText } from "./monitors.js";
+import { optionsHelp, parseOptions } from "./options.js";
+import type { TrainerOptions } from "./options.js";
+import { percent, probeTable, runProbes } from "./probe.js";
+import type { ProbeReport } from "./probe.js";
+import { resolveRecipe } from "./recipe.js";
+import type { Recipe } from "./recipe.js";
+import { writeReport } from "./report-file.js";
+import { chooseFolder, resumeCommand, RUN_FILES, withRunOptions, writeRunOptions } from "./run-folder.js";
+import { Speed } from "./speed.js";
+
+/** What a trainer is made of. */
+export interface Trainer {
+  readonly manifest: Manifest;
+  readonly module: CompiledModule;
+  /** Words of the command line, after the program; `options` win over them. */
+  readonly argv?: readonly string[];
+  readonly options?: TrainerOptions;
+  /** The folder of the compiled program: relative data paths and `graph.svg` are looked for there too. */
+  readonly folder?: string;
+  /** The model graph as SVG, when the caller has it; else `graph.svg` of the folder. */
+  readonly graph?: string;
+  /** What a person typed to get here, for the hint on resuming. */
+  readonly command?: string;
+  readonly host?: Partial<TrainerHost>;
+}
+
+/** The world around a trainer; `process` and the real engines unless replaced. */
+export interface TrainerHost {
+  readonly terminal: Terminal;
+  readonly signals: SignalSource;
+  /** Milliseconds. */
+  clock(): number;
+  createEngine(manifest: Manifest, module: CompiledModule, options: TrainerOptions, seed: number): Promise<ChosenEngine>;
+}
+
+/** What a run left. */
+export interface RunSummary {
+  readonly end: LoopEnd;
+  readonly folder: string;
+  readonly probe: ProbeReport | undefined;
+  readonly exitCode: number;
+}
+
+/** Runs a trainer; says everything on the terminal, errors included, and returns the exit code. */
+export async function runTrainer(trainer: Trainer): Promise<number> {
+  const terminal = trainer.host?.terminal ?? process.stderr;
+  try {
+    const options = { ...parseOptions(trainer.argv ?? []), ...trainer.options };
+    if (options.help === true) {
+      terminal.write(`${optionsHelp(trainer.manifest.program)}\n`);
+      return 0;
+    }
+    return (await train({ ...trainer, options })).exitCode;
+  } catch (error) {
+    terminal.write(`error: ${errorText(error)}\n`);
+    if (error instanceof HostError) terminal.write(`help: ${error.help}\n`);
+    else if (error instanceof Error) terminal.write(`this is a mistake of jepac, please report it:\n${error.stack ?? ""}\n`);
+    return exitCodeOf(error);
+  }
+}
+
+/** Runs a trainer and returns what it left. Throws `HostError`s; `argv` is not read here. */
+export async function train(trainer: Trainer): Promise<RunSummary> {
+  const host = fullHost(trainer.host);
+  const folder = chooseFolder(trainer.manifest.program, trainer.options ?? {});
+  const given = trainer.options ?? {};
+  const options = given.resume === undefined ? given : await withRunOptions(folder, given);
+  const progress = createProgress(host.terminal, host.clock, { quiet: options.quiet });
+  const data = await openTrainingData(trainer.manifest, options.data, trainer.folder);
+  for (const line of data.lines) progress.note(line);
+  const duration = options.steps !== undefined ? ({ unit: "steps", value: options.steps } as const) : options.epochs !== undefined ? ({ unit: "epochs", value: options.epochs } as const) : undefined;
+  const recipe = resolveRecipe(trainer.manifest, data.source.size, { duration, batch: options.batch, seed: options.seed });
+  const store = openCheckpoints(folder, trainer.manifest);
+  const resume = options.resume === undefined ? undefined : await store.load(options.resume, { otherSource: options.otherSource });
+  if (resume !== undefined) checkSameRun(resume, recipe, data, progress);
+  const chosen = await host.createEngine(trainer.manifest, trainer.module, options, recipe.seed);
+  for (const note of chosen.notes) progress.note(`passed over ${note}`);
+  progress.note(`engine: ${chosen.engine.name} ${chosen.engine.version} (${chosen.why})`);
+  const batches = await openBatches(trainer.manifest, data.source, recipe, { workers: options.workers, onNote: (text) => progress.note(text) });
+  try {
+    if (resume !== undefined) await chosen.engine.importState(resume.state);
+    if (resume === undefined) await writeRunOptions(folder, options);
+    return await trainAndTell({ trainer, host, options, folder, progress, data, recipe, store, resume, engine: chosen.engine, batches });
+  } finally {
+    await batches.close();
+    chosen.engine.dispose();
+  }
+}
+
+interface Session {
+  readonly trainer: Trainer;
+  readonly host: TrainerHost;
+  readonly options: TrainerOptions;
+  readonly folder: string;
+  readonly progress: Progress;
+  readonly data: TrainingData;
+  readonly recipe: Recipe;
+  readonly store: CheckpointStore;
+  readonly resume: Checkpoint | undefined;
+  readonly engine: Engine;
+  readonly batches: Batches;
+}
+
+async function trainAndTell(session: Session): Promise<RunSummary> {
+  const { host, folder, progress, recipe, options } = session;
+  const started = host.clock();
+  progress.note(`${session.resume === undefined ? "training" : `going on after step ${session.resume.step}`}: ${recipe.totalSteps} steps, batches of ${recipe.batch}, seed ${recipe.seed}, into ${folder}`);
+  const { end, speed } = await loop(session);
+  const seconds = (host.clock() - started) / 1000;
+  if (end.kind === "interrupted") {
+    progress.note(`stopped after step ${end.step} of ${recipe.totalSteps}; go on with: ${resumeCommand(session.trainer.command ?? startedAs(), folder)}`);
+    return { end, folder, probe: undefined, exitCode: INTERRUPTED };
+  }
+  const probe = options.probe === false ? undefined : await probeAtEnd(session, end);
+  if (options.report !== false) {
+    const graph = session.trainer.graph;
+    const path = await writeReport({ ...session, manifest: session.trainer.manifest, compiled: session.trainer.folder, graph, end, probe, seconds, imagesPerSecond: speed.overall(), environment: environment(session) });
+    progress.note(`report: ${path}`);
+  }
+  if (end.kind === "collapsed") progress.note(`stopped after step ${end.step}: the features are collapsing, and the program says on_collapse stop`);
+  return { end, folder, probe, exitCode: end.kind === "collapsed" ? 3 : 0 };
+}
+
+async function loop(session: Session): Promise<{ end: LoopEnd; speed: Speed }> {
+  const { host, folder, progress, recipe, store } = session;
+  const rows = await openRows<MetricRow>(join(folder, RUN_FILES.metrics), session.resume?.step ?? 0);
+  const interrupts = watchInterrupts(host.signals, (text) => progress.note(text));
+  const speed = new Speed(host.clock);
+  try {
+    const end = await runLoop({
+      manifest: session.trainer.manifest,
+      engine: session.engine,
+      recipe,
+      batches: session.batches,
+      data: session.data.signature,
+      resume: session.resume,
+      stopRequested: () => interrupts.requested(),
+      sink: {
+        step({ row, signals, images }) {
+          rows.append(row);
+          speed.add(images);
+          const rate = speed.recent();
+          progress.tick({
+            step: row.step,
+            total: recipe.totalSteps,
+            epoch: row.epoch,
+            epochs: Math.ceil(recipe.totalSteps / recipe.stepsPerEpoch),
+            loss: row.loss,
+            learningRate: row.lr,
+            imagesPerSecond: rate,
+            secondsLeft: ((recipe.totalSteps - row.step) * recipe.batch) / rate,
+            signals,
+          });
+        },
+        alarm: (alarm) => progress.note(alarmText(alarm)),
+        save: (checkpoint) => store.save(checkpoint),
+        lastGood: () => store.lastGood(),
+      },
+    });
+    return { end, speed };
+  } finally {
+    progress.end();
+    interrupts.release();
+  }
+}
+
+async function probeAtEnd(session: Session, end: LoopEnd): Promise<ProbeReport | undefined> {
+  const { trainer, engine, recipe, progress, folder } = session;
+  const sets = await probeSets(trainer.manifest, session.data, session.options.evalData, (text) => progress.note(text));
+  if (sets === undefined) return undefined;
+  progress.note(`probing on ${sets.train.feed.count} pictures, testing on ${sets.test.feed.count} (${sets.testName})`);
+  const report = await runProbes({ manifest: trainer.manifest, engine, seed: recipe.seed, step: end.step, ...sets });
+  await writeAtomic(join(folder, RUN_FILES.probe), `${JSON.stringify(report, null, 2)}\n`);
+  progress.note(probeTable(report));
+  const factor = report.encoders[0]?.factors[0];
+  if (factor !== undefined && factor.linear.trained <= factor.linear.untrained) {
+    progress.note(`the trained encoder is no better than an untrained one on ${factor.factor} (${percent(factor.linear.trained)} against ${percent(factor.linear.untrained)}): train for longer, or look at the curves in the report`);
+  }
+  return report;
+}
+
+/** Batch, seed and data make a run what it is; another length only bends the schedules and is said aloud. */
+function checkSameRun(resume: Checkpoint, recipe: Recipe, data: TrainingData, progress: Progress): void {
+  const differs = (what: string, then: string | number, now: string | number, way: string): HostError => new HostError("mismatch", `the checkpoint was made with ${what} ${then}, this run has ${now}`, way);
+  if (resume.batch !== recipe.batch) throw differs("batches of", resume.batch, recipe.batch, `resume with --batch ${resume.batch}, or start anew in another folder with --out`);
+  if (resume.seed !== recipe.seed) throw differs("seed", resume.seed, recipe.seed, `resume with --seed ${resume.seed}, or start anew in another folder with --out`);
+  if (resume.data !== data.signature) throw differs("data", resume.data, data.signature, "resume with the same pictures (--data), or start anew in another folder with --out");
+  if (resume.step > recipe.totalSteps) throw differs("more steps:", resume.step, recipe.totalSteps, "give a longer run with --steps or --epochs");
+  if (resume.totalSteps !== recipe.totalSteps) progress.note(`the run was planned for ${resume.totalSteps} steps and now has ${recipe.totalSteps}: schedules follow the new length from here on`);
+}
+
+function environment(session: Session): [string, string][] {
+  const cpu = cpus()[0]?.model ?? "unknown processor";
+  return [
+    ["engine", `${session.engine.name} ${session.engine.version}`],
+    ["node", process.version],
+    ["system", `${platform()} ${arch()}`],
+    ["processor", `${cpu} (${cpus().length} logical)`],
+    ["loading threads", String(session.batches.workers)],
+  ];
+}
+
+function fullHost(part: Partial<TrainerHost> = {}): TrainerHost {
+  return {
+    terminal: part.terminal ?? process.stderr,
+    signals: part.signals ?? process,
+    clock: part.clock ?? (() => performance.now()),
+    createEngine: part.createEngine ?? ((manifest, module, options, seed) => createEngine(manifest, module, options.engine, seed)),
+  };
+}
+
+function startedAs(): string {
+  const script = process.argv[1];
+  return script === undefined ? "node train.mjs" : `node ${relative(process.cwd(), script)}`;
+}
+
+function exitCodeOf(error: unknown): number {
+  return error instanceof HostError && error.code !== "not-a-number" ? 2 : 1;
+}

@@ -1,0 +1,76 @@
+/**
+ * The folder of a run: where it is, and what a later command must know to go on with it.
+ *
+ * Owns the choice of a folder (a run never writes over another one) and `run.json`, the options a run was started with, so
+ * that `--resume` alone is enough. The files inside belong to others: checkpoints, metrics, probe, report.
+ */
+import { existsSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { asHostError, HostError } from "../base/errors.js";
+import { readBytes, writeAtomic } from "../base/files.js";
+import { CHECKPOINT_FILES } from "./checkpoint-store.js";
+import { isRecord } from "./guards.js";
+import type { TrainerOptions } from "./options.js";
+
+/** File names in a run folder, beside the checkpoints. */
+export const RUN_FILES = { metrics: "metrics.jsonl", probe: "probe.json", report: "report.html", run: "run.json" } as const;
+
+/** Options that make a run what it is; a resumed run takes them from its folder unless they are given again. */
+export type RunOptions = Pick<TrainerOptions, "data" | "evalData" | "steps" | "epochs" | "batch" | "seed">;
+
+/**
+ * The folder for a run. With `--out` it is that one, and a folder that holds another run is refused; without, it is
+ * `runs/<program>`, or the next free `runs/<program>-2` and so on. A resumed run takes the folder that is there, the last
+ * one when there are several. Throws `HostError` "usage".
+ */
+export function chooseFolder(program: string, options: Pick<TrainerOptions, "out" | "resume">): string {
+  if (options.out !== undefined) {
+    if (options.resume === undefined && holdsRun(options.out)) {
+      throw new HostError("usage", `${options.out} already holds a run`, "go on with it with --resume, or give another folder with --out");
+    }
+    return options.out;
+  }
+  const base = join("runs", program);
+  const numbered = (n: number): string => (n === 1 ? base : `${base}-${n}`);
+  let n = 1;
+  while (holdsRun(numbered(n))) n += 1;
+  return numbered(options.resume === undefined ? n : Math.max(1, n - 1));
+}
+
+/** Writes what a later `--resume` must know. */
+export async function writeRunOptions(folder: string, options: TrainerOptions): Promise<void> {
+  const { data, evalData, steps, epochs, batch, seed } = options;
+  await writeAtomic(join(folder, RUN_FILES.run), `${JSON.stringify({ data, evalData, steps, epochs, batch, seed }, null, 2)}\n`);
+}
+
+/** The options given, with those of the folder's run where none are given. A folder without `run.json` adds none. */
+export async function withRunOptions(folder: string, given: TrainerOptions): Promise<TrainerOptions> {
+  const path = join(folder, RUN_FILES.run);
+  if (!existsSync(path)) return given;
+  const kept = parseRun(await readBytes(path), path);
+  const length = given.steps !== undefined || given.epochs !== undefined ? { steps: given.steps, epochs: given.epochs } : { steps: kept.steps, epochs: kept.epochs };
+  return { ...given, ...length, data: given.data ?? kept.data, evalData: given.evalData ?? kept.evalData, batch: given.batch ?? kept.batch, seed: given.seed ?? kept.seed };
+}
+
+/** What to type to go on with the run in a folder, given what starts the trainer. */
+export function resumeCommand(command: string, folder: string): string {
+  const usual = dirname(folder) === "runs" && basename(folder) !== "" && !/-\d+$/.test(folder);
+  return usual ? `${command} --resume` : `${command} --out ${folder} --resume`;
+}
+
+function holdsRun(folder: string): boolean {
+  return [RUN_FILES.metrics, CHECKPOINT_FILES.latest, CHECKPOINT_FILES.previous].some((name) => existsSync(join(folder, name)));
+}
+
+function parseRun(bytes: Uint8Array, path: string): RunOptions {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder().decode(bytes));
+  } catch (error) {
+    throw asHostError(error, "bad-file", path, "remove this file and give the options of the run again");
+  }
+  const fields = isRecord(value) ? value : {};
+  const text = (key: string): string | undefined => (typeof fields[key] === "string" ? fields[key] : undefined);
+  const count = (key: string): number | undefined => (typeof fields[key] === "number" ? fields[key] : undefined);
+  return { data: text("data"), evalData: text("evalData"), steps: count("steps"), epochs: count("epochs"), batch: count("batch"), seed: count("seed") };
+}

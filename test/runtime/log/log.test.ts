@@ -1,0 +1,105 @@
+/**
+ * Metrics files, progress lines and tables.
+ */
+import { appendFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { HostError } from "../../../runtime/base/errors.js";
+import { openRows, readRows } from "../../../runtime/log/jsonl.js";
+import { createProgress, duration, number, progressLine } from "../../../runtime/log/progress.js";
+import type { Tick } from "../../../runtime/log/progress.js";
+import { textTable } from "../../../runtime/log/table.js";
+
+let folder = "";
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "jepac-log-"));
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const tick: Tick = { step: 30, total: 200, epoch: 2, epochs: 10, loss: 0.12345, learningRate: 1e-3, imagesPerSecond: 98.4, secondsLeft: 75, signals: { teacher: { std: 0.834, rank: 26.71 } } };
+
+test("rows are appended, and resuming cuts off what came after and what was cut in half", async () => {
+  const path = join(folder, "metrics.jsonl");
+  const log = await openRows<{ step: number; loss: number }>(path, 0);
+  for (let step = 1; step <= 5; step++) log.append({ step, loss: 1 / step });
+  appendFileSync(path, '{"step":6,"lo');
+  const resumed = await openRows<{ step: number; loss: number }>(path, 3);
+  resumed.append({ step: 4, loss: 9 });
+  expect(readRows(path)).toEqual([{ step: 1, loss: 1 }, { step: 2, loss: 0.5 }, { step: 3, loss: 1 / 3 }, { step: 4, loss: 9 }]);
+  await openRows(path, 0);
+  expect(readFileSync(path, "utf8")).toBe("");
+});
+
+test("rows of a run that never was are none", () => {
+  expect(readRows(join(folder, "nothing.jsonl"))).toEqual([]);
+});
+
+test("a device that is full is told apart when appending", async () => {
+  const path = join(folder, "metrics.jsonl");
+  const log = await openRows<{ step: number }>(path, 0);
+  rmSync(path);
+  const { symlinkSync, existsSync } = await import("node:fs");
+  if (!existsSync("/dev/full")) {
+    console.warn("NOT TESTED: appending to a full device (this system has no /dev/full)");
+    return;
+  }
+  symlinkSync("/dev/full", path);
+  let thrown: unknown;
+  try {
+    log.append({ step: 1 });
+  } catch (error) {
+    thrown = error;
+  }
+  expect(thrown instanceof HostError && thrown.code).toBe("disk-full");
+});
+
+test("a progress line says where the run is", () => {
+  expect(progressLine(tick)).toBe(" 30/200  ██░░░░░░░░░░░░░░  15%  loss 0.1235  teacher std 0.83 rank 26.7  98 img/s  1 min 15 s left  epoch 2/10  lr 1.0e-3");
+});
+
+test("a narrow terminal gets the most important parts, never more than it is wide", () => {
+  for (const columns of [10, 30, 50, 80]) expect(progressLine(tick, columns).length).toBeLessThanOrEqual(columns);
+  expect(progressLine(tick, 60)).toMatch(/^ 30\/200 .* loss 0\.1235$/);
+});
+
+test("a terminal redraws one line, a pipe gets a line every few seconds and the last one", () => {
+  const show = (isTTY: boolean): string => {
+    let text = "";
+    let now = 0;
+    const progress = createProgress({ isTTY, columns: 200, write: (part) => (text += part) }, () => now);
+    for (let step = 1; step <= 200; step++) {
+      now = step * 60;
+      progress.tick({ ...tick, step });
+    }
+    progress.note("checkpoint");
+    progress.end();
+    return text;
+  };
+  const piped = show(false).trimEnd().split("\n");
+  expect(piped.map((line) => line.trim().split("/")[0])).toEqual(["1", "85", "169", "200", "checkpoint"]);
+  expect(show(false)).not.toContain("\x1b");
+  const drawn = show(true);
+  expect(drawn.split("\r").length).toBeGreaterThan(60);
+  expect(drawn.split("\n").length).toBe(2);
+});
+
+test("a quiet run shows notes only", () => {
+  let text = "";
+  const progress = createProgress({ isTTY: true, write: (part) => (text += part) }, () => 0, { quiet: true });
+  progress.tick(tick);
+  progress.note("alarm");
+  progress.end();
+  expect(text).toBe("alarm\n");
+});
+
+test("durations and numbers are short", () => {
+  expect([0, 59.6, 61, 3600, 90000, Infinity].map(duration)).toEqual(["0 s", "1 min 00 s", "1 min 01 s", "1 h 00 min", "25 h 00 min", "–"]);
+  expect([0, 0.12345, 1234.5, 1e-5, NaN].map(number)).toEqual(["0.000", "0.1235", "1235", "1.00e-5", "NaN"]);
+});
+
+test("tables line up", () => {
+  expect(textTable(["probe", "trained"], [["linear", "39.9 %"], ["k", "7"]])).toBe("probe   trained\n──────  ───────\nlinear   39.9 %\nk             7");
+});

@@ -1,0 +1,70 @@
+/**
+ * The trainer's command line, and Ctrl-C.
+ */
+import { expect, test } from "vitest";
+import { HostError } from "../../../runtime/base/errors.js";
+import { INTERRUPTED, watchInterrupts } from "../../../runtime/train/interrupt.js";
+import { optionsHelp, parseOptions } from "../../../runtime/train/options.js";
+
+function refusal(...argv: string[]): string {
+  try {
+    parseOptions(argv);
+  } catch (error) {
+    if (error instanceof HostError && error.code === "usage") return `${error.message} | ${error.help}`;
+    throw error;
+  }
+  throw new Error(`${argv.join(" ")} was accepted`);
+}
+
+test("options are read in both spellings", () => {
+  expect(parseOptions(["--data", "pics", "--batch=32", "--epochs", "1.5", "--no-probe", "--engine", "wasm"])).toEqual({ data: "pics", batch: 32, epochs: 1.5, probe: false, engine: "wasm" });
+});
+
+test("resume takes the latest unless told otherwise, and does not swallow the next option", () => {
+  expect(parseOptions(["--resume"])).toEqual({ resume: "latest" });
+  expect(parseOptions(["--resume", "previous"])).toEqual({ resume: "previous" });
+  expect(parseOptions(["--resume", "--quiet"])).toEqual({ resume: "latest", quiet: true });
+  expect(refusal("--resume=yesterday")).toMatch(/latest or previous, not yesterday/);
+});
+
+test("an unknown option is refused with the nearest one", () => {
+  expect(refusal("--bach", "3")).toBe("there is no option --bach | did you mean --batch? (--help lists all)");
+  expect(refusal("pictures")).toMatch(/there is no option pictures/);
+});
+
+test("values that an option cannot take are refused", () => {
+  expect(refusal("--steps", "ten")).toMatch(/--steps takes a whole number from 1, not ten/);
+  expect(refusal("--steps", "0")).toMatch(/from 1, not 0/);
+  expect(refusal("--steps", "1e99")).toMatch(/not 1e99/);
+  expect(refusal("--epochs", "-1")).toMatch(/--epochs/);
+  expect(refusal("--engine", "cuda")).toMatch(/there is no engine cuda \| engines: auto/);
+  expect(refusal("--data")).toMatch(/--data needs a value/);
+  expect(refusal("--data", "--quiet")).toMatch(/--data needs a value/);
+  expect(refusal("--quiet=yes")).toMatch(/takes no value/);
+  expect(refusal("--steps", "3", "--epochs", "2")).toMatch(/twice/);
+});
+
+test("the help names every option", () => {
+  const help = optionsHelp("tiny");
+  for (const name of ["--data", "--eval-data", "--engine", "--out", "--resume", "--steps", "--epochs", "--batch", "--seed", "--workers", "--probe", "--no-probe", "--report", "--quiet"]) expect(help).toContain(name);
+});
+
+test("the first Ctrl-C asks, the second quits at once, and released handlers are gone", () => {
+  const handlers = new Map<string, Set<() => void>>([["SIGINT", new Set()], ["SIGTERM", new Set()]]);
+  const exits: number[] = [];
+  const said: string[] = [];
+  const source = {
+    on: (signal: string, handler: () => void) => handlers.get(signal)?.add(handler),
+    off: (signal: string, handler: () => void) => handlers.get(signal)?.delete(handler),
+    exit: (code: number) => exits.push(code),
+  };
+  const press = (signal: string): void => handlers.get(signal)?.forEach((handler) => handler());
+  const interrupts = watchInterrupts(source, (text) => said.push(text));
+  expect(interrupts.requested()).toBe(false);
+  press("SIGTERM");
+  expect([interrupts.requested(), exits, said.length]).toEqual([true, [], 1]);
+  press("SIGINT");
+  expect(exits).toEqual([INTERRUPTED]);
+  interrupts.release();
+  expect([...handlers.values()].map((set) => set.size)).toEqual([0, 0]);
+});
