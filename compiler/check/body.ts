@@ -146,12 +146,17 @@ export function uniquePart(cx: BodyCx, wanted: string): string {
 /** Records that a mask is used on a grid; the first use decides the grid, a later one must agree. */
 export function useMask(cx: BodyCx, name: string, grid: Grid, at: Span): void {
   cx.masks.add(name);
+  bindGrid(cx, name, grid, at);
+}
+
+/** Gives a mask, and the masks taken out of it, their grid. */
+function bindGrid(cx: BodyCx, name: string, grid: Grid, at: Span): void {
   const mask = cx.env.masks.get(name);
   if (mask === undefined) return;
   if (mask.grid === undefined) {
     cx.env.masks.set(name, { ...mask, grid });
     cx.env.gridOrigins.set(name, at);
-    for (const other of mask.minus) useMask(cx, other, grid, at);
+    for (const other of mask.minus) bindGrid(cx, other, grid, at);
     return;
   }
   if (!sameGrid(mask.grid, grid)) {

@@ -9,7 +9,7 @@ import type { Diagnostics } from "../messages/report.js";
 import { report } from "../messages/report.js";
 import type { ModelGraph } from "../model/ir.js";
 import type * as ast from "../syntax/ast.js";
-import type { Overrides } from "./model.js";
+import type { EncoderEntry, Overrides } from "./model.js";
 import { elaborateModel } from "./model.js";
 import type { Items, Program } from "./program.js";
 import { assemble, collect, defaultProgram, programNames } from "./program.js";
@@ -37,6 +37,7 @@ export interface Checked {
   readonly program: Program;
   readonly graph: ModelGraph;
   readonly training: CheckedTraining;
+  readonly encoders: readonly EncoderEntry[];
   /** Values of the model's `param`s after overrides. */
   readonly params: ReadonlyMap<string, Static>;
   readonly sweeps: readonly { readonly name: string; readonly points: readonly SweepPoint[] }[];
@@ -59,7 +60,7 @@ export function check(files: SourceFiles, options: CheckOptions, diagnostics: Di
   const instances = new Set(model.graph.instances.filter((i) => i.role === "encoder").map((i) => i.name));
   const training = checkTraining(program, model.params, instances, diagnostics);
   const sweeps = program.sweeps.map((s) => ({ name: s.name.text, points: sweepPoints(s, model, diagnostics) }));
-  return { program, graph: model.graph, training, params: model.params, sweeps };
+  return { program, graph: model.graph, training, encoders: model.encoders, params: model.params, sweeps };
 }
 
 function choose(items: Items, options: CheckOptions, files: SourceFiles, diagnostics: Diagnostics): string | undefined {

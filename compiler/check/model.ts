@@ -7,13 +7,14 @@
  */
 import { suggest } from "../base/suggest.js";
 import type { Diagnostics } from "../messages/report.js";
-import { report } from "../messages/report.js";
+import { createDiagnostics, report } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
 import type { Func, ImageInput, Instance, LossTerm, ModelGraph, ParamDecl } from "../model/ir.js";
+import type { Dim } from "../types/dim.js";
 import { constantDim } from "../types/dim.js";
 import type { ValueType } from "../types/value-type.js";
 import { anySpace, noPositions } from "../types/value-type.js";
-import { configure, declareInstance } from "./apply.js";
+import { applyInstance, configure, declareInstance } from "./apply.js";
 import type { BodyCx, Env } from "./body.js";
 import { batch, createBody, emitInput, nameNode } from "./body.js";
 import { evaluate } from "./expr.js";
@@ -30,8 +31,18 @@ import type { Static, Value } from "./values.js";
 /** What is known of the model beside its graph. */
 export interface CheckedModel {
   readonly graph: ModelGraph;
-  /** Encoders by name with a function that runs them alone on an image, for probes and export. */
   readonly params: ReadonlyMap<string, Static>;
+  /** Encoders with the function that runs each alone on whole images, for probes, features and export. */
+  readonly encoders: readonly EncoderEntry[];
+}
+
+/** How to run an encoder alone: `func` applied to `input`, giving a value of type `result`. */
+export interface EncoderEntry {
+  readonly name: string;
+  readonly input: string;
+  readonly func: string;
+  readonly dims: Readonly<Record<string, Dim>>;
+  readonly result: ValueType;
 }
 
 /** Values that replace what the program says: `width` or `predict.depth`. */
@@ -56,6 +67,7 @@ export function elaborateModel(program: Program, overrides: Overrides, isLibrary
     diagnostics.add(report("JEP2025", program.span, { path }, near.length > 0 ? { help: `Did you mean \`${near[0]}\`?` } : {}));
   }
   if (losses.length === 0 && !diagnostics.hasErrors()) diagnostics.add(report("JEP2026", program.span, { name: program.name }));
+  const encoders = diagnostics.hasErrors() ? [] : standaloneEncoders(cx);
   const funcs = [...env.funcs.values()].filter((f): f is Func => f !== "failed");
   const graph: ModelGraph = {
     name: program.name, doc: program.doc, inputs: [...env.inputs.values()], views: [...env.views.values()], masks: [...env.masks.values()],
@@ -63,7 +75,27 @@ export function elaborateModel(program: Program, overrides: Overrides, isLibrary
     allowed: program.statements.flatMap((s) => (s.kind === "allow" ? [{ what: s.what.text, reason: reasonOf(s), origin: s.span }] : [])),
     origin: program.span,
   };
-  return { graph, params };
+  return { graph, params, encoders };
+}
+
+/** Applies each encoder to a whole image in a body of its own; those that cannot run alone are left out. */
+function standaloneEncoders(cx: BodyCx): EncoderEntry[] {
+  const inputs = [...cx.env.views.values(), ...cx.env.inputs.values()];
+  return [...cx.env.instances.values()].flatMap(({ instance }): EncoderEntry[] => {
+    const scope = cx.scope.get(instance.name);
+    if (instance.role !== "encoder" || scope?.kind !== "instance") return [];
+    for (const image of inputs) {
+      const source = cx.env.inputs.get("input" in image ? image.input : image.name);
+      if (source === undefined) continue;
+      const side: BodyCx = createBody(cx.env, createDiagnostics(), "model");
+      const value = emitInput(side, image.name, imageType({ ...image, channels: source.channels }), image.origin);
+      const out = applyInstance(side, scope, [{ name: undefined, value, span: instance.origin, bare: undefined }], instance.origin);
+      const call = out.kind === "tensor" ? side.nodes[out.id] : undefined;
+      if (out.kind !== "tensor" || call?.op !== "call" || call.attrs.func === undefined) continue;
+      return [{ name: instance.name, input: image.name, func: call.attrs.func, dims: call.attrs.dims ?? {}, result: out.type }];
+    }
+    return [];
+  });
 }
 
 function reasonOf(statement: ast.Allow): string {

@@ -24,7 +24,7 @@ type Tensor = Value & { kind: "tensor" };
 export function placeAt(cx: BodyCx, value: Tensor, mask: string, at: Span): Value {
   const type = value.type;
   if (type.axes.includes("height")) return emit(cx, "at", [value.id], { mask }, { ...type, pending: mask }, at);
-  if (type.axes.length === 1 && type.axes[0] === "feature") return spread(cx, value, mask, at);
+  if (isVector(type)) return spread(cx, value, mask, at);
   switch (type.positions.kind) {
     case "opaque":
       cx.attempt.needsPositions = true;
@@ -38,6 +38,11 @@ export function placeAt(cx: BodyCx, value: Tensor, mask: string, at: Span): Valu
   }
   cx.diagnostics.add(report("JEP3007", at, { mask, found: printPositions(type.positions) }));
   return poison;
+}
+
+/** One vector of features; leading axes of size 1 are allowed, as in a mask token `[1, 1, width]`. */
+function isVector(type: ValueType): boolean {
+  return !type.axes.includes("batch") && type.axes.at(-1) === "feature" && type.shape.slice(0, -1).every((d) => constantOf(d) === 1);
 }
 
 function gather(cx: BodyCx, value: Tensor, mask: string, grid: Grid, at: Span): Value {
@@ -71,7 +76,7 @@ export function maskCount(cx: BodyCx, mask: string): number {
 export function spread(cx: BodyCx, vector: Tensor, mask: string, at: Span): Value {
   const grid = cx.env.masks.get(mask)?.grid;
   const width = vector.type.shape.at(-1);
-  if (width === undefined || vector.type.axes.length !== 1) {
+  if (width === undefined || !isVector(vector.type)) {
     cx.diagnostics.add(report("JEP3003", at, { what: "the vector to spread", expected: "one vector of features", found: shapeText(vector.type) }));
     return poison;
   }

@@ -1,0 +1,143 @@
+/**
+ * The compiler as pure functions: text in, diagnostics, graph and files out.
+ *
+ * Owns the way through: load → check → analyses → lower → passes → autodiff → passes → target. No file, clock or global:
+ * reading is given as a function, and so is the clock. The command line, an editor or a page are shells over this.
+ */
+import { sha256 } from "./base/hash.js";
+import type { CheckOptions, Checked } from "./check/check.js";
+import { check as checkFiles, listPrograms } from "./check/check.js";
+import type { Static } from "./check/values.js";
+import { flopsPerImage } from "./lower/cost.js";
+import type { Lowered } from "./lower/program.js";
+import { lowerProgram } from "./lower/program.js";
+import type { Loaded, Read } from "./load.js";
+import { load } from "./load.js";
+import { makeManifest } from "./manifest.js";
+import type { Diagnostic, Diagnostics } from "./messages/report.js";
+import { createDiagnostics } from "./messages/report.js";
+import type { ModelGraph } from "./model/ir.js";
+import type { StageRecord } from "./passes/pass.js";
+import { buildStep } from "./targets/build-step.js";
+import type { StepProgram } from "./targets/step.js";
+import { emitTfjs } from "./targets/tfjs/emit.js";
+import { tfjsPasses } from "./targets/tfjs/passes.js";
+import { plainVerdicts } from "./verdicts.js";
+import { version } from "./version.js";
+import type { Manifest } from "../runtime/abi.js";
+
+/** A program text and where it is said to be; `read` gives the texts of files that it uses. */
+export interface Source {
+  readonly file: string;
+  readonly text: string;
+  readonly read?: Read;
+}
+
+/** Which program of the file, and values that replace its own: `{ width: 64, "predict.depth": 6 }`. */
+export interface ProgramOptions {
+  readonly program?: string;
+  readonly set?: Readonly<Record<string, Static>>;
+}
+
+/** What checking found. `checked` is there, possibly partial, whenever there is a program to speak of. */
+export interface CheckResult {
+  readonly ok: boolean;
+  readonly diagnostics: readonly Diagnostic[];
+  /** Texts by file name, for showing diagnostics. */
+  readonly texts: ReadonlyMap<string, string>;
+  /** Models and variants that the file offers. */
+  readonly programs: readonly string[];
+  readonly checked: Checked | undefined;
+  readonly graph: ModelGraph | undefined;
+}
+
+/** Checks a program: syntax, names, shapes, positions, spaces, masks, recipe. Never throws for a mistake of the program. */
+export function check(source: Source, options: ProgramOptions = {}): CheckResult {
+  const diagnostics = createDiagnostics();
+  const files = load(source.file, source.text, source.read ?? (() => undefined), diagnostics);
+  return checkLoaded(files, options, diagnostics);
+}
+
+function checkLoaded(files: Loaded, options: ProgramOptions, diagnostics: Diagnostics): CheckResult {
+  const programs = listPrograms(files, createDiagnostics());
+  const checked = checkFiles(files, checkOptions(options), diagnostics);
+  const sorted = [...diagnostics.list].sort((a, b) => (a.span.file === b.span.file ? a.span.start - b.span.start : a.span.file < b.span.file ? -1 : 1));
+  return { ok: !diagnostics.hasErrors(), diagnostics: sorted, texts: files.texts, programs, checked, graph: checked?.graph };
+}
+
+function checkOptions(options: ProgramOptions): CheckOptions {
+  return {
+    ...(options.program === undefined ? {} : { program: options.program }),
+    ...(options.set === undefined ? {} : { overrides: new Map(Object.entries(options.set)) }),
+  };
+}
+
+/** The typed graph of a program, or undefined when it has errors. Diagnostics are those of `check`. */
+export function graph(source: Source, options: ProgramOptions = {}): ModelGraph | undefined {
+  const result = check(source, options);
+  return result.ok ? result.graph : undefined;
+}
+
+export interface CompileOptions extends ProgramOptions {
+  readonly target?: "tfjs";
+  /** A clock in milliseconds for the record of stages. */
+  readonly now?: () => number;
+}
+
+/** One file of a compiled program. */
+export interface CompiledFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+export interface CompileResult extends CheckResult {
+  /** `model.mjs`, `manifest.json`, `train.mjs`; empty when the program has errors. */
+  readonly files: readonly CompiledFile[];
+  readonly manifest: Manifest | undefined;
+  readonly step: StepProgram | undefined;
+  readonly stages: readonly StageRecord[];
+}
+
+/** Compiles a program to the files of a trainer. */
+export function compile(source: Source, options: CompileOptions = {}): CompileResult {
+  const result = check(source, options);
+  const { checked } = result;
+  if (!result.ok || checked === undefined) return { ...result, files: [], manifest: undefined, step: undefined, stages: [] };
+  const lowered = lowerChecked(checked);
+  const { step, records } = buildStep(lowered, { name: checked.graph.name, doc: checked.graph.doc, file: source.file, texts: result.texts }, {
+    before: tfjsPasses.before, after: tfjsPasses.after, ...(options.now === undefined ? {} : { now: options.now }),
+  });
+  const manifest = makeManifest({
+    checked, lowered, target: "tfjs", file: source.file, hash: sourceHash(result.texts, options), compiler: version,
+    flopsPerImage: flopsPerImage(checked.graph, lowered, checked.training.train.batch), verdicts: plainVerdicts(lowered.watches),
+  });
+  const files = [
+    ...emitTfjs(step),
+    { path: "manifest.json", text: `${JSON.stringify(manifest, undefined, 1)}\n` },
+    { path: "train.mjs", text: trainText(checked.graph.name) },
+  ];
+  return { ...result, files, manifest, step, stages: records };
+}
+
+/** Lowers a checked program without errors. */
+export function lowerChecked(checked: Checked): Lowered {
+  return lowerProgram(checked.graph, checked.encoders, new Set(checked.training.probes.map((p) => p.on)));
+}
+
+/** One hash for the program's texts (the library's too), the choice of program and its overrides. */
+function sourceHash(texts: ReadonlyMap<string, string>, options: ProgramOptions): string {
+  const parts = [...texts.values(), options.program ?? "", JSON.stringify(options.set ?? {})];
+  return sha256(parts.map((p) => `${p.length}:${p}`).join(""));
+}
+
+function trainText(name: string): string {
+  return `// Trains ${name.replace(/[^\w-]/g, "_")}: node train.mjs --help
+// Generated by jepac. The runtime does the work; this file only connects it to the compiled model beside it.
+import { readFileSync } from "node:fs";
+import { main } from "jepac/runtime/node";
+import * as model from "./model.mjs";
+
+const manifest = JSON.parse(readFileSync(new URL("manifest.json", import.meta.url), "utf8"));
+process.exitCode = await main({ manifest, module: model, folder: new URL(".", import.meta.url), args: process.argv.slice(2) });
+`;
+}

@@ -1,0 +1,14 @@
+/**
+ * The public API of the compiler: `import { compile, check, graph } from "jepac"`.
+ *
+ * Owns nothing but the list of what is public. Everything here is pure: same text, same answer, no files, no clock.
+ * `docs/reference/api` is generated from this file, so what is exported is documented.
+ */
+export { check, compile, graph } from "./compile.js";
+export type { CheckResult, CompileOptions, CompileResult, CompiledFile, ProgramOptions, Source } from "./compile.js";
+export { format } from "./syntax/format.js";
+export type { Diagnostic, Edit, Fix, Related, Severity } from "./messages/report.js";
+export type { LineColumn, Span } from "./base/span.js";
+export type { Func, Instance, LossTerm, Mask, ModelGraph, ModelOp, Node, NodeId, ParamDecl, Schedule } from "./model/ir.js";
+export type { Axis, Grid, Positions, Space, ValueType } from "./types/value-type.js";
+export { version } from "./version.js";

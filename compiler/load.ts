@@ -1,0 +1,103 @@
+/**
+ * From a path to the files of a program: parsing the main file and everything it uses.
+ *
+ * Owns `use`: paths relative to the using file, the library's names, loops, and the rule that a `use` does not leave the
+ * folder that the caller calls the project. Reading is a function that the caller gives, so this stays pure. Each file is
+ * parsed once, whatever the number of its users.
+ */
+import { suggest } from "./base/suggest.js";
+import type { Diagnostics } from "./messages/report.js";
+import { report } from "./messages/report.js";
+import type { SourceFiles } from "./check/check.js";
+import type * as ast from "./syntax/ast.js";
+import { parse } from "./syntax/parse.js";
+import { sources } from "./std/sources.js";
+
+/** Gives the text of a file, or undefined when there is none (or it lies outside of what may be read). */
+export type Read = (path: string) => string | undefined;
+
+/** A program's files with their texts, for showing diagnostics. */
+export interface Loaded extends SourceFiles {
+  readonly texts: ReadonlyMap<string, string>;
+}
+
+/** Library files are named `std/vit.jepa` in spans. */
+export const libraryName = (name: string): string => `std/${name}.jepa`;
+
+let library: readonly ast.File[] | undefined;
+
+/** The parsed standard library; a constant of the program, made on first use. */
+export function libraryFiles(): readonly ast.File[] {
+  library ??= Object.entries(sources).map(([name, text]) => parse(text, libraryName(name)).ast);
+  return library;
+}
+
+/** Most files that one program may use. */
+const maxFiles = 256;
+
+/** Parses `path` (with text `text`) and all that it uses. */
+export function load(path: string, text: string, read: Read, diagnostics: Diagnostics): Loaded {
+  const texts = new Map<string, string>([[path, text]]);
+  for (const [name, source] of Object.entries(sources)) texts.set(libraryName(name), source);
+  const main = parseInto(path, text, diagnostics);
+  const used: ast.File[] = [];
+  const visit = (file: ast.File, active: readonly string[]): void => {
+    for (const item of file.items) {
+      if (item.kind !== "use") continue;
+      const target = resolveUse(item, file.span.file, diagnostics);
+      if (target === undefined) continue;
+      if (active.includes(target)) {
+        diagnostics.add(report("JEP2028", item.span, { path: target, why: "the files use each other in a loop" }, { help: `The loop is ${[...active.slice(active.indexOf(target)), target].join(" -> ")}.` }));
+        continue;
+      }
+      if (texts.has(target)) continue;
+      const content = texts.size > maxFiles ? undefined : read(target);
+      if (content === undefined) {
+        diagnostics.add(report("JEP2028", item.span, { path: item.path.kind === "file" ? item.path.text : target, why: "there is no such file in the project" }, { help: "Check the path; it is relative to this file." }));
+        continue;
+      }
+      texts.set(target, content);
+      const inner = parseInto(target, content, diagnostics);
+      visit(inner, [...active, target]);
+      used.push(inner);
+    }
+  };
+  visit(main, [path]);
+  return { main, used, library: libraryFiles(), texts };
+}
+
+function parseInto(path: string, text: string, diagnostics: Diagnostics): ast.File {
+  const parsed = parse(text, path);
+  for (const d of parsed.diagnostics) diagnostics.add(d);
+  return parsed.ast;
+}
+
+/** The path of a used file; undefined for library names and after a reported mistake. */
+function resolveUse(item: ast.Use, from: string, diagnostics: Diagnostics): string | undefined {
+  if (item.path.kind === "library") {
+    const names = item.path.names.map((n) => n.text);
+    const name = names.join(".");
+    if (names[0] === "std" && names.length === 2 && Object.hasOwn(sources, names[1] ?? "")) return undefined;
+    const near = suggest(name, Object.keys(sources).map((s) => `std.${s}`));
+    diagnostics.add(report("JEP2028", item.span, { path: name, why: "the library has no such part" }, { help: near.length > 0 ? `Did you mean \`${near[0]}\`?` : `There are ${Object.keys(sources).map((s) => `std.${s}`).join(", ")}.` }));
+    return undefined;
+  }
+  const path = joinPath(from, item.path.text);
+  if (path !== undefined) return path;
+  diagnostics.add(report("JEP2028", item.span, { path: item.path.text, why: "it leaves the project" }, { help: "Use a file inside the project, by a relative path." }));
+  return undefined;
+}
+
+/** Resolves a relative path against the folder of a file; undefined when it is absolute or climbs above the root. */
+export function joinPath(from: string, relative: string): string | undefined {
+  if (relative.startsWith("/") || /^[A-Za-z]:/.test(relative) || relative.includes("\0")) return undefined;
+  const absolute = from.startsWith("/");
+  const parts = from.split("/").filter((p) => p !== "").slice(0, -1);
+  for (const part of relative.split(/[/\\]/)) {
+    if (part === "" || part === ".") continue;
+    if (part !== "..") parts.push(part);
+    else if (parts.length === 0) return undefined;
+    else parts.pop();
+  }
+  return (absolute ? "/" : "") + parts.join("/");
+}

@@ -1,0 +1,166 @@
+/**
+ * From bodies of the model graph to functions of the tensor IR.
+ *
+ * A function's inputs are, in this order: its data, the index rows of each mask it reads, its parameters by path. So a call
+ * passes its operands, its own index rows, and the parameters under the instance's path; a loop carries its data, holds
+ * index rows constant and walks stacked parameters. Owns calls, loops and that convention; single ops are in `ops.ts`.
+ */
+import type { Body, Func, Mask, Node, NodeId, ParamDecl } from "../model/ir.js";
+import { buildFunc } from "../tensor/build.js";
+import type { FuncBuilder } from "../tensor/build.js";
+import type { Module, ValueId } from "../tensor/ir.js";
+import { emptyModule, f32, i32, withFunc } from "../tensor/ir.js";
+import { constantDim, mul, substitute, symbolDim } from "../types/dim.js";
+import type { Dim } from "../types/dim.js";
+import { LoweringError, rules } from "./ops.js";
+
+/** What lowering a body needs to know of the program. */
+export interface LowerCx {
+  readonly masks: ReadonlyMap<string, Mask>;
+  readonly funcs: ReadonlyMap<string, Func>;
+}
+
+/** Lowers every function of the model, callees first. */
+export function lowerFuncs(cx: LowerCx): Module {
+  let module = emptyModule;
+  for (const func of cx.funcs.values()) module = withFunc(module, lowerFunc(cx, module, func));
+  return module;
+}
+
+/** The symbol of a mask's row length. */
+export const lengthOf = (mask: string): Dim => symbolDim(`K_${mask}`);
+
+/** The type of a mask's index rows: `[count · B, K]`. */
+export function indexType(mask: Mask) {
+  return i32([mul(symbolDim("B"), constantDim(mask.count)), lengthOf(mask.name)]);
+}
+
+function lowerFunc(cx: LowerCx, module: Module, func: Func): ReturnType<FuncBuilder["finish"]> {
+  const dims = [...new Set(["B", ...func.dims, ...func.masks.map((m) => `K_${m}`)])];
+  const b = buildFunc(module, { name: func.name, dims, doc: func.doc ?? `Module \`${func.module}\`.`, origin: func.origin });
+  const scope = openScope(cx, b, func.body, func.masks, func.params);
+  lowerNodes(cx, scope, func.body);
+  func.body.results.forEach((id, i) => b.output(func.body.results.length === 1 ? "out" : `out_${i}`, scope.value(id), "data"));
+  return b.finish();
+}
+
+/** Values of a body under construction. */
+export interface Scope {
+  readonly b: FuncBuilder;
+  readonly values: Map<NodeId, readonly ValueId[]>;
+  readonly params: ReadonlyMap<string, ValueId>;
+  readonly indices: ReadonlyMap<string, ValueId>;
+  readonly value: (id: NodeId) => ValueId;
+}
+
+/** Declares the inputs of a body in the order of the convention. */
+export function openScope(cx: LowerCx, b: FuncBuilder, body: Body, masks: readonly string[], params: readonly ParamDecl[], indexName = (mask: string): string => `at_${mask}`): Scope {
+  const values = new Map<NodeId, readonly ValueId[]>();
+  for (const id of body.inputs) {
+    const node = body.nodes[id];
+    if (node === undefined) throw new LoweringError(`A body names an input ${id} that it does not have.`);
+    values.set(id, [b.input(node.attrs.path ?? `x${id}`, f32(node.type.shape), "data")]);
+  }
+  const indices = new Map<string, ValueId>();
+  for (const name of masks) {
+    const mask = cx.masks.get(name);
+    if (mask !== undefined) indices.set(name, b.input(indexName(name), indexType(mask), "index"));
+  }
+  const own = new Map<string, ValueId>();
+  for (const p of params) own.set(p.path, b.input(p.path, f32(p.shape.map(constantDim), p.stack), "param"));
+  const value = (id: NodeId): ValueId => {
+    const found = values.get(id)?.[0];
+    if (found === undefined) throw new LoweringError(`Node ${id} is used before it is made.`);
+    return found;
+  };
+  return { b, values, params: own, indices, value };
+}
+
+/** Lowers the nodes of a body into the scope; with `only`, those of that set. */
+export function lowerNodes(cx: LowerCx, scope: Scope, body: Body, only?: ReadonlySet<NodeId>): void {
+  for (const node of body.nodes) {
+    if (node.op === "input" || (only !== undefined && !only.has(node.id))) continue;
+    scope.b.origin = node.origin;
+    const results = lowerNode(cx, scope, node, body);
+    scope.values.set(node.id, results);
+    const first = results[0];
+    if (node.name !== undefined && first !== undefined && scope.b.nameOf(first) === undefined) scope.b.name(first, node.name);
+  }
+}
+
+function lowerNode(cx: LowerCx, scope: Scope, node: Node, body: Body): readonly ValueId[] {
+  switch (node.op) {
+    case "param": return [paramOf(scope, node.attrs.path ?? "")];
+    case "call": return lowerCall(cx, scope, node);
+    case "repeat": return lowerRepeat(cx, scope, node);
+    case "result": {
+      const of = node.args[0];
+      const value = of === undefined ? undefined : scope.values.get(of)?.[node.attrs.index ?? 0];
+      if (value === undefined) throw new LoweringError(`Node ${node.id} picks a result that does not exist.`);
+      return [value];
+    }
+    default: return [rules[node.op]({
+      b: scope.b, node, args: node.args.map(scope.value), argAxes: axesOf(body, node),
+      index: (mask) => indexOf(scope, mask), copies: (mask) => cx.masks.get(mask)?.count ?? 1,
+    })];
+  }
+}
+
+function axesOf(body: Body, node: Node): readonly string[] {
+  const first = node.args[0];
+  return first === undefined ? [] : body.nodes[first]?.type.axes ?? [];
+}
+
+function paramOf(scope: Scope, path: string): ValueId {
+  const value = scope.params.get(path);
+  if (value === undefined) throw new LoweringError(`There is no parameter \`${path}\` here.`);
+  return value;
+}
+
+function indexOf(scope: Scope, mask: string): ValueId {
+  const value = scope.indices.get(mask);
+  if (value === undefined) throw new LoweringError(`The mask \`${mask}\` is not an input here.`);
+  return value;
+}
+
+function calleeOf(cx: LowerCx, node: Node): Func {
+  const func = cx.funcs.get(node.attrs.func ?? "");
+  if (func === undefined) throw new LoweringError(`There is no function \`${node.attrs.func}\`.`);
+  return func;
+}
+
+const under = (prefix: string, path: string): string => (prefix === "" ? path : `${prefix}.${path}`);
+
+function lowerCall(cx: LowerCx, scope: Scope, node: Node): readonly ValueId[] {
+  const callee = calleeOf(cx, node);
+  const args = [
+    ...node.args.map(scope.value),
+    ...callee.masks.map((m) => indexOf(scope, m)),
+    ...callee.params.map((p) => paramOf(scope, under(node.attrs.instance ?? "", p.path))),
+  ];
+  return scope.b.call(callee.name, args, node.attrs.dims ?? {});
+}
+
+function lowerRepeat(cx: LowerCx, scope: Scope, node: Node): readonly ValueId[] {
+  const loop = calleeOf(cx, node);
+  const nCarries = node.attrs.carries ?? 1;
+  const args = node.args.map(scope.value);
+  const { func, dims } = throughWrapper(cx, loop, node);
+  const stacked = loop.params.map((p) => paramOf(scope, `${node.attrs.list ?? ""}.*.${p.path}`));
+  const consts = [...args.slice(nCarries), ...func.masks.map((m) => indexOf(scope, m))];
+  const out = scope.b.repeat(func.name, { carries: args.slice(0, nCarries), consts, stacked }, { count: node.attrs.count ?? 0, dims });
+  return out.carries;
+}
+
+/** A loop whose body only applies its element uses the element's function itself. */
+function throughWrapper(cx: LowerCx, loop: Func, node: Node): { func: Func; dims: Readonly<Record<string, Dim>> } {
+  const dims = node.attrs.dims ?? {};
+  const [input, call] = loop.body.nodes;
+  const only = loop.body.nodes.length === 2 && input?.op === "input" && call?.op === "call" && call.attrs.instance === "" && loop.body.results[0] === 1;
+  if (!only || call === undefined) return { func: loop, dims };
+  const callee = calleeOf(cx, call);
+  const inOrder = callee.params.length === loop.params.length && callee.params.every((p, i) => p.path === loop.params[i]?.path);
+  if (!inOrder || callee.masks.length > 0) return { func: loop, dims };
+  const outer = new Map(Object.entries(dims));
+  return { func: callee, dims: Object.fromEntries(Object.entries(call.attrs.dims ?? {}).map(([k, d]) => [k, substitute(d, outer)])) };
+}

@@ -1,0 +1,123 @@
+/**
+ * From model ops to tensor ops: one rule per op. // tidy: table
+ *
+ * Positions and spaces end here: `at` becomes a gather with an index operand, a position table becomes a parameter looked
+ * up by the same index. The table is total over `ModelOp`, so a new op does not compile until it has a lowering. Calls and
+ * loops are in `body.ts`.
+ */
+import type { ModelOp, Node } from "../model/ir.js";
+import { isLoss, losses } from "../model/losses.js";
+import type { FuncBuilder } from "../tensor/build.js";
+import type { ValueId } from "../tensor/ir.js";
+import { constantDim, constantOf, divide } from "../types/dim.js";
+import type { Dim } from "../types/dim.js";
+import { l2Normalize, lossRules } from "./losses.js";
+
+/** What a rule sees of the body around it. */
+export interface OpCx {
+  readonly b: FuncBuilder;
+  readonly node: Node;
+  readonly args: readonly ValueId[];
+  /** Names of the first operand's axes. */
+  readonly argAxes: readonly string[];
+  /** The index operand `[count · B, K]` of a mask. */
+  readonly index: (mask: string) => ValueId;
+  /** How many sets per image a mask draws. */
+  readonly copies: (mask: string) => number;
+}
+
+type Rule = (cx: OpCx) => ValueId;
+
+/** Something the checker should have refused: a bug of the compiler, not of the program. */
+export class LoweringError extends Error {
+  override readonly name = "LoweringError";
+}
+
+function need<T>(value: T | undefined, what: string, node: Node): T {
+  if (value === undefined) throw new LoweringError(`\`${node.op}\` (node ${node.id}) has no ${what}.`);
+  return value;
+}
+
+const arg = (cx: OpCx, i: number): ValueId => need(cx.args[i], `operand ${i}`, cx.node);
+
+const unary = (op: "neg" | "exp" | "log" | "sqrt" | "square" | "abs" | "relu" | "gelu" | "tanh" | "sigmoid" | "stop_gradient"): Rule => (cx) => cx.b.op(op, [arg(cx, 0)]);
+const binary = (op: "add" | "sub" | "mul" | "div"): Rule => (cx) => cx.b.op(op, [arg(cx, 0), arg(cx, 1)]);
+
+const soft = (op: "softmax" | "log_softmax"): Rule => (cx) => {
+  const t = cx.node.attrs.temperature ?? 1;
+  return cx.b.op(op, [cx.b.op("scale", [arg(cx, 0)], { by: 1 / t })]);
+};
+
+const reduce = (op: "mean" | "sum"): Rule => (cx) => {
+  const over = new Set(cx.node.attrs.over ?? []);
+  const axes = cx.argAxes.flatMap((a, i) => (over.has(a) ? [i] : []));
+  return cx.b.op(op, [arg(cx, 0)], { axes, keep: false });
+};
+
+function lowerAt(cx: OpCx): ValueId {
+  const { attrs, type } = cx.node;
+  if (type.pending !== undefined) return arg(cx, 0);
+  if (attrs.select !== undefined) return cx.b.op("slice", [arg(cx, 0)], { axis: 1, start: attrs.select.start, size: attrs.select.length });
+  const mask = need(attrs.mask, "mask", cx.node);
+  return cx.b.op("gather_rows", [arg(cx, 0), cx.index(mask)], { copies: cx.copies(mask) });
+}
+
+/** Repeats runs with fewer rows (one context for several target blocks), then joins. */
+function lowerConcat(cx: OpCx): ValueId {
+  const rows = need(cx.node.type.shape[0], "batch axis", cx.node);
+  const runs = cx.args.map((id) => {
+    const own = need<Dim>(cx.b.shapeOf(id)[0], "batch axis", cx.node);
+    const factor = divide(rows, own);
+    return cx.b.op("tile_batch", [id], { copies: need(factor === undefined ? undefined : constantOf(factor), "whole factor of rows", cx.node) });
+  });
+  return cx.b.op("concat", runs, { axis: 1 });
+}
+
+/** Standardizes each feature over everything else: batch normalization without affine part or running statistics. */
+function lowerBatchNormalize(cx: OpCx): ValueId {
+  const { b } = cx;
+  const x = arg(cx, 0);
+  const axes = b.shapeOf(x).slice(0, -1).map((_, i) => i);
+  const centered = b.op("sub", [x, b.op("mean", [x], { axes, keep: true })]);
+  const variance = b.op("mean", [b.op("square", [centered])], { axes, keep: true });
+  return b.op("mul", [centered, b.op("rsqrt", [b.op("shift", [variance], { by: cx.node.attrs.eps ?? 1e-5 })])]);
+}
+
+function lowerLoss(cx: OpCx): ValueId {
+  const name = cx.node.attrs.loss;
+  if (name === undefined || !isLoss(name)) throw new LoweringError(`There is no loss \`${name}\`.`);
+  const defaults: Readonly<Record<string, number>> = losses[name].numbers;
+  return lossRules[name](cx.b, { operands: cx.args, number: (key) => cx.node.attrs.numbers?.[key] ?? defaults[key] ?? 0 });
+}
+
+const elsewhere: Rule = (cx) => {
+  throw new LoweringError(`\`${cx.node.op}\` is lowered with its body.`);
+};
+
+export const rules = {
+  input: elsewhere, param: elsewhere, call: elsewhere, repeat: elsewhere, result: elsewhere,
+  constant: (cx) => cx.b.fill(cx.node.type.shape, cx.node.attrs.value ?? 0),
+  patches: (cx) => cx.b.op("patchify", [arg(cx, 0)], { patch: need(cx.node.attrs.patch, "patch", cx.node) }),
+  at: lowerAt,
+  table_at: (cx) => cx.b.op("gather_table", [arg(cx, 0), cx.index(need(cx.node.attrs.mask, "mask", cx.node))]),
+  expand_at: (cx) => cx.b.op("broadcast", [arg(cx, 0)], { shape: cx.node.type.shape }),
+  concat: lowerConcat,
+  slice_features: (cx) => cx.b.op("slice", [arg(cx, 0)], {
+    axis: cx.node.type.shape.length - 1, start: constantDim(need(cx.node.attrs.start, "start", cx.node)), size: constantDim(need(cx.node.attrs.size, "size", cx.node)),
+  }),
+  affine: (cx) => (cx.args.length === 3 ? cx.b.op("linear", cx.args) : cx.b.op("matmul", cx.args, { ta: false, tb: false })),
+  matmul: (cx) => cx.b.op("matmul", cx.args, { ta: false, tb: false }),
+  attend: (cx) => need(cx.b.multi("sdpa", cx.args, { heads: need(cx.node.attrs.heads, "heads", cx.node) })[0], "result", cx.node),
+  add: binary("add"), sub: binary("sub"), mul: binary("mul"), div: binary("div"),
+  scale: (cx) => cx.b.op("scale", [arg(cx, 0)], { by: cx.node.attrs.value ?? 1 }),
+  shift: (cx) => cx.b.op("shift", [arg(cx, 0)], { by: cx.node.attrs.value ?? 0 }),
+  neg: unary("neg"), exp: unary("exp"), log: unary("log"), sqrt: unary("sqrt"), square: unary("square"), abs: unary("abs"),
+  relu: unary("relu"), gelu: unary("gelu"), tanh: unary("tanh"), sigmoid: unary("sigmoid"), stop_gradient: unary("stop_gradient"),
+  softmax: soft("softmax"), log_softmax: soft("log_softmax"),
+  normalize: (cx) => need(cx.b.multi("normalize", [arg(cx, 0)], { eps: cx.node.attrs.eps ?? 1e-5 })[0], "result", cx.node),
+  l2_normalize: (cx) => l2Normalize(cx.b, arg(cx, 0), cx.node.attrs.eps ?? 1e-12),
+  batch_normalize: lowerBatchNormalize,
+  mean: reduce("mean"), sum: reduce("sum"),
+  flatten: (cx) => cx.b.op("reshape", [arg(cx, 0)], { shape: cx.node.type.shape }),
+  loss: lowerLoss,
+} satisfies { readonly [O in ModelOp]: Rule };

@@ -1,0 +1,127 @@
+/**
+ * The manifest of a compiled program: what the runtime must know, as one JSON document.
+ *
+ * Owns the translation from checked program and lowered functions to the contract in `runtime/abi.ts`: parameters with
+ * absolute names, masks with their grids, views, schedules, probes. Every number in it was decided by the compiler.
+ */
+import type { Checked } from "./check/check.js";
+import type { Verdicts } from "./verdicts.js";
+import type { Instance, Mask, ModelGraph } from "./model/ir.js";
+import { losses as lossTable, isLoss } from "./model/losses.js";
+import type { Lowered, ProgramParam } from "./lower/program.js";
+import { constantOf } from "./types/dim.js";
+import type { EncoderInfo, Manifest, MaskSpec, Parameter, ViewSpec } from "../runtime/abi.js";
+
+/** What a manifest needs beside the program. */
+export interface ManifestParts {
+  readonly checked: Checked;
+  readonly lowered: Lowered;
+  readonly target: Manifest["target"];
+  readonly file: string;
+  readonly hash: string;
+  readonly compiler: string;
+  readonly flopsPerImage: number;
+  readonly verdicts: Verdicts;
+}
+
+/** Builds the manifest. */
+export function makeManifest(parts: ManifestParts): Manifest {
+  const { checked, lowered } = parts;
+  const { graph, training } = checked;
+  const parameters = lowered.params.flatMap((p) => expand(p, lowered.instances));
+  const used = new Set(lowered.instances.map((i) => i.name));
+  const size = (p: Parameter): number => p.shape.reduce((n, d) => n * d, 1);
+  return {
+    format: 1,
+    program: graph.name,
+    doc: graph.doc ?? "",
+    compiler: parts.compiler,
+    target: parts.target,
+    source: { file: parts.file, hash: parts.hash },
+    parameters,
+    inputs: graph.inputs.map((i) => ({ name: i.name, height: i.height, width: i.width, channels: i.channels })),
+    views: viewsOf(checked, mainInputs(lowered)),
+    masks: masksOf(graph, mainInputs(lowered)),
+    draws: [],
+    encoders: lowered.encoders.flatMap((e) => encoderInfo(checked, e.name)),
+    ema: lowered.instances.flatMap((i) => (i.training.kind === "ema" && used.has(i.training.of) ? [{ target: i.name, source: i.training.of, momentum: i.training.momentum }] : [])),
+    losses: graph.losses.map((l) => ({
+      name: l.name, kind: l.kind, weight: l.weight.points[0] ?? 1,
+      trivial: isLoss(l.kind) ? lossTable[l.kind].trivial : undefined, verdict: parts.verdicts.byLoss.get(l.name) ?? "unknown",
+    })),
+    watches: lowered.watches.map((w) => ({ name: w.name, width: w.width, over: "images" })),
+    monitors: parts.verdicts.monitors,
+    train: training.train,
+    probes: training.probes,
+    allowed: parts.verdicts.allowed,
+    counts: {
+      parameters: parameters.reduce((n, p) => n + size(p), 0),
+      trainable: parameters.reduce((n, p) => n + (p.role === "trained" ? size(p) : 0), 0),
+      flopsPerImage: parts.flopsPerImage,
+    },
+  };
+}
+
+/** Paths of `main`'s inputs: what a step must be fed. */
+function mainInputs(lowered: Lowered): ReadonlySet<string> {
+  const main = lowered.module.funcs.get(lowered.main);
+  return new Set((main?.inputs ?? []).filter((i) => i.role === "data" || i.role === "index").map((i) => i.path));
+}
+
+/** A stacked declaration as the parameters it stands for: `blocks.*.norm1.weight` → `blocks.0.norm1.weight`, … */
+export function expand(p: ProgramParam, instances: readonly Instance[]): Parameter[] {
+  const counts = [...p.stack];
+  let names = [p.path];
+  for (const count of counts) names = names.flatMap((name) => Array.from({ length: count }, (_, i) => name.replace("*", String(i))));
+  const instance = instances.find((i) => i.name === p.instance);
+  const training = instance?.training;
+  const role = p.role === "state" ? "state" : p.role === "fixed" ? "fixed" : training?.kind === "ema" ? "ema" : training?.kind === "frozen" ? "fixed" : "trained";
+  // Weight decay goes to tensors of two or more axes, mask tokens [1, 1, D] included; not to biases and scales (I-JEPA 1.6).
+  const decay = p.shape.length > 1;
+  return names.map((name) => ({
+    name, shape: p.shape, group: p.instance, role, decay: role === "trained" && decay, init: p.init,
+    ...(training?.kind === "ema" && role === "ema" ? { follows: name.replace(p.instance, training.of) } : {}),
+  }));
+}
+
+function viewsOf(checked: Checked, fed: ReadonlySet<string>): ViewSpec[] {
+  const { graph, training } = checked;
+  const own = graph.views.map((v) => ({ name: v.name, input: v.input, height: v.height, width: v.width, transforms: v.transforms }));
+  const plain = graph.inputs.map((i) => ({ name: i.name, input: i.name, height: i.height, width: i.width, transforms: training.transforms }));
+  return [...plain, ...own].filter((v) => fed.has(v.name));
+}
+
+function masksOf(graph: ModelGraph, fed: ReadonlySet<string>): MaskSpec[] {
+  const needed = new Set(graph.masks.map((m) => m.name).filter((name) => fed.has(name)));
+  const byName = new Map(graph.masks.map((m) => [m.name, m]));
+  const todo = [...needed];
+  while (todo.length > 0) {
+    for (const other of byName.get(todo.pop() ?? "")?.minus ?? []) {
+      if (needed.has(other)) continue;
+      needed.add(other);
+      todo.push(other);
+    }
+  }
+  return graph.masks.filter((m) => needed.has(m.name)).flatMap(maskSpec);
+}
+
+/** A mask for the sampler; one without a grid was never used. */
+export function maskSpec(m: Mask): MaskSpec[] {
+  if (m.grid === undefined) return [];
+  return [{
+    name: m.name, grid: { rows: m.grid.rows, cols: m.grid.cols }, kind: m.kind, count: m.count, scale: m.scale, aspect: m.aspect, ratio: m.ratio,
+    minKeep: m.minKeep, minus: m.minus, sampler: m.sampler, allowOverlap: m.allowOverlap, trim: m.trim,
+  }];
+}
+
+function encoderInfo(checked: Checked, name: string): EncoderInfo[] {
+  const entry = checked.encoders.find((e) => e.name === name);
+  const instance = checked.graph.instances.find((i) => i.name === name);
+  const width = entry?.result.shape.at(-1);
+  if (entry === undefined || instance === undefined || width === undefined) return [];
+  const { positions, axes, shape } = entry.result;
+  const tokens = axes.indexOf("token");
+  const count = tokens < 0 ? undefined : shape[tokens];
+  const grid = positions.kind === "all" ? { rows: positions.grid.rows, cols: positions.grid.cols, patch: positions.grid.patch } : undefined;
+  return [{ name, input: entry.input, width: constantOf(width) ?? 0, tokens: count === undefined ? 0 : constantOf(count) ?? 0, grid, trained: instance.training.kind === "optimized" }];
+}
