@@ -69,6 +69,7 @@ export class FuncBuilder {
   readonly #inputs: Input[] = [];
   readonly #outputs: Output[] = [];
   readonly #nodes: Node[] = [];
+  readonly #producers = new Map<ValueId, Node>();
 
   constructor(module: Module, options: FuncOptions) {
     this.#module = module;
@@ -151,6 +152,11 @@ export class FuncBuilder {
     return this.#values[id]?.name;
   }
 
+  /** The node that made a value; undefined for an input. */
+  producerOf(id: ValueId): Node | undefined {
+    return this.#producers.get(id);
+  }
+
   /** The type of a value. */
   typeOf(id: ValueId): TensorType {
     const value = this.#values[id];
@@ -209,7 +215,9 @@ export class FuncBuilder {
     const inferred = inferNode((name) => funcOf(this.#module, name), node, node.args.map((a) => this.typeOf(a)));
     if (inferred.kind === "problem") throw this.#bug(`\`${node.op}\`: ${inferred.problem}`);
     const results = inferred.types.map((type) => this.#value(type));
-    this.#nodes.push(withResults(node, results));
+    const made = withResults(node, results);
+    this.#nodes.push(made);
+    for (const r of results) this.#producers.set(r, made);
     return results;
   }
 

@@ -5,10 +5,10 @@
  * values the ids that their order implies. Plain functions and arrays; a pass is a loop over `func.nodes`.
  */
 import type { Dim } from "../types/dim.js";
-import { symbolsOf } from "../types/dim.js";
+import { substitute, symbolsOf } from "../types/dim.js";
 import { FuncBuilder } from "./build.js";
 import type { Func, Module, Node, TensorType, ValueId } from "./ir.js";
-import { IrError, typeOf } from "./ir.js";
+import { IrError, makeNode, typeOf } from "./ir.js";
 import { specOf } from "./ops.js";
 
 /** The function that a control node names, or undefined for a primitive. */
@@ -115,4 +115,17 @@ function collectDims(value: unknown): Dim[] {
 
 function isDim(x: unknown): x is Dim {
   return typeof x === "object" && x !== null && "kind" in x && x.kind === "dim";
+}
+
+/** The node with the dimension symbols in its attributes replaced. */
+export function substituteNode(node: Node, map: ReadonlyMap<string, Dim>): Node {
+  const attrs = Object.fromEntries(Object.entries(node.attrs).map(([name, value]) => [name, substituteIn(value, map)]));
+  return makeNode({ ...node, attrs });
+}
+
+function substituteIn(value: unknown, map: ReadonlyMap<string, Dim>): unknown {
+  if (isDim(value)) return substitute(value, map);
+  if (Array.isArray(value)) return value.map((v) => substituteIn(v, map));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, v]) => [name, substituteIn(v, map)]));
 }
