@@ -75,7 +75,7 @@ function colorOf(label: number, draws: Stream): Rgb {
   return hsv((hue + draws.range(-0.025, 0.025) + 1) % 1, draws.range(0.65, 1), value);
 }
 
-/** A figure in a cell of the 3 × 3 grid; the center may lie anywhere in its cell. */
+/** A figure in a cell of a 3 × 3 grid over the middle of the picture, so that it is seen whole or nearly so. */
 function figure(labels: readonly [number, number, number, number], radius: number, draws: Stream): Figure {
   const angle = draws.range(0, 2 * Math.PI);
   const ink = colorOf(labels[2], draws);
@@ -83,8 +83,8 @@ function figure(labels: readonly [number, number, number, number], radius: numbe
   return {
     shape: labels[0],
     texture: labels[1],
-    x: ((labels[3] % 3) + draws.range(0.15, 0.85)) / 3,
-    y: (Math.floor(labels[3] / 3) + draws.range(0.15, 0.85)) / 3,
+    x: 0.19 + (0.62 * ((labels[3] % 3) + draws.uniform())) / 3,
+    y: 0.19 + (0.62 * (Math.floor(labels[3] / 3) + draws.uniform())) / 3,
     radius,
     cos: Math.cos(angle),
     sin: Math.sin(angle),
@@ -98,10 +98,10 @@ function figure(labels: readonly [number, number, number, number], radius: numbe
 function compose(seed: number, index: number): Scene {
   const draws = stream(seed, "picture", index);
   const labels = [draws.int(SHAPES.length), draws.int(TEXTURES.length), draws.int(COLORS.length), draws.int(CELLS.length)] as const;
-  const main = figure(labels, draws.range(0.2, 0.34), draws);
+  const main = figure(labels, draws.range(0.22, 0.38), draws);
   const clutter = Array.from({ length: draws.int(4) }, () => {
     const other = [draws.int(SHAPES.length), 0, draws.int(COLORS.length), draws.int(CELLS.length)] as const;
-    return figure(other, draws.range(0.03, 0.07), draws);
+    return { ...figure(other, draws.range(0.03, 0.08), draws), x: draws.uniform(), y: draws.uniform() };
   });
   const muted = (): Rgb => hsv(draws.uniform(), draws.range(0, 0.45), draws.range(0.2, 0.85));
   const waves = Array.from({ length: 3 }, () => ({ fx: draws.range(-14, 14), fy: draws.range(-14, 14), phase: draws.range(0, 6.3), gain: draws.range(0, 0.06) }));
@@ -158,7 +158,7 @@ function ink(texture: number, u: number, v: number, scale: number, phase: number
     case "rings":
       return soft(Math.sin(Math.PI * (Math.hypot(u, v) * scale * 1.3 + phase)));
     case "noise":
-      return soft(Math.sin(a * 2.3 + 3 * Math.sin(b * 1.7)) * Math.cos(b * 2.9 + 2 * Math.sin(a * 1.3)));
+      return soft(Math.sin(a * 1.1 + 2 * Math.sin(b * 0.9)) * Math.cos(b * 1.3 + 1.5 * Math.sin(a * 0.7)) * 2);
     default:
       return 1;
   }

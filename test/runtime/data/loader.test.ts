@@ -1,0 +1,197 @@
+/** The loader: a batch is a function of the step, whoever computes it. Threads run a worker compiled for this test. */
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import sharp from "sharp";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { folderSource } from "../../../runtime/data/folder.js";
+import { createLoader, type Loader, type LoaderBatch, type LoaderOptions } from "../../../runtime/data/loader.js";
+import type { ImageSource } from "../../../runtime/data/source.js";
+import { syntheticSource } from "../../../runtime/data/synthetic.js";
+import { cifar, compileWorker, view } from "./helpers.js";
+
+const worker = compileWorker();
+let folder = "";
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "jepac-loader-"));
+});
+afterAll(async () => {
+  await rm(worker.folder, { recursive: true, force: true });
+  await rm(folder, { recursive: true, force: true });
+});
+
+const crop = view(16, [{ name: "random_resized_crop", args: { scale: [0.3, 1] } }, { name: "flip", args: {} }]);
+
+function options(rest: Partial<LoaderOptions> = {}): LoaderOptions {
+  return { batch: 8, seed: 5, views: [crop], mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25], workers: 0, workerScript: worker.script, ...rest };
+}
+
+async function withLoader<T>(source: ImageSource, rest: Partial<LoaderOptions>, use: (loader: Loader) => Promise<T>): Promise<T> {
+  const loader = await createLoader(source, options(rest));
+  try {
+    return await use(loader);
+  } finally {
+    await loader.close();
+  }
+}
+
+async function batches(source: ImageSource, steps: readonly number[], rest: Partial<LoaderOptions> = {}): Promise<LoaderBatch[]> {
+  return withLoader(source, rest, async (loader) => {
+    const list: LoaderBatch[] = [];
+    for (const step of steps) list.push(await loader.next(step));
+    return list;
+  });
+}
+
+const pictures = syntheticSource({ count: 45, side: 24, seed: 7 });
+
+test("worker count and prefetching change no bit", async () => {
+  const steps = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
+  const alone = await batches(pictures, steps);
+  for (const workers of [1, 3]) {
+    for (const prefetch of [0, 3]) expect(await batches(pictures, steps, { workers, prefetch }), `${workers} workers`).toEqual(alone);
+  }
+  await withLoader(pictures, { workers: 3 }, async (loader) => expect(loader.workers).toBe(3));
+});
+
+test("resuming at any step gives the batches of the run that never stopped", async () => {
+  const whole = await batches(pictures, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+  expect(await batches(pictures, [7, 8])).toEqual(whole.slice(7));
+  expect(await batches(pictures, [4, 3, 8], { workers: 1 })).toEqual([whole[4], whole[3], whole[8]]);
+  expect(await batches(pictures, [4], { seed: 6 })).not.toEqual([whole[4]]);
+});
+
+test("an epoch shows no picture twice, each epoch has its own order, and the last partial batch is dropped", async () => {
+  await withLoader(pictures, {}, async (loader) => {
+    expect(loader.stepsPerEpoch).toBe(5);
+    const orders: number[][] = [];
+    for (let epoch = 0; epoch < 3; epoch++) {
+      const seen: number[] = [];
+      for (let i = 0; i < 5; i++) {
+        const batch = await loader.next(epoch * 5 + i);
+        expect(batch.epoch).toBe(epoch);
+        seen.push(...batch.indices);
+      }
+      expect(new Set(seen).size).toBe(40);
+      orders.push(seen);
+    }
+    expect(orders[0]).not.toEqual(orders[1]);
+    expect(orders[1]).not.toEqual(orders[2]);
+  });
+});
+
+test("labels follow the pictures, of the factor asked for", async () => {
+  const [batch] = await batches(pictures, [2], { factor: "color" });
+  expect(Array.from(batch?.labels ?? [])).toEqual(Array.from(batch?.indices ?? [], (index) => pictures.label(index, "color")));
+});
+
+test("several views of one picture are drawn apart and have their own sizes", async () => {
+  const views = [view(16, crop.transforms, "a"), view(16, crop.transforms, "b"), view(8, crop.transforms, "small")];
+  const [batch] = await batches(pictures, [0], { views, workers: 1 });
+  expect(batch?.images["a"]?.length).toBe(8 * 16 * 16 * 3);
+  expect(batch?.images["small"]?.length).toBe(8 * 8 * 8 * 3);
+  expect(batch?.images["a"]).not.toEqual(batch?.images["b"]);
+});
+
+async function folderWithDamage(): Promise<string> {
+  const root = await mkdtemp(join(folder, "set-"));
+  await mkdir(join(root, "a"));
+  for (let i = 0; i < 12; i++) {
+    await sharp({ create: { width: 20, height: 20, channels: 3, background: { r: i * 20, g: 100, b: 255 - i * 20 } } }).png().toFile(join(root, "a", `${String(i).padStart(2, "0")}.png`));
+  }
+  await writeFile(join(root, "a", "03.png"), "broken");
+  await writeFile(join(root, "a", "04.png"), "broken too");
+  return root;
+}
+
+test("a corrupt picture is replaced by the next good one, named once, and the same for any worker count", async () => {
+  const source = await folderSource(await folderWithDamage());
+  const notes: string[] = [];
+  const found = await withLoader(source, { batch: 6, onNote: (text) => notes.push(text) }, async (loader) => {
+    const list = [await loader.next(0), await loader.next(1), await loader.next(2), await loader.next(3)];
+    expect(loader.report().corrupt.map((path) => path.slice(-6)).sort()).toEqual(["03.png", "04.png"]);
+    return list;
+  });
+  expect(notes.filter((text) => text.includes("03.png")).length).toBe(1);
+  const used = found.slice(0, 2).flatMap((batch) => Array.from(batch.indices));
+  expect(used.sort((a, b) => a - b)).toEqual([0, 1, 2, 5, 5, 5, 6, 7, 8, 9, 10, 11]);
+  expect(await batches(source, [0, 1, 2, 3], { batch: 6, workers: 3 })).toEqual(found);
+});
+
+test("a source that refuses corrupt pictures fails the batch by name, from threads too", async () => {
+  const source = await folderSource(await folderWithDamage(), { onCorrupt: "refuse" });
+  for (const workers of [0, 2]) {
+    await withLoader(source, { batch: 12, workers }, async (loader) => {
+      await expect(loader.next(0)).rejects.toMatchObject({ name: "HostError", code: "bad-image", message: expect.stringMatching(/0[34]\.png/) });
+    });
+  }
+});
+
+test("a folder of nothing but garbage ends in an error, not in a search for ever", async () => {
+  const root = await mkdtemp(join(folder, "garbage-"));
+  for (let i = 0; i < 9; i++) await writeFile(join(root, `${i}.jpg`), "garbage");
+  await expect(batches(await folderSource(root), [0])).rejects.toMatchObject({ code: "bad-image", message: expect.stringContaining("not one picture") });
+});
+
+test("pictures smaller than the view are scaled up and counted", async () => {
+  const notes: string[] = [];
+  await withLoader(syntheticSource({ count: 8, side: 8, seed: 1 }), { onNote: (text) => notes.push(text) }, async (loader) => {
+    await loader.next(0);
+    expect(loader.report().small).toBe(8);
+  });
+  expect(notes.join("\n")).toMatch(/smaller than a view/);
+});
+
+test("a cache too small for the pictures changes no bit", async () => {
+  expect(await batches(pictures, [0, 6, 7], { cacheMegabytes: 0 })).toEqual(await batches(pictures, [0, 6, 7]));
+});
+
+test("options that make no sense are refused, and a closed loader says so", async () => {
+  await expect(createLoader(pictures, options({ batch: 46 }))).rejects.toThrow(/has 45 pictures, and a batch takes 46/);
+  await expect(createLoader(pictures, options({ batch: 0 }))).rejects.toThrow(/batch is 0/);
+  await expect(createLoader(pictures, options({ views: [] }))).rejects.toThrow(/at least one view/);
+  await expect(createLoader(pictures, options({ views: [view(8, [{ name: "warp", args: {} }])] }))).rejects.toThrow(/no such transform/);
+  const loader = await createLoader(pictures, options({ workers: 1 }));
+  const open = loader.next(0);
+  const settled = expect(open).rejects.toMatchObject({ code: "closed" });
+  await loader.close();
+  await settled;
+  await expect(loader.next(1)).rejects.toMatchObject({ code: "closed" });
+});
+
+test("a worker that dies fails the batch instead of hanging it", async () => {
+  const broken = join(worker.folder, "data", "broken.js");
+  await writeFile(broken, "import { parentPort } from 'node:worker_threads'; parentPort.on('message', () => { throw new Error('boom'); });");
+  await withLoader(pictures, { workers: 1, workerScript: new URL(`file://${broken}`) }, async (loader) => {
+    await expect(loader.next(0)).rejects.toMatchObject({ code: "io", message: expect.stringContaining("boom") });
+    await expect(loader.next(1)).rejects.toMatchObject({ code: "io" });
+  });
+});
+
+test("a source without a spec is decoded in-process, and that is said", async () => {
+  const notes: string[] = [];
+  const own: ImageSource = { ...pictures, spec: undefined };
+  await withLoader(own, { workers: 2, onNote: (text) => notes.push(text) }, async (loader) => {
+    expect(loader.workers).toBe(0);
+    expect((await loader.next(1)).images).toEqual((await batches(pictures, [1]))[0]?.images);
+  });
+  expect(notes).toEqual([expect.stringContaining("in-process")]);
+});
+
+test("real pictures come at more than 2,000 a second from one worker once they are cached", async () => {
+  const root = cifar("train");
+  if (root === undefined) return;
+  const source = await folderSource(root);
+  const real = view(32, [{ name: "random_resized_crop", args: { scale: [0.3, 1] } }]);
+  const rate = await withLoader(source, { batch: 128, workers: 1, views: [real] }, async (loader) => {
+    const start = performance.now();
+    for (let step = 0; step < 32; step++) await loader.next(step);
+    const cold = (32 * 128) / ((performance.now() - start) / 1000);
+    const begin = performance.now();
+    for (let step = 32; step < 112; step++) await loader.next(step);
+    const warm = (80 * 128) / ((performance.now() - begin) / 1000);
+    console.info(`cifar10-small, one worker: ${cold.toFixed(0)} images/s while decoding, ${warm.toFixed(0)} images/s cached`);
+    return warm;
+  });
+  expect(rate).toBeGreaterThan(2000);
+}, 60_000);
