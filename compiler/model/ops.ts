@@ -1,0 +1,80 @@
+/**
+ * The table of model-level ops: operands, attributes, and whether tokens mix. // tidy: table
+ *
+ * One row per `ModelOp`, total by type, so that an op cannot exist without saying what it needs. `verify.ts` checks nodes
+ * against it, `print.ts` writes attributes in its order, `flow.ts` reads from it whether a token of the result has seen
+ * other tokens than its own. Result types are in `rules.ts`.
+ */
+import type { Attrs, ModelOp } from "./ir.js";
+
+/** Names of attributes. */
+export type AttrName = keyof Attrs;
+
+/** What one op needs, and what it does to positions. */
+export interface OpRow {
+  /** Least and most operands. */
+  readonly args: readonly [number, number];
+  readonly required: readonly AttrName[];
+  readonly optional: readonly AttrName[];
+  /** `tokens`: a token of the result depends on other tokens of an operand; `axes`: only if `over` removes tokens. */
+  readonly mixes: "nothing" | "tokens" | "axes";
+}
+
+const many = 4096;
+const row = (least: number, most: number, required: readonly AttrName[] = [], mixes: OpRow["mixes"] = "nothing", optional: readonly AttrName[] = []): OpRow => ({ args: [least, most], required, optional, mixes });
+
+/** Every op of the model graph. */
+export const opTable: Readonly<Record<ModelOp, OpRow>> = {
+  input: row(0, 0, ["path"]),
+  param: row(0, 0, ["path"]),
+  constant: row(0, 0, ["value"]),
+  call: row(0, many, ["instance", "func", "dims"], "tokens"),
+  repeat: row(1, many, ["func", "count", "list", "carries", "dims"], "tokens"),
+  result: row(1, 1, ["index"]),
+  patches: row(1, 1, ["patch", "grid"]),
+  at: row(1, 1, ["mask"], "nothing", ["grid", "select"]),
+  table_at: row(1, 1, ["grid"], "nothing", ["mask"]),
+  expand_at: row(1, 1, ["grid"], "tokens", ["mask"]),
+  concat: row(1, many),
+  slice_features: row(1, 1, ["start", "size"]),
+  affine: row(2, 3),
+  matmul: row(2, 2),
+  attend: row(3, 3, ["heads"], "tokens"),
+  add: row(2, 2),
+  sub: row(2, 2),
+  mul: row(2, 2),
+  div: row(2, 2),
+  scale: row(1, 1, ["value"]),
+  shift: row(1, 1, ["value"]),
+  neg: row(1, 1),
+  exp: row(1, 1),
+  log: row(1, 1),
+  sqrt: row(1, 1),
+  square: row(1, 1),
+  abs: row(1, 1),
+  relu: row(1, 1),
+  gelu: row(1, 1),
+  tanh: row(1, 1),
+  sigmoid: row(1, 1),
+  softmax: row(1, 1, ["temperature"]),
+  log_softmax: row(1, 1, ["temperature"]),
+  normalize: row(1, 1, ["eps"]),
+  l2_normalize: row(1, 1, ["eps"]),
+  // Statistics over the batch are over all of its tokens too.
+  batch_normalize: row(1, 1, ["eps"], "tokens"),
+  mean: row(1, 1, ["over"], "axes"),
+  sum: row(1, 1, ["over"], "axes"),
+  stop_gradient: row(1, 1),
+  flatten: row(1, 1, [], "tokens"),
+  loss: row(1, 16, ["loss"], "tokens", ["numbers", "strings"]),
+};
+
+/** All op names. */
+export function modelOps(): ModelOp[] {
+  return Object.keys(opTable).filter(isModelOp);
+}
+
+/** Whether a word is an op. */
+export function isModelOp(word: string): word is ModelOp {
+  return Object.hasOwn(opTable, word);
+}

@@ -1,0 +1,236 @@
+/**
+ * Result types of model-level ops.
+ *
+ * Owns the rule that gives each op's type from its operands' types, for `build.ts`, which makes nodes with it, and
+ * `verify.ts`, which compares nodes with it. The checker has the same rules with diagnostics for people; these speak to
+ * developers, so a broken rule is one line of text. Sources (`input`, `param`, `constant`) declare their types. The space
+ * of a value is the checker's judgment (it depends on the objective) and is only carried along here.
+ */
+import type { Dim } from "../types/dim.js";
+import { constantDim, constantOf, divide, equal, equalShapes, mul, printShape, substitute, symbolDim, total } from "../types/dim.js";
+import type { Axis, Grid, Positions, ValueType } from "../types/value-type.js";
+import { anySpace, noPositions, samePositions } from "../types/value-type.js";
+import type { Attrs, Func, Mask, ModelOp } from "./ir.js";
+
+/** What rules look up. */
+export interface RuleContext {
+  readonly func: (name: string) => Func | undefined;
+  readonly mask: (name: string) => Mask | undefined;
+}
+
+/** A type, or `declared` where the node itself decides, or what is wrong. */
+export type Inferred =
+  | { readonly kind: "type"; readonly type: ValueType }
+  | { readonly kind: "declared" }
+  | { readonly kind: "problem"; readonly message: string };
+
+/** The type of a scalar, such as a loss. */
+export const scalarType: ValueType = { shape: [], axes: [], positions: noPositions, space: { kind: "scalar" }, dtype: "f32", pending: undefined };
+
+const ok = (type: ValueType): Inferred => ({ kind: "type", type });
+const wrong = (message: string): Inferred => ({ kind: "problem", message });
+
+/** The type that an op gives for these operands. */
+export function inferType(cx: RuleContext, op: ModelOp, args: readonly ValueType[], attrs: Attrs): Inferred {
+  const [a, b] = args;
+  switch (op) {
+    case "input": case "param": case "constant": case "result": return { kind: "declared" };
+    case "loss": return ok(scalarType);
+    case "call": case "repeat": return callType(cx, op, args, attrs, 0);
+    default: break;
+  }
+  if (a === undefined) return wrong("it has no operand");
+  switch (op) {
+    case "patches": return patchesType(a, attrs);
+    case "at": return atType(cx, a, attrs);
+    case "table_at": return tableType(cx, a, attrs);
+    case "expand_at": return expandType(cx, a, attrs);
+    case "concat": return concatType(args);
+    case "slice_features": return sliceType(a, attrs);
+    case "affine": case "matmul": return b === undefined ? wrong("it has no second operand") : productType(a, b, args[2]);
+    case "attend": return attendType(args, attrs);
+    case "add": case "sub": case "mul": case "div": return b === undefined ? wrong("it has no second operand") : broadcastType(a, b);
+    case "softmax": case "log_softmax": return ok({ ...a, space: { kind: "logits" } });
+    case "mean": case "sum": return reduceType(a, attrs);
+    case "flatten": return flattenType(a);
+    default: return ok(a);
+  }
+}
+
+/** The type of result `index` of a call or loop. */
+export function callType(cx: RuleContext, op: "call" | "repeat", args: readonly ValueType[], attrs: Attrs, index: number): Inferred {
+  const func = cx.func(attrs.func ?? "");
+  if (func === undefined) return wrong(`there is no function \`${attrs.func ?? ""}\` before this`);
+  if (func.body.inputs.length !== args.length) return wrong(`\`${func.name}\` has ${func.body.inputs.length} inputs and gets ${args.length} operands`);
+  const dims = new Map(Object.entries(attrs.dims ?? {}));
+  for (const [i, id] of func.body.inputs.entries()) {
+    const formal = func.body.nodes[id]?.type;
+    const arg = args[i];
+    if (formal === undefined || arg === undefined) return wrong(`input ${i} of \`${func.name}\` is not a node of it`);
+    const shape = formal.shape.map((d) => substitute(d, dims));
+    if (!equalShapes(shape, arg.shape)) return wrong(`input ${i} of \`${func.name}\` is ${printShape(shape)} and gets ${printShape(arg.shape)}`);
+  }
+  const result = func.body.nodes[func.body.results[index] ?? -1];
+  if (result === undefined) return wrong(`\`${func.name}\` has no result ${index}`);
+  return ok({ ...result.type, shape: result.type.shape.map((d) => substitute(d, dims)), positions: place(result.type.positions, dims, opaqueArgs(func, args)) });
+}
+
+/** What each opaque position fact of a function is at this call. */
+function opaqueArgs(func: Func, args: readonly ValueType[]): ReadonlyMap<string, Positions> {
+  const map = new Map<string, Positions>();
+  func.body.inputs.forEach((id, i) => {
+    const node = func.body.nodes[id];
+    const arg = args[i];
+    if (node === undefined || arg === undefined) return;
+    if (node.type.positions.kind === "opaque" && !map.has(node.type.positions.of)) map.set(node.type.positions.of, arg.positions);
+    if (node.attrs.path !== undefined && !map.has(node.attrs.path)) map.set(node.attrs.path, arg.positions);
+  });
+  return map;
+}
+
+function place(p: Positions, dims: ReadonlyMap<string, Dim>, opaque: ReadonlyMap<string, Positions>): Positions {
+  if (p.kind === "opaque") return opaque.get(p.of) ?? p;
+  if (p.kind !== "concat") return p;
+  return { kind: "concat", parts: p.parts.map((x) => ({ positions: place(x.positions, dims, opaque), length: substitute(x.length, dims) })) };
+}
+
+function patchesType(image: ValueType, attrs: Attrs): Inferred {
+  const [rows, ...sizes] = image.shape;
+  const [height, width, channels] = sizes.map(constantOf);
+  const { grid, patch } = attrs;
+  if (rows === undefined || height === undefined || width === undefined || channels === undefined || !image.axes.includes("height")) return wrong("its operand is not an image");
+  if (grid === undefined || patch === undefined) return wrong("it lacks a grid");
+  if (grid.patch !== patch || grid.rows * patch !== height || grid.cols * patch !== width || grid.channels !== channels) return wrong("its grid does not tile the image");
+  return ok({
+    shape: [rows, constantDim(grid.rows * grid.cols), constantDim(patch * patch * channels)], axes: ["batch", "token", "feature"],
+    positions: { kind: "all", grid }, space: { kind: "pixels" }, dtype: "f32", pending: undefined,
+  });
+}
+
+function atType(cx: RuleContext, x: ValueType, attrs: Attrs): Inferred {
+  const mask = attrs.mask ?? "";
+  if (x.axes.includes("height")) return ok({ ...x, pending: mask });
+  if (attrs.select !== undefined) return selectType(x, mask, attrs.select);
+  const { grid } = attrs;
+  if (x.positions.kind !== "all" || grid === undefined) return wrong("it picks positions from a value that does not have all of them");
+  const [rows, , ...rest] = x.shape;
+  if (rows === undefined) return wrong("its operand has no tokens");
+  const copies = constantDim(cx.mask(mask)?.count ?? 1);
+  return ok({ ...x, shape: [mul(rows, copies), maskLength(mask), ...rest], positions: { kind: "mask", mask, grid }, pending: undefined });
+}
+
+function selectType(x: ValueType, mask: string, select: NonNullable<Attrs["select"]>): Inferred {
+  if (x.positions.kind !== "concat") return wrong("it selects a run from a value that has none");
+  let start: Dim = constantDim(0);
+  for (const part of x.positions.parts) {
+    if (equal(start, select.start) && equal(part.length, select.length)) {
+      if (part.positions.kind !== "mask" || part.positions.mask !== mask) break;
+      return ok({ ...x, shape: x.shape.map((d, i) => (i === 1 ? part.length : d)), positions: part.positions });
+    }
+    start = total([start, part.length]);
+  }
+  return wrong(`it selects a run that is not at \`${mask}\``);
+}
+
+function tableType(cx: RuleContext, table: ValueType, attrs: Attrs): Inferred {
+  const { grid, mask } = attrs;
+  const width = table.shape.at(-1);
+  if (grid === undefined || width === undefined || table.shape.length !== 2) return wrong("its operand is not a table");
+  if (mask === undefined) return ok(table);
+  return ok(tokensAt(cx, mask, grid, width));
+}
+
+function expandType(cx: RuleContext, vector: ValueType, attrs: Attrs): Inferred {
+  const { grid, mask } = attrs;
+  const width = vector.shape.at(-1);
+  if (grid === undefined || width === undefined || vector.shape.length !== 1) return wrong("its operand is not a vector of features");
+  if (mask !== undefined) return ok(tokensAt(cx, mask, grid, width));
+  return ok({ ...tokensAt(cx, "", grid, width), shape: [symbolDim("B"), constantDim(grid.rows * grid.cols), width], positions: { kind: "all", grid } });
+}
+
+function tokensAt(cx: RuleContext, mask: string, grid: Grid, width: Dim): ValueType {
+  const rows = mul(symbolDim("B"), constantDim(cx.mask(mask)?.count ?? 1));
+  return { shape: [rows, maskLength(mask), width], axes: ["batch", "token", "feature"], positions: { kind: "mask", mask, grid }, space: anySpace, dtype: "f32", pending: undefined };
+}
+
+/** The dim that stands for how many positions a mask keeps. */
+export function maskLength(mask: string): Dim {
+  return symbolDim(`K_${mask}`);
+}
+
+function concatType(args: readonly ValueType[]): Inferred {
+  const first = args[0];
+  const features = first?.shape[2];
+  if (first === undefined || features === undefined) return wrong("it joins no tokens");
+  if (args.some((x) => x.axes.join() !== "batch,token,feature" || !equal(x.shape[2] ?? constantDim(-1), features))) return wrong("its operands are not tokens of one width");
+  const rows = args.map((x) => x.shape[0] ?? constantDim(1)).reduce((best, d) => (divide(d, best) !== undefined ? d : best));
+  if (args.some((x) => divide(rows, x.shape[0] ?? constantDim(1)) === undefined)) return wrong("its operands have rows that do not repeat to fit");
+  const parts = args.flatMap((x) => (x.positions.kind === "concat" ? x.positions.parts : [{ positions: x.positions, length: x.shape[1] ?? constantDim(0) }]));
+  return ok({ ...first, shape: [rows, total(args.map((x) => x.shape[1] ?? constantDim(0))), features], positions: { kind: "concat", parts } });
+}
+
+function sliceType(x: ValueType, attrs: Attrs): Inferred {
+  const width = constantOf(x.shape.at(-1) ?? constantDim(0)) ?? 0;
+  const { start = 0, size = 0 } = attrs;
+  if (start < 0 || size < 1 || start + size > width) return wrong(`it takes features ${start} to ${start + size} of ${width}`);
+  return ok({ ...x, shape: [...x.shape.slice(0, -1), constantDim(size)] });
+}
+
+function productType(a: ValueType, b: ValueType, bias: ValueType | undefined): Inferred {
+  const [from, to] = b.shape;
+  const inner = a.shape.at(-1);
+  if (from === undefined || to === undefined || inner === undefined || b.shape.length !== 2 || !equal(from, inner)) return wrong(`${printShape(a.shape)} does not meet ${printShape(b.shape)}`);
+  if (bias !== undefined && !equalShapes(bias.shape, [to])) return wrong(`its bias is ${printShape(bias.shape)}`);
+  return ok({ ...a, shape: [...a.shape.slice(0, -1), to] });
+}
+
+function attendType(args: readonly ValueType[], attrs: Attrs): Inferred {
+  const [q] = args;
+  const width = constantOf(q?.shape.at(-1) ?? constantDim(0)) ?? 0;
+  const heads = attrs.heads ?? 0;
+  if (q === undefined || heads < 1 || width % heads !== 0) return wrong(`${heads} heads do not divide a width of ${width}`);
+  return ok(q);
+}
+
+function broadcastType(a: ValueType, b: ValueType): Inferred {
+  const long = a.shape.length >= b.shape.length ? a : b;
+  const short = long === a ? b : a;
+  const offset = long.shape.length - short.shape.length;
+  const shape: Dim[] = [];
+  for (const [i, x] of long.shape.entries()) {
+    const y = i >= offset ? short.shape[i - offset] : undefined;
+    if (y === undefined || equal(x, y) || constantOf(y) === 1) shape.push(x);
+    else if (constantOf(x) === 1) shape.push(y);
+    else return wrong(`${printShape(a.shape)} does not meet ${printShape(b.shape)}`);
+  }
+  const positions = meet(a, b);
+  if (positions === undefined) return wrong("its operands sit at different positions");
+  return ok({ ...long, shape, positions, space: a.space.kind === "any" ? b.space : a.space });
+}
+
+function meet(a: ValueType, b: ValueType): Positions | undefined {
+  const token: Axis = "token";
+  if (!a.axes.includes(token)) return b.positions;
+  if (!b.axes.includes(token) || samePositions(a.positions, b.positions)) return a.positions;
+  if (a.positions.kind === "none") return b.positions;
+  return b.positions.kind === "none" ? a.positions : undefined;
+}
+
+function reduceType(x: ValueType, attrs: Attrs): Inferred {
+  const over = attrs.over ?? [];
+  const unknown = over.find((name) => !x.axes.some((a) => a === name));
+  if (unknown !== undefined) return wrong(`its operand has no ${unknown} axis`);
+  const keep = x.axes.map((a) => !over.includes(a));
+  const axes = x.axes.filter((_, i) => keep[i]);
+  return ok({
+    ...x, shape: x.shape.filter((_, i) => keep[i]), axes,
+    positions: axes.includes("token") ? x.positions : noPositions, space: axes.length === 0 ? { kind: "scalar" } : x.space,
+  });
+}
+
+function flattenType(x: ValueType): Inferred {
+  const [rows, ...rest] = x.shape;
+  const size = rest.reduce((n, d) => n * (constantOf(d) ?? NaN), 1);
+  if (rows === undefined || !Number.isInteger(size)) return wrong("its operand does not have a fixed shape");
+  return ok({ ...x, shape: [rows, constantDim(size)], axes: ["batch", "feature"], positions: noPositions, pending: undefined });
+}
