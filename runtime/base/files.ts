@@ -17,11 +17,11 @@ function temporaryPath(path: string): string {
   return join(dirname(path), `.${basename(path)}.${process.pid}.${temporaries}.tmp`);
 }
 
-/** The `HostError` of a failed write; `ENOSPC` and `EDQUOT` are "disk-full". */
+/** The `HostError` of a failed write; `ENOSPC`, `EDQUOT` (quota) and `EFBIG` (file size limit) are "disk-full". */
 export function writeError(error: unknown, path: string): HostError {
   if (error instanceof HostError) return error;
   const code = systemCode(error);
-  if (code === "ENOSPC" || code === "EDQUOT") {
+  if (code === "ENOSPC" || code === "EDQUOT" || code === "EFBIG") {
     return new HostError("disk-full", `no room left to write ${path}`, "free some space or write to another folder; the previous file is unchanged", { cause: error });
   }
   return new HostError("io", `cannot write ${path}: ${errorText(error)}`, "check that the folder exists and can be written; the previous file is unchanged", { cause: error });

@@ -1,7 +1,11 @@
 /** Atomic replacement: whole or not at all. */
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { spawnSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import ts from "typescript";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { HostError } from "../../../runtime/base/errors.js";
 import { readBytes, writeAtomic, writeAtomicSync, writeError } from "../../../runtime/base/files.js";
@@ -40,6 +44,34 @@ test("a full disk has its own code and its own way out", () => {
   expect(error.code).toBe("disk-full");
   expect(error.message).toContain("/runs/a/last.safetensors");
   expect(error.help).toContain("free some space");
+});
+
+/** The two modules compiled into the folder, so that a process of its own can run them under a file size limit. */
+function compileInto(target: string): void {
+  const base = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..", "runtime", "base");
+  for (const name of ["errors", "files"]) {
+    const { outputText } = ts.transpileModule(readFileSync(join(base, `${name}.ts`), "utf8"), { compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 } });
+    writeFileSync(join(target, `${name}.js`), outputText);
+  }
+  writeFileSync(join(target, "package.json"), '{"type":"module"}');
+}
+
+test("a write that really runs out of room half way keeps the old file whole", async () => {
+  compileInto(folder);
+  await mkdir(join(folder, "run"));
+  const path = join(folder, "run", "last.bin");
+  await writeFile(path, "the last good state");
+  const script = `import { writeAtomic, writeAtomicSync } from "./files.js";
+    const big = new Uint8Array(1 << 20);
+    const seen = [];
+    try { await writeAtomic(${JSON.stringify(path)}, big); } catch (error) { seen.push(error.code); }
+    try { writeAtomicSync(${JSON.stringify(path)}, big); } catch (error) { seen.push(error.code); }
+    console.log(seen.join());`;
+  await writeFile(join(folder, "child.js"), script);
+  const child = spawnSync("bash", ["-c", `ulimit -f 64; exec "${process.execPath}" child.js`], { cwd: folder, encoding: "utf8" });
+  expect(child.stdout.trim(), child.stderr).toBe("disk-full,disk-full");
+  expect(await readdir(join(folder, "run"))).toEqual(["last.bin"]);
+  expect(await readFile(path, "utf8")).toBe("the last good state");
 });
 
 test("concurrent writes to one name end with one of the contents, whole", async () => {
