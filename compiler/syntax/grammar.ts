@@ -6,9 +6,10 @@
  * statement skips to the next `Sep`. Slips that a reader can guess (`=` for `:`) are accepted and reported with a fix.
  * A class because chevrotain wants one; `parse.ts` is the door.
  */
-import { EmbeddedActionsParser, EOF } from "chevrotain";
-import type { IParserErrorMessageProvider, IToken, ParserMethod, TokenType } from "chevrotain";
+import { EarlyExitException, EmbeddedActionsParser, EOF, MismatchedTokenException, NoViableAltException } from "chevrotain";
+import type { IParserErrorMessageProvider, IRecognitionException, IToken, ParserMethod, TokenType } from "chevrotain";
 import type { Span } from "../base/span.js";
+import { suggest } from "../base/suggest.js";
 import { report } from "../messages/report.js";
 import type * as ast from "./ast.js";
 import { fold } from "./expression.js";
@@ -16,7 +17,7 @@ import type { Infix, Operand } from "./expression.js";
 import { numberValue, stringValue } from "./slips.js";
 import { createSink, endOf, spanOf } from "./sink.js";
 import type { Sink } from "./sink.js";
-import { T, vocabulary, wordToken } from "./tokens.js";
+import { T, unitWords, vocabulary, wordToken } from "./tokens.js";
 
 const W = {
   use: wordToken("use"), module: wordToken("module"), model: wordToken("model"), train: wordToken("train"),
@@ -33,12 +34,14 @@ export interface GrammarOptions {
   readonly validate?: boolean;
 }
 
-/** The parser. `input`, then `file()`; `errors` are chevrotain's own. */
+/** The parser. `start`, then `file()`; then `itemsSoFar` and `failures`. */
 export class Grammar extends EmbeddedActionsParser {
   private sink: Sink = createSink("");
   private docs: ReadonlyMap<number, string> = new Map();
   /** Items read so far: what is left when a run is broken off for too many errors. */
   private items: ast.Item[] = [];
+  /** Errors that a statement survived with a hole; chevrotain's own list has the others. */
+  private survived: IRecognitionException[] = [];
   /** False where a `{` belongs to the statement and not to a call. */
   private callBlocks = true;
 
@@ -58,7 +61,15 @@ export class Grammar extends EmbeddedActionsParser {
     this.docs = docs;
     this.sink = sink;
     this.items = [];
+    this.survived = [];
     this.callBlocks = true;
+  }
+
+  /** All errors of this run, in source order, at most one per token. */
+  get failures(): readonly IRecognitionException[] {
+    const seen = new Set<IToken>();
+    const all = [...this.survived, ...this.errors].filter((e) => !seen.has(e.token) && seen.add(e.token));
+    return all.toSorted((a, b) => order(a) - order(b));
   }
 
   /** The items read so far, in order. */
@@ -88,6 +99,10 @@ export class Grammar extends EmbeddedActionsParser {
     return { kind: "hole", span: this.here() };
   }
 
+  private noType(): ast.TypeExpr {
+    return { name: { text: "", span: this.here() }, args: [], space: undefined, span: this.here() };
+  }
+
   private doc(start: number): string | undefined {
     return this.docs.get(start);
   }
@@ -102,6 +117,27 @@ export class Grammar extends EmbeddedActionsParser {
     const span = spanOf(this.sink.file, token);
     const title = fix === "" ? `remove \`${token.image}\`` : `write \`${fix}\``;
     this.sink.add(report("JEP1009", span, { what, right, wrong: token.image }, { fixes: [{ title, edits: [{ span, text: fix }] }] }));
+  }
+
+  /**
+   * Runs a part of a statement; if it fails, the statement goes on with `instead`, so that its name stays known. Chevrotain
+   * would give up the whole statement, because nothing that could follow stands in the statement's own rule.
+   */
+  private survive<R>(run: () => R, instead: () => R): R {
+    const outer = this.callBlocks;
+    try {
+      return run();
+    } catch (error) {
+      const known = error instanceof MismatchedTokenException || error instanceof NoViableAltException || error instanceof EarlyExitException;
+      if (!known) throw error;
+      this.survived.push(error);
+      this.callBlocks = outer;
+      return instead();
+    }
+  }
+
+  private value(): ast.Expr {
+    return this.survive(() => this.SUBRULE9(this.expression), () => this.hole());
   }
 
   // ----------------------------------------------------------------------------------------------------- items
@@ -203,10 +239,14 @@ export class Grammar extends EmbeddedActionsParser {
     });
     const space = this.OPTION2(() => {
       this.CONSUME(W.in);
-      return this.SUBRULE2(this.expression);
+      const outer = this.callBlocks;
+      this.callBlocks = false;
+      const named = this.SUBRULE2(this.expression);
+      this.callBlocks = outer;
+      return named;
     });
     return { name, args, space, span: this.span(start) };
-  }, { recoveryValueFunc: () => ({ name: { text: "", span: this.here() }, args: [], space: undefined, span: this.here() }) });
+  }, { recoveryValueFunc: () => this.noType() });
 
   private readonly model = this.RULE("model", (): ast.Model => {
     const start = this.begin();
@@ -244,7 +284,7 @@ export class Grammar extends EmbeddedActionsParser {
     this.OPTION(() => this.slip(this.SUBRULE(this.definitionSign), "A setting", "its values alone", ""));
     const outer = this.callBlocks;
     this.callBlocks = false;
-    this.MANY(() => values.push(this.SUBRULE(this.expression)));
+    this.MANY(() => values.push(this.value()));
     this.callBlocks = outer;
     const block = this.OPTION2(() => this.SUBRULE(this.block));
     return { kind: "setting", name: this.asName(word), values, block, span: this.span(start) };
@@ -278,7 +318,7 @@ export class Grammar extends EmbeddedActionsParser {
       { ALT: () => this.CONSUME(W.in) },
       { ALT: () => this.slip(this.SUBRULE(this.definitionSign), "An axis of a sweep", "`in`", "in") },
     ]);
-    const values = this.SUBRULE(this.expression);
+    const values = this.value();
     return { path, values, span: this.span(start) };
   }, { recoveryValueFunc: () => undefined });
 
@@ -318,14 +358,14 @@ export class Grammar extends EmbeddedActionsParser {
   ]), { recoveryValueFunc: () => undefined });
 
   /** `= value`; another sign in its place is reported and passed over. */
-  private readonly definition = this.RULE("definition", (): ast.Expr => {
+  private readonly definition = this.RULE("definition", (): ast.Expr => this.survive(() => {
     this.OR([
       { ALT: () => this.CONSUME(T.Equals) },
       { ALT: () => this.slip(this.CONSUME(T.Colon), "A definition", "`=`", "=") },
       { ALT: () => this.slip(this.CONSUME(T.Tilde), "A definition", "`=`", "=") },
     ]);
     return this.SUBRULE(this.expression);
-  }, { recoveryValueFunc: () => this.hole() });
+  }, () => this.hole()), { recoveryValueFunc: () => this.hole() });
 
   private readonly definitionSign = this.RULE("definitionSign", (): IToken => this.OR([
     { ALT: () => this.CONSUME(T.Equals) },
@@ -348,7 +388,7 @@ export class Grammar extends EmbeddedActionsParser {
       { ALT: () => this.CONSUME(T.Colon) },
       { ALT: () => this.slip(this.CONSUME(T.Equals), "A type", "`:`", ":") },
     ]);
-    const type = this.SUBRULE(this.typeExpr);
+    const type = this.survive(() => this.SUBRULE(this.typeExpr), () => this.noType());
     return { kind: "input", doc: this.doc(start), name, type, span: this.span(start) };
   });
 
@@ -400,7 +440,7 @@ export class Grammar extends EmbeddedActionsParser {
       { ALT: () => this.CONSUME(T.Tilde) },
       { ALT: () => this.slip(this.SUBRULE(this.definitionSign), "How numbers start", "`~`", "~") },
     ]);
-    const init = this.SUBRULE(this.expression);
+    const init = this.value();
     return { kind: "learn", doc: this.doc(start), trained, name, shape, init, span: this.span(start) };
   });
 
@@ -419,10 +459,10 @@ export class Grammar extends EmbeddedActionsParser {
       this.CONSUME(T.Equals);
       return named;
     });
-    const value = this.SUBRULE(this.expression);
+    const value = this.value();
     const space = this.OPTION2(() => {
       this.CONSUME(W.in);
-      return this.SUBRULE2(this.expression);
+      return this.survive(() => this.SUBRULE2(this.expression), () => this.hole());
     });
     return { kind: "loss", doc: this.doc(start), name, value, space, span: this.span(start) };
   });
@@ -587,6 +627,7 @@ export class Grammar extends EmbeddedActionsParser {
     const value = this.ACTION((): ast.NumberLit => ({ kind: "number", value: numberValue(token, this.sink), text: token.image, span: spanOf(this.sink.file, token) }));
     const unit = this.OPTION(() => this.CONSUME(T.UnitWord));
     if (unit === undefined) return value;
+    this.ACTION(() => checkUnit(unit, this.sink));
     return this.ACTION(() => ({ kind: "unit" as const, value, unit: this.asName(unit), span: this.span(token.startOffset) }));
   }, { resyncEnabled: false });
 
@@ -646,6 +687,18 @@ export class Grammar extends EmbeddedActionsParser {
   }, { recoveryValueFunc: () => [] });
 
   private readonly name = this.RULE("name", (): ast.Name => this.asName(this.CONSUME(T.Ident)), { resyncEnabled: false });
+}
+
+function checkUnit(unit: IToken, sink: Sink): void {
+  const words: readonly string[] = unitWords;
+  if (words.includes(unit.image)) return;
+  const span = spanOf(sink.file, unit);
+  const fixes = suggest(unit.image, words, 1).map((text) => ({ title: `write \`${text}\``, edits: [{ span, text }] }));
+  sink.add(report("JEP1010", span, { word: unit.image }, { fixes }));
+}
+
+function order(error: IRecognitionException): number {
+  return error.token.tokenType === EOF ? Infinity : error.token.startOffset;
 }
 
 /** The words by which a message calls a token type. */

@@ -20,9 +20,11 @@ import { endOf, errorLimit, spanOf } from "./sink.js";
 import type { Sink } from "./sink.js";
 import { infixWords, itemWords, statementWords, T, wordTokens } from "./tokens.js";
 
-/** How deep brackets and operators may nest; a bracket weighs `bracketWeight`, an operator 1. */
+/** How deep operators may nest. */
 export const depthLimit = 256;
-const bracketWeight = 4;
+/** How deep brackets may nest: each weighs as much as four operators, itself counted as one. */
+export const bracketLimit = 64;
+const bracketWeight = depthLimit / bracketLimit - 1;
 
 /** What layout hands to the parser. */
 export interface Laid {
@@ -174,6 +176,8 @@ class Layout {
     this.weight -= outer.operators + bracketWeight;
     outer.inner = Math.max(outer.inner, bracketWeight + closed.operators + closed.inner);
     if (closed.emitted) this.emit(token);
+    // A call's block ends an operand: `augment(x) { … } at p`.
+    if (closed.kind === "exprs") this.operandEnd = true;
   }
 
   /** Closes frames that the text leaves open, as long as `more` says; those at one place make one report. */
@@ -238,7 +242,7 @@ class Layout {
     this.attachDoc(token);
     if (frame.kind === "file") this.startItem(token, i);
     else if (frame.kind === "body") this.startBodyStatement(token, i);
-    else if (frame.kind === "settings" && token.tokenType === T.Ident) setType(token, T.SettingWord);
+    else if (frame.kind === "settings" && token.tokenType === T.Ident && !wordSets.infix.has(token.image)) setType(token, T.SettingWord);
   }
 
   private startItem(token: IToken, i: number): void {
@@ -321,7 +325,7 @@ class Layout {
   }
 
   private skipTooDeep(token: IToken): void {
-    this.sink.add(report("JEP1011", spanOf(this.sink.file, token), { limit: depthLimit / bracketWeight }));
+    this.sink.add(report("JEP1011", spanOf(this.sink.file, token), { limit: bracketLimit }));
     this.skip(token);
   }
 
@@ -344,7 +348,7 @@ class Layout {
       const next = this.tokens[i + 1];
       return this.operandEnd && next !== undefined && next.startOffset > endOf(token);
     }
-    if (type === T.Ident && this.operandEnd && this.isInfix(i)) return true;
+    if (type === T.Ident && this.operandEnd && this.top.kind !== "axes" && this.isInfix(i)) return true;
     const last = this.prev?.tokenType;
     if (last === T.Comma) return this.top.kind === "body" || this.top.kind === "file";
     const open = last !== undefined && lineOpeners.has(last);
@@ -356,7 +360,9 @@ class Layout {
     const token = this.tokens[i];
     const next = this.tokens[i + 1];
     if (token === undefined || next === undefined || token.tokenType !== T.Ident || !wordSets.infix.has(token.image)) return false;
-    if (!operandStarts.has(next.tokenType)) return false;
+    // `at - a` and `at(a)` are about a value named `at`; `x at -a` and `x at(a)` are seen from the operand before them.
+    const named = next.tokenType === T.Dash || (next.tokenType === T.LParen && next.startOffset === endOf(token));
+    if (named || !operandStarts.has(next.tokenType)) return false;
     // `at = …` on the next line is a definition of its own: then this word ends its line.
     return !(next.startLine !== token.endLine && this.is(i + 2, T.Equals));
   }

@@ -8,7 +8,6 @@
 import type { IParserErrorMessageProvider, IRecognitionException, IToken, TokenType } from "chevrotain";
 import { EOF } from "chevrotain";
 import type { Span } from "../base/span.js";
-import { suggest } from "../base/suggest.js";
 import { report } from "../messages/report.js";
 import type { Diagnostic, Fix } from "../messages/report.js";
 import type * as ast from "./ast.js";
@@ -17,7 +16,7 @@ import { isVirtual, layOut } from "./layout.js";
 import { createSink, endOf, errorLimit, spanOf } from "./sink.js";
 import type { Sink } from "./sink.js";
 import { mendSlips, shorten } from "./slips.js";
-import { lexer, T, unitWords } from "./tokens.js";
+import { lexer, T } from "./tokens.js";
 
 /** A file is read up to this many UTF-16 units; no program is as long. */
 export const lengthLimit = 1_000_000;
@@ -69,7 +68,7 @@ function runGrammar(tokens: readonly IToken[], docs: ReadonlyMap<number, string>
     if (!(error instanceof TooManyErrors)) throw error;
     sink.dropped += 1;
   }
-  for (const error of grammar.errors) explain(error, tokens, sink);
+  for (const error of grammar.failures) explain(error, tokens, sink);
   return [...grammar.itemsSoFar];
 }
 
@@ -94,18 +93,16 @@ function explain(error: IRecognitionException, tokens: readonly IToken[], sink: 
   const { token } = error;
   // Layout put this bracket there, and has said that the text lacks it.
   if (isVirtual(token)) return;
+  // Layout sees to it that every item begins with its word; another token here is what an earlier mistake left over.
+  const rule = error.context.ruleStack.at(-1);
+  if ((rule === "item" || rule === "file") && sink.list.length > 0) return;
   const index = token.tokenType === EOF ? tokens.length : tokens.indexOf(token);
   const previous = tokens[index - 1];
   const at = previous === undefined ? 0 : endOf(previous);
-  const ends = token.tokenType === EOF || token.tokenType === T.Sep;
+  const nextLine = previous !== undefined && (token.startLine ?? 0) > (previous.endLine ?? 0);
+  const ends = token.tokenType === EOF || token.tokenType === T.Sep || (nextLine && closers.has(token.tokenType));
   const span = ends ? { file: sink.file, start: at, end: at } : spanOf(sink.file, token);
-  if (token.tokenType === T.UnitWord) return sink.add(unknownUnit(token, span));
-  sink.add(report("JEP1002", span, { expected: error.message, found: describe(token) }, advise(error, span)));
-}
-
-function unknownUnit(token: IToken, span: Span): Diagnostic {
-  const fixes: Fix[] = suggest(token.image, unitWords, 1).map((text) => ({ title: `write \`${text}\``, edits: [{ span, text }] }));
-  return report("JEP1010", span, { word: token.image }, { fixes });
+  sink.add(report("JEP1002", span, { expected: error.message, found: ends && token.tokenType !== EOF ? "the end of the line" : describe(token) }, advise(error, span)));
 }
 
 function advise(error: IRecognitionException, span: Span): { help?: string; fixes?: Fix[] } {
@@ -115,13 +112,14 @@ function advise(error: IRecognitionException, span: Span): { help?: string; fixe
   return { fixes: [{ title: `write \`${insert.trim()}\``, edits: [{ span: place, text: insert }] }] };
 }
 
+const closers: ReadonlySet<TokenType> = new Set([T.RBrace, T.RParen, T.RBracket]);
+
 /** Expectations that one insertion meets. */
 const missing: ReadonlyMap<string, string> = new Map([["`,`", ", "]]);
 
 function describe(token: IToken): string {
   switch (token.tokenType) {
     case EOF: return "the end of the file";
-    case T.Sep: return "the end of the line";
     case T.Ident: return `the name \`${shorten(token.image)}\``;
     case T.Number: return `the number \`${shorten(token.image)}\``;
     case T.String: return `the text ${shorten(token.image)}`;

@@ -11,7 +11,7 @@ import type { Doc } from "../base/doc.js";
 import type { Span } from "../base/span.js";
 import type * as ast from "./ast.js";
 import { precedence } from "./expression.js";
-import { statementWords } from "./tokens.js";
+import { infixWords, statementWords } from "./tokens.js";
 
 /** The width that the formatter keeps. */
 export const lineWidth = 100;
@@ -91,7 +91,7 @@ function itemDoc(item: ast.Item, margin: Margin): Doc {
     case "probe": return ["probe ", ...named(item.model), exprBlock(item.entries, item.model?.span.end ?? item.span.start, item.span.end, margin)];
     case "sweep": {
       const axes = item.axes.map((axis) => ({
-        span: axis.span, print: () => group(axis.path.map((n) => n.text).join("."), " in ", exprDoc(axis.values, 0, margin)),
+        span: axis.span, print: () => group(axis.path.map((n) => n.text).join("."), " in ", exprDoc(axis.values, 4, margin)),
       }));
       return ["sweep ", item.name.text, " of ", item.base.text, " ", block(axes, item.base.span.end, item.span.end, margin, true)];
     }
@@ -123,22 +123,22 @@ function formalsDoc(formals: readonly ast.Formal[], margin: Margin): Doc {
 
 function typeDoc(type: ast.TypeExpr, margin: Margin): Doc {
   const args = type.args.length === 0 ? "" : bracketed("[", "]", type.args.map((a) => ({ span: a.span, print: () => exprDoc(a, 0, margin) })), margin);
-  return [type.name.text, args, type.space === undefined ? "" : [" in ", exprDoc(type.space, 0, margin)]];
+  return [type.name.text, args, type.space === undefined ? "" : [" in ", exprDoc(type.space, endsInBlock(type.space) ? 1 : 0, margin)]];
 }
 
 function trainDoc(item: ast.Train, margin: Margin): Doc {
   const header = item.model?.span.end ?? item.span.start;
-  const wide = !margin.onOneLine(header, item.span.end);
-  const settings = item.settings.map((setting) => ({ span: setting.span, print: () => settingDoc(setting, margin, wide) }));
+  const settings = item.settings.map((setting) => ({ span: setting.span, print: () => settingDoc(setting, margin) }));
   return ["train ", ...named(item.model), block(settings, header, item.span.end, margin, true)];
 }
 
-function settingDoc(setting: ast.Setting, margin: Margin, wide: boolean): Doc {
+function settingDoc(setting: ast.Setting, margin: Margin): Doc {
   const values = setting.values.map((v) => exprDoc(v, endsInBlock(v) ? 1 : 0, margin));
   const after: Doc[] = setting.block === undefined ? values : [...values, exprBlock(setting.block, setting.values.at(-1)?.span.end ?? setting.name.span.end, setting.span.end, margin)];
   if (after.length === 0) return setting.name.text;
-  const name = wide ? setting.name.text.padEnd(settingColumn - 1) : setting.name.text;
-  return [name, " ", group(joinDocs(after, " "))];
+  // Told by the block's own group: a block on one line has no columns.
+  const gap = ifBroken(" ".repeat(Math.max(1, settingColumn - setting.name.text.length)), " ");
+  return [setting.name.text, gap, group(joinDocs(after, " "))];
 }
 
 // -------------------------------------------------------------------------------------------------- statements
@@ -163,25 +163,43 @@ function statementDoc(s: ast.Statement, margin: Margin): Doc {
     }
     case "loss": {
       const name = s.name === undefined ? "" : `${s.name.text} = `;
-      return group("loss ", name, expr(s.value), s.space === undefined ? "" : [nest(line), "in ", expr(s.space)]);
+      const value = s.name === undefined && beginsWith(s.value, infixWords) ? inBrackets(expr(s.value)) : expr(s.value);
+      return group("loss ", name, value, s.space === undefined ? "" : [nest(line), "in ", afterWord(s.space, 0, margin)]);
     }
     case "repeat": {
-      const head: Doc = s.over !== undefined ? `${s.over.element.text} in ${s.over.list.text}` : s.count === undefined ? "" : exprDoc(s.count, endsInBlock(s.count) ? 1 : 0, margin);
+      const count = s.count;
+      const bare = count !== undefined && !endsInBlock(count) && !beginsWith(count, infixWords);
+      const head: Doc = s.over !== undefined ? `${s.over.element.text} in ${s.over.list.text}`
+        : count === undefined ? "" : bare ? expr(count) : inBrackets(expr(count));
       return ["repeat ", head, " ", bodyDoc(s.body, s.over?.list.span.end ?? s.count?.span.end ?? s.span.start, s.span.end, margin)];
     }
-    case "result": return group(readsAsStatement(s.value) ? ["(", expr(s.value), ")"] : expr(s.value));
+    case "result": return group(standsAlone(s.value) ? expr(s.value) : inBrackets(expr(s.value)));
     case "allow": return group("allow ", s.what.text, s.reason === undefined ? "" : ["(", expr(s.reason), ")"]);
     case "train": case "probe": return itemDoc(s, margin);
   }
 }
 
-/** Whether an expression, written alone on a line, would be read as a statement: its first word is one of theirs. */
-function readsAsStatement(expr: ast.Expr): boolean {
-  const words: readonly string[] = statementWords;
-  if (expr.kind === "ref") return words.includes(expr.name);
+/** Whether an expression may begin a line: its first word is neither an operator nor the beginning of a statement. */
+function standsAlone(expr: ast.Expr): boolean {
+  if (expr.kind === "ref" && statementWords.some((w) => w === expr.name)) return false;
+  return !beginsWith(expr, infixWords) && !beginsWith(expr, ["loss", "repeat"]);
+}
+
+function beginsWith(expr: ast.Expr, words: readonly string[]): boolean {
   let first: ast.Expr = expr;
   for (let next = leftmost(first); next !== undefined; next = leftmost(first)) first = next;
-  return first.kind === "ref" && (first.name === "loss" || first.name === "repeat");
+  return first.kind === "ref" && words.includes(first.name);
+}
+
+/** The right operand of an operator that is a word; a sign before it would be taken for a subtraction from the word. */
+function afterWord(expr: ast.Expr, least: number, margin: Margin): Doc {
+  let first: ast.Expr = expr;
+  for (let next = leftmost(first); next !== undefined; next = leftmost(first)) first = next;
+  return first.kind === "negate" ? inBrackets(exprDoc(expr, 0, margin)) : exprDoc(expr, least, margin);
+}
+
+function inBrackets(doc: Doc): Doc {
+  return ["(", doc, ")"];
 }
 
 function leftmost(expr: ast.Expr): ast.Expr | undefined {
@@ -219,7 +237,7 @@ function endsInBlock(expr: ast.Expr): boolean {
 
 function exprDoc(expr: ast.Expr, least: number, margin: Margin): Doc {
   const inner = plainDoc(expr, margin);
-  return tightness(expr) < least ? ["(", inner, ")"] : inner;
+  return tightness(expr) < least ? inBrackets(inner) : inner;
 }
 
 function plainDoc(expr: ast.Expr, margin: Margin): Doc {
@@ -237,9 +255,9 @@ function plainDoc(expr: ast.Expr, margin: Margin): Doc {
     case "negate": return ["-", expr.operand.kind === "negate" ? sub(expr.operand, 0) : sub(expr.operand, precedence["^"])];
     case "range": return [sub(expr.low, 6), "..", sub(expr.high, 6)];
     case "arrow": return chain("->", expr.points.map((p) => sub(p, 5)));
-    case "minus": return infix("minus", sub(expr.from, 1), sub(expr.removed, 2));
-    case "at": return infix("at", sub(expr.value, 2), sub(expr.positions, 3));
-    case "of": return infix("of", sub(expr.count, 4), sub(expr.item, 3));
+    case "minus": return infix("minus", sub(expr.from, 1), afterWord(expr.removed, 2, margin));
+    case "at": return infix("at", sub(expr.value, 2), afterWord(expr.positions, 3, margin));
+    case "of": return infix("of", sub(expr.count, 4), afterWord(expr.item, 3, margin));
     case "binary": {
       const level = precedence[expr.op];
       if (expr.op === "^") return [sub(expr.left, 10), "^", expr.right.kind === "negate" ? sub(expr.right, 0) : sub(expr.right, level)];
@@ -279,7 +297,8 @@ function callDoc(call: ast.Call, margin: Margin): Doc {
 }
 
 function exprBlock(entries: readonly ast.Expr[], header: number, end: number, margin: Margin): Doc {
-  return block(entries.map((e) => ({ span: e.span, print: () => exprDoc(e, 0, margin) })), header, end, margin, true);
+  const entry = (e: ast.Expr): Doc => (beginsWith(e, infixWords) ? inBrackets(exprDoc(e, 0, margin)) : exprDoc(e, 0, margin));
+  return block(entries.map((e) => ({ span: e.span, print: () => entry(e) })), header, end, margin, true);
 }
 
 function quote(text: string): string {

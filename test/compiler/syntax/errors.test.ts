@@ -1,0 +1,98 @@
+/**
+ * One marked source per syntax code: carets under the text say where and which, and the count is strict. A line of carets
+ * is not part of the program; its columns refer to the line above it. The expected text is what certain fixes leave.
+ */
+import { expect, test } from "vitest";
+import { catalogue } from "../../../compiler/messages/catalogue.js";
+import { applyFixes, certainFixes } from "../../../compiler/messages/fixes.js";
+import { lineColumn, lineTable } from "../../../compiler/base/span.js";
+import { lengthLimit, parse } from "../../../compiler/syntax/parse.js";
+
+interface Case {
+  readonly name: string;
+  readonly marked: string;
+  /** The program after its fixes; such a program has no syntax error left. */
+  readonly fixed?: string;
+}
+
+const cases: readonly Case[] = [
+  { name: "a stray character", marked: "use std.vit $\n            ^ JEP1001 `$` is not part of the language.", fixed: "use std.vit " },
+  { name: "a foreign letter in a name", marked: "module f (x) { größe = x }\n                 ^^ JEP1001 `öß`" },
+  { name: "a missing value", marked: "module f (x) {\n  y =\n     ^ JEP1002 Expected a value, found the end of the line.\n}" },
+  { name: "a missing comma", marked: "module f (x) {\n  g(x x)\n      ^ JEP1002 Expected `,`, found the name `x`.\n}", fixed: "module f (x) {\n  g(x , x)\n}" },
+  { name: "two statements on one line", marked: "module f (x) {\n  y = x z = y\n        ^ JEP1002 Expected the end of the line, found the name `z`.\n}" },
+  { name: "a missing base", marked: "variant v { }\n          ^ JEP1002 Expected `of`, found `{`." },
+  { name: "a misspelt statement", marked: "model m {\n  encodr e = vit()\n  ^^^^^^ JEP1003 `encodr` does not begin a statement.\n}", fixed: "model m {\n  encoder e = vit()\n}" },
+  { name: "a misspelt item", marked: "modle m { }\n^^^^^ JEP1003 `modle` does not begin an item of a file.", fixed: "model m { }" },
+  { name: "a statement outside of a model", marked: "encoder e = vit()\n^^^^^^^ JEP1003 `encoder` does not begin an item" },
+  { name: "a needless word", marked: "module f (x) {\n  return x\n  ^^^^^^ JEP1003 `return`\n}", fixed: "module f (x) {\n  x\n}" },
+  { name: "an open call before the next statement", marked: "model m {\n  y = f(g(1)\n            ^ JEP1004 `(` is never closed.\n  z = 3\n}", fixed: "model m {\n  y = f(g(1))\n  z = 3\n}" },
+  { name: "a model without its brace", marked: "model m {\n  z = 3\n       ^ JEP1004 `{` is never closed.\n\ntrain m { epochs 3 }", fixed: "model m {\n  z = 3\n}\n\ntrain m { epochs 3 }" },
+  { name: "a bracket too many", marked: "module f (x) { g(x)) }\n                   ^ JEP1005 This `)` closes nothing.", fixed: "module f (x) { g(x) }" },
+  { name: "a text without its end", marked: "train m {\n  data images(\"a/b)\n              ^^^^ JEP1006\n}", fixed: "train m {\n  data images(\"a/b\")\n}" },
+  { name: "a comment without its end", marked: "use std.vit /* and\n            ^^ JEP1007", fixed: "use std.vit /* and */" },
+  { name: "a Python comment", marked: "use std.vit # the library\n            ^ JEP1008", fixed: "use std.vit // the library" },
+  { name: "a colon for a definition", marked: "model m {\n  param a: 3\n         ^ JEP1009 A definition is written with `=`, not `:`.\n}", fixed: "model m {\n  param a= 3\n}" },
+  { name: "an equals sign for a named argument", marked: "module f (x) { g(x, at = x) }\n                       ^ JEP1009 A named argument is written with `:`", fixed: "module f (x) { g(x, at : x) }" },
+  { name: "an equals sign in a setting", marked: "train m { epochs = 3 }\n                 ^ JEP1009 A setting", fixed: "train m { epochs  3 }" },
+  { name: "an equals sign for a type", marked: "model m { input i = Image[3] }\n                  ^ JEP1009 A type", fixed: "model m { input i : Image[3] }" },
+  { name: "an equals sign for a start", marked: "module f (x) { learn w[3] = zeros }\n                          ^ JEP1009 How numbers start", fixed: "module f (x) { learn w[3] ~ zeros }" },
+  { name: "an equals sign for an axis", marked: "sweep s of m { a.b = [1, 2] }\n                   ^ JEP1009 An axis", fixed: "sweep s of m { a.b in [1, 2] }" },
+  { name: "two equals signs", marked: "module f (x) { y == x }\n                 ^^ JEP1009 A definition", fixed: "module f (x) { y = x }" },
+  { name: "two stars for a power", marked: "module f (x) { x ** 2 }\n                 ^^ JEP1009 A power", fixed: "module f (x) { x ^ 2 }" },
+  { name: "a misspelt unit", marked: "train m { warmup 40 epohs }\n                    ^^^^^ JEP1010 `epohs` is not a unit.", fixed: "train m { warmup 40 epochs }" },
+  { name: "deep nesting", marked: `module f (x) { ${"(".repeat(63)}x${")".repeat(63)} }\n${" ".repeat(77)}^ JEP1011 This is nested more than 64 deep.` },
+  { name: "a number too large", marked: "module f (x) { 1e999 }\n               ^^^^^ JEP1014" },
+  { name: "a number without its first digit", marked: "module f (x) { .5 }\n               ^^ JEP1014", fixed: "module f (x) { 0.5 }" },
+  { name: "an escape that means nothing", marked: "use \"./a\\q.jepa\"\n        ^^ JEP1015" },
+  { name: "single quotes", marked: "use './a.jepa'\n    ^^^^^^^^^^ JEP1016", fixed: "use \"./a.jepa\"" },
+  { name: "a range with three ends", marked: "module f (x) { 1..2..3 }\n               ^^^^^^^ JEP1017" },
+];
+
+function read(marked: string): { text: string; marks: string[] } {
+  const lines: string[] = [];
+  const marks: string[] = [];
+  for (const line of marked.split("\n")) {
+    const mark = /^( *)(\^+) (JEP\d+) ?(.*)$/.exec(line);
+    if (mark === null) lines.push(line);
+    else marks.push(`${lines.length}:${(mark[1] ?? "").length + 1}+${(mark[2] ?? "").length} ${mark[3]} ${mark[4]}`);
+  }
+  return { text: lines.join("\n"), marks };
+}
+
+for (const { name, marked, fixed } of cases) {
+  test(`${name} is reported once, at its place`, () => {
+    const { text, marks } = read(marked);
+    const table = lineTable(text);
+    const { diagnostics } = parse(text, "t.jepa");
+    const found = diagnostics.map((d) => {
+      const { line, column } = lineColumn(table, d.span.start);
+      return `${line}:${column}+${Math.max(1, d.span.end - d.span.start)} ${d.code} ${d.message}`;
+    });
+    expect(found.map((f, i) => f.slice(0, (marks[i] ?? f).length))).toEqual(marks);
+  });
+  if (fixed === undefined) continue;
+  test(`${name} is mended by its fix`, () => {
+    const { text } = read(marked);
+    const result = applyFixes(text, "t.jepa", certainFixes(parse(text, "t.jepa").diagnostics));
+    expect(result.text).toBe(fixed);
+    expect(parse(result.text, "t.jepa").diagnostics).toEqual([]);
+  });
+}
+
+test("too many mistakes end in one report that says so", () => {
+  const { diagnostics } = parse(`model m {\n${"  x = 3 4\n".repeat(150)}}`, "t");
+  expect(diagnostics).toHaveLength(101);
+  expect(diagnostics.at(-1)?.code).toBe("JEP1012");
+});
+
+test("a file that is too long is read up to the limit", () => {
+  const { ast, diagnostics } = parse(`model m { }\n${" ".repeat(lengthLimit)}`, "t");
+  expect(diagnostics.map((d) => d.code)).toEqual(["JEP1013"]);
+  expect(ast.items).toHaveLength(1);
+});
+
+test("every syntax code has a case here", () => {
+  const seen = new Set([...cases.flatMap((c) => c.marked.match(/JEP1\d+/g) ?? []), "JEP1012", "JEP1013"]);
+  expect(Object.keys(catalogue).filter((code) => code.startsWith("JEP1") && !seen.has(code))).toEqual([]);
+});
