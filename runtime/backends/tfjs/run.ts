@@ -11,7 +11,7 @@ import { HostError } from "../../base/errors.js";
 import { clipGradients, groupNorms, larsUpdates } from "./gradients.js";
 import { makeKernels } from "./kernels.js";
 import type { Kernels } from "./kernels.js";
-import { createParamStore } from "./params.js";
+import { createParamStore, slots } from "./params.js";
 import type { ParamStore } from "./params.js";
 import type { Tensor, Tf } from "./tf.js";
 import { buildTree, leafAt } from "./tree.js";
@@ -79,7 +79,7 @@ function openRun(manifest: Manifest, module: TfjsModule<Tensor, Kernels>, host: 
     else initial.set(parameter.name, values);
   }
   const stored = manifest.parameters.filter((parameter) => parameter.role !== "state");
-  const store = createParamStore(tf, { raw }, stored.map(({ name, shape, group, decay, role }) => ({ name, shape: [...shape], group, decay, trainable: role === "trained" })), initial);
+  const store = createParamStore(tf, { raw }, stored.map(({ name, shape, group, decay, role }) => ({ name, shape, group, decay, trainable: role === "trained" })), initial);
   const averages = new Map(manifest.ema.map((edge) => [edge.target, pairsOf(manifest, edge.target)]));
   return { manifest, module, tf, k: makeKernels(tf, { raw }), store, state, trained: manifest.parameters.filter((parameter) => parameter.role === "trained"), averages };
 }
@@ -96,7 +96,7 @@ async function step(run: Run, batch: StepBatch, hyper: Hyper, want: { readonly w
   const grads = gradientsByName(run, out);
   const norms = want.gradientNorm ? groupNorms(k, grads, run.trained) : undefined;
   update(run, grads, hyper);
-  for (const [target, pairs] of run.averages) run.store.ema([...pairs.map(([a, b]): [string, string] => [a, b])], momentumOf(hyper, target));
+  for (const [target, pairs] of run.averages) run.store.ema(pairs, momentumOf(hyper, target));
   for (const [name, value] of Object.entries(out.state)) replaceState(run, name, value);
   const names = Object.keys(out.losses);
   const losses = await Promise.all(names.map((name) => scalarOf(out.losses[name])));
@@ -215,7 +215,7 @@ async function exportState(run: Run): Promise<Map<string, Float32Array>> {
     const values = role === "state" && state !== undefined ? await floats(state) : parameters.get(name);
     if (values !== undefined) out.set(name, values);
   }
-  for (const [name, values] of await run.store.exportOptimizer()) out.set(name, values);
+  for (const [key, values] of await run.store.exportOptimizer()) out.set(stateName(key), values);
   return out;
 }
 
@@ -225,12 +225,27 @@ async function importState(run: Run, from: ReadonlyMap<string, Float32Array>): P
   const known = new Map(run.manifest.parameters.map((parameter) => [parameter.name, parameter]));
   for (const [name, values] of from) {
     const parameter = known.get(name);
-    if (parameter === undefined) optimizer.set(name, values);
+    if (parameter === undefined) optimizer.set(slotKey(name), values);
     else if (parameter.role === "state") replaceState(run, name, run.tf.tensor(values, [...parameter.shape]));
     else parameters.set(name, values);
   }
-  await run.store.import(parameters);
-  await run.store.importOptimizer(optimizer);
+  run.store.import(parameters);
+  run.store.importOptimizer(optimizer);
+}
+
+/** The store's `adam.m/student.weight` under the contract's name, `optimizer.adam_m.student.weight`. */
+function stateName(key: string): string {
+  const at = key.indexOf("/");
+  return `optimizer.${key.slice(0, at).replace(".", "_")}.${key.slice(at + 1)}`;
+}
+
+/** The way back. Throws `HostError` "mismatch" for a name that is neither a parameter nor an optimizer slot. */
+function slotKey(name: string): string {
+  for (const slot of slots) {
+    const prefix = `optimizer.${slot.replace(".", "_")}.`;
+    if (name.startsWith(prefix)) return `${slot}/${name.slice(prefix.length)}`;
+  }
+  throw new HostError("mismatch", `the state holds ${name}, which is no parameter of this program`, "it was made from another version of the program");
 }
 
 /** Disposes tensors, each once: a program with one loss hands out the same scalar twice. */

@@ -1,0 +1,139 @@
+/**
+ * The rarer operations of compiled modules, in ordinary tfjs calls.
+ *
+ * `kernels.ts` holds what a training step spends its time on, tuned per engine. Here is the rest of what the compiler may
+ * emit, so that every op of its tensor IR has a kernel: no step of the published systems waits for one of these. The same
+ * rules hold: results are new and the caller's, inputs stay, reductions have a fixed order.
+ */
+import type { Kernels } from "./kernels.js";
+import type { Tensor, Tf } from "./tf.js";
+
+/** A tensor, or what a kernel keeps of several (attention's memory). */
+export type Held = Tensor | readonly Tensor[];
+
+/** Operations beside {@link Kernels}. */
+export type ExtraKernels = {
+  /** Another handle on the same data, to be freed on its own. Copies nothing. */
+  share(x: Tensor): Tensor;
+  share(x: readonly Tensor[]): Tensor[];
+  share(x: Held): Held;
+  /** -1, 0 or 1. */
+  sign(x: Tensor): Tensor;
+  /** 1 where x > 0, else 0. */
+  step(x: Tensor): Tensor;
+  sin(x: Tensor): Tensor;
+  cos(x: Tensor): Tensor;
+  reciprocal(x: Tensor): Tensor;
+  minimum(a: Tensor, b: Tensor | number): Tensor;
+  /** 1 where a < b, else 0. */
+  less(a: Tensor, b: Tensor | number): Tensor;
+  /** a where condition is not 0, else b. */
+  where(condition: Tensor, a: Tensor, b: Tensor): Tensor;
+  /** int32 as float32. */
+  toFloat(x: Tensor): Tensor;
+  fill(shape: readonly number[], value: number): Tensor;
+  /** 0, 1, ... as int32. */
+  range(size: number): Tensor;
+  broadcast(x: Tensor, shape: readonly number[]): Tensor;
+  /** indices [...] -> [..., size], 1 at the index. */
+  oneHot(indices: Tensor, size: number): Tensor;
+  /** The inverse of `patches`: [B, (H/p)*(W/p), p*p*C] -> [B, H, W, C]. */
+  unpatches(x: Tensor, size: number, height: number, width: number): Tensor;
+  /** Attention over [B, T, D] with heads inside D; lse [B, heads, T] is the logarithm of each row's sum of exponents. */
+  attend(q: Tensor, k: Tensor, v: Tensor, heads: number): [o: Tensor, lse: Tensor];
+  /** {@link ExtraKernels.attend} where no gradient is wanted. */
+  attendOnly(q: Tensor, k: Tensor, v: Tensor, heads: number): Tensor;
+  attendGrad(q: Tensor, k: Tensor, v: Tensor, lse: Tensor, dout: Tensor, heads: number): [dq: Tensor, dk: Tensor, dv: Tensor];
+  /** Elementwise smooth L1 of x - y. */
+  smoothL1Each(x: Tensor, y: Tensor, beta: number): Tensor;
+  /** dy times the derivative of {@link ExtraKernels.smoothL1Each} by x. */
+  smoothL1EachGrad(x: Tensor, y: Tensor, dy: Tensor, beta: number): Tensor;
+};
+
+/** The rarer kernels, over those of the engine. */
+export function extraKernels(tf: Tf, base: Kernels): ExtraKernels {
+  return { ...sharing(tf), ...pointwise(tf), ...making(tf), ...attending(tf, base) };
+}
+
+function sharing(tf: Tf): Pick<ExtraKernels, "share"> {
+  function share(x: Tensor): Tensor;
+  function share(x: readonly Tensor[]): Tensor[];
+  function share(x: Held): Held;
+  function share(x: Held): Held {
+    return "dispose" in x ? tf.clone(x) : x.map((each) => tf.clone(each));
+  }
+  return { share };
+}
+
+function pointwise(tf: Tf) {
+  return {
+    sign: (x: Tensor): Tensor => tf.sign(x),
+    step: (x: Tensor): Tensor => tf.tidy(() => x.greater(0).cast("float32")),
+    sin: (x: Tensor): Tensor => tf.sin(x),
+    cos: (x: Tensor): Tensor => tf.cos(x),
+    reciprocal: (x: Tensor): Tensor => tf.reciprocal(x),
+    minimum: (a: Tensor, b: Tensor | number): Tensor => tf.minimum(a, b),
+    less: (a: Tensor, b: Tensor | number): Tensor => tf.tidy(() => tf.less(a, b).cast("float32")),
+    where: (condition: Tensor, a: Tensor, b: Tensor): Tensor => tf.tidy(() => {
+      // Broadcast by hand: backends differ in which operands of their select op may broadcast.
+      const shape = [condition, a, b].reduce<readonly number[]>((s, x) => joined(s, x.shape), []);
+      const wide = (x: Tensor): Tensor => tf.broadcastTo(x, [...shape]);
+      return tf.where(wide(condition).notEqual(0), wide(a), wide(b));
+    }),
+    toFloat: (x: Tensor): Tensor => tf.cast(x, "float32"),
+    smoothL1Each: (x: Tensor, y: Tensor, beta: number): Tensor => tf.tidy(() => {
+      // With c = min(|d|, beta): c (|d| - c/2) / beta is both branches at once.
+      const size = tf.abs(tf.sub(x, y));
+      const cut = tf.minimum(size, beta);
+      return cut.mul(size.sub(cut.mul(0.5))).div(beta);
+    }),
+    smoothL1EachGrad: (x: Tensor, y: Tensor, dy: Tensor, beta: number): Tensor =>
+      tf.tidy(() => tf.sub(x, y).div(beta).clipByValue(-1, 1).mul(dy)),
+  };
+}
+
+function joined(a: readonly number[], b: readonly number[]): number[] {
+  const rank = Math.max(a.length, b.length);
+  return Array.from({ length: rank }, (_, i) => {
+    const x = a[i - rank + a.length] ?? 1;
+    return x === 1 ? (b[i - rank + b.length] ?? 1) : x;
+  });
+}
+
+function making(tf: Tf) {
+  return {
+    fill: (shape: readonly number[], value: number): Tensor => tf.fill([...shape], value, "float32"),
+    range: (size: number): Tensor => tf.range(0, size, 1, "int32"),
+    broadcast: (x: Tensor, shape: readonly number[]): Tensor => tf.broadcastTo(x, [...shape]),
+    oneHot: (indices: Tensor, size: number): Tensor => tf.tidy(() => tf.oneHot(tf.cast(indices, "int32"), size).cast("float32")),
+    unpatches: (x: Tensor, size: number, height: number, width: number): Tensor => tf.tidy(() => {
+      const [batch = 0, , inner = 0] = x.shape;
+      const channels = inner / (size * size);
+      const grid = x.reshape([batch, height / size, width / size, size, size, channels]);
+      // Rows of a patch beside the patches of a row, in two moves of rank 5 at most.
+      const rows = grid.reshape([batch * (height / size), width / size, size, size * channels]).transpose([0, 2, 1, 3]);
+      return rows.reshape([batch, height, width, channels]);
+    }),
+  };
+}
+
+function attending(tf: Tf, base: Kernels) {
+  const scaleOf = (q: Tensor, heads: number): number => Math.sqrt(heads / (q.shape[2] ?? 1));
+  const scores = (q: Tensor, k: Tensor, heads: number): Tensor =>
+    tf.matMul(base.splitHeads(q, heads), base.splitHeads(k, heads), false, true).mul(scaleOf(q, heads));
+  const attend = (q: Tensor, k: Tensor, v: Tensor, heads: number): [Tensor, Tensor] => tf.tidy((): [Tensor, Tensor] => {
+    const s = scores(q, k, heads);
+    const lse = tf.logSumExp(s, -1);
+    return [base.mergeHeads(tf.matMul(tf.softmax(s), base.splitHeads(v, heads))), lse];
+  });
+  const attendOnly = (q: Tensor, k: Tensor, v: Tensor, heads: number): Tensor => tf.tidy(() =>
+    base.mergeHeads(base.sdpa(base.splitHeads(q, heads), base.splitHeads(k, heads), base.splitHeads(v, heads), scaleOf(q, heads))[0]));
+  const attendGrad = (q: Tensor, k: Tensor, v: Tensor, lse: Tensor, dout: Tensor, heads: number): [Tensor, Tensor, Tensor] =>
+    tf.tidy((): [Tensor, Tensor, Tensor] => {
+      const p = scores(q, k, heads).sub(lse.expandDims(-1)).exp();
+      const [qs, ks, vs, ds] = [base.splitHeads(q, heads), base.splitHeads(k, heads), base.splitHeads(v, heads), base.splitHeads(dout, heads)];
+      const [dq, dk, dv] = base.sdpaGrad(qs, ks, vs, p, ds, scaleOf(q, heads));
+      return [base.mergeHeads(dq), base.mergeHeads(dk), base.mergeHeads(dv)];
+    });
+  return { attend, attendOnly, attendGrad };
+}

@@ -1,0 +1,302 @@
+/**
+ * The kernels on the native engine: TensorFlow ops by name, in the fewest passes over memory that eager ops allow.
+ *
+ * Nine tenths of a step's time is matrix products, which TensorFlow does well; what can be won is everything between them.
+ * Constants are folded so that one op does two things (`c - z^2` negates and scales before an exp), bias sums are products
+ * with a row of ones, heads are split by one transpose for q, k and v together. What is not listed here is `plain`'s.
+ */
+import type { Kernels } from "./kernels.js";
+import { asMatrix } from "./kernels-plain.js";
+import { rawOps } from "./raw-ops.js";
+import type { RawOps } from "./raw-ops.js";
+import type { NodeBackend, Tensor, Tf } from "./tf.js";
+
+type Shared = { readonly ops: RawOps; readonly plain: Kernels; constant(value: number): Tensor };
+
+/** The kernels of the native engine; what they do not do better is taken from `plain`. */
+export function rawKernels(tf: Tf, node: NodeBackend, plain: Kernels): Kernels {
+  const ops = rawOps(tf, node);
+  const shared: Shared = { ops, plain, constant: plain.scalar };
+  const ones = onesRows(tf);
+  const sumLeading: Kernels["sumLeading"] = (dy) => {
+    const [count, width] = asMatrix(dy);
+    return drop(ops.reshape(dy, [count, width]), (matrix) => drop(ops.matmul(ones.row(count), matrix, false, false), (sum) => ops.reshape(sum, [width])));
+  };
+  return {
+    ...plain,
+    ...products(shared), sumLeading,
+    ...pointwise(shared),
+    ...rows(shared, sumLeading),
+    ...picking(tf, shared),
+    ...attention(shared),
+    ...losses(shared),
+    ...shapes(shared),
+    dispose: () => {
+      ops.dispose();
+      ones.dispose();
+      plain.dispose();
+    },
+  };
+}
+
+/** Uses a temporary once and disposes it. */
+function drop<R>(temporary: Tensor, use: (x: Tensor) => R): R {
+  const result = use(temporary);
+  temporary.dispose();
+  return result;
+}
+
+/** A chain of ops, each disposing what the one before made; the first input stays. */
+function chain(x: Tensor, ...steps: ((x: Tensor) => Tensor)[]): Tensor {
+  let value = x;
+  for (const step of steps) {
+    const next = step(value);
+    if (value !== x) value.dispose();
+    value = next;
+  }
+  return value;
+}
+
+/** Rows of ones, one per length; lengths are few (they follow the masks), so all are kept. */
+function onesRows(tf: Tf) {
+  const rows = new Map<number, Tensor>();
+  return {
+    row: (count: number): Tensor => {
+      const known = rows.get(count);
+      if (known !== undefined) return known;
+      const made = tf.keep(tf.ones([1, count]));
+      rows.set(count, made);
+      return made;
+    },
+    dispose: (): void => {
+      for (const row of rows.values()) row.dispose();
+      rows.clear();
+    },
+  };
+}
+
+function products({ ops }: Shared) {
+  const flatProduct = (x: Tensor, w: Tensor, transposeW: boolean, b?: Tensor): Tensor => {
+    const wide = x.rank === 2 ? x : ops.reshape(x, asMatrix(x));
+    const product = ops.matmul(wide, w, false, transposeW);
+    if (wide !== x) wide.dispose();
+    const y = b === undefined ? product : drop(product, (value) => ops.biasAdd(value, b));
+    return x.rank === 2 ? y : drop(y, (value) => ops.reshape(value, [...x.shape.slice(0, -1), y.shape[1] ?? 0]));
+  };
+  const linearGradWeight: Kernels["linearGradWeight"] = (x, dy) => {
+    const left = ops.reshape(x, asMatrix(x));
+    const right = ops.reshape(dy, asMatrix(dy));
+    const dw = ops.matmul(left, right, true, false);
+    left.dispose();
+    right.dispose();
+    return dw;
+  };
+  const matmul: Kernels["matmul"] = (a, b, ta = false, tb = false) => {
+    if (a.rank === 2 && b.rank === 2) return ops.matmul(a, b, ta, tb);
+    if (b.rank === 2 && !ta) return flatProduct(a, b, tb);
+    return ops.batchMatmul(a, b, ta, tb);
+  };
+  return {
+    matmul, linearGradWeight,
+    linear: (x: Tensor, w: Tensor, b?: Tensor): Tensor => flatProduct(x, w, false, b),
+    linearGradInput: (dy: Tensor, w: Tensor): Tensor => flatProduct(dy, w, true),
+  };
+}
+
+function pointwise({ ops, plain, constant }: Shared) {
+  const other = (b: Tensor | number): Tensor => typeof b === "number" ? constant(b) : b;
+  const binary = (op: string) => (a: Tensor, b: Tensor | number): Tensor => ops.binary(op, a, other(b));
+  const unary = (op: string) => (x: Tensor): Tensor => ops.unary(op, x);
+  const times = (value: number) => (x: Tensor): Tensor => ops.binary("Mul", x, constant(value));
+  /** erfc(-x / sqrt 2) / 2, from z = -x / sqrt 2. */
+  const cdf = (z: Tensor): Tensor => chain(z, unary("Erfc"), times(0.5));
+  /** x * phi(x) = x * exp(c - z^2), with c the logarithm of 1 / sqrt(2 pi). */
+  const density = (x: Tensor, z: Tensor): Tensor => chain(z, unary("Square"),
+    (square) => ops.binary("Sub", constant(-0.5 * Math.log(2 * Math.PI)), square), unary("Exp"), (phi) => ops.binary("Mul", phi, x));
+  const slope = (x: Tensor, area: Tensor, z: Tensor): Tensor => drop(density(x, z), (value) => ops.binary("AddV2", value, area));
+  return {
+    add: binary("AddV2"), sub: binary("Sub"), mul: binary("Mul"), div: binary("RealDiv"), maximum: binary("Maximum"),
+    neg: unary("Neg"), exp: unary("Exp"), log: unary("Log"), sqrt: unary("Sqrt"), rsqrt: unary("Rsqrt"), square: unary("Square"),
+    abs: unary("Abs"), erf: unary("Erf"), tanh: unary("Tanh"), sigmoid: unary("Sigmoid"), relu: unary("Relu"),
+    reluGrad: (x: Tensor, dy: Tensor): Tensor => ops.binary("ReluGrad", dy, x),
+    addN: (list: readonly Tensor[]): Tensor => list.length === 1 ? plain.addN(list) : ops.addN([...list]),
+    gelu: (x: Tensor): Tensor => drop(drop(times(-Math.SQRT1_2)(x), cdf), (area) => ops.binary("Mul", x, area)),
+    geluGrad: (x: Tensor, dy: Tensor): Tensor => drop(times(-Math.SQRT1_2)(x), (z) =>
+      drop(cdf(z), (area) => drop(slope(x, area, z), (value) => ops.binary("Mul", dy, value)))),
+    geluPair: (x: Tensor): [Tensor, Tensor] => drop(times(-Math.SQRT1_2)(x), (z) =>
+      drop(cdf(z), (area): [Tensor, Tensor] => [ops.binary("Mul", x, area), slope(x, area, z)])),
+  };
+}
+
+function rows({ ops, plain, constant }: Shared, sumLeading: Kernels["sumLeading"]) {
+  const last = (x: Tensor): number[] => [x.rank - 1];
+  const mean = (x: Tensor): Tensor => ops.reduce("Mean", x, last(x), true);
+  const total = (x: Tensor): Tensor => ops.reduce("Sum", x, last(x), true);
+  const mul = (a: Tensor, b: Tensor): Tensor => ops.binary("Mul", a, b);
+  const sub = (a: Tensor, b: Tensor): Tensor => ops.binary("Sub", a, b);
+  const normalize: Kernels["normalize"] = (x, eps) => drop(drop(mean(x), (center) => sub(x, center)), (centered): [Tensor, Tensor] => {
+    const rstd = chain(centered, (c) => ops.unary("Square", c), mean, (variance) => ops.binary("AddV2", variance, constant(eps)), (v) => ops.unary("Rsqrt", v));
+    return [mul(centered, rstd), rstd];
+  });
+  const normalizeGrad: Kernels["normalizeGrad"] = (y, rstd, dy) => {
+    const along = drop(drop(mul(dy, y), mean), (projection) => mul(y, projection));
+    const centered = drop(mean(dy), (center) => sub(dy, center));
+    const inner = sub(centered, along);
+    plain.free(along, centered);
+    return drop(inner, (value) => mul(value, rstd));
+  };
+  const affine: Kernels["affine"] = (x, scale, offset) => drop(mul(x, scale), (scaled) => ops.binary("AddV2", scaled, offset));
+  const layerNorm: Kernels["layerNorm"] = (x, scale, offset, eps) => {
+    const [y, rstd] = normalize(x, eps);
+    return [affine(y, scale, offset), y, rstd];
+  };
+  return {
+    normalize, normalizeGrad, affine, layerNorm,
+    layerNormGrad: (y: Tensor, rstd: Tensor, scale: Tensor, dout: Tensor): [Tensor, Tensor, Tensor] => [
+      drop(mul(dout, scale), (dy) => normalizeGrad(y, rstd, dy)), drop(mul(dout, y), sumLeading), sumLeading(dout),
+    ],
+    layerNormOnly: (x: Tensor, scale: Tensor, offset: Tensor, eps: number): Tensor => {
+      const [y, rstd] = normalize(x, eps);
+      rstd.dispose();
+      return drop(y, (value) => affine(value, scale, offset));
+    },
+    softmax: (x: Tensor): Tensor => ops.unary("Softmax", x),
+    softmaxGrad: (y: Tensor, dy: Tensor): Tensor =>
+      drop(drop(drop(mul(y, dy), total), (inner) => sub(dy, inner)), (value) => mul(value, y)),
+    logSoftmax: (x: Tensor): Tensor => ops.unary("LogSoftmax", x),
+    sum: reduction(ops, "Sum"), mean: reduction(ops, "Mean"), max: reduction(ops, "Max"),
+    meanAll: (x: Tensor): Tensor => ops.reduce("Mean", x, x.shape.map((_, axis) => axis), false),
+    sumTo: (x: Tensor, shape: readonly number[]): Tensor => {
+      const width = x.shape.at(-1);
+      return shape.length === 1 && shape[0] === width && x.rank > 1 ? sumLeading(x) : plain.sumTo(x, shape);
+    },
+  };
+}
+
+function reduction(ops: RawOps, op: "Sum" | "Mean" | "Max") {
+  return (x: Tensor, axes?: readonly number[], keep = false): Tensor => ops.reduce(op, x, axes ?? x.shape.map((_, axis) => axis), keep);
+}
+
+function picking(tf: Tf, { ops, plain }: Shared) {
+  /** Where each image begins, as a column, cached by the op layer's key of plain numbers. */
+  const flatIndex = (index: Tensor, batch: number, tokens: number): Tensor => tf.tidy(() => {
+    const [count = 0] = index.shape;
+    const starts = ops.ints(Array.from({ length: count }, (_, row) => (row % batch) * tokens));
+    return tf.add<Tensor>(index, starts.reshape([count, 1]));
+  });
+  return {
+    gatherRows: (x: Tensor, index: Tensor, copies: number): Tensor => {
+      const [count = 0] = index.shape;
+      return drop(ops.reshape(x, asMatrix(x)), (table) =>
+        drop(flatIndex(index, count / copies, x.shape[1] ?? 0), (at) => ops.gather(table, at)));
+    },
+    scatterRows: (dy: Tensor, index: Tensor, batch: number, tokens: number): Tensor =>
+      drop(drop(flatIndex(index, batch, tokens), (at) => ops.segmentSum(dy, at, batch * tokens)), (sum) =>
+        ops.reshape(sum, [batch, tokens, dy.shape[2] ?? 0])),
+    gatherTable: (x: Tensor, index: Tensor): Tensor => ops.gather(x, index),
+    scatterTable: (dy: Tensor, index: Tensor, tokens: number): Tensor => ops.segmentSum(dy, index, tokens),
+    tileBatch: (x: Tensor, copies: number): Tensor => ops.tile(x, x.shape.map((_, axis) => axis === 0 ? copies : 1)),
+    sumTiles: (dy: Tensor, copies: number): Tensor => {
+      if (copies === 1) return plain.reshape(dy, dy.shape);
+      const [count = 0, ...rest] = dy.shape;
+      const parts = drop(ops.reshape(dy, [copies, count / copies, ...rest]), (stacked) => ops.unpack(stacked, copies));
+      const sum = ops.addN(parts);
+      plain.free(parts);
+      return sum;
+    },
+    broadcastRows: (v: Tensor, count: number, tokens: number): Tensor =>
+      drop(ops.reshape(v, [1, 1, v.size]), (row) => ops.tile(row, [count, tokens, 1])),
+  };
+}
+
+function attention({ ops, plain, constant }: Shared) {
+  const splitHeads: Kernels["splitHeads"] = (x, heads) => {
+    const [batch = 0, tokens = 0, width = 0] = x.shape;
+    return drop(ops.reshape(x, [batch, tokens, heads, width / heads]), (parts) => ops.transpose(parts, [0, 2, 1, 3]));
+  };
+  const mergeHeads: Kernels["mergeHeads"] = (x) => {
+    const [batch = 0, heads = 0, tokens = 0, size = 0] = x.shape;
+    return drop(ops.transpose(x, [0, 2, 1, 3]), (parts) => ops.reshape(parts, [batch, tokens, heads * size]));
+  };
+  const sdpaScaled = (q: Tensor, k: Tensor, v: Tensor): [Tensor, Tensor] => {
+    const p = drop(ops.batchMatmul(q, k, false, true), (scores) => ops.unary("Softmax", scores));
+    return [ops.batchMatmul(p, v, false, false), p];
+  };
+  /** Gradients for q * scale, k and v; `q` is already scaled. */
+  const scaledGrad = (q: Tensor, k: Tensor, v: Tensor, p: Tensor, dout: Tensor): [Tensor, Tensor, Tensor] => {
+    const dp = ops.batchMatmul(dout, v, false, true);
+    const ds = softmaxGradOf(ops, p, dp);
+    dp.dispose();
+    const grads: [Tensor, Tensor, Tensor] = [ops.batchMatmul(ds, k, false, false), ops.batchMatmul(ds, q, true, false), ops.batchMatmul(p, dout, true, false)];
+    ds.dispose();
+    return grads;
+  };
+  const times = (x: Tensor, scale: number): Tensor => ops.binary("Mul", x, constant(scale));
+  /** One transpose for q, k and v together; unpacking along the first axis copies nothing. */
+  const splitQkv = (qkv: Tensor, heads: number, scale: number): [Tensor, Tensor, Tensor] => {
+    const [batch = 0, tokens = 0, width = 0] = qkv.shape;
+    const stacked = drop(ops.reshape(qkv, [batch, tokens, 3, heads, width / (3 * heads)]), (parts) => ops.transpose(parts, [2, 0, 3, 1, 4]));
+    const [q, k, v] = drop(stacked, (value) => ops.unpack(value, 3));
+    if (q === undefined || k === undefined || v === undefined) throw new Error("attention: qkv does not split in three");
+    return [drop(q, (value) => times(value, scale)), k, v];
+  };
+  const attention: Kernels["attention"] = (qkv, heads, scale) => {
+    const [q, k, v] = splitQkv(qkv, heads, scale);
+    const [out, p] = sdpaScaled(q, k, v);
+    return [drop(out, mergeHeads), [q, k, v, p]];
+  };
+  return {
+    splitHeads, mergeHeads, attention,
+    attentionOnly: (qkv: Tensor, heads: number, scale: number): Tensor => {
+      const [out, saved] = attention(qkv, heads, scale);
+      plain.free(saved);
+      return out;
+    },
+    attentionGrad: (saved: readonly Tensor[], dout: Tensor, scale: number): Tensor => {
+      const [q, k, v, p] = saved;
+      if (q === undefined || k === undefined || v === undefined || p === undefined) throw new Error("attentionGrad: not what attention saved");
+      const [dqs, dk, dv] = drop(splitHeads(dout, q.shape[1] ?? 1), (parts) => scaledGrad(q, k, v, p, parts));
+      const dq = drop(dqs, (value) => times(value, scale));
+      const stacked = ops.pack([dq, dk, dv]);
+      plain.free(dq, dk, dv);
+      const [batch = 0, tokens = 0, width = 0] = dout.shape;
+      return drop(drop(stacked, (parts) => ops.transpose(parts, [1, 3, 0, 2, 4])), (parts) => ops.reshape(parts, [batch, tokens, 3 * width]));
+    },
+    sdpa: (q: Tensor, k: Tensor, v: Tensor, scale: number): [Tensor, Tensor] => drop(times(q, scale), (scaled) => sdpaScaled(scaled, k, v)),
+    sdpaGrad: (q: Tensor, k: Tensor, v: Tensor, p: Tensor, dout: Tensor, scale: number): [Tensor, Tensor, Tensor] => {
+      const [dqs, dk, dv] = drop(times(q, scale), (scaled) => scaledGrad(scaled, k, v, p, dout));
+      return [drop(dqs, (value) => times(value, scale)), dk, dv];
+    },
+  };
+}
+
+function softmaxGradOf(ops: RawOps, y: Tensor, dy: Tensor): Tensor {
+  const product = ops.binary("Mul", y, dy);
+  const inner = drop(product, (value) => ops.reduce("Sum", value, [y.rank - 1], true));
+  return drop(drop(inner, (value) => ops.binary("Sub", dy, value)), (value) => ops.binary("Mul", value, y));
+}
+
+function losses({ ops, plain, constant }: Shared) {
+  const mul = (a: Tensor, b: number | Tensor): Tensor => ops.binary("Mul", a, typeof b === "number" ? constant(b) : b);
+  const everything = (x: Tensor): number[] => x.shape.map((_, axis) => axis);
+  const clipped = (d: Tensor, beta: number): Tensor => drop(ops.binary("Minimum", d, constant(beta)), (low) => ops.binary("Maximum", low, constant(-beta)));
+  /** c * (d - c / 2), averaged: see the plain kernel for why this is both arms. */
+  const value = (d: Tensor, c: Tensor, beta: number): Tensor =>
+    chain(c, (x) => mul(x, 0.5), (half) => ops.binary("Sub", d, half), (rest) => mul(rest, c), (x) => ops.reduce("Mean", x, everything(x), false), (mean) => mul(mean, 1 / beta));
+  const both = <R>(x: Tensor, y: Tensor, beta: number, use: (d: Tensor, c: Tensor) => R): R =>
+    drop(ops.binary("Sub", x, y), (d) => drop(clipped(d, beta), (c) => use(d, c)));
+  return {
+    smoothL1: (x: Tensor, y: Tensor, beta: number): Tensor => both(x, y, beta, (d, c) => value(d, c, beta)),
+    smoothL1Grad: (x: Tensor, y: Tensor, beta: number, seed = 1): Tensor => both(x, y, beta, (_, c) => mul(c, plain.scalar(seed / (beta * x.size)))),
+    smoothL1Pair: (x: Tensor, y: Tensor, beta: number, seed = 1): [Tensor, Tensor] =>
+      both(x, y, beta, (d, c): [Tensor, Tensor] => [value(d, c, beta), mul(c, seed / (beta * x.size))]),
+    mse: (x: Tensor, y: Tensor): Tensor => drop(ops.binary("SquaredDifference", x, y), (square) => ops.reduce("Mean", square, everything(square), false)),
+  };
+}
+
+function shapes({ ops, plain }: Shared) {
+  return {
+    reshape: (x: Tensor, shape: readonly number[]): Tensor => x.dtype === "float32" ? ops.reshape(x, shape) : plain.reshape(x, shape),
+    transpose: (x: Tensor, perm: readonly number[]): Tensor => x.dtype === "float32" ? ops.transpose(x, perm) : plain.transpose(x, perm),
+  };
+}

@@ -1,0 +1,252 @@
+/**
+ * Every kernel of compiled tfjs modules against a float64 loop: values to 1e-5, gradients against central differences of
+ * the same loop, odd sizes, and not one tensor more afterwards than before. One test file per engine calls this, because
+ * copies of tfjs in one process share their registry.
+ */
+import { expect, test } from "vitest";
+import { makeKernels } from "../../../runtime/backends/tfjs/kernels.js";
+import type { Kernels } from "../../../runtime/backends/tfjs/kernels.js";
+import type { Tensor } from "../../../runtime/backends/tfjs/tf.js";
+import type { TfEngine } from "../../../runtime/backends/tfjs/engine.js";
+import { expectClose, isPresent, load, tensorOf } from "./engines.js";
+import * as ref from "./reference.js";
+import type { Nd } from "./reference.js";
+
+/** One comparison: `run` gets the inputs as tensors and returns outputs to hold against `want`, in order. */
+type Case = {
+  readonly inputs: readonly Nd[];
+  readonly index?: readonly (readonly number[])[];
+  readonly run: (k: Kernels, x: readonly [Tensor, Tensor, Tensor, Tensor], index: Tensor) => Tensor | readonly (Tensor | readonly Tensor[])[];
+  readonly want: () => readonly (Nd | undefined)[];
+};
+
+const n = ref.noise;
+const grad = ref.gradient;
+const ones = ref.nd([], () => 1);
+
+const pickedTwice = [[0, 2, 2, 4], [1, 0, 3, 4], [4, 4, 4, 4], [3, 2, 1, 0]];
+
+const cases: Record<string, () => Case> = {};
+
+for (const [m, k, width] of [[3, 5, 7], [8, 16, 32], [21, 33, 11]] as const) {
+  for (const [ta, tb] of [[false, false], [true, false], [false, true], [true, true]] as const) {
+    cases[`matmul ${m}x${k}x${width}, transposes ${ta} ${tb}`] = () => {
+      const [a, b] = [n(ta ? [k, m] : [m, k], 1), n(tb ? [width, k] : [k, width], 2)];
+      return { inputs: [a, b], run: (kernels, [x, y]) => [kernels.matmul(x, y, ta, tb)], want: () => [ref.matmul(a, b, ta, tb)] };
+    };
+    cases[`batched matmul 2x3x${m}x${k}x${width}, transposes ${ta} ${tb}`] = () => {
+      const [a, b] = [n([2, 3, ...(ta ? [k, m] : [m, k])], 1), n([2, 3, ...(tb ? [width, k] : [k, width])], 2)];
+      return { inputs: [a, b], run: (kernels, [x, y]) => [kernels.matmul(x, y, ta, tb)], want: () => [ref.matmul(a, b, ta, tb)] };
+    };
+  }
+}
+
+cases["matmul of rank 3 with rank 2"] = () => {
+  const [a, b, c] = [n([2, 3, 5], 1), n([5, 4], 2), n([4, 5], 3)];
+  return { inputs: [a, b, c], run: (k, [x, y, z]) => [k.matmul(x, y), k.matmul(x, z, false, true)], want: () => [ref.matmul(a, b), ref.matmul(a, c, false, true)] };
+};
+
+for (const lead of [[4], [2, 9], [3, 64]]) {
+  cases[`linear and its gradients, leading dims ${lead}`] = () => {
+    const [x, w, b, dy] = [n([...lead, 6], 1), n([6, 10], 2), n([10], 3), n([...lead, 10], 4)];
+    const small = ref.sizeOf(lead) < 50;
+    return {
+      inputs: [x, w, b, dy],
+      run: (k, [tx, tw, tb, tdy]) => [k.linear(tx, tw, tb), k.linearGradInput(tdy, tw), k.linearGradWeight(tx, tdy), k.sumLeading(tdy), k.sumTo(tdy, [10])],
+      want: () => [
+        ref.linear(x, w, b),
+        small ? grad((v) => ref.linear(v, w, b), x, dy) : undefined,
+        small ? grad((v) => ref.linear(x, v, b), w, dy) : undefined,
+        grad((v) => ref.linear(x, w, v), b, dy),
+        grad((v) => ref.linear(x, w, v), b, dy),
+      ],
+    };
+  };
+}
+
+for (const shape of [[7], [3, 33]]) {
+  cases[`gelu and its slope, shape ${shape}`] = () => {
+    const base = n(shape, 5);
+    const x = ref.nd(shape, (i) => (base.data[i] ?? 0) * 3);
+    const dy = n(shape, 6);
+    const slope = (): Nd => grad(ref.gelu, x, ref.nd(shape, () => 1));
+    return {
+      inputs: [x, dy],
+      run: (k, [tx, tdy]) => [k.gelu(tx), k.geluGrad(tx, tdy), ...k.geluPair(tx)],
+      want: () => [ref.gelu(x), grad(ref.gelu, x, dy), ref.gelu(x), slope()],
+    };
+  };
+}
+
+for (const shape of [[3, 5], [2, 3, 17], [4, 32]]) {
+  const eps = 1e-6;
+  cases[`softmax and its gradient, shape ${shape}`] = () => {
+    const [x, dy] = [n(shape, 7), n(shape, 8)];
+    return {
+      inputs: [x, dy],
+      run: (k, [tx, tdy]) => {
+        const y = k.softmax(tx);
+        const log = k.logSoftmax(tx);
+        return [y, k.softmaxGrad(y, tdy), log, k.logSoftmaxGrad(log, tdy)];
+      },
+      want: () => [ref.softmax(x), grad(ref.softmax, x, dy), ref.logSoftmax(x), grad(ref.logSoftmax, x, dy)],
+    };
+  };
+  cases[`layer normalisation and its gradients, shape ${shape}`] = () => {
+    const width = shape.at(-1) ?? 1;
+    const [x, scale, offset, dy] = [n(shape, 9), n([width], 10), n([width], 11), n(shape, 12)];
+    return {
+      inputs: [x, scale, offset, dy],
+      run: (k, [tx, ts, to, tdy]) => {
+        const [out, y, rstd] = k.layerNorm(tx, ts, to, eps);
+        const [plainY, plainRstd] = k.normalize(tx, eps);
+        return [out, y, plainY, k.layerNormOnly(tx, ts, to, eps), k.normalizeGrad(y, rstd, tdy), k.layerNormGrad(y, rstd, ts, tdy), [rstd, plainRstd]];
+      },
+      want: () => [
+        ref.layerNorm(x, scale, offset, eps), ref.normalize(x, eps), ref.normalize(x, eps), ref.layerNorm(x, scale, offset, eps),
+        grad((v) => ref.normalize(v, eps), x, dy), grad((v) => ref.layerNorm(v, scale, offset, eps), x, dy),
+        grad((v) => ref.layerNorm(x, v, offset, eps), scale, dy), grad((v) => ref.layerNorm(x, scale, v, eps), offset, dy), undefined, undefined,
+      ],
+    };
+  };
+}
+
+cases["gathering rows for copies of the batch, with duplicates, and its gradient"] = () => {
+  const [x, dy] = [n([2, 5, 6], 13), n([4, 4, 6], 14)];
+  return {
+    inputs: [x, dy], index: pickedTwice,
+    run: (k, [tx, tdy], index) => [k.gatherRows(tx, index, 2), k.scatterRows(tdy, index, 2, 5)],
+    want: () => [ref.gatherRows(x, pickedTwice), grad((v) => ref.gatherRows(v, pickedTwice), x, dy)],
+  };
+};
+
+cases["gathering from one table, and its gradient"] = () => {
+  const [x, dy] = [n([5, 3], 15), n([4, 4, 3], 16)];
+  const table = (v: Nd): Nd => ref.gatherRows({ shape: [1, 5, 3], data: v.data }, pickedTwice);
+  return {
+    inputs: [x, dy], index: pickedTwice,
+    run: (k, [tx, tdy], index) => [k.gatherTable(tx, index), k.scatterTable(tdy, index, 5)],
+    want: () => [table(x), grad(table, x, dy)],
+  };
+};
+
+cases["copies of a batch, their sum, and one row everywhere"] = () => {
+  const [x, dy, v] = [n([2, 3, 4], 17), n([6, 3, 4], 18), n([4], 19)];
+  return {
+    inputs: [x, dy, v],
+    run: (k, [tx, tdy, tv]) => [k.tileBatch(tx, 3), k.sumTiles(tdy, 3), k.broadcastRows(tv, 2, 3), k.tileBatch(tx, 1), k.sumTiles(tx, 1)],
+    want: () => [ref.tile(x, 3), grad((value) => ref.tile(value, 3), x, dy), ref.nd([2, 3, 4], (i) => v.data[i % 4] ?? NaN), x, x],
+  };
+};
+
+for (const [batch, tokens, heads, size] of [[2, 5, 2, 3], [1, 9, 3, 4]] as const) {
+  cases[`attention of ${heads} heads over ${tokens} tokens, and its gradient`] = () => {
+    const width = heads * size;
+    const scale = 1 / Math.sqrt(size);
+    const [qkv, dout] = [n([batch, tokens, 3 * width], 20), n([batch, tokens, width], 21)];
+    return {
+      inputs: [qkv, dout],
+      run: (k, [tqkv, tdout]) => {
+        const [out, saved] = k.attention(tqkv, heads, scale);
+        const dqkv = k.attentionGrad(saved, tdout, scale);
+        k.free(saved);
+        return [out, dqkv, k.attentionOnly(tqkv, heads, scale)];
+      },
+      want: () => [ref.attention(qkv, heads, scale), grad((v) => ref.attention(v, heads, scale), qkv, dout), ref.attention(qkv, heads, scale)],
+    };
+  };
+}
+
+cases["attention to a sequence of another length, and its gradients"] = () => {
+  const [q, key, v, dout] = [n([2, 2, 3, 4], 22), n([2, 2, 7, 4], 23), n([2, 2, 7, 4], 24), n([2, 2, 3, 4], 25)];
+  return {
+    inputs: [q, key, v, dout],
+    run: (k, [tq, tk, tv, td]) => {
+      const [out, p] = k.sdpa(tq, tk, tv, 0.5);
+      return [out, k.sdpaGrad(tq, tk, tv, p, td, 0.5), [p]];
+    },
+    want: () => [
+      ref.sdpa(q, key, v, 0.5), grad((x) => ref.sdpa(x, key, v, 0.5), q, dout),
+      grad((x) => ref.sdpa(q, x, v, 0.5), key, dout), grad((x) => ref.sdpa(q, key, x, 0.5), v, dout), undefined,
+    ],
+  };
+};
+
+cases["splitting and merging heads"] = () => {
+  const x = n([2, 3, 8], 26);
+  return {
+    inputs: [x],
+    run: (k, [tx]) => {
+      const heads = k.splitHeads(tx, 2);
+      return [heads, k.mergeHeads(heads)];
+    },
+    want: () => [ref.splitHeads(x, 2), x],
+  };
+};
+
+for (const beta of [1, 0.5]) {
+  cases[`losses and their gradients, beta ${beta}`] = () => {
+    const [x, y] = [n([3, 5], 27), n([3, 5], 28)];
+    const smooth = (v: Nd): Nd => ref.smoothL1(v, y, beta);
+    const tripled = (g: Nd): Nd => ref.nd(g.shape, (i) => 3 * (g.data[i] ?? NaN));
+    return {
+      inputs: [x, y],
+      run: (k, [tx, ty]) => [k.smoothL1(tx, ty, beta), k.smoothL1Grad(tx, ty, beta), k.smoothL1Pair(tx, ty, beta, 3), k.mse(tx, ty), k.mseGrad(tx, ty)],
+      want: () => [smooth(x), grad(smooth, x, ones), smooth(x), tripled(grad(smooth, x, ones)), ref.mse(x, y), grad((v) => ref.mse(v, y), x, ones)],
+    };
+  };
+}
+
+cases["patches, row by row"] = () => {
+  const x = n([2, 4, 6, 3], 29);
+  const want = ref.nd([2, 6, 12], (i) => {
+    const [image, patch, inside] = [Math.floor(i / 72), Math.floor(i / 12) % 6, i % 12];
+    const row = Math.floor(patch / 3) * 2 + Math.floor(inside / 6);
+    const column = (patch % 3) * 2 + (Math.floor(inside / 3) % 2);
+    return x.data[((image * 4 + row) * 6 + column) * 3 + (inside % 3)] ?? NaN;
+  });
+  return { inputs: [x], run: (k, [tx]) => [k.patches(tx, 2)], want: () => [want] };
+};
+
+cases["sums, and plain arithmetic with numbers and with rows"] = () => {
+  const [x, row] = [n([2, 3, 5], 30), n([5], 31)];
+  const each = (f: (value: number, across: number) => number): Nd => ref.nd([2, 3, 5], (i) => f(x.data[i] ?? NaN, row.data[i % 5] ?? NaN));
+  const lead = ref.nd([2, 1, 1], (i) => [...x.data.slice(15 * i, 15 * i + 15)].reduce((sum, value) => sum + value, 0));
+  return {
+    inputs: [x, row],
+    run: (k, [tx, tr]) => [
+      k.add(tx, tr), k.sub(tx, 2), k.mul(tx, tr), k.div(tx, 4), k.maximum(tx, tr), k.relu(tx), k.reluGrad(tx, tx), k.erf(tx),
+      k.addN([tx, tx, tx]), k.addN([tx]), k.sum(tx, [1, 2], true), k.sumTo(tx, [2, 1, 1]), k.affine(tx, tr, tr),
+    ],
+    want: () => [
+      each((a, b) => a + b), each((a) => a - 2), each((a, b) => a * b), each((a) => a / 4), each((a, b) => Math.max(a, b)), each((a) => Math.max(a, 0)),
+      each((a) => Math.max(a, 0)), each((a) => ref.erf(a)), each((a) => 3 * a), x, lead, lead, each((a, b) => a * b + b),
+    ],
+  };
+};
+
+/** Declares the tests for an engine, if it is here. */
+export async function kernelTests(engine: TfEngine): Promise<void> {
+  if (!(await isPresent(engine))) return;
+  for (const [name, build] of Object.entries(cases)) {
+    test(`${engine}: ${name}, agrees with float64 and leaks nothing`, async () => {
+      const { tf, raw } = await load(engine);
+      const { inputs, index, run, want } = build();
+      const kernels = makeKernels(tf, { raw });
+      const before = tf.memory().numTensors;
+      const tensors = inputs.map((x) => tensorOf(tf, x));
+      const at = tf.tensor2d(Int32Array.from((index ?? [[0]]).flat()), [index?.length ?? 1, index?.[0]?.length ?? 1], "int32");
+      const [a = at, b = at, c = at, d = at] = tensors;
+      const made = [run(kernels, [a, b, c, d], at)].flat(2);
+      const wanted = want();
+      expect(made.length).toBe(wanted.length);
+      wanted.forEach((reference, i) => {
+        const actual = made[i];
+        if (reference !== undefined && actual !== undefined) expectClose(actual, reference, 1e-5, `${name}, output ${i}`);
+      });
+      kernels.free(made, tensors, at);
+      kernels.dispose();
+      expect(tf.memory().numTensors).toBe(before);
+    });
+  }
+}
