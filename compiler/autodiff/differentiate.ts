@@ -390,7 +390,12 @@ class FunctionDerivation {
   #savedName(id: ValueId): string {
     if (id >= this.#func.values.length) return this.#extra(id).name;
     const own = this.#func.values[id]?.name;
-    return own ?? this.#func.nodes.find((n) => n.results.includes(id))?.op ?? `value${id}`;
+    if (own !== undefined) return own;
+    const node = this.#func.nodes.find((n) => n.results.includes(id));
+    if (node === undefined) return `value${id}`;
+    const results = specOf(node.op).results;
+    // Of several results each has a name worth reading: `normalize.rstd`, `sdpa.lse`.
+    return results === "many" || results.length === 1 ? node.op : `${node.op}.${results[node.results.indexOf(id)] ?? id}`;
   }
 
   #writeForward(saved: readonly ValueId[], names: readonly string[]): string {

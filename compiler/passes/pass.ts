@@ -46,13 +46,14 @@ export interface PassResult {
 export function runPasses(module: Module, passes: readonly Pass[], cx: PassContext, now: () => number = () => 0): PassResult {
   const records: StageRecord[] = [];
   let current = module;
+  let before = printModule(module);
   for (const pass of passes) {
     const start = now();
-    const next = pass.run(current, cx);
-    assertVerified(next, `pass \`${pass.name}\``);
-    const changed = !isSameModule(next, current);
-    records.push({ stage: pass.name, level: "tensor", ms: now() - start, changed, text: () => printModule(next) });
+    const next = runOne(current, pass, cx);
+    const text = printModule(next);
+    records.push({ stage: pass.name, level: "tensor", ms: now() - start, changed: text !== before, text: () => text });
     current = next;
+    before = text;
   }
   return { module: current, records };
 }
@@ -61,10 +62,12 @@ export function runPasses(module: Module, passes: readonly Pass[], cx: PassConte
 export function untilStable(name: string, passes: readonly Pass[], limit = 8): Pass {
   const run = (module: Module, cx: PassContext): Module => {
     let current = module;
+    let before = printModule(module);
     for (let round = 0; round < limit; round++) {
-      const next = runPasses(current, passes, cx).module;
-      if (isSameModule(next, current)) return current;
-      current = next;
+      for (const pass of passes) current = runOne(current, pass, cx);
+      const after = printModule(current);
+      if (after === before) return current;
+      before = after;
     }
     return current;
   };
@@ -84,6 +87,8 @@ export function perFunction(name: string, summary: string, rewrite: (module: Mod
   };
 }
 
-function isSameModule(a: Module, b: Module): boolean {
-  return a === b || printModule(a) === printModule(b);
+function runOne(module: Module, pass: Pass, cx: PassContext): Module {
+  const next = pass.run(module, cx);
+  if (next !== module) assertVerified(next, `pass \`${pass.name}\``);
+  return next;
 }

@@ -64,8 +64,6 @@ function rule(b: FuncBuilder, node: Node, args: readonly ValueId[]): ValueId | u
     case "less":
     case "select":
       return plainOperands(b, node, args);
-    case "concat":
-      return undefined;
     default:
       return undefined;
   }
@@ -149,11 +147,13 @@ function pieces(b: FuncBuilder, x: ValueId, axis: number): readonly ValueId[] {
   return node?.op === "concat" && node.attrs.axis === axis ? node.args : [x];
 }
 
-/** Operands that are broadcast to what the op would broadcast them to anyway. */
+/** Operands without the broadcast (or the axes of size 1 in front) that the op would give them anyway. */
 function plainOperands(b: FuncBuilder, node: Node, args: readonly ValueId[]): ValueId | undefined {
   const plain = args.map((a) => {
     const inner = b.producerOf(a);
-    return inner?.op === "broadcast" ? (inner.args[0] ?? a) : a;
+    const [x] = inner?.args ?? [];
+    const isPlain = inner?.op === "broadcast" || (inner?.op === "reshape" && x !== undefined && onlyAddsLeadingOnes(b, x, a));
+    return isPlain ? (x ?? a) : a;
   });
   const wanted = joinAll(b, args);
   for (let i = 0; i < args.length; i++) {
@@ -162,6 +162,12 @@ function plainOperands(b: FuncBuilder, node: Node, args: readonly ValueId[]): Va
     if (plain[i] !== args[i] && shape !== undefined && wanted !== undefined && equalShapes(shape, wanted)) return b.copy(node, trial)[0];
   }
   return undefined;
+}
+
+function onlyAddsLeadingOnes(b: FuncBuilder, x: ValueId, reshaped: ValueId): boolean {
+  const [inner, outer] = [b.shapeOf(x), b.shapeOf(reshaped)];
+  const added = outer.length - inner.length;
+  return added > 0 && outer.slice(0, added).every((d) => constantOf(d) === 1) && equalShapes(outer.slice(added), inner);
 }
 
 function joinAll(b: FuncBuilder, args: readonly ValueId[]): readonly Dim[] | undefined {

@@ -57,6 +57,8 @@ export function symbolDim(name: string): Dim {
 
 /** a + b. */
 export function add(a: Dim, b: Dim): Dim {
+  if (a.terms.length === 0) return b;
+  if (b.terms.length === 0) return a;
   return normalize([...a.terms, ...b.terms]);
 }
 
@@ -67,6 +69,8 @@ export function sub(a: Dim, b: Dim): Dim {
 
 /** a * b. */
 export function mul(a: Dim, b: Dim): Dim {
+  if (constantOf(a) === 1) return b;
+  if (constantOf(b) === 1) return a;
   const out: DimTerm[] = [];
   for (const x of a.terms) for (const y of b.terms) out.push(mulTerms(x, y));
   return normalize(out);
@@ -88,7 +92,7 @@ export function equal(a: Dim, b: Dim): boolean {
   if (a.terms.length !== b.terms.length) return false;
   return a.terms.every((t, i) => {
     const u = b.terms[i];
-    return u !== undefined && t.coefficient === u.coefficient && monomialKey(t) === monomialKey(u);
+    return u !== undefined && t.coefficient === u.coefficient && isSameMonomial(t, u);
   });
 }
 
@@ -296,7 +300,13 @@ function monomialKey(t: DimTerm): string {
   return t.powers.map(([s, p]) => `${s}^${p}`).join("*");
 }
 
+function isSameMonomial(a: DimTerm, b: DimTerm): boolean {
+  return a.powers.length === b.powers.length && a.powers.every(([s, p], i) => s === b.powers[i]?.[0] && p === b.powers[i]?.[1]);
+}
+
 function normalize(terms: readonly DimTerm[]): Dim {
+  const [only] = terms;
+  if (terms.length === 1 && only !== undefined && only.coefficient !== 0) return { kind: "dim", terms };
   const byKey = new Map<string, DimTerm>();
   for (const t of terms) {
     const key = monomialKey(t);
