@@ -11,6 +11,8 @@
  * an input. A caller frees at last use (`k.free`) or wraps calls in `tf.tidy`. Every reduction has a fixed order: the same
  * inputs on the same device give the same bits.
  */
+import { extraKernels } from "./kernels-extra.js";
+import type { ExtraKernels } from "./kernels-extra.js";
 import { plainKernels } from "./kernels-plain.js";
 import { rawKernels } from "./kernels-raw.js";
 import { wasmKernels } from "./kernels-wasm.js";
@@ -140,9 +142,9 @@ export type Kernels = {
 };
 
 /** The quickest kernels for the engine behind `tf`. `raw` as {@link loadTf} reported it. */
-export function makeKernels(tf: Tf, options: { readonly raw: boolean }): Kernels {
+export function makeKernels(tf: Tf, options: { readonly raw: boolean }): Kernels & ExtraKernels {
   const plain = plainKernels(tf);
   const node = options.raw ? nodeBackend(tf) : undefined;
-  if (node !== undefined) return rawKernels(tf, node, plain);
-  return wasmKernels(tf, plain) ?? plain;
+  const own = node !== undefined ? rawKernels(tf, node, plain) : wasmKernels(tf, plain) ?? plain;
+  return { ...own, ...extraKernels(tf, own) };
 }

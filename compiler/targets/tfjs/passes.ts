@@ -1,0 +1,129 @@
+/**
+ * Passes of the tfjs target, on either side of autodiff.
+ *
+ * Why: the kernel library makes some pairs in one sweep that the general rules would make in two (gelu and its slope, a
+ * norm with its affine part, a loss and its gradient, attention over one qkv projection with what its gradient needs).
+ * Forming them before autodiff lets the backward pass come out in terms of them. Where nothing is differentiated the
+ * lowering takes the plain kernel again, so the forms cost nothing there.
+ * Order: the core's passes, then `training-forms`, then cleanup; after autodiff the core's, `seed-loss`, cleanup.
+ */
+import type { FuncBuilder } from "../../tensor/build.js";
+import { FuncBuilder as Builder } from "../../tensor/build.js";
+import type { Func, Module, Node, ValueId } from "../../tensor/ir.js";
+import { typeOf } from "../../tensor/ir.js";
+import { headOf, rewriteFunc, useCounts } from "../../tensor/visit.js";
+import type { Dim } from "../../types/dim.js";
+import { constantDim, divide, equal, mul } from "../../types/dim.js";
+import type { Pass } from "../../passes/pass.js";
+import { perFunction } from "../../passes/pass.js";
+import { afterAutodiff, beforeAutodiff, cleanup } from "../../passes/pipelines.js";
+
+/**
+ * Forms what the kernel library makes in one sweep.
+ * Requires: verified IR, before autodiff. Ensures: values up to rounding.
+ * Example: `y, r = normalize(x); m = mul(y, s); z = add(m, o)` -> `z, y, r = layer_norm(x, s, o)`.
+ */
+export const trainingForms: Pass = perFunction("training-forms", "forms values and what their gradients need in one op", (module, func) => {
+  const uses = useCounts(func);
+  return rewriteFunc(module, func, (b, node, args) => {
+    const better = form(b, node, args);
+    return better ?? b.copy(node, args, node.results.map((r) => (uses[r] === 0 ? undefined : func.values[r]?.name)));
+  });
+});
+
+function form(b: FuncBuilder, node: Node, args: readonly ValueId[]): readonly ValueId[] | undefined {
+  const [x, y] = args;
+  if (x === undefined || b.typeOf(x).stack.length > 0) return undefined;
+  switch (node.op) {
+    case "gelu":
+      return b.multi("gelu_slope", [x]).slice(0, 1);
+    case "add":
+      return y === undefined ? undefined : (layerNorm(b, x, y) ?? layerNorm(b, y, x));
+    case "mean":
+      return lossMean(b, node.attrs.axes, node.attrs.keep, x);
+    case "sdpa":
+      return selfAttention(b, node.attrs.heads, args);
+    default:
+      return undefined;
+  }
+}
+
+/** scaled + offset, where scaled is a normalized row times a scale. */
+function layerNorm(b: FuncBuilder, scaled: ValueId, offset: ValueId): readonly ValueId[] | undefined {
+  const product = b.producerOf(scaled);
+  if (product?.op !== "mul" || b.shapeOf(offset).length !== 1) return undefined;
+  const [left, right] = product.args;
+  if (left === undefined || right === undefined) return undefined;
+  for (const [y, scale] of [[left, right], [right, left]] as const) {
+    const norm = b.producerOf(y);
+    const [x] = norm?.args ?? [];
+    if (norm?.op !== "normalize" || norm.results[0] !== y || x === undefined) continue;
+    const width = b.shapeOf(x).at(-1);
+    const fits = [scale, offset].every((v) => b.shapeOf(v).length === 1 && width !== undefined && isDim(b.shapeOf(v)[0], width));
+    if (fits) return b.multi("layer_norm", [x, scale, offset], norm.attrs).slice(0, 1);
+  }
+  return undefined;
+}
+
+function isDim(d: Dim | undefined, wanted: Dim): boolean {
+  return d !== undefined && equal(d, wanted);
+}
+
+/** The mean over all elements of an elementwise smooth L1. */
+function lossMean(b: FuncBuilder, axes: readonly number[], keep: boolean, x: ValueId): readonly ValueId[] | undefined {
+  const loss = b.producerOf(x);
+  if (loss?.op !== "smooth_l1" || keep || axes.length !== b.shapeOf(x).length) return undefined;
+  return b.multi("smooth_l1_mean", loss.args, loss.attrs).slice(0, 1);
+}
+
+/** Attention whose three operands are the thirds of one value. The log-sum-exp is not made: nothing before autodiff reads it. */
+function selfAttention(b: FuncBuilder, heads: number, args: readonly ValueId[]): readonly ValueId[] | undefined {
+  const slices = args.map((a) => b.producerOf(a));
+  const root = slices[0]?.args[0];
+  const width = root === undefined ? undefined : b.shapeOf(root)[2];
+  const third = width && divide(width, constantDim(3));
+  if (root === undefined || third === undefined) return undefined;
+  const isThird = (s: Node | undefined, i: number): boolean =>
+    s?.op === "slice" && s.args[0] === root && s.attrs.axis === 2 && equal(s.attrs.size, third) && equal(s.attrs.start, mul(constantDim(i), third));
+  return slices.every(isThird) ? b.multi("attention", [root], { heads }).slice(0, 1) : undefined;
+}
+
+/**
+ * Puts the number 1 for the cotangent of the objective, so that the backward pass starts from what it is.
+ * Requires: after autodiff. Ensures: roots take no scalar cotangent; other functions are untouched.
+ * Example: `main_backward(d_total, ...)` -> `main_backward(...)` with `fill 1` in its place.
+ */
+export const seedLoss: Pass = {
+  name: "seed-loss",
+  summary: "the cotangent of the objective is 1",
+  run: (module, { roots }) => {
+    const funcs = new Map(module.funcs);
+    for (const name of roots) {
+      const func = funcs.get(name);
+      if (func?.inputs.some((i) => i.role === "cotangent" && typeOf(func, i.value).shape.length === 0)) funcs.set(name, seeded({ funcs }, func));
+    }
+    return { funcs };
+  },
+};
+
+function seeded(module: Module, func: Func): Func {
+  const b = new Builder(module, headOf(func));
+  const map = new Map<ValueId, ValueId>();
+  const isSeed = (i: Func["inputs"][number]): boolean => i.role === "cotangent" && typeOf(func, i.value).shape.length === 0;
+  for (const i of func.inputs) if (!isSeed(i)) map.set(i.value, b.input(i.path, typeOf(func, i.value), i.role));
+  for (const i of func.inputs) if (isSeed(i)) map.set(i.value, b.fill([], 1));
+  const at = (id: ValueId): ValueId => map.get(id) ?? -1;
+  for (const node of func.nodes) {
+    b.origin = node.origin;
+    const results = b.copy(node, node.args.map(at), node.results.map((r) => func.values[r]?.name));
+    node.results.forEach((r, i) => map.set(r, results[i] ?? -1));
+  }
+  for (const o of func.outputs) b.output(o.path, at(o.value), o.role);
+  return b.finish();
+}
+
+/** What to run before and after differentiation for this target. */
+export const tfjsPasses: { readonly before: readonly Pass[]; readonly after: readonly Pass[] } = {
+  before: [...beforeAutodiff, trainingForms, cleanup],
+  after: [...afterAutodiff, seedLoss, cleanup],
+};
