@@ -1,0 +1,247 @@
+/**
+ * Whole runs in one process, on a small real problem over the embedded pictures: files, exit codes, resuming, Ctrl-C.
+ */
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import sharp from "sharp";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { Engine, Manifest, StepBatch } from "../../../runtime/abi.js";
+import { drawPicture } from "../../../runtime/data/synthetic.js";
+import { readRows } from "../../../runtime/log/jsonl.js";
+import type { CompiledModule } from "../../../runtime/train/engines.js";
+import { runTrainer } from "../../../runtime/train/main.js";
+import { probeRun } from "../../../runtime/train/probe-main.js";
+import { fakeManifest, linearEngine, monitor, WIDTH } from "./fakes.js";
+import type { Faults } from "./fakes.js";
+
+const SIDE = 8;
+let folder = "";
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "jepac-run-"));
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function pictureManifest(change: Partial<Manifest> = {}): Manifest {
+  const mask = { name: "half", grid: { rows: 2, cols: 2 }, kind: "random", count: 1, scale: [0, 1], aspect: [1, 1], ratio: [0.5, 0.5], minKeep: 0, minus: [], sampler: "corrected", allowOverlap: false, trim: "random" } as const;
+  return fakeManifest({
+    inputs: [{ name: "image", height: SIDE, width: SIDE, channels: 3 }],
+    views: [{ name: "image", input: "image", height: SIDE, width: SIDE, transforms: [] }],
+    masks: [mask],
+    ...change,
+  });
+}
+
+/** Six means over stripes of a picture. */
+function stripes(images: Float32Array, n: number): Float32Array {
+  const size = images.length / n;
+  const out = new Float32Array(n * WIDTH);
+  for (let i = 0; i < n * size; i++) {
+    const at = Math.floor(i / size) * WIDTH + Math.floor(((i % size) * WIDTH) / size);
+    out[at] = (out[at] ?? 0) + ((images[i] ?? 0) * WIDTH) / size;
+  }
+  return out;
+}
+
+function pictureEngine(manifest: Manifest, seed: number, faults: Faults, onStep: (step: number) => void): Engine {
+  const inner = linearEngine(manifest, seed, faults);
+  const small = (batch: StepBatch): StepBatch => ({ ...batch, images: { image: stripes(batch.images["image"] ?? new Float32Array(0), batch.size) } });
+  return {
+    ...inner,
+    step(batch, hyper, want) {
+      onStep(hyper.step);
+      return inner.step(small(batch), hyper, want);
+    },
+    encode: (encoder, images, n) => inner.encode(encoder, stripes(images, n), n),
+  };
+}
+
+interface Outcome {
+  readonly code: number;
+  readonly text: string;
+}
+
+const noModule: CompiledModule = { step: () => raise("the fake engine runs no module"), encoders: {} };
+
+async function run(argv: readonly string[], options: { manifest?: Manifest; faults?: Faults; pressAt?: number } = {}): Promise<Outcome> {
+  let text = "";
+  const handlers = new Set<() => void>();
+  const code = await runTrainer({
+    manifest: options.manifest ?? pictureManifest(),
+    module: noModule,
+    argv: ["--workers", "0", ...argv],
+    command: "node train.mjs",
+    host: {
+      terminal: { write: (part) => (text += part) },
+      signals: { on: (_, handler) => handlers.add(handler), off: (_, handler) => handlers.delete(handler), exit: () => raise("the run tried to quit at once") },
+      clock: () => 0,
+      createEngine: (program, _module, _options, seed) =>
+        Promise.resolve({
+          engine: pictureEngine(program, seed, options.faults ?? {}, (step) => {
+            if (step === options.pressAt) [...handlers][0]?.();
+          }),
+          notes: ["engine fast: not installed; install it"],
+          why: "as asked",
+        }),
+    },
+  });
+  expect(handlers.size).toBe(0);
+  return { code, text };
+}
+
+function bytes(...path: string[]): Buffer {
+  return readFileSync(join(folder, ...path));
+}
+
+test("a run says its engine and data, and leaves metrics, checkpoints, probe and report", async () => {
+  const out = join(folder, "a");
+  const { code, text } = await run(["--out", out]);
+  expect(text).toContain("80 synthetic pictures");
+  expect(text).toContain("passed over engine fast: not installed; install it");
+  expect(text).toContain("engine: fake 1 (as asked)");
+  expect(text).toMatch(/linear probe of student: shape \(8 classes\) +\d+\.\d % +\d+\.\d %/);
+  expect(text).toMatch(/effective rank of student/);
+  expect(code).toBe(0);
+  expect(readdirSync(out).sort()).toEqual(["checkpoint.previous.safetensors", "checkpoint.safetensors", "metrics.jsonl", "probe.json", "report.html", "run.json"]);
+  expect(readRows(join(out, "metrics.jsonl")).length).toBe(40);
+  const probe: unknown = JSON.parse(bytes("a", "probe.json").toString());
+  expect(probe).toMatchObject({ program: "line", step: 40, trainImages: 80, testImages: 500 });
+  const html = bytes("a", "report.html").toString();
+  expect(html).toContain("Sampled masks");
+  expect(html).toContain("half · 2");
+});
+
+test("Ctrl-C ends with a checkpoint, code 130 and the way to go on; going on gives the same bytes as never stopping", async () => {
+  const whole = join(folder, "whole");
+  const parts = join(folder, "parts");
+  expect((await run(["--out", whole, "--no-probe"])).code).toBe(0);
+  const first = await run(["--out", parts, "--no-probe"], { pressAt: 17 });
+  expect(first.code).toBe(130);
+  expect(first.text).toContain("stopped after step 17 of 40; go on with: node train.mjs --out");
+  expect(existsSync(join(parts, "report.html"))).toBe(false);
+  const second = await run(["--out", parts, "--resume", "--no-probe"]);
+  expect(second.text).toContain("going on after step 17");
+  expect(second.code).toBe(0);
+  for (const name of ["checkpoint.safetensors", "metrics.jsonl"]) expect(bytes("parts", name).equals(bytes("whole", name))).toBe(true);
+});
+
+test("rows after the resumed checkpoint are replaced by those of the resumed run, the same ones", async () => {
+  expect((await run(["--out", join(folder, "whole"), "--no-probe", "--no-report"])).code).toBe(0);
+  const parts = join(folder, "parts");
+  expect((await run(["--out", parts, "--no-probe", "--no-report"], { faults: { nanAt: 27 } })).code).toBe(1);
+  expect(readRows(join(parts, "metrics.jsonl")).length).toBe(26);
+  expect((await run(["--out", parts, "--resume", "--no-probe", "--no-report"])).code).toBe(0);
+  expect(bytes("parts", "metrics.jsonl").equals(bytes("whole", "metrics.jsonl"))).toBe(true);
+});
+
+test("a loss that is not a number ends with code 1, the step and the last good checkpoint, which is still whole", async () => {
+  const { code, text } = await run(["--out", join(folder, "n"), "--no-report"], { faults: { nanAt: 33 } });
+  expect(code).toBe(1);
+  expect(text).toMatch(/error: step 33: the loss is NaN; the last good state is step 30 in .*checkpoint\.safetensors/);
+  expect(text).toMatch(/help: .*--resume/);
+  expect((await run(["--out", join(folder, "n"), "--resume", "--no-probe", "--no-report"])).text).toContain("going on after step 30");
+});
+
+test("a collapse stops a run that asks for it with code 3, and names monitor and reason", async () => {
+  const manifest = pictureManifest({ monitors: [monitor("embedding-std", 0.02, 3)] });
+  const { code, text } = await run(["--out", join(folder, "c"), "--no-probe"], { manifest: { ...manifest, train: { ...manifest.train, onCollapse: "stop" } }, faults: { collapseFrom: 10 } });
+  expect(text).toMatch(/collapse alarm at step 1\d: embedding-std of student is .* the loss is protected by dynamics only/);
+  expect(code).toBe(3);
+  expect(bytes("c", "report.html").toString()).toContain("collapse alarm at step");
+});
+
+test("a damaged latest checkpoint is refused with the way out, and the one before it goes on to the same end", async () => {
+  expect((await run(["--out", join(folder, "whole"), "--no-probe", "--no-report"])).code).toBe(0);
+  const parts = join(folder, "parts");
+  expect((await run(["--out", parts, "--no-probe"], { pressAt: 25 })).code).toBe(130);
+  const path = join(parts, "checkpoint.safetensors");
+  writeFileSync(path, readFileSync(path).subarray(0, 300));
+  const refused = await run(["--out", parts, "--resume"]);
+  expect(refused.code).toBe(2);
+  expect(refused.text).toMatch(/step 20\) is whole: resume from it with --resume previous/);
+  expect((await run(["--out", parts, "--resume", "previous", "--no-probe", "--no-report"])).code).toBe(0);
+  expect(bytes("parts", "checkpoint.safetensors").equals(bytes("whole", "checkpoint.safetensors"))).toBe(true);
+});
+
+test("a run never writes over another one, and a resumed one must be the same run", async () => {
+  const out = join(folder, "a");
+  await run(["--out", out, "--no-probe", "--no-report"]);
+  const again = await run(["--out", out]);
+  expect([again.code, again.text.includes("already holds a run")]).toEqual([2, true]);
+  const seed = await run(["--out", out, "--resume", "--seed", "8"]);
+  expect([seed.code, seed.text.includes("made with seed 7, this run has 8")]).toEqual([2, true]);
+  const batch = await run(["--out", out, "--resume", "--batch", "4"]);
+  expect([batch.code, batch.text.includes("batches of 8, this run has 4")]).toEqual([2, true]);
+  const other = await run(["--out", out, "--resume"], { manifest: pictureManifest({ program: "curve" }) });
+  expect([other.code, other.text.includes("belongs to the program line, not to curve")]).toEqual([2, true]);
+});
+
+test("options of the first start are remembered by a resumed run", async () => {
+  const out = join(folder, "a");
+  expect((await run(["--out", out, "--steps", "20", "--batch", "4", "--seed", "3", "--no-probe"], { pressAt: 5 })).code).toBe(130);
+  const { code, text } = await run(["--out", out, "--resume", "--no-probe", "--no-report"]);
+  expect(text).toContain("20 steps, batches of 4, seed 3");
+  expect(code).toBe(0);
+});
+
+test("mistakes on the command line and missing pictures are said plainly, with code 2", async () => {
+  expect(await run(["--stepz", "3"])).toEqual({ code: 2, text: "error: there is no option --stepz\nhelp: did you mean --steps? (--help lists all)\n" });
+  const gone = await run(["--data", join(folder, "nowhere")]);
+  expect([gone.code, gone.text.includes("there is no folder")]).toEqual([2, true]);
+  const many = await run(["--out", join(folder, "b"), "--batch", "1000"]);
+  expect([many.code, many.text.includes("80 images cannot fill one batch of 1000")]).toEqual([2, true]);
+  expect((await run(["--help"])).text).toContain("--eval-data <folder>");
+});
+
+async function writePictures(root: string, classes: readonly string[], each: number, seed: number): Promise<void> {
+  for (const [c, name] of classes.entries()) {
+    mkdirSync(join(root, name), { recursive: true });
+    for (let i = 0; i < each; i++) {
+      const picture = drawPicture(seed + c, i, SIDE);
+      await sharp(picture.data, { raw: { width: SIDE, height: SIDE, channels: 3 } }).png().toFile(join(root, name, `${i}.png`));
+    }
+  }
+}
+
+test("labelled folders are probed on the test folder beside them, class numbers by name", async () => {
+  const root = join(folder, "pictures");
+  await writePictures(join(root, "train"), ["cat", "dog", "owl"], 8, 1);
+  await writePictures(join(root, "test"), ["dog", "owl"], 4, 50);
+  const out = join(folder, "run");
+  const { code, text } = await run(["--data", join(root, "train"), "--out", out, "--steps", "3"]);
+  expect(code).toBe(0);
+  expect(text).toContain(`probing on 24 pictures, testing on 8 (${join(root, "test")})`);
+  expect(text).toContain("class (3 classes)");
+});
+
+test("without a test set a fifth of the labelled pictures is held out, and without labels there is no probe", async () => {
+  const root = join(folder, "pictures");
+  await writePictures(root, ["cat", "dog"], 10, 1);
+  const held = await run(["--data", root, "--out", join(folder, "run"), "--steps", "2", "--no-report"]);
+  expect(held.text).toContain("probing on 16 pictures, testing on 4 (every fifth picture of");
+  const plain = await run(["--data", join(root, "cat"), "--out", join(folder, "run2"), "--steps", "1", "--no-report"]);
+  expect(plain.text).toContain("no probe: the pictures have no labels");
+  expect(plain.code).toBe(0);
+});
+
+test("a checkpoint is probed without training, and says the same as the run did", async () => {
+  const out = join(folder, "a");
+  await run(["--out", out, "--no-report"]);
+  const before = bytes("a", "probe.json");
+  const report = await probeRun({
+    manifest: pictureManifest(),
+    module: noModule,
+    options: { out },
+    terminal: { write: () => true },
+    createEngine: (program, _module, _options, seed) => Promise.resolve({ engine: pictureEngine(program, seed, {}, () => undefined), notes: [], why: "as asked" }),
+  });
+  expect(report?.step).toBe(40);
+  expect(bytes("a", "probe.json").equals(before)).toBe(true);
+});
+
+function raise(message: string): never {
+  throw new Error(message);
+}
