@@ -107,6 +107,7 @@ export async function train(trainer: Trainer): Promise<RunSummary> {
   const chosen = await host.createEngine(trainer.manifest, trainer.module, options, recipe.seed);
   for (const note of chosen.notes) progress.note(`passed over ${note}`);
   progress.note(`engine: ${chosen.engine.name} ${chosen.engine.version} (${chosen.why})`);
+  if (resume !== undefined && resume.engine !== chosen.engine.name) progress.note(`the run began on ${resume.engine}: on ${chosen.engine.name} it goes on soundly, but not to the same last bits`);
   const batches = await openBatches(trainer.manifest, data.source, recipe, { workers: options.workers, onNote: (text) => progress.note(text) });
   try {
     if (resume !== undefined) await chosen.engine.importState(resume.state);

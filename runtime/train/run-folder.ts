@@ -5,7 +5,7 @@
  * that `--resume` alone is enough. The files inside belong to others: checkpoints, metrics, probe, report.
  */
 import { existsSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { join } from "node:path";
 import { asHostError, HostError } from "../base/errors.js";
 import { readBytes, writeAtomic } from "../base/files.js";
 import { CHECKPOINT_FILES } from "./checkpoint-store.js";
@@ -54,8 +54,7 @@ export async function withRunOptions(folder: string, given: TrainerOptions): Pro
 
 /** What to type to go on with the run in a folder, given what starts the trainer. */
 export function resumeCommand(command: string, folder: string): string {
-  const usual = dirname(folder) === "runs" && basename(folder) !== "" && !/-\d+$/.test(folder);
-  return usual ? `${command} --resume` : `${command} --out ${folder} --resume`;
+  return `${command} --out ${/^[\w./\\:-]+$/.test(folder) ? folder : JSON.stringify(folder)} --resume`;
 }
 
 function holdsRun(folder: string): boolean {
