@@ -110,6 +110,7 @@ export function constantOf(d: Dim): number | undefined {
 
 /** The symbols of `d`, in order of appearance. */
 export function symbolsOf(d: Dim): string[] {
+  if (constantOf(d) !== undefined) return [];
   return [...new Set(d.terms.flatMap((t) => t.powers.map(([name]) => name)))];
 }
 
@@ -249,11 +250,10 @@ function parseAtom(cx: Cursor): Dim | undefined {
 }
 
 function printTerm(t: DimTerm): string {
-  const names = t.powers.flatMap(([s, p]) => Array.from({ length: p }, () => s));
-  if (names.length === 0) return `${t.coefficient}`;
-  if (t.coefficient === 1) return names.join("*");
-  if (t.coefficient === -1) return `-${names.join("*")}`;
-  return [t.coefficient, ...names].join("*");
+  if (t.powers.length === 0) return `${t.coefficient}`;
+  const names = t.powers.map(([s, p]) => (p === 1 ? s : Array.from({ length: p }, () => s).join("*"))).join("*");
+  if (t.coefficient === 1) return names;
+  return t.coefficient === -1 ? `-${names}` : `${t.coefficient}*${names}`;
 }
 
 function commonFactor(d: Dim): DimTerm {
