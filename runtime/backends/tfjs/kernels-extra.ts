@@ -39,6 +39,12 @@ export type ExtraKernels = {
   oneHot(indices: Tensor, size: number): Tensor;
   /** The inverse of `patches`: [B, (H/p)*(W/p), p*p*C] -> [B, H, W, C]. */
   unpatches(x: Tensor, size: number, height: number, width: number): Tensor;
+  /** `attention` with its usual scale, 1 / sqrt of a head's width: qkv [B, T, 3D] -> [out [B, T, D], what the gradient needs]. */
+  selfAttention(qkv: Tensor, heads: number): [o: Tensor, memory: Tensor[]];
+  /** {@link ExtraKernels.selfAttention} where no gradient is wanted. */
+  selfAttentionOnly(qkv: Tensor, heads: number): Tensor;
+  /** Its gradient, [B, T, 3D]; the caller frees `memory`. */
+  selfAttentionGrad(memory: readonly Tensor[], dout: Tensor, heads: number): Tensor;
   /** Attention over [B, T, D] with heads inside D; lse [B, heads, T] is the logarithm of each row's sum of exponents. */
   attend(q: Tensor, k: Tensor, v: Tensor, heads: number): [o: Tensor, lse: Tensor];
   /** {@link ExtraKernels.attend} where no gradient is wanted. */
@@ -135,5 +141,13 @@ function attending(tf: Tf, base: Kernels) {
       const [dq, dk, dv] = base.sdpaGrad(qs, ks, vs, p, ds, scaleOf(q, heads));
       return [base.mergeHeads(dq), base.mergeHeads(dk), base.mergeHeads(dv)];
     });
-  return { attend, attendOnly, attendGrad };
+  const headScale = (width: number, heads: number): number => Math.sqrt(heads / width);
+  return {
+    attend,
+    attendOnly,
+    attendGrad,
+    selfAttention: (qkv: Tensor, heads: number) => base.attention(qkv, heads, headScale((qkv.shape[2] ?? 3) / 3, heads)),
+    selfAttentionOnly: (qkv: Tensor, heads: number) => base.attentionOnly(qkv, heads, headScale((qkv.shape[2] ?? 3) / 3, heads)),
+    selfAttentionGrad: (memory: readonly Tensor[], dout: Tensor, heads: number) => base.attentionGrad(memory, dout, headScale(dout.shape[2] ?? 1, heads)),
+  };
 }

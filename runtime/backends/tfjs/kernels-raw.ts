@@ -108,8 +108,8 @@ function pointwise({ ops, plain, constant }: Shared) {
   const binary = (op: string) => (a: Tensor, b: Tensor | number): Tensor => ops.binary(op, a, other(b));
   const unary = (op: string) => (x: Tensor): Tensor => ops.unary(op, x);
   const times = (value: number) => (x: Tensor): Tensor => ops.binary("Mul", x, constant(value));
-  /** erfc(-x / sqrt 2) / 2, from z = -x / sqrt 2. */
-  const cdf = (z: Tensor): Tensor => chain(z, unary("Erfc"), times(0.5));
+  /** (1 + erf z) / 2 with z = x / sqrt 2. Not erfc, which would save an op: TensorFlow's runs scalar code. */
+  const cdf = (z: Tensor): Tensor => chain(z, unary("Erf"), times(0.5), (half) => ops.binary("AddV2", half, constant(0.5)));
   /** x * phi(x) = x * exp(c - z^2), with c the logarithm of 1 / sqrt(2 pi). */
   const density = (x: Tensor, z: Tensor): Tensor => chain(z, unary("Square"),
     (square) => ops.binary("Sub", constant(-0.5 * Math.log(2 * Math.PI)), square), unary("Exp"), (phi) => ops.binary("Mul", phi, x));
@@ -120,10 +120,10 @@ function pointwise({ ops, plain, constant }: Shared) {
     abs: unary("Abs"), erf: unary("Erf"), tanh: unary("Tanh"), sigmoid: unary("Sigmoid"), relu: unary("Relu"),
     reluGrad: (x: Tensor, dy: Tensor): Tensor => ops.binary("ReluGrad", dy, x),
     addN: (list: readonly Tensor[]): Tensor => list.length === 1 ? plain.addN(list) : ops.addN([...list]),
-    gelu: (x: Tensor): Tensor => drop(drop(times(-Math.SQRT1_2)(x), cdf), (area) => ops.binary("Mul", x, area)),
-    geluGrad: (x: Tensor, dy: Tensor): Tensor => drop(times(-Math.SQRT1_2)(x), (z) =>
+    gelu: (x: Tensor): Tensor => drop(drop(times(Math.SQRT1_2)(x), cdf), (area) => ops.binary("Mul", x, area)),
+    geluGrad: (x: Tensor, dy: Tensor): Tensor => drop(times(Math.SQRT1_2)(x), (z) =>
       drop(cdf(z), (area) => drop(slope(x, area, z), (value) => ops.binary("Mul", dy, value)))),
-    geluPair: (x: Tensor): [Tensor, Tensor] => drop(times(-Math.SQRT1_2)(x), (z) =>
+    geluPair: (x: Tensor): [Tensor, Tensor] => drop(times(Math.SQRT1_2)(x), (z) =>
       drop(cdf(z), (area): [Tensor, Tensor] => [ops.binary("Mul", x, area), slope(x, area, z)])),
   };
 }

@@ -193,11 +193,6 @@ function rows(heap: Heap, plain: Kernels) {
   };
   return {
     normalize, layerNorm,
-    softmax: (x: Tensor): Tensor => {
-      const y = heap.make(x.shape);
-      simd.softmax(at(x), at(y), ...asMatrix(x));
-      return y;
-    },
     softmaxGrad: (y: Tensor, dy: Tensor): Tensor => {
       const dx = heap.make(y.shape);
       simd.softmaxGrad(at(y), at(dy), at(dx), ...asMatrix(y), 1);
@@ -263,9 +258,21 @@ function picking(heap: Heap, plain: Kernels) {
     for (let copy = 1; copy < copies; copy++) heap.simd.accumulate(heap.at(dy) + 4 * copy * size, heap.at(out), size);
     return out;
   };
+  const tileBatch: Kernels["tileBatch"] = (x, copies) => {
+    const out = heap.make([copies * (x.shape[0] ?? 1), ...x.shape.slice(1)]);
+    const [from, to] = [heap.values(x), heap.values(out)];
+    for (let copy = 0; copy < copies; copy++) to.set(from, copy * x.size);
+    return out;
+  };
+  const broadcastRows: Kernels["broadcastRows"] = (v, count, tokens) => {
+    const out = heap.make([count, tokens, v.size]);
+    const [from, to] = [heap.values(v), heap.values(out)];
+    for (let row = 0; row < count * tokens; row++) to.set(from, row * v.size);
+    return out;
+  };
   const asOneImage = (x: Tensor): number[] => [1, ...x.shape];
   return {
-    gatherRows, scatterRows, sumTiles,
+    gatherRows, scatterRows, sumTiles, tileBatch, broadcastRows,
     gatherTable: (x: Tensor, index: Tensor): Tensor => {
       const image = x.reshape(asOneImage(x));
       const out = gatherRows(image, index, index.shape[0] ?? 1);

@@ -40,11 +40,11 @@ export const f32 = {
   store: (address: Code, value: Code, offset = 0): Code => [...address, ...value, 0x38, 2, ...unsigned(offset)],
 };
 
-/** Four f32 lanes. */
+/** Four f32 lanes. `min` and `max` are the pseudo forms: one instruction each, which the NaN-exact ones are not. */
 export const f4 = {
   const: (value: number): Code => [0xfd, 0x0c, ...floatBytes(value), ...floatBytes(value), ...floatBytes(value), ...floatBytes(value)],
-  splat: simd(0x13), add: simd(0xe4), sub: simd(0xe5), mul: simd(0xe6), div: simd(0xe7), min: simd(0xe8), max: simd(0xe9),
-  abs: simd(0xe0), neg: simd(0xe1), sqrt: simd(0xe3), nearest: simd(0x6a), gt: simd(0x44), lt: simd(0x43), and: simd(0x4e),
+  splat: simd(0x13), add: simd(0xe4), sub: simd(0xe5), mul: simd(0xe6), div: simd(0xe7), min: simd(0xea), max: simd(0xeb),
+  abs: simd(0xe0), neg: simd(0xe1), sqrt: simd(0xe3), gt: simd(0x44), lt: simd(0x43), and: simd(0x4e),
   /** Lanes of `a` where the mask is set, else of `b`. */
   select: (a: Code, b: Code, mask: Code): Code => [...a, ...b, ...mask, 0xfd, 0x52],
   lane: (x: Code, lane: number): Code => [...x, 0xfd, 0x1f, lane],
@@ -52,8 +52,8 @@ export const f4 = {
   loadSplat: (address: Code, offset = 0): Code => [...address, 0xfd, 0x09, 2, ...unsigned(offset)],
   store: (address: Code, value: Code, offset = 0): Code => [...address, ...value, 0xfd, 0x0b, 2, ...unsigned(offset)],
   storeLane0: (address: Code, value: Code, offset = 0): Code => [...address, ...value, 0xfd, 0x5a, 2, ...unsigned(offset), 0],
-  /** 2^n for whole-numbered lanes n in -126..127, by writing the exponent bits. */
-  exp2: (n: Code): Code => [...n, 0xfd, ...unsigned(0xf8), ...i4const(127), 0xfd, ...unsigned(0xae), ...i32.const(23), 0xfd, ...unsigned(0xab)],
+  /** Lanes as i32: shifted left by `bits`, then a constant added. */
+  shiftAdd: (x: Code, bits: number, constant: number): Code => [...x, ...i32.const(bits), 0xfd, ...unsigned(0xab), ...i4const(constant), 0xfd, ...unsigned(0xae)],
   /** Lanes 0..7 picked from the two operands by number. */
   shuffle: (a: Code, b: Code, lanes: readonly [number, number, number, number]): Code =>
     [...a, ...b, 0xfd, 0x0d, ...lanes.flatMap((lane) => [0, 1, 2, 3].map((byte) => 4 * lane + byte))],

@@ -59,16 +59,22 @@ const maxLanes = (x: Local): Code => f32.max(f32.max(f4.lane(x.get, 0), f4.lane(
 const horner = (x: Local, coefficients: readonly number[]): Code =>
   coefficients.slice(1).reduce<Code>((sum, c) => f4.add(f4.mul(sum, x.get), f4.const(c)), f4.const(coefficients[0] ?? 0));
 
-/** exp in place, relative error 2e-7: n = round(x / ln 2), a polynomial (Cephes expf) on the rest, 2^n by its bits. */
+/**
+ * exp, relative error 2e-7: n = round(x / ln 2), a polynomial (Cephes expf) on the rest, times 2^n. Adding 1.5 * 2^23 rounds
+ * and leaves n in the low bits of the sum, which shifted into the exponent's place are 2^n but for the bias.
+ */
 function expInto(body: Body): (out: Local, x: Code) => Code[] {
+  const sum = body.local("v128");
   const n = body.local("v128");
   const r = body.local("v128");
+  const magic = f4.const(1.5 * 2 ** 23);
   return (out, x) => [
     r.set(f4.min(f4.max(x, f4.const(-87.3)), f4.const(88.3))),
-    n.set(f4.nearest(f4.mul(r.get, f4.const(Math.LOG2E)))),
+    sum.set(f4.add(f4.mul(r.get, f4.const(Math.LOG2E)), magic)),
+    n.set(f4.sub(sum.get, magic)),
     r.set(f4.sub(f4.sub(r.get, f4.mul(n.get, f4.const(0.693359375))), f4.mul(n.get, f4.const(-2.12194440e-4)))),
     out.set(f4.add(f4.add(f4.mul(f4.mul(horner(r, [1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1]), r.get), r.get), r.get), f4.const(1))),
-    out.set(f4.mul(out.get, f4.exp2(n.get))),
+    out.set(f4.mul(out.get, f4.shiftAdd(sum.get, 23, 0x3f800000))),
   ];
 }
 
