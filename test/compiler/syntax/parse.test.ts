@@ -159,3 +159,14 @@ test("a forgotten brace is blamed on the block that lacks it, judged by indentat
   expect(diagnostics[0]?.related[0]?.span.start).toBe(text.indexOf("{", 10));
   expect(file.items.map((i) => i.kind)).toEqual(["model", "train"]);
 });
+
+test("the reference program parses in less than 3 ms once warm", () => {
+  for (let i = 0; i < 50; i++) parse(ijepa, "t");
+  const times = Array.from({ length: 50 }, () => {
+    const start = performance.now();
+    parse(ijepa, "t");
+    return performance.now() - start;
+  });
+  // The fastest run, because a busy machine says nothing about the parser.
+  expect(Math.min(...times)).toBeLessThan(3);
+});
