@@ -168,6 +168,23 @@ test("a carry that the body replaces has the gradient of the first iteration onl
   expectGradients(module, "main", argsFor(module, "main", {}, 7));
 });
 
+test("a carry that reaches the loss only through another carry, iterations later, has its gradient", () => {
+  const body = defineFunc(emptyModule, { name: "body", dims: [] }, (b) => {
+    const [x, y, z] = ["x", "y", "z"].map((n) => b.input(n, f32(dims([2])), "data"));
+    const w = b.input("w", f32(dims([2])), "param");
+    b.output("x", b.op("mul", [x ?? -1, w]));
+    b.output("y", b.op("add", [y ?? -1, b.op("sin", [x ?? -1])]));
+    b.output("z", b.op("mul", [b.op("square", [y ?? -1]), b.op("cos", [z ?? -1])]));
+  });
+  const module = defineFunc(body, { name: "main", dims: [] }, (b) => {
+    const x = b.input("x", f32(dims([2])), "data");
+    const w = b.input("w", f32(dims([2]), [3]), "param");
+    const { carries } = b.repeat("body", { carries: [x, b.fill([2], 0.5), b.fill([2], 0.3)], stacked: [w] }, { count: 3 });
+    b.output("loss", b.op("sum", [carries[2] ?? -1], { axes: [0], keep: false }), "loss");
+  });
+  expectGradients(module, "main", argsFor(module, "main", {}, 13));
+});
+
 test("gathered tokens, mask tokens and tiled contexts have the gradient of their differences", () => {
   const module = defineFunc(emptyModule, { name: "main", dims: ["B", "K"] }, (b) => {
     const image = b.input("image", f32(dims(["B", 4, 4, 1])), "data");

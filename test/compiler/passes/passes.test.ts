@@ -181,6 +181,18 @@ test("cse makes each value once, whatever the order of a sum's operands", () => 
   ));
 });
 
+test("cse does not take a - b for b - a", () => {
+  const text = main(
+    '%0 "x" = data "x": f32[2]',
+    '%1 "y" = data "y": f32[2]',
+    "%2 = sub(%0, %1): f32[2]",
+    "%3 = sub(%1, %0): f32[2]",
+    "%4 = mul(%2, %3): f32[2]",
+    'return data "z" = %4',
+  );
+  expect(after([cse, dce], text)).toBe(text);
+});
+
 const callee = `func f() {
   %0 "x" = data "x": f32[2]
   %1 "w" = param "w": f32[2]
