@@ -38,7 +38,7 @@ export function parseOptions(argv: readonly string[]): TrainerOptions {
   let options: TrainerOptions = {};
   for (let at = 0; at < argv.length; at++) {
     const { name, inline } = splitWord(argv[at] ?? "");
-    const option = TABLE.find((candidate) => candidate.name === name);
+    const option = TRAINER_OPTIONS.find((candidate) => candidate.name === name);
     if (option === undefined) throw unknownOption(argv[at] ?? "");
     if (option.value === undefined && inline !== undefined) throw usage(`${name} takes no value`);
     const next = inline ?? argv[at + 1];
@@ -54,12 +54,13 @@ export function parseOptions(argv: readonly string[]): TrainerOptions {
 
 /** The help text. */
 export function optionsHelp(program: string): string {
-  const words = TABLE.map((option) => `${option.name}${option.value === undefined ? "" : ` ${option.value}`}`);
+  const words = TRAINER_OPTIONS.map((option) => `${option.name}${option.value === undefined ? "" : ` ${option.value}`}`);
   const width = Math.max(...words.map((word) => word.length));
-  return [`Trains ${program}.`, "", ...TABLE.map((option, i) => `  ${(words[i] ?? "").padEnd(width)}  ${option.help}`)].join("\n");
+  return [`Trains ${program}.`, "", ...TRAINER_OPTIONS.map((option, i) => `  ${(words[i] ?? "").padEnd(width)}  ${option.help}`)].join("\n");
 }
 
-interface Option {
+/** One option of the command line. */
+export interface TrainerOption {
   readonly name: string;
   /** The value in help texts; absent for a switch. */
   readonly value?: string;
@@ -69,7 +70,8 @@ interface Option {
   read(value: string): TrainerOptions;
 }
 
-const TABLE: readonly Option[] = [
+/** The options, in the order of the help text. */
+export const TRAINER_OPTIONS: readonly TrainerOption[] = [
   { name: "--data", value: "<folder>", help: "pictures to train on (class sub-folders are labels for probes only)", read: (data) => ({ data }) },
   { name: "--eval-data", value: "<folder>", help: "labelled pictures to test the probes on", read: (evalData) => ({ evalData }) },
   { name: "--engine", value: "<name>", help: `${ENGINE_CHOICES.join(", ")} (auto takes the fastest that is here)`, read: (value) => ({ engine: choice(value) }) },
@@ -100,7 +102,7 @@ function usage(message: string, help = "run with --help for all options"): HostE
 
 function unknownOption(word: string): HostError {
   const name = splitWord(word).name;
-  const near = TABLE.map((option) => ({ name: option.name, apart: distance(option.name, name.startsWith("--") ? name : `--${name}`) })).sort((a, b) => a.apart - b.apart)[0];
+  const near = TRAINER_OPTIONS.map((option) => ({ name: option.name, apart: distance(option.name, name.startsWith("--") ? name : `--${name}`) })).sort((a, b) => a.apart - b.apart)[0];
   return usage(`there is no option ${name}`, near !== undefined && near.apart <= 3 ? `did you mean ${near.name}? (--help lists all)` : undefined);
 }
 

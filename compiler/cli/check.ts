@@ -1,0 +1,135 @@
+/**
+ * `jepac check`: every mistake of one or more programs in one run.
+ *
+ * Owns the formats of the report (text, one line each, JSON, SARIF), the choice of programs (all that a file declares
+ * unless told) and `--fix`. Exit code 0 without errors, 1 with some, 2 when a file cannot be read; warnings alone are 0.
+ */
+import { check } from "../compile.js";
+import type { CheckResult, ProgramOptions } from "../compile.js";
+import { applyFixes, certainFixes } from "../messages/fixes.js";
+import { toJson } from "../messages/json.js";
+import { renderDiagnostics, renderShort } from "../messages/render.js";
+import type { Diagnostic } from "../messages/report.js";
+import { createDiagnostics } from "../messages/report.js";
+import { toSarif } from "../messages/sarif.js";
+import { version } from "../version.js";
+import { writeAtomic } from "../../runtime/base/files.js";
+import type { Command } from "./command.js";
+import { CliError } from "./command.js";
+import type { Opened } from "./source.js";
+import { isLibrary, openSource, programOptions, readProgramOptions, readText, shownDiagnostics, shownTexts } from "./source.js";
+import type { CliTerminal } from "./terminal.js";
+import { styleOf } from "./terminal.js";
+
+const formats = ["text", "short", "json", "sarif"] as const;
+
+export const checkCommand: Command = {
+  name: "check",
+  usage: "check <files..>",
+  summary: "Checks programs and reports every mistake, with its place and the way out",
+  words: { files: "programs to check" },
+  options: {
+    format: { kind: "text", choices: formats, initial: "text", help: "how to report" },
+    ...programOptions,
+    fix: { kind: "flag", help: "apply the fixes that are certain, and check what is left" },
+  },
+  examples: [
+    ["jepac check specs/ijepa.jepa", "every model and variant of the file"],
+    ["jepac check specs/*.jepa --format json", "for programs"],
+    ["jepac check my.jepa --fix", "mend what can be mended"],
+  ],
+  async run(args, cx) {
+    const format = args.text("format") ?? "text";
+    const options = readProgramOptions(args);
+    const reports: Report[] = [];
+    let unreadable = 0;
+    for (const path of args.texts("files")) {
+      try {
+        reports.push(await examine(path, options, args.flag("fix"), cx));
+      } catch (error) {
+        if (!(error instanceof CliError)) throw error;
+        cx.err.write(`${styleOf(cx.err, cx.env).error("error")}: ${error.message}\n`);
+        unreadable += 1;
+      }
+    }
+    write(reports, format, cx);
+    if (unreadable > 0) return 2;
+    return reports.some((r) => r.diagnostics.some((d) => d.severity === "error")) ? 1 : 0;
+  },
+};
+
+interface Report {
+  readonly opened: Opened;
+  readonly programs: readonly string[];
+  readonly diagnostics: readonly Diagnostic[];
+  readonly texts: ReadonlyMap<string, string>;
+  readonly fixed: number;
+}
+
+async function examine(path: string, options: ProgramOptions, fix: boolean, cx: CliTerminal): Promise<Report> {
+  let report = checkAll(openSource(path, cx), options);
+  // A fix may make way for another; each round applies at least one, and there is an end to patience.
+  for (let round = 0; fix && round < 10; round++) {
+    const applied = await applyCertain(report, cx);
+    if (applied === 0) break;
+    report = { ...checkAll(openSource(path, cx), options), fixed: report.fixed + applied };
+  }
+  return report;
+}
+
+/** All programs of a file, or the one chosen; what they say alike is said once. */
+function checkAll(opened: Opened, options: ProgramOptions): Report {
+  const first = check(opened.source, options);
+  const chosen = options.program !== undefined || options.set !== undefined;
+  const others = chosen ? [] : first.programs.filter((name) => name !== first.graph?.name).map((program) => check(opened.source, { program }));
+  const sink = createDiagnostics();
+  for (const result of [first, ...others]) for (const d of result.diagnostics) sink.add(d);
+  const checked = [first, ...others].flatMap((r: CheckResult) => (r.graph === undefined ? [] : [r.graph.name]));
+  return { opened, programs: checked, diagnostics: inOrder(sink.list, opened.source.file), texts: first.texts, fixed: 0 };
+}
+
+/** The file itself first, then the files it uses; within each by place. */
+function inOrder(diagnostics: readonly Diagnostic[], main: string): Diagnostic[] {
+  const rank = (d: Diagnostic): string => (d.span.file === main ? "" : d.span.file);
+  return diagnostics.toSorted((a, b) => (rank(a) < rank(b) ? -1 : rank(a) > rank(b) ? 1 : a.span.start - b.span.start));
+}
+
+/** Applies certain fixes to the files they belong to; returns how many. */
+async function applyCertain(report: Report, cx: CliTerminal): Promise<number> {
+  const fixes = certainFixes(report.diagnostics);
+  const files = new Set(fixes.flatMap((f) => f.edits.map((e) => e.span.file)));
+  let applied = 0;
+  for (const file of files) {
+    if (isLibrary(file)) continue;
+    const shown = report.opened.show(file);
+    const path = file === report.opened.source.file ? report.opened.path : `${cx.cwd}/${shown}`;
+    const { text, applied: done } = applyFixes(report.texts.get(file) ?? readText(path, shown), file, fixes);
+    if (done.length === 0) continue;
+    await writeAtomic(path, text);
+    applied += done.length;
+  }
+  return applied;
+}
+
+function write(reports: readonly Report[], format: string, cx: CliTerminal): void {
+  const shown = reports.map((r) => ({ file: r.opened.shown, diagnostics: shownDiagnostics(r.diagnostics, r.opened), texts: shownTexts(r.texts, r.opened) }));
+  const texts = (file: string): string | undefined => shown.find((s) => s.texts.has(file))?.texts.get(file);
+  if (format === "json") {
+    const json = shown.map((s) => toJson(s.file, s.diagnostics, texts));
+    cx.out.write(`${JSON.stringify(json.length === 1 ? json[0] : json, undefined, 2)}\n`);
+  } else if (format === "sarif") {
+    cx.out.write(`${JSON.stringify(toSarif(shown.flatMap((s) => s.diagnostics), texts, { version }), undefined, 2)}\n`);
+  } else if (format === "short") {
+    for (const s of shown) for (const d of s.diagnostics) cx.out.write(`${renderShort(d, texts)}\n`);
+  } else {
+    reports.forEach((r, i) => writeText(r, shown[i]?.diagnostics ?? [], texts, cx));
+  }
+}
+
+function writeText(report: Report, diagnostics: readonly Diagnostic[], texts: (file: string) => string | undefined, cx: CliTerminal): void {
+  const style = styleOf(cx.out, cx.env);
+  if (report.fixed > 0) cx.out.write(`${report.opened.shown}: ${report.fixed} ${report.fixed === 1 ? "fix" : "fixes"} applied\n`);
+  cx.out.write(renderDiagnostics(diagnostics, texts, style));
+  if (diagnostics.some((d) => d.severity === "error")) return;
+  cx.out.write(`${report.opened.shown}: ${style.good("no mistakes")} (${report.programs.join(", ")})\n`);
+}

@@ -1,0 +1,67 @@
+/**
+ * `jepac compile`: a program as a folder that trains with `node out/train.mjs`.
+ *
+ * Owns the command and what it says; compiling is `compiler/compile.ts`, writing is `output.ts`. The graph as a picture is
+ * written beside the code, because the report of a run shows it.
+ */
+import { relative, resolve } from "node:path";
+import { compile } from "../compile.js";
+import type { CompileResult } from "../compile.js";
+import { toSvg } from "../model/export-svg.js";
+import type { Command } from "./command.js";
+import { linkRuntime, writeFolder } from "./output.js";
+import { count, short, tellDiagnostics } from "./show.js";
+import type { Opened } from "./source.js";
+import { openSource, programOptions, readProgramOptions } from "./source.js";
+import type { CliTerminal } from "./terminal.js";
+
+/** The targets that this compiler has. */
+export const targets = ["tfjs"] as const;
+
+export const compileCommand: Command = {
+  name: "compile",
+  usage: "compile <file>",
+  summary: "Compiles a program to a folder that trains with `node <folder>/train.mjs`",
+  words: { file: "the program" },
+  options: {
+    target: { kind: "text", choices: targets, initial: "tfjs", help: "what to compile to" },
+    out: { kind: "text", alias: "o", initial: "out", help: "the folder" },
+    ...programOptions,
+  },
+  examples: [
+    ["jepac compile specs/ijepa.jepa -o out", "the first model of the file"],
+    ["jepac compile my.jepa --program tiny --set width=96 -o out/tiny", "a variant of it, with another width"],
+  ],
+  async run(args, cx) {
+    const opened = openSource(args.need("file"), cx);
+    const result = compile(opened.source, { ...readProgramOptions(args), target: "tfjs" });
+    tellDiagnostics(result, opened, cx);
+    if (!result.ok) return 1;
+    const shown = args.text("out") ?? "out";
+    writeCompiled(result, resolve(cx.cwd, shown), shown, cx);
+    const { manifest } = result;
+    if (manifest !== undefined) {
+      const { parameters, trainable, flopsPerImage } = manifest.counts;
+      cx.out.write(`compiled ${manifest.program} into ${shown}: ${result.files.map((f) => f.path).join(", ")}, graph.svg\n`);
+      cx.out.write(`${count(parameters)} parameters, ${count(trainable)} of them trained; ${short(flopsPerImage)}FLOPs an image forward\n`);
+    }
+    cx.out.write(`run it with: node ${relative(cx.cwd, resolve(cx.cwd, shown, "train.mjs"))}\n`);
+    return 0;
+  },
+};
+
+/** Writes the files of a compiled program, its graph, and the link to the runtime where one is needed. */
+export function writeCompiled(result: CompileResult, folder: string, shown: string, cx: Pick<CliTerminal, "out">): void {
+  const svg = result.graph === undefined ? [] : [{ path: "graph.svg", text: toSvg(result.graph) }];
+  writeFolder(folder, [...result.files, ...svg], shown);
+  const linked = linkRuntime(folder, shown);
+  if (linked !== undefined) cx.out.write(`linked ${shown}/node_modules/jepac -> ${linked}, because no jepac is found from there\n`);
+}
+
+/** Compiles for a run: diagnostics are shown, the folder is written. Undefined when the program has errors. */
+export function compileInto(opened: Opened, result: CompileResult, folder: string, cx: CliTerminal): CompileResult | undefined {
+  tellDiagnostics(result, opened, cx);
+  if (!result.ok) return undefined;
+  writeCompiled(result, folder, relative(cx.cwd, folder) || ".", { out: cx.err });
+  return result;
+}

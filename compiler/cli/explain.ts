@@ -1,0 +1,65 @@
+/**
+ * `jepac explain JEP2001`: the page of a diagnostic.
+ *
+ * Owns the layout of the page; its words are the catalogue's, the same that SARIF carries.
+ */
+import { suggest } from "../base/suggest.js";
+import { catalogue } from "../messages/catalogue.js";
+import type { CatalogueEntry, Code } from "../messages/catalogue.js";
+import type { Command } from "./command.js";
+import { CliError } from "./command.js";
+import { styleOf } from "./terminal.js";
+
+export const explainCommand: Command = {
+  name: "explain",
+  usage: "explain <code>",
+  summary: "Explains a diagnostic: what it means, why it is one, and what to do",
+  words: { code: "a code such as JEP3013, or its name such as spaces/mismatch" },
+  options: {},
+  examples: [["jepac explain JEP3013", "what a mismatch of spaces is"]],
+  async run(args, cx) {
+    const code = findCode(args.need("code"));
+    const entry: CatalogueEntry = catalogue[code];
+    const style = styleOf(cx.out, cx.env);
+    const lines = [
+      `${style[entry.severity](`${entry.severity}[${code}]`)} ${style.bold(entry.slug)}`,
+      "",
+      `  ${entry.message}`,
+      ...(entry.help === undefined ? [] : [`  ${style.bold("help")}: ${entry.help}`]),
+      "",
+      ...wrap(entry.explain, 96),
+    ];
+    cx.out.write(`${lines.join("\n")}\n`);
+    return 0;
+  },
+};
+
+/** A code as the catalogue has it, from any case and with or without its letters, or from its name. */
+function findCode(word: string): Code {
+  const wanted = /^\d+$/.test(word) ? `JEP${word}` : word.toUpperCase();
+  const rows = Object.entries(catalogue);
+  for (const [code, entry] of rows) if ((code === wanted || entry.slug === word.toLowerCase()) && isCode(code)) return code;
+  const near = suggest(wanted, rows.map(([code]) => code))[0] ?? suggest(word, rows.map(([, entry]) => entry.slug))[0];
+  throw new CliError(`there is no diagnostic \`${word}\``, near === undefined ? "codes look like JEP2001" : `did you mean \`${near}\`?`);
+}
+
+function isCode(word: string): word is Code {
+  return Object.hasOwn(catalogue, word);
+}
+
+/** Lines of at most `width` characters; line breaks of the text stay. */
+function wrap(text: string, width: number): string[] {
+  return text.split("\n").flatMap((paragraph) => {
+    const lines: string[] = [];
+    let line = "";
+    for (const word of paragraph.split(" ")) {
+      if (line !== "" && line.length + 1 + word.length > width) {
+        lines.push(line);
+        line = word;
+      } else {
+        line = line === "" ? word : `${line} ${word}`;
+      }
+    }
+    return [...lines, line];
+  });
+}

@@ -1,0 +1,54 @@
+/**
+ * `jepac graph`: the model graph for people and for programs.
+ *
+ * Owns the choice of a form and of a place to put it. The forms are `compiler/model/export-*.ts` and `print.ts`.
+ */
+import { resolve } from "node:path";
+import { check } from "../compile.js";
+import { toDot } from "../model/export-dot.js";
+import { toJson } from "../model/export-json.js";
+import { toMermaid } from "../model/export-mermaid.js";
+import { toSvg } from "../model/export-svg.js";
+import type { ModelGraph } from "../model/ir.js";
+import { printGraph } from "../model/print.js";
+import { writeAtomic } from "../../runtime/base/files.js";
+import type { Command } from "./command.js";
+import { tellDiagnostics } from "./show.js";
+import { openSource, programOptions, readProgramOptions } from "./source.js";
+
+const formats: Readonly<Record<string, (graph: ModelGraph) => string>> = {
+  text: (graph) => printGraph(graph),
+  json: (graph) => toJson(graph),
+  dot: toDot,
+  mermaid: toMermaid,
+  svg: toSvg,
+};
+
+export const graphCommand: Command = {
+  name: "graph",
+  usage: "graph <file>",
+  summary: "Shows the model graph: values, modules, losses, and how gradients and averages flow",
+  words: { file: "the program" },
+  options: {
+    format: { kind: "text", choices: Object.keys(formats), initial: "text", help: "the form" },
+    out: { kind: "text", alias: "o", help: "a file to write to (standard output)" },
+    ...programOptions,
+  },
+  examples: [
+    ["jepac graph specs/ijepa.jepa --format svg -o ijepa.svg", "a picture"],
+    ["jepac graph specs/ijepa.jepa --format json", "for programs"],
+    ["jepac graph specs/ijepa.jepa --format mermaid", "for a README"],
+  ],
+  async run(args, cx) {
+    const opened = openSource(args.need("file"), cx);
+    const result = check(opened.source, readProgramOptions(args));
+    tellDiagnostics(result, opened, cx);
+    if (!result.ok || result.graph === undefined) return 1;
+    const text = (formats[args.text("format") ?? "text"] ?? printGraph)(result.graph);
+    const whole = text.endsWith("\n") ? text : `${text}\n`;
+    const out = args.text("out");
+    if (out === undefined) cx.out.write(whole);
+    else await writeAtomic(resolve(cx.cwd, out), whole);
+    return 0;
+  },
+};

@@ -1,0 +1,52 @@
+/**
+ * `jepac list`: what a file offers.
+ *
+ * Owns a table of models and variants with their sizes, and the `param`s that `--set` can change. Programs with mistakes
+ * are listed too, with the number of their errors.
+ */
+import { check, lowerChecked } from "../compile.js";
+import type { CheckResult } from "../compile.js";
+import { flopsPerImage } from "../lower/cost.js";
+import { parameterCount } from "../model/queries.js";
+import { textTable } from "../../runtime/log/table.js";
+import type { Command } from "./command.js";
+import { count, short } from "./show.js";
+import { openSource } from "./source.js";
+import type { CliTerminal } from "./terminal.js";
+
+export const listCommand: Command = {
+  name: "list",
+  usage: "list <file>",
+  summary: "Lists the programs of a file with their sizes, and the params that --set can change",
+  words: { file: "the program" },
+  options: {},
+  examples: [["jepac list examples/ijepa-small.jepa", "what is in it"]],
+  async run(args, cx) {
+    const opened = openSource(args.need("file"), cx);
+    const { programs } = check(opened.source);
+    if (programs.length === 0) {
+      cx.out.write(`${opened.shown} declares no model and no variant\n`);
+      return 0;
+    }
+    const results = programs.map((program) => ({ program, result: check(opened.source, { program }) }));
+    cx.out.write(`${textTable(["program", "parameters", "trained", "FLOPs an image", "losses", "masks"], results.map((r) => row(r.program, r.result)))}\n`);
+    for (const { program, result } of results) tellParams(program, result, cx);
+    return 0;
+  },
+};
+
+function row(program: string, result: CheckResult): string[] {
+  const errors = result.diagnostics.filter((d) => d.severity === "error").length;
+  if (errors > 0 || result.checked === undefined) return [program, `${errors} ${errors === 1 ? "error" : "errors"}`, "", "", "", ""];
+  const { graph, training } = result.checked;
+  const { total, trained } = parameterCount(graph);
+  const flops = flopsPerImage(graph, lowerChecked(result.checked), training.train.batch);
+  return [program, count(total), count(trained), short(flops), graph.losses.map((l) => l.name).join(" "), graph.masks.map((m) => m.name).join(" ") || "-"];
+}
+
+function tellParams(program: string, result: CheckResult, cx: CliTerminal): void {
+  const params = [...(result.checked?.params ?? [])].map(([name, value]) => `${name} = ${JSON.stringify(value)}`);
+  if (params.length > 0) cx.out.write(`\n${program}: ${params.join(", ")}\n`);
+  const sweeps = result.checked?.sweeps ?? [];
+  for (const sweep of sweeps) cx.out.write(`${program}: sweep ${sweep.name}, ${sweep.points.length} runs\n`);
+}

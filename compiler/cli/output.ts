@@ -1,0 +1,83 @@
+/**
+ * A compiled program as a folder on disk.
+ *
+ * Owns three promises. A failed write leaves the old folder as it was: all files are first written beside their places,
+ * flushed, and only then renamed, the manifest last. A folder that holds something else is not written into. And
+ * `node out/train.mjs` finds the runtime: where `jepac` does not resolve from the folder, a link to this installation is
+ * put there, and said.
+ */
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { CompiledFile } from "../compile.js";
+import { CliError } from "./command.js";
+import { reason } from "./source.js";
+
+/** Writes `files` into `folder` (absolute), which is made when missing. @throws CliError */
+export function writeFolder(folder: string, files: readonly CompiledFile[], shown: string): void {
+  refuseForeign(folder, shown);
+  const stage = join(folder, `.jepac-${process.pid}`);
+  try {
+    mkdirSync(stage, { recursive: true });
+    for (const file of files) writeFileSync(join(stage, file.path), file.text, { flush: true });
+    const ordered = files.toSorted((a, b) => Number(a.path === "manifest.json") - Number(b.path === "manifest.json"));
+    for (const file of ordered) renameSync(join(stage, file.path), join(folder, file.path));
+  } catch (error) {
+    throw new CliError(`cannot write into ${shown}: ${reason(error)}`, "the files that were there are unchanged; free some space, or give another folder");
+  } finally {
+    rmSync(stage, { recursive: true, force: true });
+  }
+}
+
+/** A folder is free when it is missing, empty, or holds a compiled program (or a run around one). */
+function refuseForeign(folder: string, shown: string): void {
+  let names: string[];
+  try {
+    names = readdirSync(folder);
+  } catch (error) {
+    if (!existsSync(folder)) return;
+    throw new CliError(`cannot write into ${shown}: ${reason(error)}`, "give another folder");
+  }
+  const ours = new Set(["model.mjs", "manifest.json", "train.mjs", "graph.svg", "node_modules"]);
+  const left = names.filter((name) => !name.startsWith(".jepac-"));
+  if (left.length === 0 || left.every((name) => ours.has(name)) || isCompiled(join(folder, "manifest.json"))) return;
+  throw new CliError(`${shown} holds something else than a compiled program (${left.slice(0, 3).join(", ")}${left.length > 3 ? ", …" : ""})`, "give a folder of its own");
+}
+
+function isCompiled(manifest: string): boolean {
+  try {
+    const value: unknown = JSON.parse(readFileSync(manifest, "utf8"));
+    return typeof value === "object" && value !== null && "format" in value && "parameters" in value && "program" in value;
+  } catch {
+    return false;
+  }
+}
+
+/** Makes `jepac` resolvable from `folder`; returns the link's target when one had to be made. @throws CliError */
+export function linkRuntime(folder: string, shown: string): string | undefined {
+  const require = createRequire(join(folder, "train.mjs"));
+  try {
+    require.resolve("jepac/runtime/node");
+    return undefined;
+  } catch {
+    // Not inside of a project that has it.
+  }
+  const own = packageFolder();
+  const link = join(folder, "node_modules", "jepac");
+  try {
+    mkdirSync(dirname(link), { recursive: true });
+    rmSync(link, { recursive: true, force: true });
+    symlinkSync(own, link, "junction");
+  } catch (error) {
+    throw new CliError(`cannot link jepac into ${shown}: ${reason(error)}`, "install jepac where the folder is (npm install jepac)");
+  }
+  return own;
+}
+
+/** The folder of this installation: the nearest upward with a `package.json`. */
+export function packageFolder(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, "package.json"))) folder = dirname(folder);
+  return folder;
+}

@@ -1,0 +1,151 @@
+/**
+ * The command line as a function: words in, text on two streams, an exit code out.
+ *
+ * Owns the table of commands, the set-up of yargs from it, and what happens to errors: a mistake of usage, a file or an
+ * engine ends with 2, a mistake of jepac itself with 70 and a request to report it. Unknown commands and options are
+ * refused with the nearest known one. Leaves the work to one file per command.
+ */
+import yargs from "yargs";
+import type { Argv } from "yargs";
+import { suggest } from "../base/suggest.js";
+import { version } from "../version.js";
+import { HostError } from "../../runtime/base/errors.js";
+import { checkCommand } from "./check.js";
+import { Arguments, CliError } from "./command.js";
+import type { Command } from "./command.js";
+import { compileCommand } from "./compile.js";
+import { devCommand } from "./dev.js";
+import { doctorCommand } from "./doctor.js";
+import { explainCommand } from "./explain.js";
+import { fmtCommand } from "./fmt.js";
+import { graphCommand } from "./graph.js";
+import { listCommand } from "./list.js";
+import { probeCommand } from "./probe.js";
+import type { CliTerminal } from "./terminal.js";
+import { styleOf } from "./terminal.js";
+import { optionalValues, trainCommand } from "./train.js";
+
+/** All commands, in the order of the help text. */
+export const commands: readonly Command[] = [
+  checkCommand, compileCommand, trainCommand, probeCommand, fmtCommand, graphCommand, listCommand, explainCommand, doctorCommand, devCommand,
+];
+
+/** Runs the command line `words` (after the program's name) and returns the exit code. Never throws. */
+export async function runCli(words: readonly string[], cx: CliTerminal): Promise<number> {
+  try {
+    const parsed = parseWords(words);
+    if (parsed.kind === "text") {
+      (parsed.code === 0 ? cx.out : cx.err).write(`${parsed.text}\n`);
+      return parsed.code;
+    }
+    return await parsed.command.run(parsed.args, cx);
+  } catch (error) {
+    return tell(error, cx);
+  }
+}
+
+type Parsed =
+  | { readonly kind: "run"; readonly command: Command; readonly args: Arguments }
+  | { readonly kind: "text"; readonly text: string; readonly code: number };
+
+function parseWords(words: readonly string[]): Parsed {
+  let selected: { command: Command; values: Record<string, unknown> } | undefined;
+  let failure: string | undefined;
+  let output = "";
+  let rest: readonly (string | number)[] = [];
+  const parser = setUp((command, values) => { selected = { command, values }; }).fail((message, error) => {
+    failure ??= message ?? error?.message ?? "the words cannot be read";
+  });
+  void parser.parse(normalize(words), {}, (_error: unknown, values: { _?: readonly (string | number)[] }, text: string) => {
+    output = text;
+    rest = values._ ?? [];
+  });
+  const wantsHelp = words.includes("--help") || words.includes("-h") || words.includes("--version");
+  if (output !== "" && wantsHelp) return { kind: "text", text: output, code: 0 };
+  if (failure !== undefined) throw new CliError(sentence(failure), "run it with --help to see how it is used");
+  if (selected === undefined) return unknownCommand(rest, parser);
+  return { kind: "run", command: selected.command, args: strict(selected.command, selected.values) };
+}
+
+function setUp(select: (command: Command, values: Record<string, unknown>) => void): Argv {
+  let parser = yargs([]).scriptName("jepac").usage("$0 <command>\n\nA compiler for joint-embedding predictive models.")
+    .version(version).help().alias("help", "h").locale("en").wrap(100).exitProcess(false)
+    .parserConfiguration({ "dot-notation": false, "camel-case-expansion": false, "greedy-arrays": false, "parse-positional-numbers": false })
+    .epilogue("`jepac <command> --help` tells more. Exit codes: 0 well, 1 the program has mistakes, 2 usage, files or engine.");
+  for (const command of commands) {
+    parser = parser.command(command.usage, command.summary, (y) => describe(y, command), (values) => select(command, values));
+  }
+  return parser;
+}
+
+function describe(y: Argv, command: Command): Argv {
+  let parser = y.usage(`$0 ${command.usage} [options]\n\n${command.summary}`).epilogue("");
+  for (const [name, help] of Object.entries(command.words)) parser = parser.positional(name, { describe: help, type: "string" });
+  for (const [name, option] of Object.entries(command.options)) {
+    parser = parser.option(name, {
+      describe: option.help,
+      ...(option.kind === "flag" ? { type: "boolean" as const } : { type: "string" as const, requiresArg: !optionalValues.has(name) }),
+      ...(option.kind === "texts" ? { array: true } : {}),
+      ...(option.alias === undefined ? {} : { alias: option.alias }),
+      ...(option.choices === undefined ? {} : { choices: option.choices }),
+      ...(option.initial === undefined ? {} : { defaultDescription: option.initial }),
+    });
+  }
+  for (const [words, what] of command.examples) parser = parser.example(words.replace(/^jepac/, "$0"), what);
+  return parser;
+}
+
+/** `--resume` may stand alone: it only takes a following word that it knows. */
+function normalize(words: readonly string[]): string[] {
+  return words.flatMap((word, at) => {
+    const values = optionalValues.get(word.slice(2));
+    const next = words[at + 1];
+    return word.startsWith("--") && values !== undefined && (next === undefined || !values.includes(next)) ? [`${word}=${values[0] ?? ""}`] : [word];
+  });
+}
+
+function strict(command: Command, values: Record<string, unknown>): Arguments {
+  const options = Object.entries(command.options);
+  const known = new Set(["_", "$0", "help", "h", "version", "--", ...Object.keys(command.words), ...options.flatMap(([name, o]) => (o.alias === undefined ? [name] : [name, o.alias]))]);
+  for (const key of Object.keys(values)) {
+    if (known.has(key)) continue;
+    const near = suggest(key, options.map(([name]) => name));
+    throw new CliError(`\`jepac ${command.name}\` has no option ${dashed(key)}`, near[0] === undefined ? `its options are ${options.map(([name]) => `--${name}`).join(", ") || "none"}` : `did you mean --${near[0]}?`);
+  }
+  const extra = Array.isArray(values["_"]) ? values["_"].slice(1) : [];
+  if (extra.length > 0) throw new CliError(`\`jepac ${command.name}\` does not take \`${String(extra[0])}\``, `it is used as: jepac ${command.usage}`);
+  return new Arguments(values);
+}
+
+function unknownCommand(rest: readonly (string | number)[], parser: Argv): Parsed {
+  const word = rest[0] === undefined ? undefined : String(rest[0]);
+  if (word === undefined) {
+    let help = "";
+    parser.showHelp((text) => { help = text; });
+    return { kind: "text", text: help, code: 2 };
+  }
+  const near = suggest(word, commands.map((c) => c.name));
+  throw new CliError(`there is no command \`${word}\``, near[0] === undefined ? `there are ${commands.map((c) => c.name).join(", ")}` : `did you mean \`jepac ${near[0]}\`?`);
+}
+
+/** Says what went wrong, on the error stream; returns the exit code. */
+function tell(error: unknown, cx: CliTerminal): number {
+  const style = styleOf(cx.err, cx.env);
+  if (error instanceof CliError || error instanceof HostError) {
+    cx.err.write(`${style.error("error")}: ${error.message}\n`);
+    if (error.help !== undefined && error.help !== "") cx.err.write(`${style.bold("help")}: ${error.help}\n`);
+    return 2;
+  }
+  const text = error instanceof Error ? error.stack ?? error.message : String(error);
+  cx.err.write(`${style.error("error")}: this is a mistake of jepac ${version}, please report it with the program that led to it:\n${text}\n`);
+  return 70;
+}
+
+function dashed(name: string): string {
+  return name.length === 1 ? `-${name}` : `--${name}`;
+}
+
+/** yargs' words, on one line. */
+function sentence(text: string): string {
+  return text.trim().replace(/\s*\n\s*/g, " ").replace(/^Not enough non-option arguments: .*$/, "a word is missing");
+}

@@ -1,0 +1,68 @@
+/**
+ * `jepac train`: compile, then train, in one process.
+ *
+ * Owns the way from a program to a run: the run's folder is chosen first, the program is compiled into `compiled/` inside
+ * it (so that a later `jepac probe` needs nothing else), and the runtime's trainer takes over with the options of the
+ * command line. Those are the runtime's own table; nothing about them is repeated here.
+ */
+import { join, resolve } from "node:path";
+import { compile } from "../compile.js";
+import { parseOptions, TRAINER_OPTIONS } from "../../runtime/train/options.js";
+import { chooseFolder } from "../../runtime/train/run-folder.js";
+import type { Arguments, Command, OptionSpec } from "./command.js";
+import { compileInto } from "./compile.js";
+import { loadCompiled } from "./compiled.js";
+import { openSource, programOptions, readProgramOptions } from "./source.js";
+
+/** Options whose value may be left out, with the words that they take (the first one stands for none). */
+export const optionalValues: ReadonlyMap<string, readonly string[]> = new Map(
+  TRAINER_OPTIONS.flatMap((o) => (o.optional === undefined ? [] : [[o.name.slice(2), o.optional]])),
+);
+
+/** The runtime's options as options of a command. `--no-x` is yargs' own way to say that a switch is off. */
+export const runOptions: Readonly<Record<string, OptionSpec>> = Object.fromEntries(
+  TRAINER_OPTIONS.filter((o) => !o.name.startsWith("--no-") && o.name !== "--help").map((o) => [
+    o.name.slice(2),
+    { kind: o.value === undefined ? "flag" : "text", help: o.help.replace(/ \(the default\)$/, "; --no-" + o.name.slice(2) + " does not") } satisfies OptionSpec,
+  ]),
+);
+
+export const trainCommand: Command = {
+  name: "train",
+  usage: "train <file>",
+  summary: "Compiles a program and trains it: progress, checkpoints, probes and a report in runs/<program>",
+  words: { file: "the program" },
+  options: { ...runOptions, ...programOptions },
+  examples: [
+    ["jepac train examples/ijepa-small.jepa", "on generated pictures"],
+    ["jepac train examples/ijepa-cifar.jepa --data photos/train --eval-data photos/test", "on a folder of images"],
+    ["jepac train examples/ijepa-small.jepa --resume", "go on where it stopped"],
+  ],
+  async run(args, cx) {
+    const file = args.need("file");
+    const opened = openSource(file, cx);
+    const argv = runWords(args);
+    const options = parseOptions(argv);
+    const result = compile(opened.source, { ...readProgramOptions(args), target: "tfjs" });
+    const folder = result.manifest === undefined ? "" : chooseFolder(result.manifest.program, options);
+    const compiled = resolve(cx.cwd, folder, "compiled");
+    if (compileInto(opened, result, compiled, cx) === undefined) return 1;
+    const program = await loadCompiled(compiled, join(folder, "compiled"));
+    const { runTrainer } = await import("../../runtime/train/main.js");
+    return runTrainer({ ...program, argv, options: { out: folder }, folder: compiled, command: ["npx jepac train", file, ...programWords(args)].join(" ") });
+  },
+};
+
+/** The run options that were given, as the words that the runtime reads. */
+export function runWords(args: Arguments): string[] {
+  return Object.entries(runOptions).flatMap(([name, option]) => {
+    if (!args.given(name)) return [];
+    if (option.kind === "flag") return [args.flag(name) ? `--${name}` : `--no-${name}`];
+    return [`--${name}=${args.text(name) ?? ""}`];
+  });
+}
+
+function programWords(args: Arguments): string[] {
+  const program = args.text("program");
+  return [...(program === undefined ? [] : ["--program", program]), ...args.texts("set").flatMap((word) => ["--set", word])];
+}
