@@ -40,7 +40,9 @@ function paste(b: FuncBuilder, call: Extract<Node, { op: "call" }>, callee: Func
     return to;
   };
   for (const node of callee.nodes) {
-    const results = b.copy(substituteNode(node, dims), node.args.map(at), node.results.map((r) => callee.values[r]?.name));
+    // A reader of the caller wants to know which of its lines this is, not which line of a library.
+    const here = { ...substituteNode(node, dims), origin: call.origin ?? node.origin };
+    const results = b.copy(here, node.args.map(at), node.results.map((r) => callee.values[r]?.name));
     node.results.forEach((r, i) => map.set(r, results[i] ?? -1));
   }
   return callee.outputs.map((o) => at(o.value));

@@ -39,19 +39,43 @@ interface Written {
   readonly serves: Func[];
 }
 
-function writeAll(program: StepProgram): { order: string[]; written: ReadonlyMap<string, Written>; signatures: ReadonlyMap<string, Signature> } {
-  const { module } = program;
+interface AllWritten {
+  readonly order: readonly string[];
+  readonly written: ReadonlyMap<string, Written>;
+  readonly signatures: ReadonlyMap<string, Signature>;
+}
+
+/** Writes all functions twice: which of them come out the same is known after the first time, and then so are the names. */
+function writeAll(program: StepProgram): AllWritten {
   const roots = [program.forward, program.backward, ...program.encoders.map((e) => e.func)];
-  const names = reachable(module, roots);
+  const names = reachable(program.module, roots);
+  const first = new Scope();
+  const draft = writeNamed(program, new Map([...names].map((name) => [name, first.take(name)])), first);
   const top = new Scope();
+  const shared = [...draft.written.values()].flatMap(({ serves }) => {
+    const name = top.take(plainName(serves.map((f) => f.name)));
+    return serves.map((f): [string, string] => [f.name, name]);
+  });
+  return writeNamed(program, new Map(shared), top);
+}
+
+/** What to call a function that serves several: the shortest of their names, without the number that kept them apart. */
+function plainName(names: readonly string[]): string {
+  const [shortest = "f"] = names.toSorted((a, b) => a.length - b.length || (a < b ? -1 : 1));
+  return shortest.replace(/_\d+(?=_(forward|backward)|$)/, "");
+}
+
+function writeNamed(program: StepProgram, jsNames: ReadonlyMap<string, string>, top: Scope): AllWritten {
+  const { module } = program;
   const lines = new Lines(program.sources);
-  const jsNames = new Map([...names].map((name) => [name, top.take(name)]));
   const signatures = new Map<string, Signature>();
   const written = new Map<string, Written>();
   const byKey = new Map<string, Written>();
-  for (const name of names) {
-    const func = funcOf(module, name);
-    const start = signatureOf(module, func, jsNames.get(name) ?? name, [...signatures.values()]);
+  for (const func of module.funcs.values()) {
+    const { name } = func;
+    const jsName = jsNames.get(name);
+    if (jsName === undefined) continue;
+    const start = signatureOf(module, func, jsName, [...signatures.values()]);
     const text = writeFunc({ module, signatures, top, lines }, start);
     const same = byKey.get(text.key);
     if (same === undefined) {
@@ -68,11 +92,11 @@ function writeAll(program: StepProgram): { order: string[]; written: ReadonlyMap
 function readingOrder(entries: readonly Written[]): string[] {
   const families = new Map<string, string[]>();
   for (const { text } of entries) {
-    const family = baseName(text.signature.func.name);
+    const family = baseName(text.signature.name);
     families.set(family, [...(families.get(family) ?? []), text.signature.name]);
   }
   // A family stands where its last function does: callees come before callers in a module, so this is parts first.
-  const last = new Map(entries.map(({ text }, i) => [baseName(text.signature.func.name), i]));
+  const last = new Map(entries.map(({ text }, i) => [baseName(text.signature.name), i]));
   return [...families].sort(([a], [b]) => (last.get(b) ?? 0) - (last.get(a) ?? 0)).flatMap(([, names]) => names);
 }
 
@@ -80,8 +104,8 @@ function functionText(name: string, written: ReadonlyMap<string, Written>): stri
   const entry = written.get(name);
   if (entry === undefined) throw new IrError(`tfjs target: \`${name}\` has not been written.`);
   const { text, serves } = entry;
-  const docs = [...new Set(serves.flatMap((f) => (f.doc ?? "").split("\n")).filter((line) => line !== ""))];
-  const forms = [...new Set(serves.map((f) => formOf(f)))];
+  const docs = [...new Set(serves.map((f) => docOf(f, name)).filter((doc) => doc !== ""))];
+  const forms = [...new Set(serves.map((f) => formOf(f, text.signature)))];
   const shown = forms.length > 3 ? [...forms.slice(0, 3), `and ${forms.length - 3} more`] : forms;
   return [
     ...docComment([...docs, ...shown]),
@@ -91,21 +115,27 @@ function functionText(name: string, written: ReadonlyMap<string, Written>): stri
   ];
 }
 
+/** The function's documentation as one paragraph; a backward names the function that it stands beside in this file. */
+function docOf(func: Func, name: string): string {
+  const doc = (func.doc ?? "").replace(/\s+/g, " ").trim();
+  return /^The backward of `[^`]*`\.$/.test(doc) ? `The backward of \`${baseName(name)}\`.` : doc;
+}
+
 /** `x [B, T, 192] -> out [B, T, 192]`: what goes in and out beside parameters and saved values. */
-function formOf(func: Func): string {
+function formOf(func: Func, { grads }: Signature): string {
   const item = (path: string, id: number): string => {
     const { stack, shape } = typeOf(func, id);
     return `${path} ${stack.map((n) => `${n} of `).join("")}${printShape(shape)}`;
   };
   const inputs = func.inputs.filter((i) => i.role !== "param" && i.role !== "saved").map((i) => item(i.path, i.value));
-  const params = new Set(func.inputs.filter((i) => i.role === "param").map((i) => i.path));
-  const outputs = func.outputs.filter((o) => o.role !== "saved" && !(o.role === "grad" && (params.has(o.path) || o.path.includes("."))));
+  const own = new Set(grads.map((g) => g.index));
+  const outputs = func.outputs.filter((o, i) => o.role !== "saved" && !own.has(i));
   const results = outputs.map((o) => item(o.role === "grad" ? `d ${o.path}` : o.path, o.value));
   return `${inputs.join(", ")}${inputs.length > 0 ? " " : ""}-> ${results.join(", ") || "gradients"}`;
 }
 
 function header(program: StepProgram): string[] {
-  const doc = (program.doc ?? "").split("\n").filter((line) => line !== "");
+  const doc = [(program.doc ?? "").replace(/\s+/g, " ").trim()].filter((text) => text !== "");
   return docComment([
     `${program.name}: one training step, forward and backward, on TensorFlow.js.`,
     ...doc,

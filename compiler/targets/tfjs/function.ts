@@ -68,6 +68,7 @@ class FuncWriter {
   readonly #live: Liveness;
   readonly #sizes: Sizes;
   readonly #parameters: string[];
+  readonly #isBackward: boolean;
   #line: string | undefined;
 
   constructor(cx: EmitContext, sig: Signature) {
@@ -76,6 +77,7 @@ class FuncWriter {
     this.#func = sig.func;
     this.#scope = new Scope(cx.top);
     this.#uses = useCounts(sig.func);
+    this.#isBackward = sig.func.outputs.some((o) => o.role === "grad");
     this.#hints = hintsOf(sig);
     for (const node of sig.func.nodes) {
       const [r] = node.results;
@@ -210,7 +212,7 @@ class FuncWriter {
     const lowered = this.#lower(node, (id) => this.#text(id));
     const names = specOf(node.op).results;
     const declare = (r: ValueId, i: number): string => {
-      const root = this.#name(r, defaultName(node.op, names[i] ?? "y"));
+      const root = this.#name(r, this.#isBackward ? "d" : defaultName(node.op, names[i] ?? "y"));
       this.#access.set(r, { root, path: [] });
       return root;
     };
@@ -250,7 +252,7 @@ class FuncWriter {
     const lowered = this.#lower(node, element);
     if (typeof lowered !== "string") throw bug(`\`${node.op}\` is no elementwise op`);
     const text = stack.reduceRight((inner, n, d) => `Array.from({ length: ${n} }, (_, ${letters[d]}) => ${inner})`, lowered);
-    const root = this.#name(result, defaultName(node.op, "y"));
+    const root = this.#name(result, this.#isBackward ? "d" : defaultName(node.op, "y"));
     this.#access.set(result, { root, path: stack.map(() => star) });
     this.#say(`const ${root} = ${text};`);
   }
@@ -302,7 +304,7 @@ class FuncWriter {
       const name = r === undefined ? this.#scope.take(fallback) : this.#name(r, fallback);
       return { name, leaves: [{ index, rel: Array.from({ length: depth }, () => star) }], isObject: false };
     });
-    const label = this.#instanceName(node, callee);
+    const label = `${this.#instanceName(node, callee)}${node.op === "repeat" ? "_i" : ""}`;
     const bundle = (places: readonly Place[], name: string): Part[] => {
       if (places.length === 0) return [];
       const part = { name: this.#scope.take(name), leaves: places, isObject: true };
@@ -369,7 +371,7 @@ class FuncWriter {
 
   #listName(node: Repeat, part: Part): string {
     const [only] = part.leaves;
-    if (part.isObject || only === undefined) return this.#scope.take(`${part.name}s`.replace(/ss$/, "s"));
+    if (part.isObject || only === undefined) return this.#scope.take(part.name.replace(/_i\d*$/, ""));
     return this.#name(node.results[only.index] ?? -1, `${part.name}s`);
   }
 
@@ -405,7 +407,11 @@ class FuncWriter {
     if (places.length > 0) {
       parts.push(bundleText(places.map(({ index, rel }): Leaf => ({ rel, from: give(index), stack: stackOf(index) }))));
     }
-    this.#say(parts.length === 1 ? `return ${parts[0]};` : `return [${parts.join(", ")}];`);
+    const [only] = parts;
+    const last = this.#body.at(-1);
+    if (parts.length === 1 && last !== undefined && last.text.startsWith(`const ${only} = `) && !last.text.includes("; ")) {
+      this.#body[this.#body.length - 1] = { ...last, text: `return ${last.text.slice(`const ${only} = `.length)}` };
+    } else this.#say(parts.length === 1 ? `return ${only};` : `return [${parts.join(", ")}];`);
     return places;
   }
 
@@ -462,7 +468,7 @@ function hintsOf(sig: Signature): Map<ValueId, string> {
   const hints = new Map<ValueId, string>();
   for (const o of sig.func.outputs) {
     const isNamed = sig.func.values[o.value]?.name !== undefined;
-    if (o.role === "grad" && !isNamed) hints.set(o.value, `d_${lastName(o.path)}`);
+    if (o.role === "grad" && !isNamed) hints.set(o.value, `d_${o.path.split(".").filter((w) => w !== "*").slice(-2).join("_")}`);
     if ((o.role === "loss" || o.role === "watch") && !isNamed) hints.set(o.value, o.path);
   }
   return hints;

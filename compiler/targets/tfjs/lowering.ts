@@ -7,7 +7,7 @@
  */
 // tidy: table
 import type { Dim } from "../../types/dim.js";
-import { constantDim, constantOf, divide } from "../../types/dim.js";
+import { constantOf } from "../../types/dim.js";
 import type { TensorType } from "../../tensor/ir.js";
 import { IrError } from "../../tensor/ir.js";
 import type { Attrs, PrimitiveName } from "../../tensor/ops.js";
@@ -73,7 +73,9 @@ const all = (name: string) => (cx: AnyRow): Lowered => ({ all: plain(name)(cx) }
 
 /** Text of a number. */
 export function numberText(value: number): string {
-  return Object.is(value, -0) ? "-0" : String(value);
+  if (Object.is(value, -0)) return "-0";
+  const [plain, short] = [String(value), value.toExponential()];
+  return short.length < plain.length && Number(short) === value ? short : plain;
 }
 
 interface Sized {
@@ -88,15 +90,6 @@ function axisOf(type: TensorType, axis: number): Dim {
   const d = type.shape.at(axis);
   if (d === undefined) throw new IrError(`There is no axis ${axis}.`);
   return d;
-}
-
-/** 1 / sqrt(d), d the width of one head: a number where it is one of at most four digits. */
-function attentionScale(cx: Sized, width: Dim, heads: number): string {
-  const d = divide(width, constantDim(heads)) ?? width;
-  const known = constantOf(d);
-  if (known === undefined) return `1 / Math.sqrt(${cx.dim(d)})`;
-  const value = 1 / Math.sqrt(known);
-  return String(value).length <= 6 ? String(value) : `1 / Math.sqrt(${known})`;
 }
 
 /** begin and size lists of a slice along one axis. */
@@ -165,15 +158,12 @@ export const lowerings = {
     const args = `${cx.arg(0)}, ${cx.arg(1)}, ${numberText(cx.attrs.beta)}`;
     return cx.used(1) ? { all: `k.smoothL1Pair(${args})` } : `k.smoothL1(${args})`;
   },
+  // Without widths in the text, so that blocks of different widths come out as one function.
   attention: (cx) => {
-    const { heads } = cx.attrs;
-    const args = `${cx.arg(0)}, ${heads}, ${attentionScale(cx, axisOf(cx.resultType(0), 2), heads)}`;
-    return cx.used(1) ? { all: `k.attention(${args})` } : `k.attentionOnly(${args})`;
+    const args = `${cx.arg(0)}, ${cx.attrs.heads}`;
+    return cx.used(1) ? { all: `k.selfAttention(${args})` } : `k.selfAttentionOnly(${args})`;
   },
-  attention_grad: (cx) => {
-    const heads = constantOf(axisOf(cx.argType(0), 1)) ?? 1;
-    return `k.attentionGrad(${cx.arg(0)}, ${cx.arg(1)}, ${attentionScale(cx, axisOf(cx.argType(1), 2), heads)})`;
-  },
+  attention_grad: (cx) => `k.selfAttentionGrad(${cx.arg(0)}, ${cx.arg(1)}, ${constantOf(axisOf(cx.argType(0), 1)) ?? 1})`,
   sdpa: (cx) => {
     const args = `${cx.arg(0)}, ${cx.arg(1)}, ${cx.arg(2)}, ${cx.attrs.heads}`;
     return cx.used(1) ? { all: `k.attend(${args})` } : `k.attendOnly(${args})`;

@@ -65,7 +65,7 @@ export class Sizes {
         solved.add(symbol);
       }
     }
-    return { lines: destructured(lines), extra };
+    return { lines: destructured(axesFirst(lines)), extra };
   }
 
   /** What an axis says that the symbol is; axes that are the symbol itself first. */
@@ -91,11 +91,21 @@ function bracketed(text: string): string {
   return /^\w+$/.test(text) ? text : `(${text})`;
 }
 
+/** Sizes that are an axis depend on nothing: they go first, those of one argument together and in order. */
+function axesFirst(lines: readonly string[]): string[] {
+  const axes = lines.filter((line) => axisLine.test(line));
+  const sources = [...new Set(axes.map((line) => axisLine.exec(line)?.[2]))];
+  const rank = (line: string): number => sources.indexOf(axisLine.exec(line)?.[2]) * 16 + Number(axisLine.exec(line)?.[3]);
+  return [...axes.toSorted((a, b) => rank(a) - rank(b)), ...lines.filter((line) => !axisLine.test(line))];
+}
+
+const axisLine = /^const (\w+) = ([^()]*)\.shape\[(\d+)\];$/;
+
 /** `const B = x.shape[0]; const T = x.shape[1];` as `const [B, T] = x.shape;`. */
 function destructured(lines: readonly string[]): string[] {
   const out: string[] = [];
   for (const line of lines) {
-    const [, name, source, axis] = /^const (\w+) = ([^()]*)\.shape\[(\d+)\];$/.exec(line) ?? [];
+    const [, name, source, axis] = axisLine.exec(line) ?? [];
     const before = /^const (?:\[(.*)\]) = ([^()]*)\.shape;$/.exec(out.at(-1) ?? "");
     if (name === undefined || source === undefined) out.push(line);
     else if (before !== null && before[2] === source && before[1]?.split(", ").length === Number(axis)) {

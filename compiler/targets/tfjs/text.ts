@@ -18,6 +18,8 @@ export function wrap(line: string, indent: string): string[] {
   if (group === undefined) return [indent + line];
   const head = line.slice(0, group.open + 1);
   const pieces = splitCommas(line.slice(group.open + 1, group.close)).map((piece) => piece.trim());
+  const together = `${indent}  ${pieces.join(", ")},`;
+  if (line[group.open] === "(" && together.length <= width) return [indent + head, together, ...wrap(line.slice(group.close), indent)];
   return [
     indent + head,
     ...pieces.flatMap((piece) => wrap(`${piece},`, `${indent}  `)),
