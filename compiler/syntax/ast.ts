@@ -139,10 +139,10 @@ export interface Instance {
 }
 /** `part attn = attention(heads)` inside a module: a named sub-module; `part blocks = depth of block(heads)` is a list. */
 export interface Part { readonly kind: "part"; readonly doc: string | undefined; readonly name: Name; readonly value: Expr; readonly span: Span }
-/** `learn weight[in, out] ~ trunc_normal(std: 0.02)` (trained) or `fixed table[n, d] ~ …` (never trained). */
+/** `learn weight[in, out] ~ trunc_normal(std: 0.02)` (trained), `fixed table[n, d] ~ …` (never trained), `state mean[n] ~ …` (rewritten by each step). */
 export interface Learn {
   readonly kind: "learn"; readonly doc: string | undefined;
-  readonly trained: boolean; readonly name: Name; readonly shape: readonly Expr[]; readonly init: Expr; readonly span: Span;
+  readonly role: "learn" | "fixed" | "state"; readonly name: Name; readonly shape: readonly Expr[]; readonly init: Expr; readonly span: Span;
 }
 /** `z = teacher(image)`; several names take the results of a call that gives several. */
 export interface Binding { readonly kind: "binding"; readonly doc: string | undefined; readonly names: readonly Name[]; readonly value: Expr; readonly span: Span }

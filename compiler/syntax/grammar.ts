@@ -24,7 +24,7 @@ const W = {
   probe: wordToken("probe"), variant: wordToken("variant"), sweep: wordToken("sweep"), param: wordToken("param"),
   input: wordToken("input"), mask: wordToken("mask"), view: wordToken("view"), encoder: wordToken("encoder"),
   predictor: wordToken("predictor"), head: wordToken("head"), part: wordToken("part"), learn: wordToken("learn"),
-  fixed: wordToken("fixed"), loss: wordToken("loss"), repeat: wordToken("repeat"), allow: wordToken("allow"),
+  fixed: wordToken("fixed"), state: wordToken("state"), loss: wordToken("loss"), repeat: wordToken("repeat"), allow: wordToken("allow"),
   minus: wordToken("minus"), at: wordToken("at"), of: wordToken("of"), in: wordToken("in"),
 } as const;
 
@@ -430,9 +430,10 @@ export class Grammar extends EmbeddedActionsParser {
 
   private readonly learn = this.RULE("learn", (): ast.Learn => {
     const start = this.begin();
-    const trained = this.OR<boolean>([
-      { ALT: () => { this.CONSUME(W.learn); return true; } },
-      { ALT: () => { this.CONSUME(W.fixed); return false; } },
+    const role = this.OR<ast.Learn["role"]>([
+      { ALT: () => { this.CONSUME(W.learn); return "learn"; } },
+      { ALT: () => { this.CONSUME(W.fixed); return "fixed"; } },
+      { ALT: () => { this.CONSUME(W.state); return "state"; } },
     ]);
     const name = this.SUBRULE(this.name);
     const shape = this.OPTION(() => this.SUBRULE(this.list)) ?? [];
@@ -441,7 +442,7 @@ export class Grammar extends EmbeddedActionsParser {
       { ALT: () => this.slip(this.SUBRULE(this.definitionSign), "How numbers start", "`~`", "~") },
     ]);
     const init = this.value();
-    return { kind: "learn", doc: this.doc(start), trained, name, shape, init, span: this.span(start) };
+    return { kind: "learn", doc: this.doc(start), role, name, shape, init, span: this.span(start) };
   });
 
   private readonly binding = this.RULE("binding", (): ast.Binding => {

@@ -18,7 +18,7 @@ import type { Brackets } from "./brackets.js";
 import { shorten } from "./slips.js";
 import { endOf, errorLimit, spanOf } from "./sink.js";
 import type { Sink } from "./sink.js";
-import { infixWords, itemWords, statementWords, T, wordTokens } from "./tokens.js";
+import { infixWords, itemWords, statementWords, T, unitWords, wordTokens } from "./tokens.js";
 
 /** How deep operators may nest. */
 export const depthLimit = 256;
@@ -126,7 +126,7 @@ class Layout {
       // A name right after an operand is a mistake unless it is an operator, so an operator's word is taken for one.
       const onLine = this.prev?.endLine === token.startLine && this.top.kind !== "settings";
       if (this.isInfix(i) || (onLine && wordSets.infix.has(token.image))) retype(token, token.image);
-      else if (this.prev?.tokenType === T.Number && this.prev.endLine === token.startLine) setType(token, T.UnitWord);
+      else if (this.prev?.tokenType === T.Number && this.prev.endLine === token.startLine && isUnit(token.image)) setType(token, T.UnitWord);
     }
     const opens = closerOf.has(token.tokenType);
     if (opens || deepening.has(token.tokenType)) this.top.operators += 1;
@@ -412,6 +412,11 @@ class Layout {
     }
     if (lines.length > 0) this.docs.set(token.startOffset, lines.join("\n"));
   }
+}
+
+/** A unit, or a word near to one; another name after a number rather lacks a comma before it. */
+function isUnit(word: string): boolean {
+  return unitWords.some((unit) => unit === word) || suggest(word, unitWords, 1).length > 0;
 }
 
 function setType(token: IToken, type: TokenType): void {

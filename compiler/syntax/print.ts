@@ -1,5 +1,5 @@
 /**
- * From tree to text: expressions for messages, whole files for the formatter. // tidy: table
+ * From tree to text: expressions for messages, whole files for the formatter.
  *
  * Owns how each node is written: brackets by precedence (the tree has none), breaks at width 100, blocks. Comments and
  * blank lines are not in the tree; `format.ts` hands in a `Margin` that gives them out by place, and without one the same
@@ -159,7 +159,7 @@ function statementDoc(s: ast.Statement, margin: Margin): Doc {
     case "input": return group("input ", s.name.text, ": ", typeDoc(s.type, margin));
     case "learn": {
       const shape = s.shape.length === 0 ? "" : bracketed("[", "]", s.shape.map((e) => ({ span: e.span, print: () => expr(e) })), margin);
-      return group(s.trained ? "learn " : "fixed ", s.name.text, shape, " ~ ", expr(s.init));
+      return group(`${s.role} `, s.name.text, shape, " ~ ", expr(s.init));
     }
     case "loss": {
       const name = s.name === undefined ? "" : `${s.name.text} = `;

@@ -15,7 +15,7 @@ export const itemWords = ["use", "module", "model", "train", "probe", "variant",
 
 /** The words that begin a statement of a model, module or variant. */
 export const statementWords = [
-  "param", "input", "mask", "view", "encoder", "predictor", "head", "part", "learn", "fixed", "loss", "repeat", "allow",
+  "param", "input", "mask", "view", "encoder", "predictor", "head", "part", "learn", "fixed", "state", "loss", "repeat", "allow",
   "train", "probe",
 ] as const;
 
