@@ -198,7 +198,8 @@ class FunctionDerivation {
     const plan = planRecompute(func, this.#refs.keys(), given, this.#driver.policy);
     const saved = plan.sources.filter((id) => !given.has(id));
     const handed = func.inputs.flatMap((input, i) => (given.has(input.value) && plan.sources.includes(input.value) ? [i] : []));
-    const names = uniqueNames(saved.map((id) => this.#savedName(id)));
+    // Unlike any input, so that forward and backward call a saved value the same.
+    const names = uniqueNames(saved.map((id) => this.#savedName(id)), func.inputs.map((i) => i.path));
     const forward = this.#writeForward(saved, names);
     this.#writeBackward(seeds, handed, saved, names, plan.remade, grads);
     return {
@@ -506,8 +507,8 @@ function copyInput(b: FuncBuilder, from: Func, at: number): ValueId {
   return b.input(input.path, typeOf(from, input.value), input.role);
 }
 
-function uniqueNames(names: readonly string[]): string[] {
-  const taken = new Set<string>();
+function uniqueNames(names: readonly string[], others: readonly string[]): string[] {
+  const taken = new Set<string>(others);
   return names.map((name) => fresh(taken, name));
 }
 
