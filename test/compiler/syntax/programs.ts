@@ -85,6 +85,7 @@ use "./other.jepa"
 module attention(heads, scale = -0.5 ^ 2) (x: Tokens[width] in pixels, mask_token) -> Tokens[width] in latent(x) {
   learn weight[in, out] ~ trunc_normal(std: 0.02)
   fixed table[n, d] ~ zeros
+  state center[d] ~ zeros
   learn bias ~ ones
   part attn = attention(heads)
   part blocks = depth of block(heads)
