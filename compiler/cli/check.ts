@@ -4,6 +4,7 @@
  * Owns the formats of the report (text, one line each, JSON, SARIF), the choice of programs (all that a file declares
  * unless told) and `--fix`. Exit code 0 without errors, 1 with some, 2 when a file cannot be read; warnings alone are 0.
  */
+import { resolve } from "node:path";
 import { check } from "../compile.js";
 import type { CheckResult, ProgramOptions } from "../compile.js";
 import { applyFixes, certainFixes } from "../messages/fixes.js";
@@ -102,7 +103,7 @@ async function applyCertain(report: Report, cx: CliTerminal): Promise<number> {
   for (const file of files) {
     if (isLibrary(file)) continue;
     const shown = report.opened.show(file);
-    const path = file === report.opened.source.file ? report.opened.path : `${cx.cwd}/${shown}`;
+    const path = resolve(cx.cwd, shown);
     const { text, applied: done } = applyFixes(report.texts.get(file) ?? readText(path, shown), file, fixes);
     if (done.length === 0) continue;
     await writeAtomic(path, text);

@@ -4,7 +4,7 @@
  * Owns the command and what it says; compiling is `compiler/compile.ts`, writing is `output.ts`. The graph as a picture is
  * written beside the code, because the report of a run shows it.
  */
-import { relative, resolve } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { compile } from "../compile.js";
 import type { CompileResult } from "../compile.js";
 import { toSvg } from "../model/export-svg.js";
@@ -45,7 +45,7 @@ export const compileCommand: Command = {
       cx.out.write(`compiled ${manifest.program} into ${shown}: ${result.files.map((f) => f.path).join(", ")}, graph.svg\n`);
       cx.out.write(`${count(parameters)} parameters, ${count(trainable)} of them trained; ${short(flopsPerImage)}FLOPs an image forward\n`);
     }
-    cx.out.write(`run it with: node ${relative(cx.cwd, resolve(cx.cwd, shown, "train.mjs"))}\n`);
+    cx.out.write(`run it with: node ${join(shown, "train.mjs")}\n`);
     return 0;
   },
 };

@@ -3,10 +3,11 @@
  *
  * Owns the project: the nearest folder upward with a `package.json` or a `.git`, else the file's own folder. Files are
  * named relative to it, so that a compiled program says the same wherever the project lies, and `use` can be held to it:
- * nothing outside is read, symbolic links followed. Shown to people, files get their names relative to where they are.
+ * nothing outside is read, symbolic links followed. Shown to people, files get the kind of name
+ * that they used.
  */
 import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
-import { dirname, join, relative, resolve, sep } from "node:path";
+import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import type { ProgramOptions, Source } from "../compile.js";
 import type { Diagnostic } from "../messages/report.js";
 import type { Span } from "../base/span.js";
@@ -26,7 +27,7 @@ export interface Opened {
   readonly source: Source;
   /** Absolute. */
   readonly path: string;
-  /** The name people know the file by: relative to the folder they are in. */
+  /** The name people know the file by: absolute when they gave it so, else relative to the folder they are in. */
   readonly shown: string;
   /** The name of a file of the project as people know it. */
   show(file: string): string;
@@ -38,7 +39,7 @@ export function openSource(path: string, cx: Pick<CliTerminal, "cwd">): Opened {
   const text = readText(absolute, path);
   const root = projectRoot(absolute);
   const name = (file: string): string => slashes(relative(root, file));
-  const show = (file: string): string => (isLibrary(file) ? file : slashes(relative(cx.cwd, join(root, file))));
+  const show = (file: string): string => (isLibrary(file) ? file : slashes(isAbsolute(path) ? join(root, file) : relative(cx.cwd, join(root, file))));
   const read = (file: string): string | undefined => readInside(root, join(root, file));
   return { source: { file: name(absolute), text, read }, path: absolute, shown: show(name(absolute)), show };
 }

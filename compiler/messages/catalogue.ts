@@ -6,7 +6,8 @@
  * template are parameters; `ParamsOf` derives their names, so a report that forgets one does not typecheck. `explain` is
  * the page that `jepac explain` prints: cause, example, cure.
  */
-import type { Severity } from "./report.js";
+/** How much a report weighs: only errors stop a compilation. */
+export type Severity = "error" | "warning" | "note";
 
 /** One catalogue row. `slug` is for people and links; `explain` a short page in Markdown. */
 export interface CatalogueEntry {
@@ -80,9 +81,10 @@ export const catalogue = {
   JEP3013: { slug: "spaces/mismatch", severity: "error", message: "`{op}` compares {left} with {right}.", help: "Pass one side through a learned map: a `predictor`, a `head`, or `decode(…)`.", explain: "A loss compares values of one space. Coordinates of two spaces have nothing to do with each other until a learned map carries one into the other." },
   JEP3014: { slug: "spaces/declared", severity: "error", message: "The loss is declared in {declared}, but compares in {found}.", help: "Change the declared space, or the operands.", explain: "`in <space>` states what the author means; the compiler holds the operands to it." },
   JEP3015: { slug: "shapes/changes-in-loop", severity: "error", message: "`{name}` is {before} before an iteration and {after} after it.", help: "Give the body a result of the same shape.", explain: "What a loop carries must have the same shape and positions after every iteration." },
-  JEP3016: { slug: "shapes/unknown-input-type", severity: "error", message: "`{type}` is not a type of input.", help: "Write `Image[height, width, channels]`.", explain: "Inputs are images." },
+  JEP3016: { slug: "shapes/unknown-input-type", severity: "error", message: "`{type}` is not a type of input.", help: "Write `Image[height, width, channels]`.", explain: "Inputs are `Image`; for checking also `Video`, `Action` and `Label`." },
   JEP3017: { slug: "shapes/image-sizes", severity: "error", message: "`Image` takes three sizes, and {found} are given.", help: "Write `Image[height, width, channels]`.", explain: "Height, width and channels." },
   JEP3018: { slug: "structure/loss-not-scalar", severity: "error", message: "A loss is one number, and this is {found}.", help: "Use a loss such as `mse(a, b)`, or `mean(x)`.", explain: "What is minimized must be a scalar." },
+  JEP3019: { slug: "shapes/input-sizes", severity: "error", message: "`{type}` is written `{usage}`, and {found} sizes are given.", help: undefined, explain: "Videos have frames, height, width and channels; actions a size and, over time, a number of moments; labels a number of classes." },
   JEP5001: { slug: "masks/unknown-sampler", severity: "error", message: "This is not a mask; there are {known}.", help: undefined, explain: "`4 of block(scale: 0.15..0.2, aspect: 0.75..1.5)`, `random(0.6)`, `rasterized`, `all`, each with `minus <mask>`." },
   JEP5002: { slug: "masks/unknown-minus", severity: "error", message: "`minus` takes masks declared above.", help: undefined, explain: "`block(…) minus targets` removes the positions of `targets`." },
   JEP5003: { slug: "masks/option-range", severity: "error", message: "`{option}` must lie above 0 and at most at {top}, and this is {low}..{high}.", help: undefined, explain: "Shares of the grid lie in (0, 1]." },
@@ -96,6 +98,7 @@ export const catalogue = {
   JEP6008: { slug: "training/optimizer", severity: "error", message: "This is not an optimizer; there are {known}.", help: undefined, explain: "adamw(beta1, beta2, eps), sgd(momentum), lars(momentum, trust)." },
   JEP6009: { slug: "training/probe", severity: "error", message: "This is not a probe; there are {known}.", help: undefined, explain: "`linear(on: teacher, pool: mean)` trains a linear head on frozen features; `knn(on: teacher, k: 20)` asks the neighbors." },
   JEP6010: { slug: "training/probe-target", severity: "error", message: "A probe needs an encoder to look at, and `{name}` is none.", help: "Write `on: <encoder>`.", explain: "A probe reads the features of one encoder of the model." },
+  JEP8001: { slug: "targets/not-trainable", severity: "error", message: "This program can be checked but not compiled: {what}.", help: "Check it with `jepac check`; to train, use images.", explain: "Videos, actions, labels, queues of earlier keys, weights of losses that change over training and pretrained modules are part of the language so that such programs can be checked. No target trains them yet, and compiling one is refused rather than done halfway." },
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type Code = keyof typeof catalogue;

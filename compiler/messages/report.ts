@@ -7,9 +7,9 @@
  */
 import type { Span } from "../base/span.js";
 import { catalogue } from "./catalogue.js";
-import type { Code, ParamsOf } from "./catalogue.js";
+import type { Code, ParamsOf, Severity } from "./catalogue.js";
 
-export type Severity = "error" | "warning" | "note";
+export type { Severity } from "./catalogue.js";
 
 /** A second place with the reason it matters: rendered as `because …`. */
 export interface Related {

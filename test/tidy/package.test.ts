@@ -1,0 +1,55 @@
+/** The package is what it says: one version, a lock file for every registry, an embedded library that is up to date. */
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { format } from "../../compiler/syntax/format.js";
+import { sources } from "../../compiler/std/sources.js";
+import { version } from "../../compiler/version.js";
+import { filesIn, root } from "./files.js";
+
+const read = (path: string): string => readFileSync(join(root, path), "utf8");
+const parsed = (path: string): Record<string, unknown> => JSON.parse(read(path));
+const library = filesIn(["compiler/std"], [".jepa"]);
+
+test("the compiler, the package and its lock file say one version, and the changelog knows it", () => {
+  expect(parsed("package.json")["version"]).toBe(version);
+  expect(parsed("package-lock.json")["version"]).toBe(version);
+  expect(read("CHANGELOG.md")).toContain(`[${version}]`);
+});
+
+test("the lock file names no place to download from, so that it works with every registry", () => {
+  expect(read("package-lock.json")).not.toContain('"resolved"');
+});
+
+test("dependencies are pinned", () => {
+  const { dependencies, devDependencies } = parsed("package.json");
+  const versions = Object.values({ ...Object(dependencies), ...Object(devDependencies) });
+  expect(versions.filter((v) => !/^\d+\.\d+\.\d+$/.test(String(v)))).toEqual([]);
+});
+
+test("the embedded library is what the .jepa files say", () => {
+  expect(Object.keys(sources)).toEqual(library.map((f) => f.path.replace(/^.*\/|\.jepa$/g, "")));
+  for (const file of library) expect(sources[file.path.replace(/^.*\/|\.jepa$/g, "")]).toBe(file.text);
+});
+
+test("the library, the published programs and the examples stand in the formatter's style", () => {
+  const programs = [...library, ...filesIn(["specs", "examples"], [".jepa"])];
+  expect(programs.filter((f) => format(f.text, f.path).text !== f.text).map((f) => f.path)).toEqual([]);
+});
+
+test("no file of the repository knows the machine it was made on, or a registry", () => {
+  const words = [["", "work", ""], ["", "root", ""], ["", "home", ""], ["", "Users", ""]].map((w) => w.join("/"));
+  const hosts = ["registry.npm" + "js", "npm" + "mirror", "arti" + "factory", "pypi." + "org"];
+  const tracked = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: root, encoding: "utf8" }).split("\0").filter((f) => f !== "");
+  const texts = tracked.filter((f) => !/\.(png|jpe?g|safetensors|wasm)$/.test(f)).flatMap((path) => {
+    try {
+      return [{ path, text: read(path) }];
+    } catch {
+      return [];
+    }
+  });
+  expect(texts.length).toBeGreaterThan(100);
+  const found = texts.flatMap(({ path, text }) => [...words, ...hosts].filter((w) => new RegExp(`(^|[\\s"'\`(=:])${w.replaceAll(".", "\\.")}`, "m").test(text)).map((w) => `${path}: ${w}`));
+  expect(found).toEqual([]);
+});
