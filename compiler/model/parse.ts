@@ -230,8 +230,10 @@ function attributes(cx: Cursor, f: Fields): Attrs {
     switch (key) {
       case "instance": case "func": case "list": case "path": case "mask": case "loss": out[key] = f.text(key); break;
       case "count": case "carries": case "index": case "patch": case "heads": case "start": case "size": case "value": case "eps": case "temperature":
+      case "momentum": case "iterations":
         out[key] = f.number(key);
         break;
+      case "schedule": out.schedule = schedule(f.record(f.get(key))); break;
       case "over": out.over = f.texts(key); break;
       case "grid": out.grid = gridOf(cx, f.text(key)); break;
       case "dims": out.dims = record(f, key, (inner, k) => dimOf(cx, inner.text(k))); break;
@@ -260,10 +262,10 @@ function dimOf(cx: Cursor, text: string): Dim {
 }
 
 function gridOf(cx: Cursor, text: string): Grid {
-  const m = /^(\d+)x(\d+)\/(\d+)x(\d+)$/.exec(text);
+  const m = /^(\d+)x(\d+)\/(\d+)x(\d+)(?:\*(\d+))?$/.exec(text);
   if (m === null) throw cx.bug(`\`${text}\` is no grid`);
   const [rows, cols, patch, channels] = m.slice(1).map(Number);
-  return { rows: rows ?? 0, cols: cols ?? 0, patch: patch ?? 0, channels: channels ?? 0 };
+  return { rows: rows ?? 0, cols: cols ?? 0, patch: patch ?? 0, channels: channels ?? 0, ...(m[5] === undefined ? {} : { frames: Number(m[5]) }) };
 }
 
 function readType(cx: Cursor): ValueType {
@@ -316,7 +318,7 @@ function readPlace(cx: Cursor, kind: string): Positions {
 function readSpace(cx: Cursor): Space {
   const kind = cx.word();
   switch (kind) {
-    case "pixels": case "logits": case "labels": case "scalar": return { kind };
+    case "pixels": case "logits": case "labels": case "actions": case "scalar": return { kind };
     case "latent": case "free": {
       cx.expect("(");
       const of = cx.word();

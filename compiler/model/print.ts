@@ -107,6 +107,7 @@ export function plainAttrs(attrs: Attrs): LiteralRecord {
   const { dims, grid, select, ...rest } = attrs;
   return {
     ...rest,
+    schedule: rest.schedule === undefined ? undefined : { ...rest.schedule },
     numbers: rest.numbers === undefined ? undefined : { ...rest.numbers },
     strings: rest.strings === undefined ? undefined : { ...rest.strings },
     dims: dims === undefined ? undefined : Object.fromEntries(Object.entries(dims).map(([k, d]) => [k, printDim(d)])),
@@ -115,9 +116,9 @@ export function plainAttrs(attrs: Attrs): LiteralRecord {
   };
 }
 
-/** `8x8/4x3`: rows x columns / side of a patch x channels. */
+/** `8x8/4x3`: rows x columns / side of a patch x channels; `8x8/4x3*4` with four rows of tubes along time. */
 export function printGrid(grid: Grid): string {
-  return `${grid.rows}x${grid.cols}/${grid.patch}x${grid.channels}`;
+  return `${grid.rows}x${grid.cols}/${grid.patch}x${grid.channels}${grid.frames === undefined ? "" : `*${grid.frames}`}`;
 }
 
 /** Text of a type. */

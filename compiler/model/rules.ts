@@ -53,6 +53,13 @@ export function inferType(cx: RuleContext, op: ModelOp, args: readonly ValueType
     case "softmax": case "log_softmax": return ok({ ...a, space: { kind: "logits" } });
     case "mean": case "sum": return reduceType(a, attrs);
     case "flatten": return flattenType(a);
+    case "transpose": return ok({ ...a, shape: [...a.shape].reverse() });
+    case "join_features": return joinType(args);
+    case "union": return ok({ ...a, shape: [total(args.map((x) => x.shape[0] ?? constantDim(0))), ...a.shape.slice(1)] });
+    case "slice_batch": return sliceBatchType(a, attrs);
+    case "slice_time": return ok({ ...a, shape: a.shape.map((d, i) => (a.axes[i] === "time" ? constantDim(attrs.size ?? 0) : d)) });
+    case "sinkhorn": return ok({ ...a, space: { kind: "logits" } });
+    case "assign": return b === undefined ? wrong("it has no codebook") : ok({ ...a, shape: [...a.shape.slice(0, -1), b.shape[0] ?? constantDim(0)], space: { kind: "logits" } });
     default: return ok(a);
   }
 }
@@ -95,6 +102,7 @@ function place(p: Positions, dims: ReadonlyMap<string, Dim>, opaque: ReadonlyMap
 }
 
 function patchesType(image: ValueType, attrs: Attrs): Inferred {
+  if (image.axes.includes("time")) return videoPatchesType(image, attrs);
   const [rows, ...sizes] = image.shape;
   const [height, width, channels] = sizes.map(constantOf);
   const { grid, patch } = attrs;
@@ -105,6 +113,18 @@ function patchesType(image: ValueType, attrs: Attrs): Inferred {
     shape: [rows, constantDim(grid.rows * grid.cols), constantDim(patch * patch * channels)], axes: ["batch", "token", "feature"],
     positions: { kind: "all", grid }, space: { kind: "pixels" }, dtype: "f32", pending: undefined,
   });
+}
+
+/** Patches of each frame (`[B, time, tokens, …]`), or tubes of `size` frames (`[B, tokens, …]`). */
+function videoPatchesType(video: ValueType, attrs: Attrs): Inferred {
+  const { grid, patch, size } = attrs;
+  const [rows, moments] = video.shape;
+  if (grid === undefined || patch === undefined || rows === undefined || moments === undefined) return wrong("it lacks a grid");
+  const common = { positions: { kind: "all", grid }, space: { kind: "pixels" }, dtype: "f32", pending: undefined } as const;
+  const cells = grid.rows * grid.cols;
+  const width = patch * patch * grid.channels;
+  if (size === undefined) return ok({ ...common, shape: [rows, moments, constantDim(cells), constantDim(width)], axes: ["batch", "time", "token", "feature"] });
+  return ok({ ...common, shape: [rows, constantDim(cells * (grid.frames ?? 1)), constantDim(width * size)], axes: ["batch", "token", "feature"] });
 }
 
 function atType(cx: RuleContext, x: ValueType, attrs: Attrs): Inferred {
@@ -226,6 +246,18 @@ function reduceType(x: ValueType, attrs: Attrs): Inferred {
     ...x, shape: x.shape.filter((_, i) => keep[i]), axes,
     positions: axes.includes("token") ? x.positions : noPositions, space: axes.length === 0 ? { kind: "scalar" } : x.space,
   });
+}
+
+function joinType(args: readonly ValueType[]): Inferred {
+  const [a] = args;
+  if (a === undefined) return wrong("it has no operand");
+  const fits = args.every((x) => equalShapes(x.shape.slice(0, -1), a.shape.slice(0, -1)));
+  return fits ? ok({ ...a, shape: [...a.shape.slice(0, -1), total(args.map((x) => x.shape.at(-1) ?? constantDim(0)))] }) : wrong("its operands differ in more than features");
+}
+
+function sliceBatchType(a: ValueType, attrs: Attrs): Inferred {
+  const rows = a.shape[0] === undefined ? undefined : divide(a.shape[0], constantDim(attrs.count ?? 1));
+  return rows === undefined ? wrong("its rows do not divide") : ok({ ...a, shape: [rows, ...a.shape.slice(1)] });
 }
 
 function flattenType(x: ValueType): Inferred {
