@@ -7,7 +7,7 @@
 import { differentiate } from "../autodiff/differentiate.js";
 import type { Lowered, ProgramParam } from "../lower/program.js";
 import type { Pass, StageRecord } from "../passes/pass.js";
-import { runPasses } from "../passes/pass.js";
+import { createMemo, runPasses } from "../passes/pass.js";
 import type { Input } from "../tensor/ir.js";
 import { printModule } from "../tensor/print.js";
 import { assertVerified } from "../tensor/verify.js";
@@ -31,10 +31,11 @@ export interface StepSource {
 /** Runs the stages and gives the step program with the record of each stage. */
 export function buildStep(lowered: Lowered, source: StepSource, options: StepOptions): { step: StepProgram; records: readonly StageRecord[] } {
   const now = options.now ?? (() => 0);
-  assertVerified(lowered.module, "lowering");
+  const memo = createMemo();
+  assertVerified(lowered.module, "lowering", memo.verified);
   const encoders = lowered.encoders.map((e) => e.func);
   const first: StageRecord = { stage: "lower", level: "tensor", ms: 0, changed: true, text: () => printModule(lowered.module) };
-  const before = runPasses(lowered.module, options.before, { roots: [lowered.main, ...encoders] }, now);
+  const before = runPasses(lowered.module, options.before, { roots: [lowered.main, ...encoders], memo }, now);
   const start = now();
   const trained = new Set(lowered.params.filter((p) => p.trained).map((p) => p.path));
   const main = before.module.funcs.get(lowered.main);
@@ -42,9 +43,9 @@ export function buildStep(lowered: Lowered, source: StepSource, options: StepOpt
     wrt: (input: Input) => input.role === "param" && trained.has(input.path),
     outputs: [main?.outputs.findIndex((o) => o.role === "loss") ?? 0],
   });
-  assertVerified(d.module, "autodiff");
+  assertVerified(d.module, "autodiff", memo.verified);
   const record: StageRecord = { stage: "differentiate", level: "tensor", ms: now() - start, changed: true, text: () => printModule(d.module) };
-  const after = runPasses(d.module, options.after, { roots: [d.forward, d.backward, ...encoders] }, now);
+  const after = runPasses(d.module, options.after, { roots: [d.forward, d.backward, ...encoders], memo }, now);
   const step: StepProgram = {
     name: source.name, doc: source.doc, file: source.file, module: after.module, forward: d.forward, backward: d.backward,
     encoders: lowered.encoders, params: lowered.params.map(stepParam), images: dataInputs(lowered), draws: [], sources: source.texts,

@@ -69,6 +69,8 @@ class FuncWriter {
   readonly #sizes: Sizes;
   readonly #parameters: string[];
   readonly #isBackward: boolean;
+  /** Nodes that a statement before theirs has taken care of. */
+  readonly #done = new Set<Node>();
   #line: string | undefined;
 
   constructor(cx: EmitContext, sig: Signature) {
@@ -199,8 +201,9 @@ class FuncWriter {
   }
 
   #node(node: Node, at: number): void {
-    if (node.results.some((r) => this.#constants.has(r))) return;
+    if (node.results.some((r) => this.#constants.has(r)) || this.#done.has(node)) return;
     this.#comment(node);
+    if (node.op === "add" && this.#sumOfObjects(node)) return;
     if (node.op === "call") this.#call(node, at);
     else if (node.op === "repeat") this.#repeat(node, at);
     else if (node.results.some((r) => typeOf(this.#func, r).stack.length > 0)) this.#stacked(node);
@@ -255,6 +258,31 @@ class FuncWriter {
     const root = this.#name(result, this.#isBackward ? "d" : defaultName(node.op, "y"));
     this.#access.set(result, { root, path: stack.map(() => star) });
     this.#say(`const ${root} = ${text};`);
+  }
+
+  /** Gradients of one module from two uses: where every leaf of two objects is added, the objects are. */
+  #sumOfObjects(node: Node): boolean {
+    const accesses = (n: Node): (Access | undefined)[] => n.args.map((a) => this.#access.get(a));
+    const [left, right] = accesses(node).map((a) => a?.root);
+    const [ours, theirs] = [left, right].map((root) => this.#objects.get(root ?? ""));
+    if (left === undefined || right === undefined || left === right || ours === undefined || theirs?.length !== ours.length || ours.length < 2) return false;
+    const group = this.#func.nodes.filter((n) => {
+      const [a, b] = accesses(n);
+      return n.op === "add" && a?.root === left && b?.root === right && JSON.stringify(a.path) === JSON.stringify(b.path);
+    });
+    const args = group.flatMap((n) => n.args);
+    if (group.length !== ours.length || args.some((a) => !this.#live.owns(a) || this.#uses[a] !== 1)) return false;
+    const root = this.#scope.take(left);
+    this.#say(`const ${root} = k.addTrees(${left}, ${right});`);
+    this.#say(`k.freeTrees(${left}, ${right});`);
+    this.#objects.set(root, ours);
+    args.forEach((a) => this.#live.give(a));
+    for (const n of group) {
+      const path = this.#access.get(n.args[0] ?? -1)?.path ?? [];
+      for (const r of n.results) this.#access.set(r, { root, path });
+      this.#done.add(n);
+    }
+    return true;
   }
 
   // Calls and loops.

@@ -11,8 +11,15 @@ import type { Tensor, Tf } from "./tf.js";
 /** A tensor, or what a kernel keeps of several (attention's memory). */
 export type Held = Tensor | readonly Tensor[];
 
+/** Tensors in nested objects and arrays: gradients in the shape of the parameters. */
+export type TensorTree = Tensor | readonly TensorTree[] | { readonly [key: string]: TensorTree };
+
 /** Operations beside {@link Kernels}. */
 export type ExtraKernels = {
+  /** Leaf by leaf a + b; both trees have the same form. */
+  addTrees(a: TensorTree, b: TensorTree): TensorTree;
+  /** Frees every leaf. */
+  freeTrees(...trees: TensorTree[]): void;
   /** Another handle on the same data, to be freed on its own. Copies nothing. */
   share(x: Tensor): Tensor;
   share(x: readonly Tensor[]): Tensor[];
@@ -58,7 +65,27 @@ export type ExtraKernels = {
 
 /** The rarer kernels, over those of the engine. */
 export function extraKernels(tf: Tf, base: Kernels): ExtraKernels {
-  return { ...sharing(tf), ...pointwise(tf), ...making(tf), ...attending(tf, base) };
+  return { ...trees(tf), ...sharing(tf), ...pointwise(tf), ...making(tf), ...attending(tf, base) };
+}
+
+function trees(tf: Tf): Pick<ExtraKernels, "addTrees" | "freeTrees"> {
+  const isTensor = (t: TensorTree | undefined): t is Tensor => t instanceof tf.Tensor;
+  const isList = (t: TensorTree): t is readonly TensorTree[] => Array.isArray(t);
+  const child = (t: TensorTree, key: string): TensorTree => {
+    const value: TensorTree | undefined = Reflect.get(t, key);
+    if (value === undefined) throw new RangeError(`addTrees: the second tree has no ${key}`);
+    return value;
+  };
+  const addTrees = (a: TensorTree, b: TensorTree): TensorTree => {
+    if (isTensor(a)) {
+      if (!isTensor(b)) throw new RangeError("addTrees: a tensor meets a branch");
+      return tf.add(a, b);
+    }
+    if (isList(a)) return a.map((x, i) => addTrees(x, child(b, String(i))));
+    return Object.fromEntries(Object.entries(a).map(([key, x]) => [key, addTrees(x, child(b, key))]));
+  };
+  const freeTree = (t: TensorTree): void => (isTensor(t) ? t.dispose() : Object.values(t).forEach(freeTree));
+  return { addTrees, freeTrees: (...list) => list.forEach(freeTree) };
 }
 
 function sharing(tf: Tf): Pick<ExtraKernels, "share"> {

@@ -34,8 +34,48 @@ function small(): Module {
 
 test("a small program reads like this", () => {
   const text = textOf(stepOf({ module: small(), main: "main", doc: "A small program.", sources: new Map([["small.jepa", source]]) }));
-  expect(text.slice(text.indexOf("/** One forward"))).toMatchInlineSnapshot(`
-    "
+  expect(text.slice(text.indexOf("export function step"))).toMatchInlineSnapshot(`
+    "export function step(k, p, inputs) {
+      const { x } = inputs.images;
+      const [mse, saved] = main_forward(k, p, x);
+      const grads = main_backward(k, saved, x);
+      return { loss: mse, losses: {}, grads, watch: {}, state: {} };
+    }
+
+    /** Encoders alone: token features of normalized images [n, H, W, C]. The caller owns the result. */
+    export const encoders = {};
+
+    /**
+     * One projection.
+     * x [B, 4] -> mse []
+     */
+    function main_forward(k, p, x) {
+      // small.jepa:2  h = proj(x)
+      const h = k.linear(x, p.proj.weight, p.proj.bias);
+      // small.jepa:3  loss mse(gelu(h), x)
+      const [a, slope] = k.geluPair(h); k.free(h);
+      const difference = k.sub(a, x); k.free(a);
+      const h2 = k.square(difference);
+      const mse = k.meanAll(h2); k.free(h2);
+      return [mse, { slope, difference }];
+    }
+
+    /**
+     * The backward of \`main\`.
+     * x [B, 4] -> gradients
+     */
+    function main_backward(k, saved, x) {
+      const [B] = x.shape;
+      // small.jepa:3  loss mse(gelu(h), x)
+      const d = k.mul(k.scalar(1), 1 / (4 * B));
+      const d2 = k.mul(d, saved.difference); k.free(d, saved.difference);
+      const d3 = k.mul(d2, 2); k.free(d2);
+      const d4 = k.mul(d3, saved.slope); k.free(d3, saved.slope);
+      // small.jepa:2  h = proj(x)
+      const d_proj_weight = k.linearGradWeight(x, d4);
+      const d_proj_bias = k.sumLeading(d4); k.free(d4);
+      return { proj: { weight: d_proj_weight, bias: d_proj_bias } };
+    }
     "
   `);
 });
@@ -73,7 +113,10 @@ const hostile = [
 function hostileModule(): Module {
   let module = defineFunc(emptyModule, { name: "delete", dims: ["k"], doc: "*/ throw 1; /* \u2028 throw 2" }, (b) => {
     const x = b.input("new", f32(dims(["k", 2])), "data");
-    b.output("yield", b.name(b.op("tanh", [b.op("mul", [x, b.input("eval", f32(dims([2])), "param")])]), "return"));
+    const inner = b.name(b.op("tanh", [b.op("mul", [x, b.input("eval", f32(dims([2])), "param")])]), "return");
+    // More than the passes would inline, so that there is a function of this name.
+    const more = b.op("add", [b.name(b.op("sigmoid", [inner]), "saved"), b.name(b.op("square", [inner]), "k")]);
+    b.output("yield", b.op("mul", [b.op("sin", [more]), b.name(b.op("exp", [inner]), "p")]));
   });
   module = defineFunc(module, { name: "main", dims: ["k"] }, (b) => {
     const xs = hostile.map((name) => b.input(name, f32(dims(["k", 2])), "data"));
@@ -96,6 +139,10 @@ test("reserved words, names of the emitted code itself and hostile texts stay na
   const sources = new Map([["small.jepa", "*/ throw 1\n\u2028throw 2"]]);
   const run = await compare({ module: hostileModule(), main: "main", sources, doc: "*/ throw 1 /*\u2029throw 2" }, { dims: { k: 3 }, indexBelow: 1 }, engine);
   expect(run.worst).toBeLessThan(1e-5);
+});
+
+test("gradients of a module used twice are added object by object", () => {
+  expect(textOf(stepOf({ module: odds(), main: "main" }))).toContain("k.addTrees(");
 });
 
 test("a program's documentation cannot become code", async () => {
