@@ -41,7 +41,7 @@ function main() {
 
   if (probe(python, []).ok) say(`${options.dir} lacks something (${found.text}); adding to it`);
   else makeEnvironment(options.dir);
-  install(python, wanted);
+  install(python, wanted, options.dir);
   const made = probe(python, wanted);
   if (!made.ok) throw new CannotSetUp(`installed, but it does not import: ${made.text}`);
   say(`done: ${made.text} (${options.dir})`);
@@ -68,31 +68,36 @@ function makeEnvironment(folder) {
   if (python === undefined) throw new CannotSetUp("no Python 3.9 or newer on the path; install python3");
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(dirname(folder), { recursive: true });
-  const disk = statfsSync(dirname(folder));
-  if (disk.bavail * disk.bsize < 3e9) throw new CannotSetUp(`${dirname(folder)} has less than 3 GB free`);
+  requireDisk(dirname(folder), 3e9);
   say(`${python}: a virtual environment in ${folder}`);
   const run = spawnSync(python, ["-m", "venv", folder], { encoding: "utf8" });
   if (run.status !== 0) throw new CannotSetUp(`venv failed: ${(run.stderr || run.stdout).trim().split("\n").at(-1)}; on Debian: apt install python3-venv`);
 }
 
 /**
- * PyPI's torch for Linux x64 is the CUDA build and asks for 3 GB of NVIDIA libraries. Its own index has a CPU build; where
- * that cannot be reached, the PyPI wheel is installed without its dependencies and given the few it imports: it runs on the CPU.
+ * PyPI's torch for Linux x64 is the CUDA build, which does not import without its NVIDIA libraries (several GB). PyTorch's own
+ * index has a CPU build of a few hundred MB; only where that cannot be reached is the large one taken.
  */
-function install(python, packages) {
-  const pip = (args) => spawnSync(python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", ...args], { encoding: "utf8" });
+function install(python, packages, folder) {
+  const pip = (args) => spawnSync(python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-cache-dir", ...args], { encoding: "utf8" });
   if (packages.includes("torch") && !probe(python, ["torch"]).ok) {
     say("pip: torch, CPU build");
     const cpu = pip(["--retries", "0", "--timeout", "10", "--index-url", "https://download.pytorch.org/whl/cpu", "torch"]);
     if (cpu.status !== 0) {
-      say("the CPU index is out of reach; the PyPI wheel without its NVIDIA libraries");
-      check(pip(["--no-deps", "torch"]), "torch");
-      check(pip(["filelock", "typing-extensions", "sympy", "networkx", "jinja2", "fsspec", "setuptools"]), "what torch imports");
+      requireDisk(folder, 12e9);
+      say("the index of CPU builds is out of reach; PyPI's build with its NVIDIA libraries (several GB)");
+      check(pip(["torch"]), "torch");
     }
   }
   const rest = packages.filter((name) => name !== "torch");
   say(`pip: ${rest.join(", ")}`);
   check(pip(rest), rest.join(", "));
+}
+
+function requireDisk(folder, bytes) {
+  const disk = statfsSync(folder);
+  const free = disk.bavail * disk.bsize;
+  if (free < bytes) throw new CannotSetUp(`${folder} has ${(free / 1e9).toFixed(1)} GB free, ${(bytes / 1e9).toFixed(0)} GB are needed`);
 }
 
 function check(run, what) {

@@ -6,7 +6,8 @@ batch axis; smooth-L1; AdamW with decay groups; moving average. Fixed mask lengt
 
     python ijepa_step.py --steps 10 --warmup 3 [--threads 2] [--batch 64] ...
 
-Prints one JSON object: images_per_second (from the median step), step_ms, loss, torch version, threads.
+Prints one JSON object: images_per_second (from the median step), step_ms, cpu_ms (the
+least, over all threads: what to compare on a machine that others use too), loss, torch version, threads.
 Give PyTorch its best setting: OMP_NUM_THREADS=1, or OMP_WAIT_POLICY=passive with two threads.
 """
 import argparse
@@ -144,17 +145,18 @@ def main():
         with torch.no_grad():
             for slow, fast in zip(teacher.parameters(), student.parameters()):
                 slow.mul_(0.996).add_(fast, alpha=1 - 0.996)
-        return float(loss)
+        return float(loss.detach())
 
-    times = []
+    times, processor = [], []
     for index in range(o.warmup + o.steps):
-        begin = time.perf_counter()
+        begin, used = time.perf_counter(), time.process_time()
         loss = step()
         if index >= o.warmup:
             times.append(time.perf_counter() - begin)
+            processor.append(time.process_time() - used)
     assert math.isfinite(loss)
     median = statistics.median(times)
-    print(json.dumps({"images_per_second": o.batch / median, "step_ms": 1000 * median, "loss": loss,
+    print(json.dumps({"images_per_second": o.batch / median, "step_ms": 1000 * median, "cpu_ms": 1000 * min(processor), "loss": loss,
                       "torch": torch.__version__, "threads": torch.get_num_threads()}))
 
 

@@ -191,9 +191,17 @@ type Outcome = { readonly ok: true; readonly values: Record<string, string> } | 
 async function inChild(code: string, args: string[], flags: string[] = []): Promise<Outcome> {
   const run = await output(process.execPath, [...flags, "-e", code, ...args], 60_000);
   if (!run.ok) return { ok: false, reason: run.text };
-  const values: unknown = JSON.parse(run.text);
+  const values = parsed(run.text);
   if (typeof values !== "object" || values === null) return { ok: false, reason: `unexpected answer ${run.text}` };
   return { ok: true, values: Object.fromEntries(Object.entries(values).map(([key, value]) => [key, String(value)])) };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** What a command printed last, or the line of its error output that says most. */

@@ -1,0 +1,93 @@
+/** Which engine is taken, what is said about those that are not there, and the doctor's rows. */
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test, vi } from "vitest";
+import { doctor } from "../../../runtime/backends/doctor.js";
+import { EngineMissing, loadTf, nativeRoots, tfEngines } from "../../../runtime/backends/tfjs/engine.js";
+
+// The doctor starts a process per engine; a busy machine takes its time over that.
+vi.setConfig({ testTimeout: 120_000 });
+const examined = doctor();
+
+test("the automatic choice takes the quickest engine present and says why the better ones were passed over", async () => {
+  const { tf, name, raw, notes, version } = await loadTf("auto");
+  const passedOver = tfEngines.slice(0, tfEngines.indexOf(name));
+  expect(notes.length).toBe(passedOver.length);
+  passedOver.forEach((engine, i) => expect(notes[i]).toContain(engine));
+  expect(raw).toBe(name === "tfjs-node" || name === "tfjs-node-gpu");
+  expect(version).toMatch(/^4\.22\.0/);
+  expect(tf.tidy(() => [...tf.matMul(tf.tensor2d([[1, 2]]), tf.tensor2d([[3], [4]])).dataSync()])).toEqual([11]);
+});
+
+test("an engine that is not there is refused with what gets it", async () => {
+  const rows = await examined;
+  if (rows.find(({ engine }) => engine === "tfjs-node-gpu")?.available === true) {
+    expect((await loadTf("tfjs-node-gpu")).name).toBe("tfjs-node-gpu");
+    return;
+  }
+  await expect(loadTf("tfjs-node-gpu")).rejects.toThrow(EngineMissing);
+  await expect(loadTf("tfjs-node-gpu")).rejects.toThrow(/npm install/);
+});
+
+test("the engine folder is found from any folder below it", () => {
+  const top = mkdtempSync(join(tmpdir(), "jepac-engine-"));
+  try {
+    mkdirSync(join(top, ".engines", "tfjs-node"), { recursive: true });
+    mkdirSync(join(top, "a", "b"), { recursive: true });
+    expect(nativeRoots(join(top, "a", "b"))).toContain(join(top, ".engines", "tfjs-node"));
+  } finally {
+    rmSync(top, { recursive: true });
+  }
+});
+
+test("the doctor has a row for each engine, with a version or with the way to get it", async () => {
+  const rows = await examined;
+  expect(rows.map(({ engine }) => engine)).toEqual(["tfjs-node-gpu", "tfjs-node", "wasm", "webgpu-node", "chromium"]);
+  for (const row of rows) {
+    if (row.available) expect(row.version, row.engine).not.toBe("");
+    else expect([row.missing, row.remedy].every((text) => text !== undefined && text !== ""), row.engine).toBe(true);
+  }
+  expect(rows.find(({ engine }) => engine === "wasm")).toMatchObject({ available: true, version: "4.22.0" });
+});
+
+test("the doctor's row for tfjs-node agrees with what loads", async () => {
+  const row = (await examined).find(({ engine }) => engine === "tfjs-node");
+  const { name } = await loadTf("auto");
+  if (name !== "tfjs-node-gpu") expect(row?.available).toBe(name === "tfjs-node");
+});
+
+test("the doctor reports a broken installation instead of failing on it", async () => {
+  const top = mkdtempSync(join(tmpdir(), "jepac-broken-"));
+  const folder = join(top, "node_modules", "@tensorflow", "tfjs-node-gpu");
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "@tensorflow/tfjs-node-gpu", version: "0.0.0", main: "index.js" }));
+  writeFileSync(join(folder, "index.js"), "throw new Error('cannot open libcudart.so.11.0');\n");
+  const home = process.cwd();
+  // Worker threads have no working folder of their own; test files run in processes.
+  process.chdir(top);
+  try {
+    const row = (await doctor()).find(({ engine }) => engine === "tfjs-node-gpu");
+    expect(row?.available).toBe(false);
+    expect(row?.missing).toContain("libcudart.so.11.0");
+  } finally {
+    process.chdir(home);
+    rmSync(top, { recursive: true });
+  }
+});
+
+test("the set-up scripts refuse unknown arguments, and say plainly when asked only to check and nothing is there", () => {
+  for (const script of ["setup-tfjs-node.mjs", "setup-torch.mjs"]) {
+    const path = join(import.meta.dirname, "../../../scripts", script);
+    expect(existsSync(path)).toBe(true);
+    const wrong = spawnSync(process.execPath, [path, "--nonsense"], { encoding: "utf8" });
+    expect(wrong.status).toBe(2);
+    expect(wrong.stderr).toContain("usage:");
+  }
+  const empty = mkdtempSync(join(tmpdir(), "jepac-check-"));
+  const check = spawnSync(process.execPath, [join(import.meta.dirname, "../../../scripts/setup-torch.mjs"), "--check", "--dir", join(empty, "none")], { encoding: "utf8" });
+  expect(check.status).toBe(1);
+  expect(check.stderr).toContain("no environment yet");
+  rmSync(empty, { recursive: true });
+});
