@@ -12,7 +12,7 @@
 import type { Func, Module, Node, ValueId } from "../tensor/ir.js";
 import { IrError, typeOf } from "../tensor/ir.js";
 import { FuncBuilder } from "../tensor/build.js";
-import { calleeOf, headOf, reachable } from "../tensor/visit.js";
+import { calleeOf, headOf, isSameFunc, reachable } from "../tensor/visit.js";
 import type { Pass } from "./pass.js";
 
 export const dce: Pass = {
@@ -46,7 +46,7 @@ function round(module: Module, roots: readonly string[]): Module | undefined {
       continue;
     }
     const smaller = shrink({ funcs }, func, kept);
-    changed ||= smaller.nodes.length < func.nodes.length || smaller.inputs.length < func.inputs.length || smaller.outputs.length < func.outputs.length;
+    changed ||= smaller !== func;
     funcs.set(func.name, smaller);
   }
   return changed ? { funcs } : undefined;
@@ -112,7 +112,8 @@ function shrink(module: Module, func: Func, kept: ReadonlyMap<string, Kept>): Fu
   func.outputs.forEach((o, i) => {
     if (own.outputs[i]) b.output(o.path, map.get(o.value) ?? lost(o.path), o.role);
   });
-  return b.finish();
+  const next = b.finish();
+  return isSameFunc(func, next) ? func : next;
 }
 
 function shrinkNode(node: Node, kept: ReadonlyMap<string, Kept>): { args: readonly ValueId[]; results: readonly ValueId[]; call: Node } {
@@ -124,6 +125,7 @@ function shrinkNode(node: Node, kept: ReadonlyMap<string, Kept>): { args: readon
   if (node.op !== "repeat") return { args, results, call: node };
   const { carries, consts } = node.attrs;
   const left = (from: number, to: number): number => signature.inputs.slice(from, to).filter(Boolean).length;
+  if (args.length === node.args.length && results.length === node.results.length) return { args, results, call: node };
   const attrs = { ...node.attrs, consts: left(carries, carries + consts), stacked: left(carries + consts, signature.inputs.length) };
   return { args, results, call: { ...node, attrs } };
 }

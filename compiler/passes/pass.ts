@@ -9,11 +9,28 @@
 import type { Func, Module } from "../tensor/ir.js";
 import { printModule } from "../tensor/print.js";
 import { assertVerified } from "../tensor/verify.js";
+import { calleesOf } from "../tensor/visit.js";
 
 /** What a pass may know beside the module. */
 export interface PassContext {
   /** Functions that are called from outside: their signatures stay, and everything they do not reach may go. */
   readonly roots: readonly string[];
+  /** What earlier passes of the same compilation learned; without it nothing is skipped. */
+  readonly memo?: PassMemo;
+}
+
+/**
+ * What is known of functions that have not changed: that they verify, and which passes leave them alone. Functions are
+ * immutable, so identity of a function and of those it calls is enough; it lives as long as one compilation.
+ */
+export interface PassMemo {
+  readonly verified: WeakMap<Func, readonly Func[]>;
+  readonly settled: WeakMap<Func, Map<string, readonly Func[]>>;
+}
+
+/** An empty memo, for one compilation. */
+export function createMemo(): PassMemo {
+  return { verified: new WeakMap(), settled: new WeakMap() };
 }
 
 /** One step from module to module. Pure: same input, same output. */
@@ -46,14 +63,11 @@ export interface PassResult {
 export function runPasses(module: Module, passes: readonly Pass[], cx: PassContext, now: () => number = () => 0): PassResult {
   const records: StageRecord[] = [];
   let current = module;
-  let before = printModule(module);
   for (const pass of passes) {
     const start = now();
     const next = runOne(current, pass, cx);
-    const text = printModule(next);
-    records.push({ stage: pass.name, level: "tensor", ms: now() - start, changed: text !== before, text: () => text });
+    records.push({ stage: pass.name, level: "tensor", ms: now() - start, changed: next !== current, text: () => printModule(next) });
     current = next;
-    before = text;
   }
   return { module: current, records };
 }
@@ -62,12 +76,10 @@ export function runPasses(module: Module, passes: readonly Pass[], cx: PassConte
 export function untilStable(name: string, passes: readonly Pass[], limit = 8): Pass {
   const run = (module: Module, cx: PassContext): Module => {
     let current = module;
-    let before = printModule(module);
     for (let round = 0; round < limit; round++) {
+      const before = current;
       for (const pass of passes) current = runOne(current, pass, cx);
-      const after = printModule(current);
-      if (after === before) return current;
-      before = after;
+      if (current === before) return current;
     }
     return current;
   };
@@ -79,16 +91,33 @@ export function perFunction(name: string, summary: string, rewrite: (module: Mod
   return {
     name,
     summary,
-    run: (module) => {
+    run: (module, cx) => {
       const funcs = new Map<string, Func>();
-      for (const func of module.funcs.values()) funcs.set(func.name, rewrite({ funcs }, func));
-      return { funcs };
+      let changed = false;
+      for (const func of module.funcs.values()) {
+        const next = isSettled(cx.memo, name, func, funcs) ? func : rewrite({ funcs }, func);
+        if (next === func) settle(cx.memo, name, func, funcs);
+        else changed = true;
+        funcs.set(func.name, next);
+      }
+      return changed ? { funcs } : module;
     },
   };
 }
 
 function runOne(module: Module, pass: Pass, cx: PassContext): Module {
   const next = pass.run(module, cx);
-  if (next !== module) assertVerified(next, `pass \`${pass.name}\``);
+  if (next !== module) assertVerified(next, `pass \`${pass.name}\``, cx.memo?.verified);
   return next;
+}
+
+function isSettled(memo: PassMemo | undefined, pass: string, func: Func, known: ReadonlyMap<string, Func>): boolean {
+  const callees = memo?.settled.get(func)?.get(pass);
+  return callees !== undefined && callees.every((c) => known.get(c.name) === c);
+}
+
+function settle(memo: PassMemo | undefined, pass: string, func: Func, known: ReadonlyMap<string, Func>): void {
+  if (memo === undefined) return;
+  const passes = memo.settled.get(func) ?? new Map<string, readonly Func[]>();
+  memo.settled.set(func, passes.set(pass, calleesOf(func, known)));
 }

@@ -9,7 +9,7 @@ import { symbolsOf } from "../types/dim.js";
 import type { Func, Module, Node, TensorType, ValueId } from "./ir.js";
 import { IrError, equalTypes, isNode } from "./ir.js";
 import { inferNode, printType } from "./shapes.js";
-import { dimsOfNode, symbolsOfType } from "./visit.js";
+import { calleesOf, dimsOfNode, symbolsOfType } from "./visit.js";
 
 /** One broken rule. */
 export interface Problem {
@@ -20,10 +20,13 @@ export interface Problem {
 }
 
 /** All problems of a module; empty where it is well-formed. */
-export function verify(module: Module): Problem[] {
+export function verify(module: Module, verified?: WeakMap<Func, readonly Func[]>): Problem[] {
   const known = new Map<string, Func>();
   return [...module.funcs].flatMap(([name, func]) => {
-    const problems = verifyFunc(func, known);
+    const callees = verified?.get(func);
+    const isKnown = callees !== undefined && callees.every((c) => known.get(c.name) === c);
+    const problems = isKnown ? [] : verifyFunc(func, known);
+    if (!isKnown && problems.length === 0) verified?.set(func, calleesOf(func, known));
     if (name !== func.name) problems.unshift({ func: func.name, message: `it is filed under \`${name}\`` });
     known.set(name, func);
     return problems;
@@ -36,9 +39,12 @@ export function printProblem(problem: Problem): string {
   return `function \`${problem.func}\`${where}: ${problem.message}`;
 }
 
-/** @throws IrError naming every problem, where there is one. `after` says which stage is to blame. */
-export function assertVerified(module: Module, after: string): void {
-  const problems = verify(module);
+/**
+ * @throws IrError naming every problem, where there is one. `after` says which stage is to blame; `verified` remembers
+ * functions that verify with the functions they call, so that only what changed is looked at again.
+ */
+export function assertVerified(module: Module, after: string, verified?: WeakMap<Func, readonly Func[]>): void {
+  const problems = verify(module, verified);
   if (problems.length === 0) return;
   throw new IrError(`The IR is broken after ${after}:\n${problems.map((p) => `  ${printProblem(p)}`).join("\n")}`);
 }

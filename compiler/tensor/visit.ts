@@ -8,7 +8,7 @@ import type { Dim } from "../types/dim.js";
 import { substitute, symbolsOf } from "../types/dim.js";
 import { FuncBuilder } from "./build.js";
 import type { Func, Module, Node, TensorType, ValueId } from "./ir.js";
-import { IrError, makeNode, typeOf } from "./ir.js";
+import { IrError, equalTypes, makeNode, typeOf } from "./ir.js";
 import { specOf } from "./ops.js";
 
 /** The function that a control node names, or undefined for a primitive. */
@@ -88,7 +88,39 @@ export function rewriteFunc(module: Module, func: Func, rewrite: Rewrite): Func 
     });
   }
   for (const o of func.outputs) b.output(o.path, translated(func, map, o.value), o.role);
-  return b.finish();
+  const next = b.finish();
+  return isSameFunc(func, next) ? func : next;
+}
+
+/** Whether a rewriting gave back the same function: then the old object is kept, and what is known of it stays known. */
+export function isSameFunc(a: Func, b: Func): boolean {
+  return a.name === b.name && a.values.length === b.values.length && a.nodes.length === b.nodes.length
+    && a.inputs.length === b.inputs.length && a.outputs.length === b.outputs.length
+    && a.nodes.every((n, i) => isSameNode(n, b.nodes[i]))
+    && a.values.every((v, i) => v.name === b.values[i]?.name && isSameType(v.type, b.values[i]?.type))
+    && a.inputs.every((x, i) => x.value === b.inputs[i]?.value && x.path === b.inputs[i]?.path && x.role === b.inputs[i]?.role)
+    && a.outputs.every((x, i) => x.value === b.outputs[i]?.value && x.path === b.outputs[i]?.path && x.role === b.outputs[i]?.role);
+}
+
+function isSameNode(a: Node, b: Node | undefined): boolean {
+  return b !== undefined && a.op === b.op && a.attrs === b.attrs && a.origin === b.origin
+    && a.args.length === b.args.length && a.args.every((x, i) => x === b.args[i])
+    && a.results.length === b.results.length && a.results.every((x, i) => x === b.results[i]);
+}
+
+function isSameType(a: TensorType, b: TensorType | undefined): boolean {
+  return b !== undefined && (a === b || equalTypes(a, b));
+}
+
+/** The functions that a function calls, as they are known; each once. */
+export function calleesOf(func: Func, known: ReadonlyMap<string, Func>): readonly Func[] {
+  const found = new Set<Func>();
+  for (const node of func.nodes) {
+    const callee = calleeOf(node);
+    const target = callee === undefined ? undefined : known.get(callee);
+    if (target !== undefined) found.add(target);
+  }
+  return [...found];
 }
 
 /** The options with which a builder makes a function of the same name. */
