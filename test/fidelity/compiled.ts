@@ -1,0 +1,57 @@
+/**
+ * Programs compiled for the fidelity tests: from a file of the repository or from a text beside one.
+ */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { CompileResult, ProgramOptions } from "../../compiler/compile.js";
+import { check, compile } from "../../compiler/compile.js";
+import type { StepProgram } from "../../compiler/targets/step.js";
+import type { Manifest } from "../../runtime/abi.js";
+import type { CompiledModule } from "../../runtime/train/engines.js";
+
+/** Reads a file of a program, by its path from the repository's root. */
+export function readRepo(path: string): string | undefined {
+  try {
+    return readFileSync(join(import.meta.dirname, "../..", path), "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+/** A program that compiled, with everything the tests look at. */
+export interface Ready extends CompileResult {
+  readonly manifest: Manifest;
+  readonly step: StepProgram;
+}
+
+/** Compiles `file` of the repository, or `text` as if it stood there; a program with errors fails the test with its messages. */
+export function compileRepo(file: string, options: ProgramOptions & { readonly text?: string } = {}): Ready {
+  const result = compile({ file, text: options.text ?? readRepo(file) ?? "", read: readRepo }, options);
+  const { manifest, step } = result;
+  if (!result.ok || manifest === undefined || step === undefined) throw new Error(`${file} does not compile:\n${messages(result.diagnostics)}`);
+  return { ...result, manifest, step };
+}
+
+/** Checks without compiling: for programs that are too large for more. */
+export function checkRepo(file: string, options: ProgramOptions & { readonly text?: string } = {}): ReturnType<typeof check> {
+  return check({ file, text: options.text ?? readRepo(file) ?? "", read: readRepo }, options);
+}
+
+function messages(diagnostics: CompileResult["diagnostics"]): string {
+  return diagnostics.map((d) => `${d.severity} ${d.code}: ${d.message}`).join("\n");
+}
+
+/** Imports the compiled module of a program. */
+export async function importModule(ready: Pick<Ready, "files">): Promise<CompiledModule> {
+  const folder = mkdtempSync(join(tmpdir(), "jepac-fidelity-"));
+  try {
+    const file = join(folder, "model.mjs");
+    writeFileSync(file, ready.files.find((f) => f.path === "model.mjs")?.text ?? "");
+    const loaded: CompiledModule = await import(pathToFileURL(file).href);
+    return loaded;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
