@@ -34,6 +34,8 @@ export interface Env {
   readonly views: Map<string, View>;
   /** Active module applications, to refuse recursion. */
   readonly active: string[];
+  /** The grid of the first position table: its table has the short name. */
+  readonly tableGrid: { first: Grid | undefined };
   readonly isLibrary: (file: string) => boolean;
   /** Nodes emitted so far over all bodies: a bound on the work that one program may ask for. */
   budget: { nodes: number };

@@ -5,7 +5,7 @@
  * written in the language in `std/`. Losses are a table of their own (`model/losses.ts`) and are dispatched from here.
  */
 import type { Span } from "../base/span.js";
-import { suggest } from "../base/suggest.js";
+import { didYouMean } from "../messages/did-you-mean.js";
 import { report } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
 import { isLoss, lossNames } from "../model/losses.js";
@@ -18,27 +18,14 @@ import { emit } from "./body.js";
 import type { ArgValue } from "./expr.js";
 import { shapeText } from "./expr.js";
 import { applyLoss } from "./losses.js";
+import type { Builtin, Call, Tensor } from "./builtin-call.js";
+import { axisWords, count, maskName, number, pointwise, reduce, tensor } from "./builtin-call.js";
+import { batchBuiltins } from "./builtins-batch.js";
+import { joinBuiltins } from "./builtins-join.js";
 import { concatTokens, patches, placeAt, spread } from "./positions.js";
 import { asCount, asNumber, asSchedule, constantSchedule } from "./static.js";
 import { describe, num, poison } from "./values.js";
 import type { Value } from "./values.js";
-
-type Tensor = Value & { kind: "tensor" };
-
-interface Call {
-  readonly cx: BodyCx;
-  readonly name: string;
-  readonly at: Span;
-  /** By formal name; missing optional ones are absent. */
-  readonly args: ReadonlyMap<string, ArgValue>;
-  readonly rest: readonly ArgValue[];
-}
-
-interface Builtin {
-  /** Formals in order; a trailing `?` marks an optional one; `...` takes what is left. */
-  readonly formals: readonly string[];
-  readonly run: (call: Call) => Value;
-}
 
 /** Whether a name is built in (losses included). */
 export function isBuiltin(name: string): boolean {
@@ -62,9 +49,8 @@ export function callBuiltin(cx: BodyCx, name: string, args: readonly ArgValue[],
   for (const arg of args) {
     if (arg.name !== undefined) {
       if (!formals.includes(arg.name)) {
-        const near = suggest(arg.name, formals);
-        cx.diagnostics.add(report("JEP2004", arg.span, { callee: name, name: arg.name, known: formals.map((f) => `\`${f}\``).join(", ") },
-          near.length > 0 ? { help: `Did you mean \`${near[0]}\`?` } : {}));
+        cx.diagnostics.add(report("JEP2004", arg.nameSpan ?? arg.span, { callee: name, name: arg.name, known: formals.map((f) => `\`${f}\``).join(", ") },
+          didYouMean(arg.name, formals, arg.nameSpan ?? arg.span)));
         return poison;
       }
       bound.set(arg.name, arg);
@@ -87,34 +73,6 @@ export function callBuiltin(cx: BodyCx, name: string, args: readonly ArgValue[],
   return entry.run({ cx, name, at: expr.span, args: bound, rest });
 }
 
-function tensor(call: Call, name: string): Tensor | undefined {
-  const arg = call.args.get(name);
-  if (arg === undefined) return undefined;
-  if (arg.value.kind === "tensor") return arg.value;
-  if (arg.value.kind !== "poison") {
-    call.cx.diagnostics.add(report("JEP2010", arg.span, { what: `\`${name}\` of \`${call.name}\``, expected: "a tensor", found: describe(arg.value) }));
-  }
-  return undefined;
-}
-
-function count(call: Call, name: string): number | undefined {
-  const arg = call.args.get(name);
-  return arg === undefined ? undefined : asCount(arg.value, `\`${name}\` of \`${call.name}\``, arg.span, call.cx.diagnostics);
-}
-
-function number(call: Call, name: string, fallback: number): number | undefined {
-  const arg = call.args.get(name);
-  return arg === undefined ? fallback : asNumber(arg.value, `\`${name}\` of \`${call.name}\``, arg.span, call.cx.diagnostics);
-}
-
-const pointwise = (op: ModelOp): Builtin => ({
-  formals: ["x"],
-  run: (call) => {
-    const x = tensor(call, "x");
-    return x === undefined ? poison : emit(call.cx, op, [x.id], {}, x.type, call.at);
-  },
-});
-
 const normalizing = (op: ModelOp, eps: number): Builtin => ({
   formals: ["x", "eps?"],
   run: (call) => {
@@ -125,21 +83,28 @@ const normalizing = (op: ModelOp, eps: number): Builtin => ({
 });
 
 const soft = (op: ModelOp): Builtin => ({
-  formals: ["x", "temperature?"],
+  formals: ["x", "temperature?", "over?"],
   run: (call) => {
     const x = tensor(call, "x");
     const t = number(call, "temperature", 1);
     if (x === undefined || t === undefined) return poison;
-    if (t > 0) return emit(call.cx, op, [x.id], { temperature: t }, { ...x.type, space: { kind: "logits" } }, call.at);
+    const over = axisNamed(call, x.type, "features");
+    if (over === undefined) return poison;
+    if (t > 0) return emit(call.cx, op, [x.id], { temperature: t, ...(over === "feature" ? {} : { over: [over] }) }, { ...x.type, space: { kind: "logits" } }, call.at);
     call.cx.diagnostics.add(report("JEP2011", call.at, { what: "`temperature`", low: "above 0", high: "any", found: t }));
     return poison;
   },
 });
 
-const axisWords: Readonly<Record<string, readonly Axis[]>> = {
-  tokens: ["token"], token: ["token"], images: ["batch"], samples: ["batch"], batch: ["batch"], time: ["time"],
-  features: ["feature"], feature: ["feature"],
-};
+/** The one axis that `over` names. */
+function axisNamed(call: Call, type: ValueType, fallback: string): Axis | undefined {
+  const over = call.args.get("over");
+  const word = over === undefined ? fallback : over.bare ?? (over.value.kind === "static" ? String(over.value.value) : "");
+  const axis = axisWords[word]?.[0];
+  if (axis !== undefined && type.axes.includes(axis)) return axis;
+  call.cx.diagnostics.add(report("JEP3004", over?.span ?? call.at, { op: call.name, axis: word, axes: type.axes.join(", ") }));
+  return undefined;
+}
 
 const reducing = (op: "mean" | "sum"): Builtin => ({
   formals: ["x", "over?"],
@@ -156,19 +121,6 @@ const reducing = (op: "mean" | "sum"): Builtin => ({
     return emit(call.cx, op, [x.id], { over: axes }, reduce(x.type, axes), call.at);
   },
 });
-
-/** The type without some axes; without tokens there are no positions, without any axis it is a scalar. */
-export function reduce(type: ValueType, axes: readonly Axis[]): ValueType {
-  const keep = type.axes.map((a) => !axes.includes(a));
-  const left = type.axes.filter((_, i) => keep[i]);
-  return {
-    ...type,
-    shape: type.shape.filter((_, i) => keep[i]),
-    axes: left,
-    positions: left.includes("token") ? type.positions : noPositions,
-    space: left.length === 0 ? { kind: "scalar" } : type.space,
-  };
-}
 
 const schedule = (kind: "cosine" | "linear"): Builtin => ({
   formals: ["values", "warmup?", "stretch?"],
@@ -216,15 +168,6 @@ function query(read: (type: ValueType) => number | undefined): Builtin {
 
 const gridOf = (type: ValueType) => (type.positions.kind === "all" || type.positions.kind === "mask" ? type.positions.grid : undefined);
 
-function maskName(call: Call, name: string): string | undefined {
-  const arg = call.args.get(name);
-  if (arg?.value.kind === "mask") return arg.value.name;
-  if (arg !== undefined && arg.value.kind !== "poison") {
-    call.cx.diagnostics.add(report("JEP2010", arg.span, { what: `\`${name}\``, expected: "a mask", found: describe(arg.value) }));
-  }
-  return undefined;
-}
-
 /** The patch size when a program says it once: the grid of any mask already in use. */
 function knownPatch(cx: BodyCx): number | undefined {
   for (const mask of cx.env.masks.values()) if (mask.grid !== undefined) return mask.grid.patch;
@@ -252,6 +195,8 @@ const untrained = (init: "random" | "pretrained" | "identity"): Builtin => ({
 });
 
 const table: Readonly<Record<string, Builtin>> = {
+  ...batchBuiltins,
+  ...joinBuiltins,
   patches: {
     formals: ["image", "patch?"],
     run: (call) => {

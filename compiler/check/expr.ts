@@ -18,13 +18,15 @@ import { emit, lookup, visibleNames } from "./body.js";
 import { callBuiltin, builtinNames, isBuiltin } from "./builtins.js";
 import { applyInstance, configure, applyAnonymous, memberInstance } from "./apply.js";
 import { addTable, placeAt } from "./positions.js";
-import { foldBinary } from "./static.js";
+import { asSchedule, foldBinary } from "./static.js";
 import { describe, num, poison } from "./values.js";
 import type { Value } from "./values.js";
 
 /** An evaluated call argument. */
 export interface ArgValue {
   readonly name: string | undefined;
+  /** Where the name stands, for a fix of its spelling. */
+  readonly nameSpan?: Span;
   readonly value: Value;
   readonly span: Span;
   /** The identifier, when the argument is a bare one: `vit(patch, width)` binds by name. */
@@ -105,8 +107,17 @@ function combine(cx: BodyCx, op: ast.Binary["op"], left: Value, right: Value, ex
   if (left.kind === "tensor" && b !== undefined) return tensorWithNumber(cx, op, left, b, expr.span);
   if (right.kind === "tensor" && a !== undefined) return numberWithTensor(cx, op, a, right, expr.span);
   if (left.kind === "tensor" && right.kind === "tensor") return tensors(cx, op, left, right, expr);
+  const course = op === "*" ? timesCourse(cx, left, right, expr) ?? timesCourse(cx, right, left, expr) : undefined;
+  if (course !== undefined) return course;
   const odd = left.kind === "tensor" || a !== undefined ? right : left;
   return misplaced(cx, expr.span, `\`${op}\` does not take ${describe(odd)}`);
+}
+
+/** `cosine(0 -> 1) * loss`: a factor that changes over training, on a scalar. */
+function timesCourse(cx: BodyCx, factor: Value, x: Value, expr: ast.Binary): Value | undefined {
+  if ((factor.kind !== "schedule" && factor.kind !== "arrow") || x.kind !== "tensor" || x.type.shape.length > 0) return undefined;
+  const schedule = asSchedule(factor, "the factor", expr.span, cx.diagnostics);
+  return schedule === undefined ? poison : emit(cx, "scale", [x.id], { value: schedule.points[0] ?? 1, schedule }, x.type, expr.span);
 }
 
 function tensorWithNumber(cx: BodyCx, op: ast.Binary["op"], x: Value & { kind: "tensor" }, c: number, at: Span): Value {
@@ -155,6 +166,9 @@ export function shapeText(type: ValueType): string {
 }
 
 function broadcastTypes(cx: BodyCx, a: ValueType, b: ValueType, expr: ast.Binary): ValueType | undefined {
+  // Positions first: that two values show different places says more than that there are not as many of them.
+  const positions = mergePositions(cx, a, b, expr);
+  if (positions === undefined) return undefined;
   const long = a.shape.length >= b.shape.length ? a : b;
   const short = long === a ? b : a;
   const offset = long.shape.length - short.shape.length;
@@ -172,8 +186,6 @@ function broadcastTypes(cx: BodyCx, a: ValueType, b: ValueType, expr: ast.Binary
       return undefined;
     }
   }
-  const positions = mergePositions(cx, a, b, expr);
-  if (positions === undefined) return undefined;
   return { ...long, shape, positions, space: a.space.kind === "any" ? b.space : a.space };
 }
 
@@ -194,10 +206,20 @@ function mergePositions(cx: BodyCx, a: ValueType, b: ValueType, expr: ast.Binary
   return undefined;
 }
 
+/** Arguments whose value is a word of the language where no name of the program is meant: `over: tokens`. */
+const wordArguments: ReadonlySet<string> = new Set(["over", "negatives", "candidates"]);
+
+function evaluateArg(cx: BodyCx, arg: ast.Arg): Value {
+  const { name, value } = arg;
+  const isWord = name !== undefined && wordArguments.has(name.text) && value.kind === "ref" && lookup(cx, value.name) === undefined;
+  return isWord ? { kind: "static", value: value.name } : evaluate(cx, value);
+}
+
 function evaluateArgs(cx: BodyCx, args: readonly ast.Arg[]): ArgValue[] {
   return args.map((arg) => ({
     name: arg.name?.text,
-    value: evaluate(cx, arg.value),
+    nameSpan: arg.name?.span,
+    value: evaluateArg(cx, arg),
     span: arg.value.span,
     bare: arg.value.kind === "ref" ? arg.value.name : undefined,
   }));
@@ -250,7 +272,9 @@ function evaluateRange(cx: BodyCx, expr: ast.Range): Value {
   const high = evaluate(cx, expr.high);
   if (low.kind === "static" && high.kind === "static" && typeof low.value === "number" && typeof high.value === "number") {
     if (low.value <= high.value) return { kind: "range", low: low.value, high: high.value };
-    cx.diagnostics.add(report("JEP2012", expr.span, { low: low.value, high: high.value }));
+    cx.diagnostics.add(report("JEP2012", expr.span, { low: low.value, high: high.value }, {
+      fixes: [{ title: "Swap its ends", edits: [{ span: expr.low.span, text: String(high.value) }, { span: expr.high.span, text: String(low.value) }] }],
+    }));
     return poison;
   }
   if (low.kind !== "poison" && high.kind !== "poison") misplaced(cx, expr.span, "both ends of a range must be numbers");

@@ -6,14 +6,14 @@
  * the collapse analysis, and its arithmetic to lowering.
  */
 import type { Span } from "../base/span.js";
-import { suggest } from "../base/suggest.js";
+import { didYouMean } from "../messages/did-you-mean.js";
 import { report } from "../messages/report.js";
-import { losses } from "../model/losses.js";
-import type { LossName } from "../model/losses.js";
-import type { LossTerm } from "../model/ir.js";
+import { lossKind } from "../model/losses.js";
+import type { LossKind, LossName } from "../model/losses.js";
+import type { LossTerm, Schedule } from "../model/ir.js";
 import type * as ast from "../syntax/ast.js";
 import { equalShapes } from "../types/dim.js";
-import type { Space, ValueType } from "../types/value-type.js";
+import type { Axis, Space, ValueType } from "../types/value-type.js";
 import { anySpace, noPositions, printPositions, printSpace, sameSpace } from "../types/value-type.js";
 import type { BodyCx } from "./body.js";
 import { emit } from "./body.js";
@@ -34,16 +34,22 @@ export const scalarType: ValueType = { shape: [], axes: [], positions: noPositio
 
 /** `mse(a, b)`, `smooth_l1(a, b, beta: 2)`: checks the operands and emits the loss node. */
 export function applyLoss(cx: BodyCx, name: LossName, args: readonly ArgValue[], at: Span): Value {
-  const kind = losses[name];
+  const kind = lossKind(name);
   const operands: { value: Tensor; span: Span }[] = [];
   const numbers: Record<string, number> = { ...kind.numbers };
+  const strings = Object.fromEntries(Object.entries(kind.words).map(([word, choices]) => [word, choices[0] ?? ""]));
   for (const arg of args) {
     if (arg.name !== undefined) {
+      if (Object.hasOwn(kind.words, arg.name)) {
+        const word = readWord(cx, kind, arg.name, arg);
+        if (word === undefined) return poison;
+        strings[arg.name] = word;
+        continue;
+      }
       if (!Object.hasOwn(kind.numbers, arg.name)) {
-        const known = Object.keys(kind.numbers);
-        const near = suggest(arg.name, known);
-        cx.diagnostics.add(report("JEP2004", arg.span, { callee: name, name: arg.name, known: known.length > 0 ? known.map((k) => `\`${k}\``).join(", ") : "no named arguments" },
-          near.length > 0 ? { help: `Did you mean \`${near[0]}\`?` } : {}));
+        const known = [...Object.keys(kind.numbers), ...Object.keys(kind.words)];
+        cx.diagnostics.add(report("JEP2004", arg.nameSpan ?? arg.span, { callee: name, name: arg.name, known: known.length > 0 ? known.map((k) => `\`${k}\``).join(", ") : "no named arguments" },
+          didYouMean(arg.name, known, arg.nameSpan ?? arg.span)));
         return poison;
       }
       const value = asNumber(arg.value, `\`${arg.name}\``, arg.span, cx.diagnostics);
@@ -61,7 +67,29 @@ export function applyLoss(cx: BodyCx, name: LossName, args: readonly ArgValue[],
   }
   const [a, b] = operands;
   if (a !== undefined && b !== undefined && !comparable(cx, name, a, b, at)) return poison;
-  return emit(cx, "loss", operands.map((o) => o.value.id), { loss: name, numbers }, scalarType, at);
+  if (!hasAxes(cx, name, strings, a, at)) return poison;
+  const words = Object.keys(strings).length === 0 ? {} : { strings };
+  return emit(cx, "loss", operands.map((o) => o.value.id), { loss: name, numbers, ...words }, scalarType, at);
+}
+
+/** One of the words that a loss knows for an argument: `over: tokens`. */
+function readWord(cx: BodyCx, kind: LossKind, name: string, arg: ArgValue): string | undefined {
+  const choices = kind.words[name] ?? [];
+  const text = arg.bare ?? (arg.value.kind === "static" ? String(arg.value.value) : undefined);
+  if (text !== undefined && choices.includes(text)) return text;
+  cx.diagnostics.add(report("JEP2010", arg.span, { what: `\`${name}\``, expected: choices.map((c) => `\`${c}\``).join(" or "), found: text === undefined ? describe(arg.value) : `\`${text}\`` }));
+  return undefined;
+}
+
+const statisticAxes = new Map<string, Axis>([["images", "batch"], ["tokens", "token"], ["time", "time"]]);
+
+/** Whether the operand has the axis that a statistic runs along. */
+function hasAxes(cx: BodyCx, name: string, strings: Readonly<Record<string, string>>, operand: { value: Tensor; span: Span } | undefined, at: Span): boolean {
+  const word = strings["over"] ?? strings["negatives"];
+  const axis = word === undefined ? undefined : statisticAxes.get(word);
+  if (operand === undefined || axis === undefined || operand.value.type.axes.includes(axis)) return true;
+  cx.diagnostics.add(report("JEP3004", at, { op: name, axis: word ?? "", axes: operand.value.type.axes.join(", ") }));
+  return false;
 }
 
 function comparable(cx: BodyCx, name: string, a: { value: Tensor; span: Span }, b: { value: Tensor; span: Span }, at: Span): boolean {
@@ -87,6 +115,7 @@ function spacesMeet(cx: BodyCx, name: string, a: { value: Tensor; span: Span }, 
   const right = resolveSpace(cx.env.spaces, b.value.type.space);
   if (left.kind === "any" || right.kind === "any" || sameSpace(left, right)) return true;
   if (left.kind === "logits" || right.kind === "logits") return true;
+  if (left.kind === "latent" && right.kind === "latent" && (follows(cx, left.of, right.of) || follows(cx, right.of, left.of))) return true;
   if (left.kind === "free") return bindSpace(cx.env.spaces, left.by, right, b.span);
   if (right.kind === "free") return bindSpace(cx.env.spaces, right.by, left, a.span);
   cx.diagnostics.add(report("JEP3013", at, { op: name, left: printSpace(left), right: printSpace(right) }, {
@@ -95,6 +124,18 @@ function spacesMeet(cx: BodyCx, name: string, a: { value: Tensor; span: Span }, 
       { span: b.span, message: `this is in ${printSpace(right)}${because(cx.env.spaces, b.value.type.space)}` },
     ],
   }));
+  return false;
+}
+
+/** Whether the first is a moving average of the second: it starts as its copy and stays near, so their coordinates agree. */
+function follows(cx: BodyCx, target: string, source: string): boolean {
+  const [root = "", ...path] = target.split(".");
+  const seen = new Set<string>();
+  for (let at = cx.env.instances.get(root); at?.instance.training.kind === "ema" && !seen.has(at.instance.name);) {
+    seen.add(at.instance.name);
+    if ([at.instance.training.of, ...path].join(".") === source) return true;
+    at = cx.env.instances.get(at.instance.training.of);
+  }
   return false;
 }
 
@@ -154,7 +195,12 @@ export function lossTerms(cx: BodyCx, node: number, weight: number, name: string
   switch (it.op) {
     case "add": return [a, b].flatMap((x) => (x === undefined ? [] : lossTerms(cx, x, weight, name, at)));
     case "sub": return [...(a === undefined ? [] : lossTerms(cx, a, weight, name, at)), ...(b === undefined ? [] : lossTerms(cx, b, -weight, name, at))];
-    case "scale": return a === undefined ? [] : lossTerms(cx, a, weight * (it.attrs.value ?? 1), name, at);
+    case "scale": {
+      if (a === undefined) return [];
+      const { schedule } = it.attrs;
+      const terms = lossTerms(cx, a, schedule === undefined ? weight * (it.attrs.value ?? 1) : weight, name, at);
+      return schedule === undefined ? terms : terms.map((t) => ({ ...t, weight: timesSchedule(t.weight, schedule) }));
+    }
     case "shift": return a === undefined ? [] : lossTerms(cx, a, weight, name, at);
     case "neg": return a === undefined ? [] : lossTerms(cx, a, -weight, name, at);
     case "loss": return [{ name: it.name ?? name ?? it.attrs.loss ?? "loss", node, kind: it.attrs.loss ?? "custom", weight: constantSchedule(weight), origin: it.origin }];
@@ -162,18 +208,24 @@ export function lossTerms(cx: BodyCx, node: number, weight: number, name: string
   }
 }
 
+/** A weight times a factor that changes over training; of two that change, the later factor's course is kept. */
+function timesSchedule(weight: Schedule, factor: Schedule): Schedule {
+  const by = weight.points[0] ?? 1;
+  return { ...factor, points: factor.points.map((p) => p * by) };
+}
+
 /** The space that an expression names: `pixels`, `latent(teacher)`, `logits`. */
 export function readSpace(cx: BodyCx, expr: ast.Expr): Space | undefined {
   if (expr.kind === "hole") return undefined;
   if (expr.kind === "ref" && expr.name === "pixels") return { kind: "pixels" };
   if (expr.kind === "ref" && expr.name === "logits") return { kind: "logits" };
+  if (expr.kind === "ref" && (expr.name === "labels" || expr.name === "actions")) return { kind: expr.name };
   if (expr.kind === "ref" && expr.name === "tokens") return anySpace;
   const arg = expr.kind === "call" && expr.callee.kind === "ref" && expr.callee.name === "latent" ? expr.args[0]?.value : undefined;
   if (arg?.kind === "ref") {
     const value = cx.scope.get(arg.name);
     if (value?.kind === "instance") return cx.env.instances.get(value.path)?.instance.role === "encoder" ? { kind: "latent", of: value.path } : { kind: "free", by: value.path };
-    const near = suggest(arg.name, cx.env.instances.keys());
-    cx.diagnostics.add(report("JEP2001", arg.span, { name: arg.name }, { help: near.length > 0 ? `Did you mean \`${near[0]}\`?` : "Name an encoder declared above." }));
+    cx.diagnostics.add(report("JEP2001", arg.span, { name: arg.name }, didYouMean(arg.name, cx.env.instances.keys(), arg.span, "Name an encoder declared above.")));
     return undefined;
   }
   cx.diagnostics.add(report("JEP2013", expr.span, {}));

@@ -7,12 +7,13 @@
  */
 import { suggest } from "../base/suggest.js";
 import type { Diagnostics } from "../messages/report.js";
+import { didYouMean } from "../messages/did-you-mean.js";
 import { createDiagnostics, report } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
 import type { Func, ImageInput, Instance, LossTerm, ModelGraph, ParamDecl } from "../model/ir.js";
 import type { Dim } from "../types/dim.js";
 import { constantDim } from "../types/dim.js";
-import type { ValueType } from "../types/value-type.js";
+import type { Axis, ValueType } from "../types/value-type.js";
 import { anySpace, noPositions } from "../types/value-type.js";
 import { applyInstance, configure, declareInstance } from "./apply.js";
 import type { BodyCx, Env } from "./body.js";
@@ -22,6 +23,7 @@ import { checkDeclaredSpace, lossTerms, readSpace } from "./losses.js";
 import { readMask } from "./masks.js";
 import { orderStatements } from "./order.js";
 import type { Program } from "./program.js";
+import { declaredNames } from "./program.js";
 import { runBinding } from "./statements.js";
 import { asCount, maxDimension } from "./static.js";
 import { readTransforms } from "./transforms.js";
@@ -52,19 +54,23 @@ export type Overrides = ReadonlyMap<string, Static>;
 export function elaborateModel(program: Program, overrides: Overrides, isLibrary: (file: string) => boolean, diagnostics: Diagnostics): CheckedModel {
   const env: Env = {
     modules: program.modules, funcs: new Map(), funcNames: new Set(["main"]), positional: new Set(), masks: new Map(), gridOrigins: new Map(),
-    instances: new Map(), spaces: new Map(), inputs: new Map(), views: new Map(), active: [], isLibrary, budget: { nodes: 0 },
+    instances: new Map(), spaces: new Map(), inputs: new Map(), views: new Map(), active: [], tableGrid: { first: undefined }, isLibrary, budget: { nodes: 0 },
   };
   const cx = createBody(env, diagnostics, "model");
   const losses: LossTerm[] = [];
   const params = new Map<string, Static>();
   const unused = new Set(overrides.keys());
-  for (const statement of orderStatements(program.statements, diagnostics)) {
+  const ordered = orderStatements(program.statements, diagnostics);
+  const left = new Set(ordered);
+  // Lines of a cycle have been reported; what needs them is not at fault.
+  for (const s of program.statements) if (!left.has(s)) for (const name of declaredNames(s)) cx.scope.set(name.text, poison);
+  for (const statement of ordered) {
     runStatement(cx, statement, { losses, params, overrides, unused });
   }
   for (const path of unused) {
     const known = [...params.keys(), ...[...env.instances.values()].flatMap((i) => Object.keys(i.instance.config).map((k) => `${i.instance.name}.${k}`))];
-    const near = suggest(path, known);
-    diagnostics.add(report("JEP2025", program.span, { path }, near.length > 0 ? { help: `Did you mean \`${near[0]}\`?` } : {}));
+    const [near] = suggest(path, known);
+    diagnostics.add(report("JEP2025", program.span, { path }, near === undefined ? {} : { help: `Did you mean \`${near}\`?` }));
   }
   if (losses.length === 0 && !diagnostics.hasErrors()) diagnostics.add(report("JEP2026", program.span, { name: program.name }));
   const encoders = diagnostics.hasErrors() ? [] : standaloneEncoders(cx);
@@ -149,9 +155,12 @@ function runParam(cx: BodyCx, statement: ast.Param, out: Collected): void {
 function runInput(cx: BodyCx, statement: ast.Input): void {
   const name = statement.name.text;
   const { type } = statement;
+  if (Object.hasOwn(otherInputs, type.name.text)) {
+    runOtherInput(cx, statement);
+    return;
+  }
   if (type.name.text !== "Image") {
-    const near = suggest(type.name.text, ["Image"]);
-    cx.diagnostics.add(report("JEP3016", type.span, { type: type.name.text }, near.length > 0 ? { help: `Did you mean \`${near[0]}\`?` } : {}));
+    cx.diagnostics.add(report("JEP3016", type.name.span, { type: type.name.text }, didYouMean(type.name.text, ["Image", ...Object.keys(otherInputs)], type.name.span)));
     cx.scope.set(name, poison);
     return;
   }
@@ -170,6 +179,35 @@ function runInput(cx: BodyCx, statement: ast.Input): void {
   const image: ImageInput = { name, height, width, channels, origin: statement.span };
   cx.env.inputs.set(name, image);
   cx.scope.set(name, emitInput(cx, name, imageType(image), statement.span));
+}
+
+interface OtherInput {
+  readonly axes: readonly (readonly Axis[])[];
+  readonly space: ValueType["space"];
+  readonly usage: string;
+}
+
+/** Inputs that programs may have for checking; no target trains on them yet (JEP8001). */
+const otherInputs: Readonly<Record<string, OtherInput>> = {
+  Video: { axes: [["time", "height", "width", "channel"]], space: { kind: "pixels" }, usage: "Video[frames, height, width, channels]" },
+  Action: { axes: [["feature"], ["time", "feature"]], space: { kind: "actions" }, usage: "Action[size] or Action[moments, size]" },
+  Label: { axes: [["feature"]], space: { kind: "labels" }, usage: "Label[classes]" },
+};
+
+/** `input action: Action[15, 7]`: `[B, 15, 7]`. A label is the one-hot row `[B, classes]`. */
+function runOtherInput(cx: BodyCx, statement: ast.Input): void {
+  const name = statement.name.text;
+  const kind = otherInputs[statement.type.name.text];
+  const sizes = statement.type.args.map((arg) => asCount(evaluate(cx, arg), "a size", arg.span, cx.diagnostics, 1, maxDimension));
+  const axes = kind?.axes.find((a) => a.length === sizes.length);
+  const shape = sizes.flatMap((n) => (n === undefined ? [] : [constantDim(n)]));
+  if (kind !== undefined && axes === undefined) cx.diagnostics.add(report("JEP3019", statement.type.span, { type: statement.type.name.text, usage: kind.usage, found: sizes.length }));
+  if (kind === undefined || axes === undefined || shape.length !== sizes.length) {
+    cx.scope.set(name, poison);
+    return;
+  }
+  const type: ValueType = { shape: [batch, ...shape], axes: ["batch", ...axes], positions: noPositions, space: kind.space, dtype: "f32", pending: undefined };
+  cx.scope.set(name, emitInput(cx, name, type, statement.span));
 }
 
 /** The type of an image input: `[B, height, width, channels]` in pixels. */

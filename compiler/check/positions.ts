@@ -11,7 +11,7 @@ import { report } from "../messages/report.js";
 import type { Dim } from "../types/dim.js";
 import { add, constantDim, constantOf, equal, mul, total } from "../types/dim.js";
 import type { Grid, Positions, ValueType } from "../types/value-type.js";
-import { anySpace, printPositions, samePositions } from "../types/value-type.js";
+import { anySpace, printPositions, sameGrid, samePositions } from "../types/value-type.js";
 import type { BodyCx } from "./body.js";
 import { batch, declareParam, emit, maskLength, useMask } from "./body.js";
 import { multipleOf, shapeText } from "./expr.js";
@@ -47,10 +47,8 @@ function isVector(type: ValueType): boolean {
 
 function gather(cx: BodyCx, value: Tensor, mask: string, grid: Grid, at: Span): Value {
   useMask(cx, mask, grid, at);
-  const [rows, , ...rest] = value.type.shape;
-  if (rows === undefined) return poison;
   const copies = constantDim(maskCount(cx, mask));
-  const shape = [mul(rows, copies), maskLength(mask), ...rest];
+  const shape = value.type.shape.map((d, i) => (i === 0 ? mul(d, copies) : value.type.axes[i] === "token" ? maskLength(mask) : d));
   return emit(cx, "at", [value.id], { mask, grid }, { ...value.type, shape, positions: { kind: "mask", mask, grid }, pending: undefined }, at);
 }
 
@@ -90,6 +88,27 @@ export function spread(cx: BodyCx, vector: Tensor, mask: string, at: Span): Valu
   return emit(cx, "expand_at", [vector.id], { mask, grid }, type, at);
 }
 
+/** `replace(x, vector, at: mask)`: the tokens at the positions of a mask give way to one vector (BEiT, data2vec 3.1). */
+export function replaceAt(cx: BodyCx, x: Tensor, vector: Tensor, mask: string, at: Span): Value {
+  const { positions } = x.type;
+  if (positions.kind === "opaque") {
+    cx.attempt.needsPositions = true;
+    return poison;
+  }
+  if (positions.kind !== "all" || maskCount(cx, mask) !== 1) {
+    cx.diagnostics.add(report("JEP3007", at, { mask, found: positions.kind === "all" ? `all positions, as it draws ${maskCount(cx, mask)} sets` : printPositions(positions) }));
+    return poison;
+  }
+  const width = x.type.shape.at(-1);
+  const own = vector.type.shape.at(-1);
+  if (width === undefined || own === undefined || !isVector(vector.type) || !equal(width, own)) {
+    cx.diagnostics.add(report("JEP3001", at, { op: "replace", left: shapeText(x.type), right: shapeText(vector.type) }));
+    return poison;
+  }
+  useMask(cx, mask, positions.grid, at);
+  return emit(cx, "replace_at", [x.id, vector.id], { mask, grid: positions.grid }, x.type, at);
+}
+
 /** Adds a sine-cosine table to tokens, looked up where they sit. The table is the fixed parameter `pos_embed`. */
 export function addTable(cx: BodyCx, x: Tensor, table: Value & { kind: "table" }, at: Span): Value {
   const positions = x.type.positions;
@@ -107,20 +126,31 @@ export function addTable(cx: BodyCx, x: Tensor, table: Value & { kind: "table" }
     return poison;
   }
   const { grid } = positions;
-  const size = grid.rows * grid.cols;
+  const size = grid.rows * grid.cols * (grid.frames ?? 1);
+  const path = tableName(cx, grid);
   const init = { kind: "sincos2d", rows: grid.rows, cols: grid.cols } as const;
-  if (!declareParam(cx, { path: "pos_embed", shape: [size, table.width], stack: [], init, role: "fixed", origin: table.span }, at)) return poison;
+  if (!declareParam(cx, { path, shape: [size, table.width], stack: [], init, role: "fixed", origin: table.span }, at)) return poison;
   const type: ValueType = { shape: [constantDim(size), width], axes: ["token", "feature"], positions: { kind: "all", grid }, space: anySpace, dtype: "f32", pending: undefined };
-  const param = emit(cx, "param", [], { path: "pos_embed" }, type, table.span);
+  const param = emit(cx, "param", [], { path }, type, table.span);
   if (positions.kind === "all") return emit(cx, "add", [x.id, param.id], {}, x.type, at);
   useMask(cx, positions.mask, grid, at);
   const rows = emit(cx, "table_at", [param.id], { mask: positions.mask, grid }, { ...x.type, space: anySpace }, table.span);
   return emit(cx, "add", [x.id, rows.id], {}, x.type, at);
 }
 
+/** The table of the first grid that a program looks one up on is `pos_embed`; those of further grids say their size. */
+function tableName(cx: BodyCx, grid: Grid): string {
+  const first = (cx.env.tableGrid.first ??= grid);
+  if (sameGrid(first, grid)) return "pos_embed";
+  return `pos_embed_${grid.rows}x${grid.cols}${grid.frames === undefined ? "" : `x${grid.frames}`}`;
+}
+
 /** `patches(image, patch)`: `[B, tokens, patch² · channels]`, in the pixel space; only the chosen ones of `image at mask`. */
 export function patches(cx: BodyCx, image: Tensor, patch: number, at: Span): Value {
-  const [rows, h, w, c] = image.type.shape;
+  const timed = image.type.axes.includes("time");
+  const [rows, ...sizes] = image.type.shape;
+  const moments = timed ? sizes[0] : undefined;
+  const [h, w, c] = timed ? sizes.slice(1) : sizes;
   const height = h === undefined ? undefined : constantOf(h);
   const width = w === undefined ? undefined : constantOf(w);
   const channels = c === undefined ? undefined : constantOf(c);
@@ -133,10 +163,29 @@ export function patches(cx: BodyCx, image: Tensor, patch: number, at: Span): Val
     return poison;
   }
   const grid: Grid = { rows: height / patch, cols: width / patch, patch, channels };
-  const shape = [rows, constantDim(grid.rows * grid.cols), constantDim(patch * patch * channels)];
-  const type: ValueType = { shape, axes: ["batch", "token", "feature"], positions: { kind: "all", grid }, space: { kind: "pixels" }, dtype: "f32", pending: undefined };
+  const shape = [rows, ...(moments === undefined ? [] : [moments]), constantDim(grid.rows * grid.cols), constantDim(patch * patch * channels)];
+  const type: ValueType = { shape, axes: timed ? ["batch", "time", "token", "feature"] : ["batch", "token", "feature"], positions: { kind: "all", grid }, space: { kind: "pixels" }, dtype: "f32", pending: undefined };
   const all = emit(cx, "patches", [image.id], { patch, grid }, type, at);
   return image.type.pending === undefined ? all : gather(cx, all, image.type.pending, grid, at);
+}
+
+/** `tubes(video, patch, frames)`: tokens of `frames` frames each, on a grid that also runs along time (V-JEPA 3). */
+export function tubes(cx: BodyCx, video: Tensor, patch: number, frames: number, at: Span): Value {
+  const [rows, ...sizes] = video.type.shape;
+  const [moments, height, width, channels] = sizes.map(constantOf);
+  if (rows === undefined || moments === undefined || height === undefined || width === undefined || channels === undefined || !video.type.axes.includes("time") || !video.type.axes.includes("height")) {
+    cx.diagnostics.add(report("JEP3003", at, { what: "the operand of `tubes`", expected: "a video", found: shapeText(video.type) }));
+    return poison;
+  }
+  if (height % patch !== 0 || width % patch !== 0 || moments % frames !== 0) {
+    cx.diagnostics.add(report("JEP3005", at, { height, width, patch }));
+    return poison;
+  }
+  const grid: Grid = { rows: height / patch, cols: width / patch, patch, channels, frames: moments / frames };
+  const shape = [rows, constantDim(grid.rows * grid.cols * (moments / frames)), constantDim(patch * patch * channels * frames)];
+  const type: ValueType = { shape, axes: ["batch", "token", "feature"], positions: { kind: "all", grid }, space: { kind: "pixels" }, dtype: "f32", pending: undefined };
+  const all = emit(cx, "patches", [video.id], { patch, grid, size: frames }, type, at);
+  return video.type.pending === undefined ? all : gather(cx, all, video.type.pending, grid, at);
 }
 
 /** Runs of tokens one after the other; a run with fewer rows (one context for four targets) is repeated to fit. */

@@ -6,6 +6,7 @@
  * iteration to iteration, other outer tensors are captured. Leaves model-level statements to `model.ts`.
  */
 import type { Span } from "../base/span.js";
+import { didYouMean } from "../messages/did-you-mean.js";
 import { report } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
 import type { Func, Init, NodeId } from "../model/ir.js";
@@ -40,12 +41,12 @@ export function bindPattern(cx: BodyCx, pattern: ast.TypeExpr, type: ValueType |
     return false;
   }
   const axes = patternAxes[name];
-  const fits = axes === undefined ? name !== "Features" || type.axes.at(-1) === "feature" : axes.join() === type.axes.join();
+  const fits = axes === undefined ? name !== "Features" || type.axes.at(-1) === "feature" : axes.join() === type.axes.filter((a, j) => !(a === "time" && j === 1)).join();
   if (!fits || (axes === undefined && !typeNames.some((t) => t === name))) {
     cx.diagnostics.add(report("JEP3003", at, { what: "this argument", expected: printPattern(pattern), found: `${shapeText(type)} (${type.axes.join(", ")})` }, { related: [{ span: pattern.span, message: `${printPattern(pattern)} is asked for here` }] }));
     return false;
   }
-  const sizes = name === "Image" ? type.shape.slice(1) : type.shape.slice(-1);
+  const sizes = name === "Image" ? type.shape.slice(-3) : type.shape.slice(-1);
   return pattern.args.every((arg, i) => {
     const size = sizes[i];
     return bindSize(cx, arg, size === undefined ? undefined : constantOf(size), at, pattern);
@@ -150,7 +151,7 @@ function runLearn(cx: BodyCx, statement: ast.Learn): void {
     shape.push(n);
   }
   const init = readInit(cx, statement.init);
-  const decl = init === undefined ? undefined : { path: name, shape, stack: [], init, role: statement.trained ? "learn" : "fixed", origin: statement.span } as const;
+  const decl = init === undefined ? undefined : { path: name, shape, stack: [], init, role: statement.role, origin: statement.span } as const;
   if (decl === undefined || !declareParam(cx, decl, statement.span)) {
     cx.scope.set(name, poison);
     return;
@@ -168,7 +169,7 @@ function readInit(cx: BodyCx, expr: ast.Expr): Init | undefined {
   const name = expr.kind === "ref" ? expr.name : expr.kind === "call" && expr.callee.kind === "ref" ? expr.callee.name : undefined;
   const formals = name === undefined ? undefined : inits[name];
   if (name === undefined || formals === undefined) {
-    if (expr.kind !== "hole") cx.diagnostics.add(report("JEP2017", expr.span, { known: Object.keys(inits).map((n) => `\`${n}\``).join(", ") }));
+    if (expr.kind !== "hole") cx.diagnostics.add(report("JEP2017", expr.span, { known: Object.keys(inits).map((n) => `\`${n}\``).join(", ") }, didYouMean(name ?? "", Object.keys(inits), expr.kind === "call" ? expr.callee.span : expr.span)));
     return undefined;
   }
   const given = new Map<string, number>();
@@ -177,7 +178,7 @@ function readInit(cx: BodyCx, expr: ast.Expr): Init | undefined {
     const value = asNumber(evaluate(cx, arg.value), `\`${key}\``, arg.span, cx.diagnostics);
     if (value === undefined) return undefined;
     if (!formals.includes(key)) {
-      cx.diagnostics.add(report("JEP2004", arg.span, { callee: name, name: key, known: formals.map((f) => `\`${f}\``).join(", ") || "no arguments" }));
+      cx.diagnostics.add(report("JEP2004", arg.name?.span ?? arg.span, { callee: name, name: key, known: formals.map((f) => `\`${f}\``).join(", ") || "no arguments" }));
       return undefined;
     }
     given.set(key, value);
@@ -223,6 +224,8 @@ function runRepeat(cx: BodyCx, statement: ast.Repeat): void {
     return outer?.kind === "tensor" ? [{ name, outer }] : [];
   });
   if (carried.length === 0) {
+    // What should be carried has a mistake of its own, which has been told.
+    if (assigned.some((name) => lookup(cx, name)?.kind === "poison")) return;
     cx.diagnostics.add(report("JEP2019", statement.span, {}));
     return;
   }

@@ -4,8 +4,10 @@
  * Owns the table of settings, their defaults (the published I-JEPA recipe where it says one) and their diagnostics. The
  * result is the runtime's own type, so that what is checked here is what runs.
  */
+import type { Span } from "../base/span.js";
 import { suggest } from "../base/suggest.js";
 import type { Diagnostics } from "../messages/report.js";
+import { didYouMean } from "../messages/did-you-mean.js";
 import { report } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
 import type { DataConfig, Duration, ProbeSpec, TrainConfig } from "../../runtime/abi.js";
@@ -35,7 +37,7 @@ const constant = (value: number): TrainConfig["learningRate"] => ({ kind: "const
 export function checkTraining(program: Program, params: ReadonlyMap<string, Static>, instances: ReadonlySet<string>, diagnostics: Diagnostics): CheckedTraining {
   const env: Env = {
     modules: new Map(), funcs: new Map(), funcNames: new Set(), positional: new Set(), masks: new Map(), gridOrigins: new Map(), instances: new Map(),
-    spaces: new Map(), inputs: new Map(), views: new Map(), active: [], isLibrary: () => false, budget: { nodes: 0 },
+    spaces: new Map(), inputs: new Map(), views: new Map(), active: [], tableGrid: { first: undefined }, isLibrary: () => false, budget: { nodes: 0 },
   };
   const cx = createBody(env, diagnostics, "model");
   for (const [name, value] of params) cx.scope.set(name, { kind: "static", value });
@@ -143,6 +145,11 @@ function named(expr: ast.Expr): { name: string; args: readonly ast.Arg[]; block:
   return expr.kind === "call" && expr.callee.kind === "ref" ? { name: expr.callee.name, args: expr.args, block: expr.block ?? [] } : undefined;
 }
 
+/** The name of what is called, or the whole of anything else. */
+function wordOf(expr: ast.Expr): Span {
+  return expr.kind === "call" ? expr.callee.span : expr.span;
+}
+
 function readData(state: State, setting: ast.Setting): void {
   const expr = setting.values[0];
   const call = expr === undefined ? undefined : named(expr);
@@ -169,7 +176,7 @@ function readImages(cx: BodyCx, args: readonly ast.Arg[]): DataConfig {
     const text = arg.value.kind === "string" ? arg.value.value : arg.value.kind === "ref" ? arg.value.name : undefined;
     if (key === "path" && arg.value.kind === "string") path = arg.value.value;
     else if (key === "on_corrupt" && (text === "skip" || text === "refuse")) onCorrupt = text;
-    else cx.diagnostics.add(report("JEP2004", arg.span, { callee: "images", name: key, known: "`path` (a text), `on_corrupt` (`skip` or `refuse`)" }));
+    else cx.diagnostics.add(report("JEP2004", arg.name?.span ?? arg.span, { callee: "images", name: key, known: "`path` (a text), `on_corrupt` (`skip` or `refuse`)" }));
   }
   return { kind: "images", path, onCorrupt };
 }
@@ -178,7 +185,7 @@ function readShapes(cx: BodyCx, args: readonly ast.Arg[]): DataConfig {
   let count = 4096;
   for (const arg of args) {
     const key = arg.name?.text ?? "count";
-    if (key !== "count") cx.diagnostics.add(report("JEP2004", arg.span, { callee: "shapes", name: key, known: "`count`" }));
+    if (key !== "count") cx.diagnostics.add(report("JEP2004", arg.name?.span ?? arg.span, { callee: "shapes", name: key, known: "`count`" }));
     else count = asCount(evaluate(cx, arg.value), "`count`", arg.span, cx.diagnostics, 1, 1e8) ?? count;
   }
   return { kind: "synthetic", count };
@@ -202,14 +209,15 @@ function readOptimizer(state: State, setting: ast.Setting): void {
   const formals = call === undefined ? undefined : optimizers[call.name];
   const { cx } = state;
   if (call === undefined || formals === undefined) {
-    cx.diagnostics.add(report("JEP6008", setting.span, { known: Object.keys(optimizers).join(", ") }));
+    const at = expr === undefined ? setting.span : wordOf(expr);
+    cx.diagnostics.add(report("JEP6008", at, { known: Object.keys(optimizers).join(", ") }, didYouMean(call?.name ?? "", Object.keys(optimizers), at)));
     return;
   }
   const given = new Map<string, number>();
   for (const [i, arg] of call.args.entries()) {
     const key = arg.name?.text ?? formals[i] ?? "";
     const n = asNumber(evaluate(cx, arg.value), `\`${key}\``, arg.span, cx.diagnostics);
-    if (!formals.includes(key)) cx.diagnostics.add(report("JEP2004", arg.span, { callee: call.name, name: key, known: formals.map((f) => `\`${f}\``).join(", ") }));
+    if (!formals.includes(key)) cx.diagnostics.add(report("JEP2004", arg.name?.span ?? arg.span, { callee: call.name, name: key, known: formals.map((f) => `\`${f}\``).join(", ") }));
     else if (n !== undefined && (n < 0 || (key !== "eps" && key !== "trust" && n >= 1))) cx.diagnostics.add(report("JEP2011", arg.span, { what: `\`${key}\``, low: 0, high: "below 1", found: n }));
     else if (n !== undefined) given.set(key, n);
   }
@@ -224,21 +232,21 @@ function readProbe(cx: BodyCx, expr: ast.Expr, instances: ReadonlySet<string>): 
   const call = named(expr);
   const formals = call === undefined ? undefined : probes[call.name];
   if (call === undefined || formals === undefined) {
-    if (expr.kind !== "hole") cx.diagnostics.add(report("JEP6009", expr.span, { known: Object.keys(probes).join(", ") }));
+    if (expr.kind !== "hole") cx.diagnostics.add(report("JEP6009", expr.span, { known: Object.keys(probes).join(", ") }, didYouMean(call?.name ?? "", Object.keys(probes), wordOf(expr))));
     return undefined;
   }
   let on: string | undefined;
   const args: Record<string, number> = {};
   for (const arg of call.args) {
     const key = arg.name?.text ?? "on";
-    if (!formals.includes(key)) cx.diagnostics.add(report("JEP2004", arg.span, { callee: call.name, name: key, known: formals.map((f) => `\`${f}\``).join(", ") }));
+    if (!formals.includes(key)) cx.diagnostics.add(report("JEP2004", arg.name?.span ?? arg.span, { callee: call.name, name: key, known: formals.map((f) => `\`${f}\``).join(", ") }));
     else if (key === "on" && arg.value.kind === "ref") on = arg.value.name;
     else if (key === "k") args[key] = asCount(evaluate(cx, arg.value), "`k`", arg.span, cx.diagnostics, 1, 10_000) ?? 20;
     else if (key === "pool" && !(arg.value.kind === "ref" && arg.value.name === "mean")) cx.diagnostics.add(report("JEP2010", arg.span, { what: "`pool`", expected: "`mean`", found: "something else" }));
   }
   if (on === undefined || !instances.has(on)) {
-    const near = on === undefined ? [] : suggest(on, instances);
-    cx.diagnostics.add(report("JEP6010", expr.span, { name: on ?? "nothing" }, near.length > 0 ? { help: `Did you mean \`${near[0]}\`?` } : {}));
+    const said = call.args.find((a) => a.value.kind === "ref" && a.value.name === on)?.value.span ?? expr.span;
+    cx.diagnostics.add(report("JEP6010", said, { name: on ?? "nothing" }, didYouMean(on ?? "", instances, said)));
     return undefined;
   }
   return { kind: call.name === "knn" ? "knn" : "linear", on, pool: "mean", args };

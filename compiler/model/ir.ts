@@ -43,11 +43,13 @@ export interface ParamDecl {
 export type ModelOp =
   | "input" | "param" | "constant"
   | "call" | "repeat" | "result"
-  | "patches" | "at" | "table_at" | "expand_at" | "concat" | "slice_features"
-  | "affine" | "matmul" | "attend"
+  | "patches" | "at" | "table_at" | "expand_at" | "replace_at" | "concat" | "slice_features" | "join_features"
+  | "union" | "slice_batch" | "slice_time"
+  | "affine" | "matmul" | "transpose" | "attend"
   | "add" | "sub" | "mul" | "div" | "scale" | "shift"
   | "neg" | "exp" | "log" | "sqrt" | "square" | "abs" | "relu" | "gelu" | "tanh" | "sigmoid"
   | "softmax" | "log_softmax" | "normalize" | "l2_normalize" | "batch_normalize"
+  | "batch_norm" | "center" | "whiten" | "sinkhorn" | "assign"
   | "mean" | "sum" | "stop_gradient" | "flatten"
   | "loss";
 
@@ -90,9 +92,15 @@ export interface Attrs {
   readonly value?: number;
   readonly eps?: number;
   readonly temperature?: number;
-  /** mean, sum: the axes removed. */
+  /** batch_norm: share of the new statistics; center: share of the old center. */
+  readonly momentum?: number;
+  /** whiten, sinkhorn: rounds. */
+  readonly iterations?: number;
+  /** scale: a factor that changes over training; `value` is its first point. */
+  readonly schedule?: Schedule;
+  /** mean, sum: the axes removed; softmax: the axis that sums to one, where it is not the features. */
   readonly over?: readonly string[];
-  /** loss: the kind in the loss table, and its named numbers. */
+  /** loss: the kind in the loss table, its named numbers and words. */
   readonly loss?: string;
   readonly numbers?: Readonly<Record<string, number>>;
   readonly strings?: Readonly<Record<string, string>>;

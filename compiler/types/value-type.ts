@@ -18,6 +18,8 @@ export interface Grid {
   /** Side of a patch in pixels. */
   readonly patch: number;
   readonly channels: number;
+  /** Rows of patches along time, where tokens are tubes of a video. */
+  readonly frames?: number;
 }
 
 /** Where the tokens of a value sit on a grid. */
@@ -41,6 +43,7 @@ export type Space =
   | { readonly kind: "free"; readonly by: string }
   | { readonly kind: "logits" }
   | { readonly kind: "labels" }
+  | { readonly kind: "actions" }
   | { readonly kind: "scalar" }
   /** Parameters and constants: they fit any space. */
   | { readonly kind: "any" };
@@ -81,7 +84,7 @@ export function printPositions(positions: Positions): string {
 
 /** Whether two grids are one. */
 export function sameGrid(a: Grid, b: Grid): boolean {
-  return a.rows === b.rows && a.cols === b.cols && a.patch === b.patch && a.channels === b.channels;
+  return a.rows === b.rows && a.cols === b.cols && a.patch === b.patch && a.channels === b.channels && a.frames === b.frames;
 }
 
 /** Whether two position facts are one; opaque positions are equal when they come from the same input. */
