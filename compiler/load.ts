@@ -5,7 +5,8 @@
  * folder that the caller calls the project. Reading is a function that the caller gives, so this stays pure. Each file is
  * parsed once, whatever the number of its users.
  */
-import { suggest } from "./base/suggest.js";
+import { join } from "./base/span.js";
+import { didYouMean } from "./messages/did-you-mean.js";
 import type { Diagnostics } from "./messages/report.js";
 import { report } from "./messages/report.js";
 import type { SourceFiles } from "./check/check.js";
@@ -78,8 +79,11 @@ function resolveUse(item: ast.Use, from: string, diagnostics: Diagnostics): stri
     const names = item.path.names.map((n) => n.text);
     const name = names.join(".");
     if (names[0] === "std" && names.length === 2 && Object.hasOwn(sources, names[1] ?? "")) return undefined;
-    const near = suggest(name, Object.keys(sources).map((s) => `std.${s}`));
-    diagnostics.add(report("JEP2028", item.span, { path: name, why: "the library has no such part" }, { help: near.length > 0 ? `Did you mean \`${near[0]}\`?` : `There are ${Object.keys(sources).map((s) => `std.${s}`).join(", ")}.` }));
+    const known = Object.keys(sources).map((s) => `std.${s}`);
+    const [first] = item.path.names;
+    const last = item.path.names.at(-1);
+    const at = first === undefined || last === undefined ? item.span : join(first.span, last.span);
+    diagnostics.add(report("JEP2028", at, { path: name, why: "the library has no such part" }, didYouMean(name, known, at, `There are ${known.join(", ")}.`)));
     return undefined;
   }
   const path = joinPath(from, item.path.text);

@@ -8,7 +8,7 @@
  * Leaves statements to `statements.ts`.
  */
 import type { Span } from "../base/span.js";
-import { suggest } from "../base/suggest.js";
+import { didYouMean } from "../messages/did-you-mean.js";
 import { createDiagnostics, report } from "../messages/report.js";
 import type { Diagnostic } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
@@ -45,9 +45,8 @@ export function configure(cx: BodyCx, module: ast.Module, args: readonly ArgValu
       return undefined;
     }
     if (!formals.includes(name)) {
-      const near = suggest(name, formals);
-      cx.diagnostics.add(report("JEP2004", arg.span, { callee: module.name.text, name, known: formals.map((f) => `\`${f}\``).join(", ") || "no configuration" },
-        near.length > 0 ? { help: `Did you mean \`${near[0]}\`?` } : {}));
+      cx.diagnostics.add(report("JEP2004", arg.nameSpan ?? arg.span, { callee: module.name.text, name, known: formals.map((f) => `\`${f}\``).join(", ") || "no configuration" },
+        didYouMean(name, formals, arg.nameSpan ?? arg.span)));
       return undefined;
     }
     config.set(name, arg.value);
@@ -81,9 +80,8 @@ export function memberInstance(cx: BodyCx, object: Value & { kind: "instance" },
   const parts = object.partial.module.body.flatMap((s) => (s.kind === "part" ? [s] : []));
   const part = parts.find((p) => p.name.text === member.text);
   if (part === undefined) {
-    const near = suggest(member.text, parts.map((p) => p.name.text));
     cx.diagnostics.add(report("JEP2007", member.span, { object: object.path, member: member.text, known: parts.map((p) => `\`${p.name.text}\``).join(", ") || "no parts" },
-      near.length > 0 ? { help: `Did you mean \`${near[0]}\`?`, fixes: [{ title: `Replace with \`${near[0]}\``, edits: [{ span: member.span, text: near[0] ?? "" }] }] } : {}));
+      didYouMean(member.text, parts.map((p) => p.name.text), member.span)));
     return poison;
   }
   const inner = createBody(cx.env, createDiagnostics(), "module");
@@ -111,7 +109,8 @@ function bindData(cx: BodyCx, partial: Partial, args: readonly ArgValue[], at: S
     if (arg.name === undefined) continue;
     if (left.some((f) => f.name.text === arg.name)) bound.set(arg.name, arg);
     else {
-      cx.diagnostics.add(report("JEP2004", arg.span, { callee: module.name.text, name: arg.name, known: module.inputs.map((f) => `\`${f.name.text}\``).join(", ") || "no data" }));
+      const inputs = module.inputs.map((f) => f.name.text);
+      cx.diagnostics.add(report("JEP2004", arg.nameSpan ?? arg.span, { callee: module.name.text, name: arg.name, known: inputs.map((f) => `\`${f}\``).join(", ") || "no data" }, didYouMean(arg.name, inputs, arg.nameSpan ?? arg.span)));
       return undefined;
     }
   }
@@ -300,6 +299,7 @@ function rehome(d: Diagnostic, at: Span, module: string): Diagnostic {
 }
 
 function within(d: Diagnostic, at: Span, module: string): Diagnostic {
+  if (d.span.file === at.file && d.span.start === at.start && d.span.end === at.end) return d;
   return { ...d, related: [...d.related, { span: at, message: `\`${module}\` is applied here` }] };
 }
 

@@ -5,7 +5,7 @@
  * disjoint, can be empty, or hang the sampler is for the mask analysis, which also knows the grid.
  */
 import type { Span } from "../base/span.js";
-import { suggest } from "../base/suggest.js";
+import { didYouMean } from "../messages/did-you-mean.js";
 import { report } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
 import type { Mask } from "../model/ir.js";
@@ -39,7 +39,7 @@ function readExpr(cx: BodyCx, expr: ast.Expr, draft: Draft): boolean {
     }
     case "ref": return readKind(cx, expr.name, [], expr.span, draft);
     case "call":
-      if (expr.callee.kind === "ref") return readKind(cx, expr.callee.name, expr.args, expr.span, draft);
+      if (expr.callee.kind === "ref") return readKind(cx, expr.callee.name, expr.args, expr.callee.span, draft);
       break;
     default: break;
   }
@@ -52,8 +52,7 @@ function readRemoved(cx: BodyCx, expr: ast.Expr, draft: Draft): boolean {
   for (const name of names) {
     if (name.kind === "ref" && cx.env.masks.has(name.name)) draft.minus = [...draft.minus, name.name];
     else if (name.kind !== "hole") {
-      const near = name.kind === "ref" ? suggest(name.name, cx.env.masks.keys()) : [];
-      cx.diagnostics.add(report("JEP5002", name.span, {}, near.length > 0 ? { help: `Did you mean \`${near[0]}\`?` } : {}));
+      cx.diagnostics.add(report("JEP5002", name.span, {}, didYouMean(name.kind === "ref" ? name.name : "", cx.env.masks.keys(), name.span)));
       return false;
     }
   }
@@ -63,8 +62,7 @@ function readRemoved(cx: BodyCx, expr: ast.Expr, draft: Draft): boolean {
 function readKind(cx: BodyCx, name: string, args: readonly ast.Arg[], span: Span, draft: Draft): boolean {
   const kind = kinds.find((k) => k === name);
   if (kind === undefined) {
-    const near = suggest(name, kinds);
-    cx.diagnostics.add(report("JEP5001", span, { known: kinds.join(", ") }, near.length > 0 ? { help: `Did you mean \`${near[0]}\`?` } : {}));
+    cx.diagnostics.add(report("JEP5001", span, { known: kinds.join(", ") }, didYouMean(name, kinds, span)));
     return false;
   }
   draft.kind = kind === "quadrant" ? "rasterized" : kind;
@@ -120,8 +118,7 @@ function readOption(cx: BodyCx, key: string, arg: ast.Arg, draft: Draft): boolea
       draft.trim = word === "random" ? "random" : "tail";
       return true;
     default: {
-      const near = suggest(key, options);
-      cx.diagnostics.add(report("JEP2004", arg.span, { callee: draft.kind, name: key, known: options.map((o) => `\`${o}\``).join(", ") }, near.length > 0 ? { help: `Did you mean \`${near[0]}\`?` } : {}));
+      cx.diagnostics.add(report("JEP2004", arg.name?.span ?? arg.span, { callee: draft.kind, name: key, known: options.map((o) => `\`${o}\``).join(", ") }, didYouMean(key, options, arg.name?.span ?? arg.span)));
       return false;
     }
   }

@@ -281,7 +281,7 @@ function runInstance(cx: BodyCx, statement: ast.Instance, out: Collected): void 
 /** Applies overrides of the form `predict.depth` to an instance's configuration. */
 function overridden(cx: BodyCx, name: string, partial: Value & { kind: "partial" }, statement: ast.Instance, out: Collected): (Value & { kind: "partial" }) | undefined {
   const args = [...out.overrides].flatMap(([path, value]) => {
-    if (!path.startsWith(`${name}.`)) return [];
+    if (!path.startsWith(`${name}.`) || !partial.module.config.some((f) => `${name}.${f.name.text}` === path)) return [];
     out.unused.delete(path);
     return [{ name: path.slice(name.length + 1), value: { kind: "static", value } as const, span: statement.span, bare: undefined }];
   });

@@ -4,8 +4,10 @@
  * Owns reading the axes, holding each path to something that exists, and the bound on how many runs a sweep may ask for.
  * Leaves running them to the command line.
  */
-import { suggest } from "../base/suggest.js";
+import { join } from "../base/span.js";
+import type { Span } from "../base/span.js";
 import type { Diagnostics } from "../messages/report.js";
+import { didYouMean } from "../messages/did-you-mean.js";
 import { report } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
 import type { CheckedModel } from "./model.js";
@@ -31,11 +33,17 @@ export function sweepPoints(sweep: ast.Sweep, model: CheckedModel, diagnostics: 
   return points;
 }
 
+/** The whole of a dotted path. */
+function joined(axis: ast.SweepAxis): Span {
+  const [first] = axis.path;
+  const last = axis.path.at(-1);
+  return first === undefined || last === undefined ? axis.span : join(first.span, last.span);
+}
+
 function readAxis(axis: ast.SweepAxis, known: readonly string[], diagnostics: Diagnostics): { path: string; values: readonly Static[] } {
   const path = axis.path.map((n) => n.text).join(".");
   if (!known.includes(path)) {
-    const near = suggest(path, known);
-    diagnostics.add(report("JEP2025", axis.span, { path }, near.length > 0 ? { help: `Did you mean \`${near[0]}\`?` } : {}));
+    diagnostics.add(report("JEP2025", joined(axis), { path }, didYouMean(path, known, joined(axis))));
     return { path, values: [] };
   }
   const items = axis.values.kind === "list" ? axis.values.items : [axis.values];

@@ -4,7 +4,7 @@
  * Owns their names, arguments and ranges; the arithmetic is the runtime's. A transform that the runtime does not have
  * cannot be written.
  */
-import { suggest } from "../base/suggest.js";
+import { didYouMean } from "../messages/did-you-mean.js";
 import { report } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
 import type { View } from "../model/ir.js";
@@ -32,16 +32,15 @@ function readTransform(cx: BodyCx, expr: ast.Expr): Transforms[number] | undefin
   const formals = name === undefined ? undefined : known[name];
   if (name === undefined || formals === undefined) {
     if (expr.kind === "hole") return undefined;
-    const near = name === undefined ? [] : suggest(name, Object.keys(known));
-    cx.diagnostics.add(report("JEP6004", expr.span, { found: name ?? "this" }, near.length > 0 ? { help: `Did you mean \`${near[0]}\`?` } : {}));
+    const word = expr.kind === "call" ? expr.callee.span : expr.span;
+    cx.diagnostics.add(report("JEP6004", expr.span, { found: name ?? "this" }, didYouMean(name ?? "", Object.keys(known), word, `There are ${Object.keys(known).join(", ")}.`)));
     return undefined;
   }
   const args: Record<string, number | string | boolean | readonly number[]> = {};
   for (const [i, arg] of (expr.kind === "call" ? expr.args : []).entries()) {
     const key = arg.name?.text ?? formals[i] ?? "";
     if (!formals.includes(key)) {
-      const near = suggest(key, formals);
-      cx.diagnostics.add(report("JEP2004", arg.span, { callee: name, name: key, known: formals.map((f) => `\`${f}\``).join(", ") || "no arguments" }, near.length > 0 ? { help: `Did you mean \`${near[0]}\`?` } : {}));
+      cx.diagnostics.add(report("JEP2004", arg.name?.span ?? arg.span, { callee: name, name: key, known: formals.map((f) => `\`${f}\``).join(", ") || "no arguments" }, didYouMean(key, formals, arg.name?.span ?? arg.span)));
       return undefined;
     }
     const value = evaluate(cx, arg.value);

@@ -62,8 +62,10 @@ export function report<C extends Code>(code: C, span: Span, params: ParamsOf<C>,
   };
 }
 
+/** The text with its parameters; a sentence that begins with one begins with a capital all the same. */
 function fill(template: string, params: Readonly<Record<string, string | number>>): string {
-  return template.replace(/\{(\w+)\}/g, (_, key: string) => String(params[key] ?? `{${key}}`));
+  const text = template.replace(/\{(\w+)\}/g, (_, key: string) => String(params[key] ?? `{${key}}`));
+  return template.startsWith("{") ? text.slice(0, 1).toUpperCase() + text.slice(1) : text;
 }
 
 /** A sink that collects reports; passed down as part of a context, never global. */

@@ -1,0 +1,109 @@
+/** Families 5xxx and 6xxx: masks and recipes, each drawn in the source. */
+import { test } from "vitest";
+import { checkMarked, sound } from "./marked.js";
+
+test("a mask is one of those there are", () => {
+  checkMarked(sound(`  mask other = blok(scale: 0.2)
+//             ^^^^ JEP5001 Did you mean \`block\`
+`));
+});
+
+test("arithmetic is no mask", () => {
+  checkMarked(sound(`  mask other = 3 + 4
+//             ^^^^^ JEP5001 This is not a mask; there are block, random,
+`));
+});
+
+test("what is taken away must be a mask", () => {
+  checkMarked(sound(`  mask other = block(scale: 0.2) minus target
+//                                     ^^^^^^ JEP5002 Did you mean \`targets\`
+`));
+});
+
+test("a share of the grid is at most the whole", () => {
+  checkMarked(sound(`  mask other = block(scale: 0.5..1.2)
+//                          ^^^^^^^^ JEP5003 \`scale\` must lie above 0 and at most at
+`));
+});
+
+test("a schedule with a warm-up has three points", () => {
+  checkMarked(sound("", "", `  epochs 1
+  learning_rate cosine(1e-4 -> 1e-3, warmup: 2 epochs)
+//              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP6001 A schedule with 2 points does not fit its
+`));
+});
+
+test("a momentum lies between 0 and 1", () => {
+  checkMarked(sound(`  encoder other = ema(student, momentum: 0.9 -> 1.5)
+//                                       ^^^^^^^^^^ JEP6002 A momentum lies between 0 and 1, and this
+`));
+});
+
+test("a model without a recipe is trained by the defaults, and that is said", () => {
+  checkMarked(`use std.vit
+model m {
+//    ^ JEP6003 \`m\` has no \`train\` block: the defaults are used.
+  input image: Image[32, 32, 3]
+  mask targets = 4 of block(scale: 0.15..0.2, aspect: 0.75..1.5, min_keep: 4)
+  mask context = block(scale: 0.85..1.0, aspect: 1.0, min_keep: 4) minus targets
+  encoder student = vit(4, 64, 2, 4)
+  encoder teacher = ema(student, momentum: 0.996 -> 1.0)
+  predictor predict = vit_predictor(32, 1, 4)
+  z_context = student(image at context)
+  z_target = stopgrad(normalize(teacher(image))) at targets
+  z_hat = predict(z_context, at: targets)
+  loss smooth_l1(z_hat, z_target)
+}
+`);
+});
+
+test("an augmentation is one of those there are", () => {
+  checkMarked(sound("", `//                ^^^^^^ JEP6004 Did you mean \`flip\`
+}
+`, `  epochs 1
+  data shapes() { flop() `));
+});
+
+test("a setting is one of those there are", () => {
+  checkMarked(sound("", "", `  epochz 1
+//^^^^^^ JEP6005 Did you mean \`epochs\`
+`));
+});
+
+test("a setting takes one value", () => {
+  checkMarked(sound("", "", `  epochs 1 2
+//^^^^^^^^^^ JEP6006 \`epochs\` takes one value, and 2 are given.
+`));
+});
+
+test("data are a folder or generated pictures", () => {
+  checkMarked(sound("", "", `  epochs 1
+  data pictures("a")
+//^^^^^^^^^^^^^^^^^^ JEP6007 Data is \`images("folder")\` or \`shapes(count: 4096)\`.
+`));
+});
+
+test("an optimizer is one of those there are", () => {
+  checkMarked(sound("", "", `  epochs 1
+  optimizer adam(0.9)
+//          ^^^^ JEP6008 Did you mean \`adamw\`
+`));
+});
+
+test("a probe is one of those there are", () => {
+  checkMarked(sound("", `probe m { linea(on: teacher) }
+//        ^^^^^^^^^^^^^^^^^^ JEP6009 Did you mean \`linear\`
+`));
+});
+
+test("a probe looks at an encoder", () => {
+  checkMarked(sound("", `probe m { linear(on: teachr) }
+//                   ^^^^^^ JEP6010 Did you mean \`teacher\`
+`));
+});
+
+test("a predictor is no encoder to probe", () => {
+  checkMarked(sound("", `probe m { linear(on: predict) }
+//                   ^^^^^^^ JEP6010 A probe needs an encoder to look at, and
+`));
+});

@@ -1,0 +1,466 @@
+/** Families 2xxx: names, structure, variants and files, each drawn in the source. */
+import { test } from "vitest";
+import { checkMarked, sound } from "./marked.js";
+
+test("an unknown name is reported with its nearest neighbor", () => {
+  checkMarked(sound(`  extra = studnet(image)
+//        ^^^^^^^ JEP2001 Did you mean \`student\`
+`));
+});
+
+test("a loss named in another program's words is found by its nearest name", () => {
+  checkMarked(sound(`  loss extra = smooth_l2(z_hat, z_target)
+//             ^^^^^^^^^ JEP2001 Did you mean \`smooth_l1\`
+`));
+});
+
+test("an encoder in `latent(…)` must be known", () => {
+  checkMarked(sound(`  loss extra = mse(z_hat, z_target) in latent(teachr)
+//                                            ^^^^^^ JEP2001 Did you mean \`teacher\`
+`));
+});
+
+test("a name said twice is reported at its second place", () => {
+  checkMarked(sound(`  z_extra = z_hat
+  z_extra = z_target
+//^^^^^^^ JEP2002 \`z_extra\` is declared twice.
+`));
+});
+
+test("a model said twice is reported", () => {
+  checkMarked(sound("", `  model m { }
+//      ^ JEP2002 \`m\` is declared twice.
+`));
+});
+
+test("a setting said twice is reported", () => {
+  checkMarked(sound("", "", `  epochs 1
+  epochs 2
+//^^^^^^ JEP2002 \`epochs\` is declared twice.
+`));
+});
+
+test("a probe of an unknown model is reported", () => {
+  checkMarked(sound("", `probe n { linear(on: teacher) }
+//    ^ JEP2003 Did you mean \`m\`
+`));
+});
+
+test("a variant of an unknown model is reported", () => {
+  checkMarked(sound("", `variant v of mm { }
+//           ^^ JEP2003 Did you mean \`m\`
+`), { program: "v" });
+});
+
+test("an unknown argument of a module is reported at its name", () => {
+  checkMarked(sound(`  encoder other = vit(4, 64, 2, haeds: 4)
+//                              ^^^^^ JEP2004 Did you mean \`heads\`
+`));
+});
+
+test("an unknown argument of a loss is reported at its name", () => {
+  checkMarked(sound(`  loss extra = smooth_l1(z_hat, z_target, bta: 2)
+//                                        ^^^ JEP2004 Did you mean \`beta\`
+`));
+});
+
+test("an unknown argument of a built-in is reported at its name", () => {
+  checkMarked(sound(`  y = softmax(z_hat, temprature: 2)
+//                   ^^^^^^^^^^ JEP2004 Did you mean \`temperature\`
+`));
+});
+
+test("an unknown input of a module is reported at its name", () => {
+  checkMarked(sound(`  y = predict(z_context, att: targets)
+//                       ^^^ JEP2004 Did you mean \`at\`
+`));
+});
+
+test("an unknown option of a mask is reported at its name", () => {
+  checkMarked(sound(`  mask other = block(scle: 0.5)
+//                   ^^^^ JEP2004 Did you mean \`scale\`
+`));
+});
+
+test("an unknown argument of an augmentation is reported", () => {
+  checkMarked(sound("", `//                     ^^^^ JEP2004 \`flip\` has no argument \`prob\`; it takes \`p\`.
+}
+`, `  epochs 1
+  data shapes() { flip(prob: 0.5) `));
+});
+
+test("an argument without a default must be given", () => {
+  checkMarked(sound(`  y = vit(4, 64, 2)(image)
+//    ^^^^^^^^^^^^^^^^^^^^ JEP2005 \`vit\` needs the argument \`heads\`.
+`));
+});
+
+test("an input of a module must be given", () => {
+  checkMarked(sound(`  y = predict(z_context)
+//    ^^^^^^^^^^^^^^^^^^ JEP2005 \`vit_predictor\` needs the argument \`at\`.
+`));
+});
+
+test("too many arguments of a module are counted", () => {
+  checkMarked(sound(`  encoder other = vit(4, 64, 2, 4, 4, 9)
+//                ^^^^^^^^^^^^^^^^^^^^^^ JEP2006 The most arguments that \`vit\` takes is 5, and
+`));
+});
+
+test("too many arguments of a built-in are counted", () => {
+  checkMarked(sound(`  y = gelu(z_hat, z_hat, z_hat)
+//    ^^^^^^^^^^^^^^^^^^^^^^^^^ JEP2006 The most arguments that \`gelu\` takes is 1, and
+`));
+});
+
+test("a loss takes as many values as it compares", () => {
+  checkMarked(sound(`  loss extra = mse(z_hat)
+//             ^^^^^^^^^^ JEP2006 The most arguments that \`mse\` takes is 2, and
+`));
+});
+
+test("an unknown part is reported with the parts there are", () => {
+  checkMarked(sound(`  y = student.patch_embd(image)
+//            ^^^^^^^^^^ JEP2007 Did you mean \`patch_embed\`
+`));
+});
+
+test("a list of parts cannot be used on its own", () => {
+  checkMarked(sound(`  y = student.blocks(image)
+//            ^^^^^^ JEP2008 The part \`blocks\` of \`student\` cannot be used on
+`));
+});
+
+test("`of` has no meaning outside of masks and parts", () => {
+  checkMarked(sound(`  y = 4 of student
+//    ^^^^^^^^^^^^ JEP2009 This cannot stand here: \`of\` belongs in a mask
+`));
+});
+
+test("`learn` belongs in a module", () => {
+  checkMarked(sound(`  learn w[3] ~ zeros
+//^^^^^^^^^^^^^^^^^^ JEP2009 This cannot stand here: \`learn\` belongs in a module,
+`));
+});
+
+test("a mask belongs in a model", () => {
+  checkMarked(sound(`  y = odd(student(image))
+`, `module odd(x: Tokens[width]) -> Tokens[width] {
+  mask a = all
+//^^^^^^^^^^^^ JEP2009 This cannot stand here: \`mask\` belongs in a model,
+  x
+}
+`));
+});
+
+test("numbers that divide by zero are refused", () => {
+  checkMarked(sound(`  encoder other = vit(4, 64 / 0, 2, 4)
+//                       ^^^^^^ JEP2009 This cannot stand here: 64 / 0 is not
+`));
+});
+
+test("a number is no tensor", () => {
+  checkMarked(sound(`  y = gelu(3)
+//         ^ JEP2010 For \`x\` of \`gelu\`, a tensor is expected, and
+`));
+});
+
+test("a number is no encoder", () => {
+  checkMarked(sound(`  encoder e = 12
+//            ^^ JEP2010 For the encoder \`e\`, a module such as \`vit(…)\`
+`));
+});
+
+test("a predictor cannot follow what is no encoder", () => {
+  checkMarked(sound(`  encoder e = ema(image, momentum: 0.9)
+//                ^^^^^ JEP2010 For \`of\` of \`ema\`, an encoder or head declared
+`));
+});
+
+test("a word that an option does not know is reported with those it knows", () => {
+  checkMarked(sound(`  mask other = block(scale: 0.5, sampler: fast)
+//                                        ^^^^ JEP2010 For \`sampler\`, \`published\` or \`corrected\` is expected, and this
+`));
+});
+
+test("a dimension of a billion is refused", () => {
+  checkMarked(`model m {
+  input image: Image[1000000000, 32, 3]
+//                   ^^^^^^^^^^ JEP2011 An image size must be a number from 1
+}
+train m { epochs 1 }
+`);
+});
+
+test("an image whose sizes multiply beyond every device is refused", () => {
+  checkMarked(`model m {
+  input image: Image[100000, 100000, 3]
+//             ^^^^^^^^^^^^^^^^^^^^^^^^ JEP2011 The size of the image must be a number
+}
+train m { epochs 1 }
+`);
+});
+
+test("a temperature above zero is asked for", () => {
+  checkMarked(sound(`  y = softmax(z_hat, temperature: 0)
+//    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP2011 \`temperature\` must be a number from above 0 to
+`));
+});
+
+test("a negative count is refused", () => {
+  checkMarked(sound(`  mask other = block(scale: 0.5, min_keep: -3)
+//                                         ^^ JEP2011 \`min_keep\` must be a number from 0 to the
+`));
+});
+
+test("a batch of nothing is refused", () => {
+  checkMarked(sound("", "", `  epochs 1
+  batch 0
+//      ^ JEP2011 \`batch\` must be a number from 1 to 1048576,
+`));
+});
+
+test("a range runs from low to high", () => {
+  checkMarked(sound(`  mask other = block(scale: 0.5..0.2)
+//                          ^^^^^^^^ JEP2012 The range 0.5..0.2 runs backwards.
+`));
+});
+
+test("a loss is declared in a space", () => {
+  checkMarked(sound(`  loss extra = mse(z_hat, z_target) in latnt(teacher)
+//                                     ^^^^^^^^^^^^^^ JEP2013 This does not name a space.
+`));
+});
+
+test("a module may not contain itself", () => {
+  checkMarked(sound(`  y = loop(student(image))
+`, `module loop(x) {
+  loop(x)
+//^^^^^^^ JEP2014 Modules may not contain themselves: loop -> loop.
+}
+`));
+});
+
+test("modules may not contain each other", () => {
+  checkMarked(sound(`  y = ping(student(image))
+`, `module ping(x) { pong(x) }
+module pong(x) { ping(x) }
+//               ^^^^^^^ JEP2014 Modules may not contain themselves: ping -> pong ->
+`));
+});
+
+test("a module has a result", () => {
+  checkMarked(sound(`  y = odd(student(image))
+`, `module odd(x: Tokens[width]) -> Tokens[width] {
+//     ^^^ JEP2016 The module \`odd\` has no result.
+  y = x
+}
+`));
+});
+
+test("an initializer is one of those there are", () => {
+  checkMarked(sound(`  y = odd(student(image))
+`, `module odd(x: Tokens[width]) -> Tokens[width] {
+  learn w[width] ~ zeroes
+//                 ^^^^^^ JEP2017 Did you mean \`zeros\`
+  x * w
+}
+`));
+});
+
+test("as many names as values", () => {
+  checkMarked(sound(`  a, b = split(z_hat, 4)
+//^^^^^^^^^^^^^^^^^^^^^^ JEP2018 The number of names is 2, and the number
+`));
+});
+
+test("one value has one name", () => {
+  checkMarked(sound(`  a, b = z_hat
+//^^^^^^^^^^^^ JEP2018 The number of names is 2, and the number
+`));
+});
+
+test("a loop that changes nothing is reported", () => {
+  checkMarked(sound(`  y = odd(student(image))
+`, `module odd(x: Tokens[width]) -> Tokens[width] {
+  repeat 3 { y = x }
+//^^^^^^^^^^^^^^^^^^ JEP2019 This \`repeat\` changes nothing.
+  x
+}
+`));
+});
+
+test("a loop runs a known number of times", () => {
+  checkMarked(sound(`  y = odd(student(image))
+`, `module odd(x: Tokens[width]) -> Tokens[width] {
+  repeat x { x = x * 2 }
+//       ^ JEP2020 The count of a \`repeat\` must be known when
+  x
+}
+`));
+});
+
+test("a variant's param overrides one of its base", () => {
+  checkMarked(sound("", `variant v of m {
+  param widht = 3
+//      ^^^^^ JEP2021 \`widht\` overrides nothing: \`m\` does not declare it.
+}
+`), { program: "v" });
+});
+
+test("bindings that need each other are reported once", () => {
+  checkMarked(sound(`  a = b
+//^^^^^ JEP2023 These lines need each other: a -> b ->
+  b = a
+  c = a + z_hat
+`));
+});
+
+test("variants that are based on each other are reported", () => {
+  checkMarked(sound("", `variant v of w { }
+//      ^ JEP2024 The variant \`v\` is a variant of itself.
+variant w of v { }
+`), { program: "v" });
+});
+
+test("a sweep changes something that is there", () => {
+  checkMarked(sound("", `sweep s of m { predict.dept in [1, 2] }
+//             ^^^^^^^^^^^^ JEP2025 Did you mean \`predict.depth\`
+`));
+});
+
+test("a model without a loss is refused", () => {
+  checkMarked(`model m {
+//    ^ JEP2026 The model \`m\` has no loss.
+  input image: Image[32, 32, 3]
+}
+train m { epochs 1 }
+`);
+});
+
+test("a view is made by augment", () => {
+  checkMarked(sound(`  view a = student(image)
+//         ^^^^^^^^^^^^^^ JEP2027 A view is made by \`augment(<input>)\`.
+`));
+});
+
+test("a file that is not there is reported", () => {
+  checkMarked(`  use "./nope.jepa"
+//^^^^^^^^^^^^^^^^^ JEP2028 \`./nope.jepa\` cannot be used: there is no such file
+use std.vit
+model m {
+  input image: Image[32, 32, 3]
+  mask targets = 4 of block(scale: 0.15..0.2, aspect: 0.75..1.5, min_keep: 4)
+  mask context = block(scale: 0.85..1.0, aspect: 1.0, min_keep: 4) minus targets
+  encoder student = vit(4, 64, 2, 4)
+  encoder teacher = ema(student, momentum: 0.996 -> 1.0)
+  predictor predict = vit_predictor(32, 1, 4)
+  z_context = student(image at context)
+  z_target = stopgrad(normalize(teacher(image))) at targets
+  z_hat = predict(z_context, at: targets)
+  loss smooth_l1(z_hat, z_target)
+}
+train m {
+  epochs 1
+}
+`);
+});
+
+test("an unknown part of the library is reported", () => {
+  checkMarked(`use std.vt
+//  ^^^^^^ JEP2028 Did you mean \`std.vit\`
+use std.vit
+model m {
+  input image: Image[32, 32, 3]
+  mask targets = 4 of block(scale: 0.15..0.2, aspect: 0.75..1.5, min_keep: 4)
+  mask context = block(scale: 0.85..1.0, aspect: 1.0, min_keep: 4) minus targets
+  encoder student = vit(4, 64, 2, 4)
+  encoder teacher = ema(student, momentum: 0.996 -> 1.0)
+  predictor predict = vit_predictor(32, 1, 4)
+  z_context = student(image at context)
+  z_target = stopgrad(normalize(teacher(image))) at targets
+  z_hat = predict(z_context, at: targets)
+  loss smooth_l1(z_hat, z_target)
+}
+train m {
+  epochs 1
+}
+`);
+});
+
+test("a file outside of the project is refused", () => {
+  checkMarked(`  use "../../../etc/passwd"
+//^^^^^^^^^^^^^^^^^^^^^^^^^ JEP2028 \`../../../etc/passwd\` cannot be used: it leaves the project.
+use std.vit
+model m {
+  input image: Image[32, 32, 3]
+  mask targets = 4 of block(scale: 0.15..0.2, aspect: 0.75..1.5, min_keep: 4)
+  mask context = block(scale: 0.85..1.0, aspect: 1.0, min_keep: 4) minus targets
+  encoder student = vit(4, 64, 2, 4)
+  encoder teacher = ema(student, momentum: 0.996 -> 1.0)
+  predictor predict = vit_predictor(32, 1, 4)
+  z_context = student(image at context)
+  z_target = stopgrad(normalize(teacher(image))) at targets
+  z_hat = predict(z_context, at: targets)
+  loss smooth_l1(z_hat, z_target)
+}
+train m {
+  epochs 1
+}
+`);
+});
+
+test("an absolute path is refused", () => {
+  checkMarked(`  use "/etc/passwd"
+//^^^^^^^^^^^^^^^^^ JEP2028 \`/etc/passwd\` cannot be used: it leaves the project.
+use std.vit
+model m {
+  input image: Image[32, 32, 3]
+  mask targets = 4 of block(scale: 0.15..0.2, aspect: 0.75..1.5, min_keep: 4)
+  mask context = block(scale: 0.85..1.0, aspect: 1.0, min_keep: 4) minus targets
+  encoder student = vit(4, 64, 2, 4)
+  encoder teacher = ema(student, momentum: 0.996 -> 1.0)
+  predictor predict = vit_predictor(32, 1, 4)
+  z_context = student(image at context)
+  z_target = stopgrad(normalize(teacher(image))) at targets
+  z_hat = predict(z_context, at: targets)
+  loss smooth_l1(z_hat, z_target)
+}
+train m {
+  epochs 1
+}
+`);
+});
+
+test("files that use each other in a circle are reported", () => {
+  checkMarked(`  use "./marked.jepa"
+//^^^^^^^^^^^^^^^^^^^ JEP2028 \`marked.jepa\` cannot be used: the files use each other
+use std.vit
+model m {
+  input image: Image[32, 32, 3]
+  mask targets = 4 of block(scale: 0.15..0.2, aspect: 0.75..1.5, min_keep: 4)
+  mask context = block(scale: 0.85..1.0, aspect: 1.0, min_keep: 4) minus targets
+  encoder student = vit(4, 64, 2, 4)
+  encoder teacher = ema(student, momentum: 0.996 -> 1.0)
+  predictor predict = vit_predictor(32, 1, 4)
+  z_context = student(image at context)
+  z_target = stopgrad(normalize(teacher(image))) at targets
+  z_hat = predict(z_context, at: targets)
+  loss smooth_l1(z_hat, z_target)
+}
+train m {
+  epochs 1
+}
+`);
+});
+
+test("a sweep of too many runs is refused", () => {
+  checkMarked(sound("", `  sweep s of m {
+//^^^^^^^^^^^^^^ JEP2029 This sweep has 11000 points; at most 10000 are
+    predict.depth in [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+    predict.width in [4, 8, 12, 16, 20, 24, 28, 32, 36, 40]
+    predict.heads in [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+    student.depth in [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]
+  }
+`));
+});

@@ -1,0 +1,174 @@
+/** Families 3xxx: shapes, positions and spaces, each drawn in the source. */
+import { test } from "vitest";
+import { checkMarked, sound } from "./marked.js";
+
+test("shapes must agree", () => {
+  checkMarked(sound(`  y = student(image) + image
+//    ^^^^^^^^^^^^^^^^^^^^^^ JEP3001 \`+\` does not fit [B, 64, 64] with [B,
+`));
+});
+
+test("what is multiplied must fit", () => {
+  checkMarked(sound(`  y = odd(student(image))
+`, `module odd(x: Tokens[width]) -> Tokens[width] {
+  learn w[3, width] ~ zeros
+  affine(x, w)
+//^^^^^^^^^^^^ JEP3001 \`affine\` does not fit [B, T, 64] with [3,
+}
+`));
+});
+
+test("tokens of two masks do not meet in a sum", () => {
+  checkMarked(sound(`  y = z_context + (student(image) at targets)
+//    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP3002 \`+\` joins tokens at different positions: \`context\` and \`targets\`.
+`));
+});
+
+test("tokens of a mask and of the grid do not meet in a loss", () => {
+  checkMarked(sound(`  loss extra = mse(z_hat, student(image))
+//             ^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP3002 \`mse\` joins tokens at different positions: \`targets\` and all
+`));
+});
+
+test("only images are cut into patches", () => {
+  checkMarked(sound(`  y = patches(z_hat, 4)
+//    ^^^^^^^^^^^^^^^^^ JEP3003 The operand of \`patches\` should be an image, and
+`));
+});
+
+test("a module says what it takes", () => {
+  checkMarked(sound(`  y = predict(mean(z_context, over: tokens), at: targets)
+//            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP3003 This argument should be Tokens, and is [B, 64]
+`));
+});
+
+test("a reduction names an axis that is there", () => {
+  checkMarked(sound(`  y = mean(image, over: tokens)
+//                      ^^^^^^ JEP3004 \`mean\` over \`tokens\`: the axes here are batch, height,
+`));
+});
+
+test("a reduction names an axis", () => {
+  checkMarked(sound(`  y = mean(z_hat, over: pixels)
+//                      ^^^^^^ JEP3004 \`mean\` over \`pixels\`: the axes here are batch, token,
+`));
+});
+
+test("patches cover the image", () => {
+  checkMarked(sound(`  y = patches(image, 5)
+//    ^^^^^^^^^^^^^^^^^ JEP3005 A 32x32 image cannot be cut into 5x5 patches.
+`));
+});
+
+test("one module has one set of parameters", () => {
+  checkMarked(sound(`  y = predict(patches(image, 4) at context, at: targets)
+//    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP3006 The shared parameter \`embed.weight\` would be [64, 32] and
+`));
+});
+
+test("tokens already chosen have none to choose", () => {
+  checkMarked(sound(`  y = z_context at targets
+//    ^^^^^^^^^^^^^^^^^^^^ JEP3007 \`at targets\` cannot pick from \`context\`.
+`));
+});
+
+test("pooled tokens have no places", () => {
+  checkMarked(sound(`  y = mean(z_context, over: tokens) at targets
+//    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP3007 \`at targets\` cannot pick from no positions.
+`));
+});
+
+test("a mask lies on one grid", () => {
+  checkMarked(sound(`  y = patches(image, 8) at targets
+//    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP3008 The mask \`targets\` is used on a 8x8 grid
+`));
+});
+
+test("a predictor needs masks whose grid is known", () => {
+  checkMarked(sound(`  mask late = random(0.5)
+  y = predict(z_context, at: late)
+//    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP3009 The grid of the mask \`late\` is not known
+`));
+});
+
+test("a position table needs positions", () => {
+  checkMarked(sound(`  y = concat(z_context, z_context) + sincos2d(64)
+//    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP3010 A position table cannot be added to tokens at
+`));
+});
+
+test("heads divide the width", () => {
+  checkMarked(sound(`  encoder e = vit(4, 64, 2, 5)
+  y = e(image)
+//    ^^^^^^^^ JEP3011 A width of 64 cannot be split into 5
+`));
+});
+
+test("a split divides the width", () => {
+  checkMarked(sound(`  a, b, c = split(z_hat, 3)
+//          ^^^^^^^^^^^^^^^ JEP3011 A width of 64 cannot be split into 3
+`));
+});
+
+test("a position table codes in fours", () => {
+  checkMarked(sound(`  encoder e = vit(4, 66, 2, 3)
+  y = e(image)
+//    ^^^^^^^^ JEP3012 A two-dimensional sine-cosine table needs a width divisible by
+`));
+});
+
+test("two encoders have two spaces", () => {
+  checkMarked(sound(`  encoder e = vit(4, 64, 2, 4)
+  loss extra = mse(student(image), e(image))
+//             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP3013 \`mse\` compares latent(student) with latent(e).
+`));
+});
+
+test("a declared space is held to", () => {
+  checkMarked(sound(`  loss extra = mse(z_hat, z_target) in pixels
+//                                     ^^^^^^ JEP3014 The loss is declared in pixels, but compares in
+`));
+});
+
+test("what a loop carries keeps its shape", () => {
+  checkMarked(sound(`  y = odd(student(image))
+`, `module odd(x: Tokens[width]) -> Tokens[width] {
+  repeat 3 { x = concat(x, x) }
+//^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP3015 \`x\` is [B, T, 64] at the positions of
+  x
+}
+`));
+});
+
+test("an input has a type that there is", () => {
+  checkMarked(`model m {
+  input image: Imge[32, 32, 3]
+//             ^^^^ JEP3016 Did you mean \`Image\`
+}
+train m { epochs 1 }
+`);
+});
+
+test("an image has three sizes", () => {
+  checkMarked(`model m {
+  input image: Image[32, 32]
+//             ^^^^^^^^^^^^^ JEP3017 \`Image\` takes three sizes, and 2 are given.
+}
+train m { epochs 1 }
+`);
+});
+
+test("a loss is one number", () => {
+  checkMarked(sound(`  loss extra = z_hat
+//             ^^^^^ JEP3018 A loss is one number, and this is a
+`));
+});
+
+test("a video has four sizes", () => {
+  checkMarked(`model m {
+  input film: Video[32, 32]
+//            ^^^^^^^^^^^^^ JEP3019 \`Video\` is written \`Video[frames, height, width, channels]\`, and 2
+}
+train m { epochs 1 }
+`);
+});
