@@ -189,7 +189,7 @@ type Common = Pick<Box, "id" | "value" | "shape" | "place" | "state">;
 function inputBox(graph: ModelGraph, node: Node, common: Common): Box {
   const name = node.attrs.path ?? "";
   const view = graph.views.find((v) => v.name === name);
-  if (view === undefined) return { ...common, kind: "input", title: name, details: ["images"], tip: `input ${name}` };
+  if (view === undefined) return { ...common, kind: "input", title: name, details: node.type.axes.includes("height") ? [node.type.axes.includes("time") ? "videos" : "images"] : [], tip: `input ${name}` };
   const steps = view.transforms.map((t) => t.name);
   return { ...common, kind: "view", title: name, details: [`view of ${view.input}`], tip: [`view of ${view.input}`, ...steps].join("\n") };
 }
@@ -207,7 +207,7 @@ function moduleBox(cx: Context, node: Node, instance: Instance, common: Common):
   const counts = parameterCount(cx.graph, instance);
   const { training } = instance;
   const how = training.kind === "ema" ? `follows ${training.of}` : training.kind === "frozen" ? `frozen, ${training.init}` : counts.trained === 0 ? undefined : "trained";
-  const size = counts.total === 0 ? "no parameters" : `${count(counts.trained > 0 ? counts.trained : counts.total)} parameters`;
+  const size = counts.total === 0 ? "no parameters" : `${count(counts.trained + counts.untrained > 0 ? counts.trained + counts.untrained : counts.total)} parameters`;
   const uses = cx.graph.body.nodes.filter((n) => instanceOf(cx.graph, n) === instance).length;
   const shared = uses > 1 ? `, used ${uses} times` : "";
   const config = Object.entries(instance.config).map(([k, v]) => `${k} ${String(v)}`);
@@ -238,6 +238,10 @@ function opText(node: Node): string {
     case "mean": case "sum": return `${node.op} over ${(attrs.over ?? []).join(", ")}`;
     case "scale": return `× ${attrs.value ?? 1}`;
     case "shift": return `+ ${attrs.value ?? 0}`;
+    case "replace_at": return `replace at ${attrs.mask ?? "all"}`;
+    case "slice_batch": return `part ${(attrs.index ?? 0) + 1} of ${attrs.count ?? 1}`;
+    case "slice_time": return `moments ${attrs.start ?? 0}..${(attrs.start ?? 0) + (attrs.size ?? 0)}`;
+    case "slice_features": return `features ${attrs.start ?? 0}..${(attrs.start ?? 0) + (attrs.size ?? 0)}`;
     case "patches": return `patches ${attrs.patch ?? ""}`;
     case "softmax": case "log_softmax": return attrs.temperature === 1 ? node.op : `${node.op} / ${attrs.temperature ?? 1}`;
     case "param": return attrs.path ?? "param";

@@ -44,6 +44,7 @@ export type PositionsJson =
 /** What a value has seen of a source: `masks` null = all positions. */
 export interface SightJson {
   readonly masks: readonly string[] | null;
+  readonly without: readonly string[];
   readonly local: boolean;
 }
 
@@ -153,5 +154,5 @@ function flowData(facts: ValueFlow): FlowJson {
 }
 
 function sightData(sight: Sight): SightJson {
-  return { masks: sight.masks === undefined ? null : [...sight.masks].sort(), local: sight.local };
+  return { masks: sight.masks === undefined ? null : [...sight.masks].sort(), without: [...sight.without].sort(), local: sight.local };
 }

@@ -8,7 +8,8 @@
  * the depth. Facts stand in maps beside the graph. Leaves verdicts to the collapse, leak and mask analyses.
  *
  * What a value has seen is a set of masks per source. While every token depends on its own place only (`local`), picking
- * positions narrows it; once tokens have mixed (attention, pooling), picking does not unsee anything.
+ * positions narrows it; once tokens have mixed (attention, pooling), picking does not unsee anything. The parts of a union of
+ * batches are not told apart: each is said to have seen what any of them has.
  */
 import type { Body, Func, Instance, ModelGraph, Node, NodeId } from "./ir.js";
 import { opTable } from "./ops.js";
@@ -18,6 +19,8 @@ import { funcTable, isCall, joinPath, paramPrefix, producer, rootOf } from "./vi
 export interface Sight {
   /** The positions, as the masks that chose them; undefined = all of them. An upper bound, never less than the truth. */
   readonly masks: ReadonlySet<string> | undefined;
+  /** Masks none of whose positions is among them, because other tokens were put there. */
+  readonly without: ReadonlySet<string>;
   /** Each token has seen only what is at its own place. */
   readonly local: boolean;
 }
@@ -60,8 +63,9 @@ const table = "";
 type Reach = Sight & { readonly gradient: boolean };
 type Trace = ReadonlyMap<string, Reach>;
 
-const everything: Reach = { masks: undefined, local: true, gradient: true };
 const nothing: ReadonlySet<string> = new Set();
+const everything: Reach = { masks: undefined, without: nothing, local: true, gradient: true };
+const sightOf = ({ masks, without, local }: Sight): Sight => ({ masks, without, local });
 
 /** The flow of every value of the model. */
 export function flow(graph: ModelGraph): Flow {
@@ -75,9 +79,9 @@ export function flow(graph: ModelGraph): Flow {
     const groups = groupsOf(graph.body, node, funcs, instances, values);
     values.push(groups);
     const trace = traces[node.id] ?? new Map<string, Reach>();
-    const seen = new Map([...trace].flatMap(([source, { masks, local }]): [string, Sight][] => (source === table ? [] : [[source, { masks, local }]])));
+    const seen = new Map([...trace].flatMap(([source, reach]): [string, Sight][] => (source === table ? [] : [[source, sightOf(reach)]])));
     const told = trace.get(table);
-    nodes.set(node.id, { ...groups, follows: followed(groups.depends, instances), seen, placed: told && { masks: told.masks, local: told.local } });
+    nodes.set(node.id, { ...groups, follows: followed(groups.depends, instances), seen, placed: told && sightOf(told) });
   }
   return { nodes, funcs };
 }
@@ -148,7 +152,7 @@ function summarize(func: Func, funcs: ReadonlyMap<string, readonly ResultFlow[]>
     const { learns, reads } = parametersBehind(func.body, [id], funcs, (path) => roles.get(path) === "learn");
     const told = trace.get(table);
     const inputs = new Map([...trace].flatMap(([source, reach]): [number, Reach][] => (source === table ? [] : [[Number(source), reach]])));
-    return { inputs, placed: told && { masks: told.masks, local: told.local }, learns, reads };
+    return { inputs, placed: told && sightOf(told), learns, reads };
   });
 }
 
@@ -213,12 +217,14 @@ function through(body: Body, node: Node, args: readonly Trace[]): Trace {
   const removed = node.attrs.over ?? [];
   const mixed = mixes === "tokens" || (mixes === "axes" && removed.some((a) => a === "token" || a === "height" || a === "width"));
   const mask = node.op === "at" || node.op === "table_at" ? node.attrs.mask : undefined;
+  const hidden = node.op === "replace_at" ? node.attrs.mask : undefined;
   const passes = passesGradient(node);
   // The right side of a product is a matrix: all of it goes into every token.
   const shared = (i: number): boolean => (node.op === "affine" || node.op === "matmul") && i > 0 && body.nodes[node.args[i] ?? -1]?.op !== "param";
   const all: [string, Reach][] = args.flatMap((trace, i) => [...trace].map(([source, reach]): [string, Reach] => {
-    const narrowed = mask !== undefined && reach.local ? narrow(reach.masks, new Set([mask])) : reach.masks;
-    return [source, { masks: narrowed, local: reach.local && !mixed && !shared(i), gradient: reach.gradient && passes }];
+    const narrowed = mask !== undefined && reach.local ? narrow(reach, new Set([mask])) : reach.masks;
+    const without = hidden !== undefined && i === 0 && reach.local ? merge([reach.without, new Set([hidden])]) : reach.without;
+    return [source, { masks: narrowed, without, local: reach.local && !mixed && !shared(i), gradient: reach.gradient && passes }];
   }));
   return collect(all);
 }
@@ -227,7 +233,7 @@ function collect(entries: readonly (readonly [string, Reach])[]): Trace {
   const trace = new Map<string, Reach>();
   for (const [source, reach] of entries) {
     const old = trace.get(source);
-    trace.set(source, old === undefined ? reach : { masks: either(old.masks, reach.masks), local: old.local && reach.local, gradient: old.gradient || reach.gradient });
+    trace.set(source, old === undefined ? reach : { masks: either(old.masks, reach.masks), without: both(old.without, reach.without), local: old.local && reach.local, gradient: old.gradient || reach.gradient });
   }
   return trace;
 }
@@ -236,11 +242,16 @@ function either(a: Sight["masks"], b: Sight["masks"]): Sight["masks"] {
   return a === undefined || b === undefined ? undefined : merge([a, b]);
 }
 
-/** What stays of `masks` where only positions of `chosen` are kept and each token has seen its own place only. */
-function narrow(masks: Sight["masks"], chosen: ReadonlySet<string>): Sight["masks"] {
-  if (masks === undefined) return chosen;
-  const both = [...masks].filter((m) => chosen.has(m));
-  return both.length > 0 ? new Set(both) : masks;
+function both(a: ReadonlySet<string>, b: ReadonlySet<string>): ReadonlySet<string> {
+  return a === b ? a : new Set([...a].filter((m) => b.has(m)));
+}
+
+/** What is seen where only positions of `chosen` are kept and each token has seen its own place only. */
+function narrow({ masks, without }: Sight, chosen: ReadonlySet<string>): Sight["masks"] {
+  const open = [...chosen].filter((m) => !without.has(m));
+  if (open.length === 0 || masks === undefined) return new Set(open);
+  const kept = open.filter((m) => masks.has(m));
+  return kept.length > 0 ? new Set(kept) : masks;
 }
 
 function applyResult(result: ResultFlow | undefined, args: readonly Trace[]): Trace {
@@ -248,8 +259,9 @@ function applyResult(result: ResultFlow | undefined, args: readonly Trace[]): Tr
   const entries: [string, Reach][] = [];
   for (const [i, inner] of result.inputs) {
     for (const [source, outer] of args[i] ?? []) {
-      const masks = inner.masks !== undefined && outer.local ? narrow(outer.masks, inner.masks) : outer.masks;
-      entries.push([source, { masks, local: outer.local && inner.local, gradient: outer.gradient && inner.gradient }]);
+      const masks = inner.masks !== undefined && outer.local ? narrow(outer, inner.masks) : outer.masks;
+      const without = outer.local ? merge([outer.without, inner.without]) : outer.without;
+      entries.push([source, { masks, without, local: outer.local && inner.local, gradient: outer.gradient && inner.gradient }]);
     }
   }
   if (result.placed !== undefined) entries.push([table, { ...result.placed, gradient: false }]);
@@ -272,7 +284,7 @@ function applyLoop(node: Node, index: number, results: readonly ResultFlow[], ar
 function sameTrace(a: Trace, b: Trace): boolean {
   return a.size === b.size && [...a].every(([source, x]) => {
     const y = b.get(source);
-    return y !== undefined && x.local === y.local && x.gradient === y.gradient && sameMasks(x.masks, y.masks);
+    return y !== undefined && x.local === y.local && x.gradient === y.gradient && sameMasks(x.masks, y.masks) && sameMasks(x.without, y.without);
   });
 }
 

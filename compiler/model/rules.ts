@@ -47,19 +47,19 @@ export function inferType(cx: RuleContext, op: ModelOp, args: readonly ValueType
     case "expand_at": return expandType(cx, a, attrs);
     case "concat": return concatType(args);
     case "slice_features": return sliceType(a, attrs);
+    case "slice_time": return momentsType(a, attrs);
+    case "slice_batch": return partType(a, attrs);
+    case "union": return joinType(args, 0);
+    case "join_features": return joinType(args, a.shape.length - 1);
+    case "transpose": return a.shape.length === 2 ? ok({ ...a, shape: a.shape.toReversed() }) : wrong("its operand is not a matrix");
+    case "replace_at": return replaceType(cx, a, b, attrs);
+    case "assign": return b?.shape[0] === undefined ? wrong("it has no codebook") : ok({ ...a, shape: [...a.shape.slice(0, -1), b.shape[0]], space: { kind: "logits" } });
     case "affine": case "matmul": return b === undefined ? wrong("it has no second operand") : productType(a, b, args[2]);
     case "attend": return attendType(args, attrs);
     case "add": case "sub": case "mul": case "div": return b === undefined ? wrong("it has no second operand") : broadcastType(a, b);
-    case "softmax": case "log_softmax": return ok({ ...a, space: { kind: "logits" } });
+    case "softmax": case "log_softmax": case "sinkhorn": return ok({ ...a, space: { kind: "logits" } });
     case "mean": case "sum": return reduceType(a, attrs);
     case "flatten": return flattenType(a);
-    case "transpose": return ok({ ...a, shape: [...a.shape].reverse() });
-    case "join_features": return joinType(args);
-    case "union": return ok({ ...a, shape: [total(args.map((x) => x.shape[0] ?? constantDim(0))), ...a.shape.slice(1)] });
-    case "slice_batch": return sliceBatchType(a, attrs);
-    case "slice_time": return ok({ ...a, shape: a.shape.map((d, i) => (a.axes[i] === "time" ? constantDim(attrs.size ?? 0) : d)) });
-    case "sinkhorn": return ok({ ...a, space: { kind: "logits" } });
-    case "assign": return b === undefined ? wrong("it has no codebook") : ok({ ...a, shape: [...a.shape.slice(0, -1), b.shape[0] ?? constantDim(0)], space: { kind: "logits" } });
     default: return ok(a);
   }
 }
@@ -102,29 +102,24 @@ function place(p: Positions, dims: ReadonlyMap<string, Dim>, opaque: ReadonlyMap
 }
 
 function patchesType(image: ValueType, attrs: Attrs): Inferred {
-  if (image.axes.includes("time")) return videoPatchesType(image, attrs);
+  const timed = image.axes.includes("time");
   const [rows, ...sizes] = image.shape;
-  const [height, width, channels] = sizes.map(constantOf);
-  const { grid, patch } = attrs;
+  const [height, width, channels] = (timed ? sizes.slice(1) : sizes).map(constantOf);
+  const { grid, patch, size } = attrs;
   if (rows === undefined || height === undefined || width === undefined || channels === undefined || !image.axes.includes("height")) return wrong("its operand is not an image");
   if (grid === undefined || patch === undefined) return wrong("it lacks a grid");
   if (grid.patch !== patch || grid.rows * patch !== height || grid.cols * patch !== width || grid.channels !== channels) return wrong("its grid does not tile the image");
-  return ok({
-    shape: [rows, constantDim(grid.rows * grid.cols), constantDim(patch * patch * channels)], axes: ["batch", "token", "feature"],
-    positions: { kind: "all", grid }, space: { kind: "pixels" }, dtype: "f32", pending: undefined,
-  });
+  const common = { positions: { kind: "all", grid }, space: { kind: "pixels" }, dtype: "f32", pending: undefined } as const;
+  const [moments] = sizes;
+  if (!timed || moments === undefined) return ok({ ...common, shape: [rows, constantDim(placesOf(grid)), constantDim(patch * patch * channels)], axes: ["batch", "token", "feature"] });
+  if (size === undefined) return ok({ ...common, shape: [rows, moments, constantDim(placesOf(grid)), constantDim(patch * patch * channels)], axes: ["batch", "time", "token", "feature"] });
+  if (constantOf(moments) !== size * (grid.frames ?? 0)) return wrong("its tubes do not tile the video");
+  return ok({ ...common, shape: [rows, constantDim(placesOf(grid)), constantDim(patch * patch * channels * size)], axes: ["batch", "token", "feature"] });
 }
 
-/** Patches of each frame (`[B, time, tokens, …]`), or tubes of `size` frames (`[B, tokens, …]`). */
-function videoPatchesType(video: ValueType, attrs: Attrs): Inferred {
-  const { grid, patch, size } = attrs;
-  const [rows, moments] = video.shape;
-  if (grid === undefined || patch === undefined || rows === undefined || moments === undefined) return wrong("it lacks a grid");
-  const common = { positions: { kind: "all", grid }, space: { kind: "pixels" }, dtype: "f32", pending: undefined } as const;
-  const cells = grid.rows * grid.cols;
-  const width = patch * patch * grid.channels;
-  if (size === undefined) return ok({ ...common, shape: [rows, moments, constantDim(cells), constantDim(width)], axes: ["batch", "time", "token", "feature"] });
-  return ok({ ...common, shape: [rows, constantDim(cells * (grid.frames ?? 1)), constantDim(width * size)], axes: ["batch", "token", "feature"] });
+/** Positions of a grid. */
+function placesOf(grid: Grid): number {
+  return grid.rows * grid.cols * (grid.frames ?? 1);
 }
 
 function atType(cx: RuleContext, x: ValueType, attrs: Attrs): Inferred {
@@ -133,10 +128,42 @@ function atType(cx: RuleContext, x: ValueType, attrs: Attrs): Inferred {
   if (attrs.select !== undefined) return selectType(x, mask, attrs.select);
   const { grid } = attrs;
   if (x.positions.kind !== "all" || grid === undefined) return wrong("it picks positions from a value that does not have all of them");
-  const [rows, , ...rest] = x.shape;
-  if (rows === undefined) return wrong("its operand has no tokens");
   const copies = constantDim(cx.mask(mask)?.count ?? 1);
-  return ok({ ...x, shape: [mul(rows, copies), maskLength(mask), ...rest], positions: { kind: "mask", mask, grid }, pending: undefined });
+  const shape = x.shape.map((d, i) => (i === 0 ? mul(d, copies) : x.axes[i] === "token" ? maskLength(mask) : d));
+  return ok({ ...x, shape, positions: { kind: "mask", mask, grid }, pending: undefined });
+}
+
+function replaceType(cx: RuleContext, x: ValueType, vector: ValueType | undefined, attrs: Attrs): Inferred {
+  if (x.positions.kind !== "all" || (cx.mask(attrs.mask ?? "")?.count ?? 1) !== 1) return wrong("it replaces tokens of a value that does not have all of them once");
+  return vector !== undefined && isVector(vector) ? ok(x) : wrong("what it puts in is not a vector of features");
+}
+
+/** One vector of features; leading axes of size 1 are allowed, as in a mask token `[1, 1, width]`. */
+function isVector(type: ValueType): boolean {
+  return !type.axes.includes("batch") && type.axes.at(-1) === "feature" && type.shape.slice(0, -1).every((d) => constantOf(d) === 1);
+}
+
+/** One value after the other along an axis, the others being equal. */
+function joinType(args: readonly ValueType[], axis: number): Inferred {
+  const first = args[0];
+  if (first === undefined) return wrong("it joins nothing");
+  const rest = (t: ValueType): readonly Dim[] => t.shape.filter((_, i) => i !== axis);
+  if (args.some((t) => t.axes.join() !== first.axes.join() || !equalShapes(rest(t), rest(first)) || !samePositions(t.positions, first.positions))) return wrong("its operands do not fit");
+  return ok({ ...first, shape: first.shape.map((d, i) => (i === axis ? total(args.map((t) => t.shape[i] ?? constantDim(0))) : d)) });
+}
+
+function partType(x: ValueType, attrs: Attrs): Inferred {
+  const { count = 0, index = 0 } = attrs;
+  const rows = count < 1 || index >= count ? undefined : divide(x.shape[0] ?? constantDim(1), constantDim(count));
+  return rows === undefined || x.axes[0] !== "batch" ? wrong("its operand is not a union of so many batches") : ok({ ...x, shape: [rows, ...x.shape.slice(1)] });
+}
+
+function momentsType(x: ValueType, attrs: Attrs): Inferred {
+  const axis = x.axes.indexOf("time");
+  const length = constantOf(x.shape[axis] ?? constantDim(0)) ?? 0;
+  const { start = 0, size = 0 } = attrs;
+  if (axis < 0 || start < 0 || size < 1 || start + size > length) return wrong(`it takes moments ${start} to ${start + size} of ${length}`);
+  return ok({ ...x, shape: x.shape.map((d, i) => (i === axis ? constantDim(size) : d)) });
 }
 
 function selectType(x: ValueType, mask: string, select: NonNullable<Attrs["select"]>): Inferred {
@@ -163,9 +190,9 @@ function tableType(cx: RuleContext, table: ValueType, attrs: Attrs): Inferred {
 function expandType(cx: RuleContext, vector: ValueType, attrs: Attrs): Inferred {
   const { grid, mask } = attrs;
   const width = vector.shape.at(-1);
-  if (grid === undefined || width === undefined || vector.shape.length !== 1) return wrong("its operand is not a vector of features");
+  if (grid === undefined || width === undefined || !isVector(vector)) return wrong("its operand is not a vector of features");
   if (mask !== undefined) return ok(tokensAt(cx, mask, grid, width));
-  return ok({ ...tokensAt(cx, "", grid, width), shape: [symbolDim("B"), constantDim(grid.rows * grid.cols), width], positions: { kind: "all", grid } });
+  return ok({ ...tokensAt(cx, "", grid, width), shape: [symbolDim("B"), constantDim(placesOf(grid)), width], positions: { kind: "all", grid } });
 }
 
 function tokensAt(cx: RuleContext, mask: string, grid: Grid, width: Dim): ValueType {
@@ -246,18 +273,6 @@ function reduceType(x: ValueType, attrs: Attrs): Inferred {
     ...x, shape: x.shape.filter((_, i) => keep[i]), axes,
     positions: axes.includes("token") ? x.positions : noPositions, space: axes.length === 0 ? { kind: "scalar" } : x.space,
   });
-}
-
-function joinType(args: readonly ValueType[]): Inferred {
-  const [a] = args;
-  if (a === undefined) return wrong("it has no operand");
-  const fits = args.every((x) => equalShapes(x.shape.slice(0, -1), a.shape.slice(0, -1)));
-  return fits ? ok({ ...a, shape: [...a.shape.slice(0, -1), total(args.map((x) => x.shape.at(-1) ?? constantDim(0)))] }) : wrong("its operands differ in more than features");
-}
-
-function sliceBatchType(a: ValueType, attrs: Attrs): Inferred {
-  const rows = a.shape[0] === undefined ? undefined : divide(a.shape[0], constantDim(attrs.count ?? 1));
-  return rows === undefined ? wrong("its rows do not divide") : ok({ ...a, shape: [rows, ...a.shape.slice(1)] });
 }
 
 function flattenType(x: ValueType): Inferred {

@@ -10,6 +10,7 @@ import type { Body, ModelGraph } from "../../../compiler/model/ir.js";
 import { GraphBuilder } from "../../../compiler/model/build.js";
 import { flow } from "../../../compiler/model/flow.js";
 import { QueryError, dependsOn, edges, neverTrained, nodeNamed, parameterCount, parametersTrainedBy, trainedBy, unusedNodes } from "../../../compiler/model/queries.js";
+import { verify } from "../../../compiler/model/verify.js";
 import { calls, nodes, parameters, reachable } from "../../../compiler/model/visit.js";
 import { anyGraph, ijepa, linearFunc, mae, simsiam } from "./graphs.js";
 
@@ -33,17 +34,45 @@ test("without stop-gradient a moving average still takes no gradient", () => {
 
 test("what a value has seen: the prediction of I-JEPA its context, the target the whole image", () => {
   const graph = ijepa();
-  expect(factsOf(graph, "z_hat")?.seen).toEqual(new Map([["image", { masks: new Set(["context"]), local: false }]]));
-  expect(factsOf(graph, "z_target")?.seen).toEqual(new Map([["image", { masks: undefined, local: false }]]));
+  expect(factsOf(graph, "z_hat")?.seen).toEqual(new Map([["image", { masks: new Set(["context"]), without: new Set(), local: false }]]));
+  expect(factsOf(graph, "z_target")?.seen).toEqual(new Map([["image", { masks: undefined, without: new Set(), local: false }]]));
   expect(factsOf(graph, "z_hat")?.placed?.masks).toEqual(new Set(["context", "targets"]));
   expect(factsOf(ijepa({ told: false }), "z_hat")?.placed?.masks).toEqual(new Set(["context"]));
 });
 
 test("pixels picked before tokens mix have seen nothing but their own place", () => {
   const graph = mae();
-  expect(factsOf(graph, "target")?.seen).toEqual(new Map([["image", { masks: new Set(["hidden"]), local: true }]]));
-  expect(factsOf(graph, "pixels")?.seen).toEqual(new Map([["image", { masks: new Set(["visible"]), local: false }]]));
+  expect(factsOf(graph, "target")?.seen).toEqual(new Map([["image", { masks: new Set(["hidden"]), without: new Set(), local: true }]]));
+  expect(factsOf(graph, "pixels")?.seen).toEqual(new Map([["image", { masks: new Set(["visible"]), without: new Set(), local: false }]]));
   expect(trainedBy(graph, "mse")).toEqual(["encode", "decode"]);
+});
+
+test("tokens that were replaced before any mixing have not been seen, whatever is picked later", () => {
+  const g = new GraphBuilder("masked at the input");
+  const grid = { rows: 8, cols: 8, patch: 4, channels: 3 };
+  g.mask("hidden", { kind: "random", grid });
+  g.mask("shown", { kind: "complement", minus: ["hidden"], grid });
+  g.instance("e", "encoder", "tower");
+  const linear = linearFunc(g, 48, 48);
+  g.image("image", 32, 32, 3);
+  const pixels = g.body.node("patches", [0], { patch: 4, grid });
+  const tower = g.func("tower", (b) => {
+    const x = b.input("x", g.body.type(pixels));
+    const y = b.node("replace_at", [b.call("embed", linear, [x]), b.param("mask_token", [1, 1, 48])], { mask: "hidden", grid });
+    return [b.node("attend", [y, y, y], { heads: 4 }), y];
+  });
+  const mixed = g.body.call("e", tower, [pixels], { name: "mixed" });
+  const apart = g.body.result(mixed, 1, { name: "apart" });
+  g.body.at(mixed, "hidden", { name: "mixed_hidden" });
+  g.body.at(apart, "hidden", { name: "apart_hidden" });
+  g.body.at(apart, "shown", { name: "apart_shown" });
+  g.loss("l", g.body.loss("mse", [g.body.at(mixed, "hidden"), g.body.at(pixels, "hidden")]));
+  const graph = g.build();
+  expect(verify(graph)).toEqual([]);
+  const seen = (name: string) => factsOf(graph, name)?.seen.get("image");
+  expect(seen("mixed_hidden")).toEqual({ masks: undefined, without: new Set(["hidden"]), local: false });
+  expect(seen("apart_hidden")).toEqual({ masks: new Set(), without: new Set(["hidden"]), local: true });
+  expect(seen("apart_shown")).toEqual({ masks: new Set(["shown"]), without: new Set(["hidden"]), local: true });
 });
 
 test("SimSiam trains encoder and predictor through one side of each loss", () => {
@@ -117,7 +146,7 @@ test("a stop-gradient inside a function cuts, and an operand that a function ign
   expect(trainedBy(graph, "second")).toEqual([]);
   expect(dependsOn(graph, "a").instances).toEqual(["e", "s"]);
   expect(dependsOn(graph, "b").instances).toEqual([]);
-  expect(factsOf(graph, "b")?.seen.get("image")).toEqual({ masks: undefined, local: true });
+  expect(factsOf(graph, "b")?.seen.get("image")).toEqual({ masks: undefined, without: new Set(), local: true });
 });
 
 test("a loop passes what is carried from round to round", () => {
