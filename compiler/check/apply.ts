@@ -230,8 +230,13 @@ function sharedName(bound: readonly BoundArg[], positions: Positions, own: strin
   return first?.formal.name.text ?? own;
 }
 
+/** Which module, configured how. */
+function identityOf(partial: Partial): string {
+  return `${partial.module.name.span.file}:${partial.module.span.start}(${[...partial.config].map(([k, v]) => `${k}=${configKey(v)}`).sort().join(",")})`;
+}
+
 function functionFor(cx: BodyCx, partial: Partial, bound: readonly BoundArg[], at: Span): { func: Func; dims: Record<string, Dim>; opaque: Map<string, Positions> } | undefined {
-  const identity = `${partial.module.name.span.file}:${partial.module.span.start}(${[...partial.config].map(([k, v]) => `${k}=${configKey(v)}`).sort().join(",")})`;
+  const identity = identityOf(partial);
   const hasMask = bound.some(({ arg }) => arg.value.kind === "mask" || (arg.value.kind === "tensor" && arg.value.type.pending !== undefined));
   const modes = hasMask || cx.env.positional.has(identity) ? [false] : [true, false];
   for (const opaquely of modes) {
@@ -288,7 +293,13 @@ function buildFunction(cx: BodyCx, partial: Partial, bound: readonly BoundArg[],
   const results = fits ? runModuleBody(inner, partial, at) : undefined;
   env.active.pop();
   if (inner.attempt.needsPositions) return "needs positions";
-  for (const d of sink.list) cx.diagnostics.add(env.isLibrary(d.span.file) ? rehome(d, at, module.name.text) : within(d, at, module.name.text));
+  for (const d of sink.list) {
+    // A module with a mistake is told of once, however often it is applied.
+    const key = `${identityOf(partial)}|${d.code}|${d.span.file}:${d.span.start}|${d.message}`;
+    if (env.told.has(key)) continue;
+    env.told.add(key);
+    cx.diagnostics.add(env.isLibrary(d.span.file) ? rehome(d, at, module.name.text) : within(d, at, module.name.text));
+  }
   if (results === undefined || sink.hasErrors()) return "failed";
   return finish(inner, partial, results, module);
 }

@@ -39,6 +39,8 @@ export interface Env {
   readonly isLibrary: (file: string) => boolean;
   /** Nodes emitted so far over all bodies: a bound on the work that one program may ask for. */
   budget: { nodes: number };
+  /** Mistakes inside modules that have been reported, so that each is once. */
+  readonly told: Set<string>;
 }
 
 /** An instance under construction: parameters arrive with each application. */

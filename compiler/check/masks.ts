@@ -51,6 +51,8 @@ function readRemoved(cx: BodyCx, expr: ast.Expr, draft: Draft): boolean {
   const names = expr.kind === "list" ? expr.items : [expr];
   for (const name of names) {
     if (name.kind === "ref" && cx.env.masks.has(name.name)) draft.minus = [...draft.minus, name.name];
+    // A mask with a mistake of its own, which has been told.
+    else if (name.kind === "ref" && cx.scope.get(name.name)?.kind === "poison") return false;
     else if (name.kind !== "hole") {
       cx.diagnostics.add(report("JEP5002", name.span, {}, didYouMean(name.kind === "ref" ? name.name : "", cx.env.masks.keys(), name.span)));
       return false;

@@ -54,7 +54,7 @@ export type Overrides = ReadonlyMap<string, Static>;
 export function elaborateModel(program: Program, overrides: Overrides, isLibrary: (file: string) => boolean, diagnostics: Diagnostics): CheckedModel {
   const env: Env = {
     modules: program.modules, funcs: new Map(), funcNames: new Set(["main"]), positional: new Set(), masks: new Map(), gridOrigins: new Map(),
-    instances: new Map(), spaces: new Map(), inputs: new Map(), views: new Map(), active: [], tableGrid: { first: undefined }, isLibrary, budget: { nodes: 0 },
+    instances: new Map(), spaces: new Map(), inputs: new Map(), views: new Map(), active: [], tableGrid: { first: undefined }, isLibrary, budget: { nodes: 0 }, told: new Set(),
   };
   const cx = createBody(env, diagnostics, "model");
   const losses: LossTerm[] = [];
@@ -86,7 +86,7 @@ export function elaborateModel(program: Program, overrides: Overrides, isLibrary
 
 /** Applies each encoder to a whole image in a body of its own; those that cannot run alone are left out. */
 function standaloneEncoders(cx: BodyCx): EncoderEntry[] {
-  const inputs = [...cx.env.views.values(), ...cx.env.inputs.values()];
+  const inputs = [...cx.env.inputs.values(), ...cx.env.views.values()];
   return [...cx.env.instances.values()].flatMap(({ instance }): EncoderEntry[] => {
     const scope = cx.scope.get(instance.name);
     if (instance.role !== "encoder" || scope?.kind !== "instance") return [];
@@ -95,8 +95,11 @@ function standaloneEncoders(cx: BodyCx): EncoderEntry[] {
       if (source === undefined) continue;
       const side: BodyCx = createBody(cx.env, createDiagnostics(), "model");
       const value = emitInput(side, image.name, imageType({ ...image, channels: source.channels }), image.origin);
-      const out = applyInstance(side, scope, [{ name: undefined, value, span: instance.origin, bare: undefined }], instance.origin);
-      const call = out.kind === "tensor" ? side.nodes[out.id] : undefined;
+      const all = applyInstance(side, scope, [{ name: undefined, value, span: instance.origin, bare: undefined }], instance.origin);
+      // Of several results the first one is the encoder's output.
+      const out = all.kind === "list" ? all.items[0] ?? poison : all;
+      const node = out.kind === "tensor" ? side.nodes[out.id] : undefined;
+      const call = node?.op === "result" ? side.nodes[node.args[0] ?? -1] : node;
       if (out.kind !== "tensor" || call?.op !== "call" || call.attrs.func === undefined) continue;
       return [{ name: instance.name, input: image.name, func: call.attrs.func, dims: call.attrs.dims ?? {}, result: out.type }];
     }

@@ -1,0 +1,121 @@
+/** `jepac check`: exit codes, formats, several files, fixes. */
+import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { jepac, root, small, temporary } from "./support.js";
+
+const broken = small.replace("stopgrad(normalize(teacher(image)))", "stopgrad(normalize(techer(image)))").replace("aspect: 0.75..1.5", "aspct: 0.75..1.5").replace("batch          16", "batch          0");
+
+test("the reference program has no mistakes: exit 0", async () => {
+  const ran = await jepac(["check", "specs/ijepa.jepa"]);
+  expect(ran).toEqual({ code: 0, out: "specs/ijepa.jepa: no mistakes (ijepa)\n", err: "" });
+});
+
+test("a broken copy reports every mistake in one run, with place, code and help: exit 1", async () => {
+  const cwd = temporary({ "package.json": "{}", "broken.jepa": broken });
+  const ran = await jepac(["check", "broken.jepa"], { cwd });
+  expect(ran.code).toBe(1);
+  for (const line of ["broken.jepa:8:48", "broken.jepa:16:33", "broken.jepa:25:18", "error[JEP2004]", "error[JEP2001]", "error[JEP2011]", "Did you mean `teacher`?", "3 errors"]) expect(ran.out).toContain(line);
+});
+
+test("JSON has a file, and diagnostics with code, severity, message, start, end, help and fixes", async () => {
+  const cwd = temporary({ "package.json": "{}", "broken.jepa": broken });
+  const ran = await jepac(["check", "broken.jepa", "--format", "json"], { cwd });
+  const report: { file: string; diagnostics: { code: string; severity: string; message: string; start: unknown; end: unknown; help: unknown; fixes: unknown[] }[] } = JSON.parse(ran.out);
+  expect(ran.code).toBe(1);
+  expect(report.file).toBe("broken.jepa");
+  expect(report.diagnostics.map((d) => d.code)).toEqual(["JEP2004", "JEP2001", "JEP2011"]);
+  expect(report.diagnostics[1]).toMatchObject({ severity: "error", message: "`techer` is not known here.", start: { line: 16, column: 33 }, end: { line: 16, column: 39 }, help: "Did you mean `teacher`?" });
+  expect(report.diagnostics[1]?.fixes).toHaveLength(1);
+});
+
+test("several files give a list of reports, and SARIF one log", async () => {
+  const cwd = temporary({ "package.json": "{}", "broken.jepa": broken, "small.jepa": small });
+  const reports: { file: string }[] = JSON.parse((await jepac(["check", "broken.jepa", "small.jepa", "--format", "json"], { cwd })).out);
+  expect(reports.map((r) => r.file)).toEqual(["broken.jepa", "small.jepa"]);
+  const sarif: { version: string; runs: { results: { ruleId: string }[] }[] } = JSON.parse((await jepac(["check", "broken.jepa", "small.jepa", "--format", "sarif"], { cwd })).out);
+  expect(sarif.version).toBe("2.1.0");
+  expect(sarif.runs[0]?.results.map((r) => r.ruleId)).toEqual(["JEP2004", "JEP2001", "JEP2011"]);
+});
+
+test("the short format is one line each", async () => {
+  const cwd = temporary({ "package.json": "{}", "broken.jepa": broken });
+  const lines = (await jepac(["check", "broken.jepa", "--format", "short"], { cwd })).out.trimEnd().split("\n");
+  expect(lines).toHaveLength(3);
+  expect(lines[1]).toBe("broken.jepa:16:33: error JEP2001: `techer` is not known here.");
+});
+
+test("--fix mends what is certain, says so, and leaves the rest", async () => {
+  const cwd = temporary({ "package.json": "{}", "broken.jepa": broken });
+  const ran = await jepac(["check", "broken.jepa", "--fix"], { cwd });
+  expect(ran.code).toBe(1);
+  expect(ran.out).toContain("broken.jepa: 2 fixes applied");
+  expect(ran.out).toContain("1 error");
+  expect(readFileSync(join(cwd, "broken.jepa"), "utf8")).toBe(small.replace("batch          16", "batch          0"));
+});
+
+test("every program of a file is checked, unless one is chosen", async () => {
+  const two = small.replace("param width = 32", "param widht = 32");
+  const cwd = temporary({ "package.json": "{}", "two.jepa": two });
+  expect((await jepac(["check", "two.jepa"], { cwd })).out).toContain("JEP2021");
+  expect((await jepac(["check", "two.jepa", "--program", "tiny"], { cwd })).code).toBe(0);
+});
+
+test("--set changes a number, and must change something", async () => {
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small });
+  expect((await jepac(["check", "small.jepa", "--set", "width=32"], { cwd })).code).toBe(0);
+  expect((await jepac(["check", "small.jepa", "--set", "width=33"], { cwd })).out).toContain("JEP3012");
+  expect((await jepac(["check", "small.jepa", "--set", "widht=32"], { cwd })).out).toContain("Did you mean `width`?");
+  expect((await jepac(["check", "small.jepa", "--set", "width"], { cwd })).code).toBe(2);
+});
+
+test("a file that cannot be read is named with the reason, the others are checked: exit 2", async () => {
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small, "folder/x": "" });
+  const ran = await jepac(["check", "nowhere.jepa", "folder", "small.jepa"], { cwd });
+  expect(ran.code).toBe(2);
+  expect(ran.err).toBe("error: cannot read nowhere.jepa: there is no such file\nerror: cannot read folder: it is a folder\n");
+  expect(ran.out).toBe("small.jepa: no mistakes (tiny, wider)\n");
+});
+
+test("warnings alone are no mistakes", async () => {
+  const cwd = temporary({ "package.json": "{}", "bare.jepa": small.replace(/train tiny \{[^}]*\}/, "") });
+  const ran = await jepac(["check", "bare.jepa"], { cwd });
+  expect(ran.code).toBe(0);
+  expect(ran.out).toContain("warning[JEP6003]");
+});
+
+test("`use` stays inside the project, by name and by link", async () => {
+  const outside = temporary({ "secret.jepa": "model secret { }\n" });
+  const cwd = temporary({ "package.json": "{}", "a/up.jepa": 'use "../../secret.jepa"\n', "b.jepa": 'use "./link.jepa"\n' });
+  symlinkSync(join(outside, "secret.jepa"), join(cwd, "link.jepa"));
+  const up = await jepac(["check", "a/up.jepa"], { cwd });
+  expect(up.code).toBe(1);
+  expect(up.out).toContain("it leaves the project");
+  const link = await jepac(["check", "b.jepa"], { cwd });
+  expect(link.out).toContain("JEP2028");
+  expect(link.out).not.toContain("secret {");
+});
+
+test("from inside a sub-folder, files are shown as they were named", async () => {
+  const cwd = temporary({ "package.json": "{}", "sub/x.jepa": broken, "lib/y.jepa": "module y(x) { x + }\n", "sub/z.jepa": 'use "../lib/y.jepa"\n' });
+  expect((await jepac(["check", "x.jepa", "--format", "short"], { cwd: join(cwd, "sub") })).out).toContain("x.jepa:16:33");
+  expect((await jepac(["check", "z.jepa", "--format", "short"], { cwd: join(cwd, "sub") })).out).toContain("../lib/y.jepa:1:");
+  expect((await jepac(["check", join(cwd, "sub/x.jepa"), "--format", "short"], { cwd: root })).out).toContain(`${cwd}/sub/x.jepa:16:33`);
+});
+
+test("bytes that are no text are a diagnostic", async () => {
+  const cwd = temporary({ "package.json": "{}" });
+  writeFileSync(join(cwd, "noise.jepa"), Buffer.from(Array.from({ length: 4096 }, (_, i) => (i * 7919) % 256)));
+  const ran = await jepac(["check", "noise.jepa"], { cwd });
+  expect(ran.code).toBe(1);
+  expect(ran.out).toContain("error[JEP1");
+  expect(ran.out).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+});
+
+test("colours are for terminals only", async () => {
+  const cwd = temporary({ "package.json": "{}", "broken.jepa": broken });
+  const escape = "\u001b[";
+  expect((await jepac(["check", "broken.jepa"], { cwd })).out).not.toContain(escape);
+  expect((await jepac(["check", "broken.jepa"], { cwd, tty: true })).out).toContain(escape);
+  expect((await jepac(["check", "broken.jepa"], { cwd, tty: true, env: { NO_COLOR: "1" } })).out).not.toContain(escape);
+});

@@ -1,0 +1,197 @@
+/** The other commands, and the words that are not commands. */
+import { chmodSync, existsSync, lstatSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { commands } from "../../../compiler/cli/run.js";
+import { parseGraph } from "../../../compiler/model/parse.js";
+import { parseModule } from "../../../compiler/tensor/parse.js";
+import { version } from "../../../compiler/version.js";
+import { jepac, small, temporary } from "./support.js";
+
+test("no command at all shows the help: exit 2; asked for, it is no mistake", async () => {
+  const none = await jepac([]);
+  expect(none.code).toBe(2);
+  expect(none.err).toContain("jepac check <files..>");
+  const help = await jepac(["--help"]);
+  expect(help.code).toBe(0);
+  for (const command of commands) expect(help.out).toContain(`jepac ${command.name}`);
+});
+
+test("every command has help with an example", async () => {
+  for (const command of commands) {
+    const ran = await jepac([command.name, "--help"]);
+    expect(ran.code).toBe(0);
+    expect(ran.out).toContain("Examples:");
+    for (const option of Object.keys(command.options)) expect(ran.out).toContain(`--${option}`);
+  }
+});
+
+test("the version is the package's", async () => {
+  expect((await jepac(["--version"])).out).toBe(`${version}\n`);
+});
+
+test.each([
+  [["chek", "x.jepa"], "there is no command `chek`", "did you mean `jepac check`?"],
+  [["check", "x.jepa", "--formt", "json"], "`jepac check` has no option --formt", "did you mean --format?"],
+  [["train", "x.jepa", "--sed", "3"], "`jepac train` has no option --sed", "did you mean --seed?"],
+  [["graph", "x.jepa", "--format", "png"], "Invalid values", "--help"],
+  [["graph"], "a word is missing", "--help"],
+  [["graph", "a.jepa", "b.jepa"], "does not take `b.jepa`", "jepac graph <file>"],
+  [["compile", "x.jepa", "--out"], "Not enough arguments following: out", "--help"],
+  [["compile", "a.jepa", "-o", "x", "-o", "y"], "", ""],
+  [["explain", "JEP9999"], "there is no diagnostic", ""],
+  [["graph", "nowhere.jepa"], "cannot read nowhere.jepa: there is no such file", ""],
+  [["probe", "nowhere"], "there is no nowhere", "runs/"],
+  [["train", "specs/ijepa.jepa", "--steps", "many"], "--steps takes a whole number from 1, not many", ""],
+  [["fmt"], "name the files to format", "--stdin"],
+])("%j is refused with the way out: exit 2", async (words, message, help) => {
+  const ran = await jepac(words);
+  expect(ran.code).toBe(2);
+  expect(ran.out).toBe("");
+  expect(ran.err).toContain(message);
+  expect(ran.err).toContain(help);
+  expect(ran.err).not.toContain("    at ");
+});
+
+test("compile writes a folder with code, manifest, trainer and graph, and a link to the runtime", async () => {
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small });
+  const ran = await jepac(["compile", "small.jepa", "-o", "out"], { cwd });
+  expect(ran.err).toBe("");
+  expect(ran.code).toBe(0);
+  expect(readdirSync(join(cwd, "out")).sort()).toEqual(["graph.svg", "manifest.json", "model.mjs", "node_modules", "train.mjs"]);
+  expect(lstatSync(join(cwd, "out/node_modules/jepac")).isSymbolicLink()).toBe(true);
+  expect(ran.out).toContain("linked out/node_modules/jepac");
+  expect(ran.out).toContain("run it with: node out/train.mjs");
+  const manifest: { program: string; source: { file: string } } = JSON.parse(readFileSync(join(cwd, "out/manifest.json"), "utf8"));
+  expect(manifest).toMatchObject({ program: "tiny", source: { file: "small.jepa" } });
+});
+
+test("compile chooses a variant and sets numbers", async () => {
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small });
+  await jepac(["compile", "small.jepa", "--program", "wider", "--set", "predict.depth=2"], { cwd });
+  const manifest: { program: string; parameters: { name: string; shape: number[] }[] } = JSON.parse(readFileSync(join(cwd, "out/manifest.json"), "utf8"));
+  expect(manifest.program).toBe("wider");
+  expect(manifest.parameters.find((p) => p.name === "student.patch_embed.proj.weight")?.shape).toEqual([48, 32]);
+  expect(manifest.parameters.some((p) => p.name.startsWith("predict.blocks.1."))).toBe(true);
+});
+
+test("a program with mistakes is not compiled, and what was there stays: exit 1", async () => {
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small });
+  await jepac(["compile", "small.jepa"], { cwd });
+  const before = readFileSync(join(cwd, "out/model.mjs"), "utf8");
+  writeFileSync(join(cwd, "small.jepa"), small.replace("stopgrad", "stopgrd"));
+  const ran = await jepac(["compile", "small.jepa"], { cwd });
+  expect(ran.code).toBe(1);
+  expect(ran.err).toContain("Did you mean `stopgrad`?");
+  expect(readFileSync(join(cwd, "out/model.mjs"), "utf8")).toBe(before);
+});
+
+test("a folder that holds something else is not written into: exit 2", async () => {
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small, "src/important.txt": "mine" });
+  const ran = await jepac(["compile", "small.jepa", "-o", "src"], { cwd });
+  expect(ran.code).toBe(2);
+  expect(ran.err).toContain("src holds something else than a compiled program (important.txt)");
+  expect(readdirSync(join(cwd, "src"))).toEqual(["important.txt"]);
+  expect((await jepac(["compile", "small.jepa", "-o", "."], { cwd })).code).toBe(2);
+  expect((await jepac(["compile", "small.jepa", "-o", "small.jepa"], { cwd })).code).toBe(2);
+});
+
+test("a write that fails leaves the old folder as it was, and nothing beside it: exit 2", async () => {
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small });
+  await jepac(["compile", "small.jepa"], { cwd });
+  const before = readFileSync(join(cwd, "out/manifest.json"), "utf8");
+  // The stage is a folder of this name; a file in its place makes the write fail, whoever runs the test.
+  writeFileSync(join(cwd, `out/.jepac-${process.pid}`), "in the way");
+  chmodSync(join(cwd, `out/.jepac-${process.pid}`), 0o400);
+  const ran = await jepac(["compile", "small.jepa", "--set", "width=32"], { cwd });
+  expect(ran.code).toBe(2);
+  expect(ran.err).toContain("cannot write into out");
+  expect(readFileSync(join(cwd, "out/manifest.json"), "utf8")).toBe(before);
+});
+
+test("graph speaks five languages, and text reads back", async () => {
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small });
+  const form = async (format: string): Promise<string> => (await jepac(["graph", "small.jepa", "--format", format], { cwd })).out;
+  expect(parseGraph(await form("text")).name).toBe("tiny");
+  expect(JSON.parse(await form("json"))).toMatchObject({ name: "tiny" });
+  expect(await form("dot")).toMatch(/^digraph/m);
+  expect(await form("mermaid")).toMatch(/^flowchart/m);
+  expect(await form("svg")).toMatch(/<svg[^]*<\/svg>\s*$/);
+  const ran = await jepac(["graph", "small.jepa", "--format", "svg", "-o", "a/b.svg"], { cwd });
+  expect(ran).toMatchObject({ code: 0, out: "" });
+  expect(existsSync(join(cwd, "a/b.svg"))).toBe(true);
+});
+
+test("fmt formats in place, checks, reads standard input, and leaves what has errors", async () => {
+  const odd = small.replace("loss smooth_l1(z_hat, z_target)", "loss   smooth_l1( z_hat,z_target )");
+  const cwd = temporary({ "package.json": "{}", "odd.jepa": odd, "bad.jepa": "model {\n" });
+  expect(await jepac(["fmt", "--check", "odd.jepa"], { cwd })).toEqual({ code: 1, out: "would format odd.jepa\n", err: "" });
+  expect(readFileSync(join(cwd, "odd.jepa"), "utf8")).toBe(odd);
+  expect(await jepac(["fmt", "--stdin"], { cwd, input: odd })).toEqual({ code: 0, out: small, err: "" });
+  expect(await jepac(["fmt", "odd.jepa"], { cwd })).toEqual({ code: 0, out: "formatted odd.jepa\n", err: "" });
+  expect(readFileSync(join(cwd, "odd.jepa"), "utf8")).toBe(small);
+  expect(await jepac(["fmt", "odd.jepa", "--check"], { cwd })).toEqual({ code: 0, out: "", err: "" });
+  const bad = await jepac(["fmt", "bad.jepa"], { cwd });
+  expect(bad.code).toBe(1);
+  expect(bad.err).toContain("error[JEP1");
+  expect(readFileSync(join(cwd, "bad.jepa"), "utf8")).toBe("model {\n");
+});
+
+test("list shows programs with exact counts, broken ones too", async () => {
+  const cwd = temporary({ "package.json": "{}", "small.jepa": `${small}\nvariant odd of tiny { z_hat = predct(z_context, at: targets) }\n` });
+  const ran = await jepac(["list", "small.jepa"], { cwd });
+  expect(ran.code).toBe(0);
+  const rows = ran.out.split("\n");
+  expect(rows.find((r) => r.startsWith("tiny "))).toMatch(/tiny +[\d,]+ +[\d,]+ .* smooth_l1 +targets context/);
+  expect(rows.find((r) => r.startsWith("odd "))).toContain("1 error");
+  expect(ran.out).toContain("wider: width = 32");
+  // One block of width 16: norms, qkv, proj and the MLP, by hand; patches 48 -> 16; a last norm.
+  const block = 2 * 32 + (16 * 48 + 48) + (16 * 16 + 16) + (16 * 64 + 64) + (64 * 16 + 16);
+  const predictor = (16 * 8 + 8) + (2 * 16 + (8 * 24 + 24) + (8 * 8 + 8) + (8 * 32 + 32) + (32 * 8 + 8)) + 16 + (8 * 16 + 16) + 8;
+  expect(ran.out).toContain(` ${(48 * 16 + 16 + block + 32 + predictor).toLocaleString("en")} `);
+});
+
+test("explain shows a page by code, by number and by name", async () => {
+  for (const word of ["JEP3013", "jep3013", "3013", "spaces/mismatch"]) {
+    const ran = await jepac(["explain", word]);
+    expect(ran.code).toBe(0);
+    expect(ran.out).toContain("error[JEP3013] spaces/mismatch");
+    expect(ran.out).toContain("learned map");
+  }
+  expect((await jepac(["explain", "JEP301"])).err).toContain("did you mean");
+});
+
+test("dev lists stages, prints any of them, stops where it is told, and its texts read back", async () => {
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small });
+  const list = await jepac(["dev", "small.jepa", "--list", "--time"], { cwd });
+  expect(list.code).toBe(0);
+  for (const stage of ["model", "lower", "differentiate", "model.mjs"]) expect(list.out).toMatch(new RegExp(`^${stage} `, "m"));
+  expect(parseGraph((await jepac(["dev", "small.jepa", "--dump", "model"], { cwd })).out).name).toBe("tiny");
+  expect(parseModule((await jepac(["dev", "small.jepa", "--dump", "differentiate"], { cwd })).out).funcs.size).toBeGreaterThan(3);
+  const all = await jepac(["dev", "small.jepa", "--dump", "all", "--stop-after", "differentiate", "-o", "dump"], { cwd });
+  expect(all.code).toBe(0);
+  const files = readdirSync(join(cwd, "dump"));
+  expect(files.at(-1)).toMatch(/differentiate\.tensor$/);
+  for (const file of files.filter((f) => f.endsWith(".tensor"))) expect(() => parseModule(readFileSync(join(cwd, "dump", file), "utf8"))).not.toThrow();
+  expect((await jepac(["dev", "small.jepa", "--dump", "diferentiate"], { cwd })).err).toContain("did you mean `differentiate`?");
+});
+
+test("doctor speaks of every engine, and finds at least wasm", async () => {
+  const ran = await jepac(["doctor", "--format", "json"]);
+  const reports: { engine: string; available: boolean; remedy?: string }[] = JSON.parse(ran.out);
+  expect(reports.map((r) => r.engine)).toEqual(["tfjs-node-gpu", "tfjs-node", "wasm", "webgpu-node", "chromium"]);
+  expect(reports.find((r) => r.engine === "wasm")?.available).toBe(true);
+  expect(reports.filter((r) => !r.available).every((r) => (r.remedy ?? "") !== "")).toBe(true);
+  expect(ran.code).toBe(0);
+});
+
+test("the published configuration compiles, and its counts are those of the published models", async () => {
+  const cwd = temporary();
+  const ran = await jepac(["compile", "specs/ijepa.jepa", "-o", join(cwd, "out")]);
+  expect(ran.code).toBe(0);
+  const manifest: { parameters: { name: string; shape: number[]; group: string; role: string }[] } = JSON.parse(readFileSync(join(cwd, "out/manifest.json"), "utf8"));
+  const count = (group: string): number => manifest.parameters.filter((p) => p.group === group && p.role !== "fixed").reduce((n, p) => n + p.shape.reduce((a, b) => a * b, 1), 0);
+  expect(count("student")).toBe(630_434_560);
+  expect(count("teacher")).toBe(630_434_560);
+  expect(count("predict")).toBe(22_279_424);
+});
