@@ -172,6 +172,18 @@ export function effectiveRank(features: Float32Array, n: number, d: number, opti
 }
 
 /**
+ * Features `[n, d]` with each column shifted to mean 0 and scaled to deviation 1; constant columns become zeros. What a
+ * linear probe sees, so the rank of these counts directions by what a probe can use, not by their scale.
+ */
+export function standardizeColumns(features: Float32Array, n: number, d: number): Float32Array {
+  const mean = columnMeans(features, n, d);
+  const scale = new Float64Array(d);
+  for (let i = 0; i < n; i++) for (let j = 0; j < d; j++) scale[j] = (scale[j] ?? 0) + ((features[i * d + j] ?? 0) - (mean[j] ?? 0)) ** 2;
+  for (let j = 0; j < d; j++) scale[j] = (scale[j] ?? 0) > 0 ? 1 / Math.sqrt((scale[j] ?? 0) / n) : 0;
+  return Float32Array.from({ length: n * d }, (_, at) => ((features[at] ?? 0) - (mean[at % d] ?? 0)) * (scale[at % d] ?? 0));
+}
+
+/**
  * Spread of l2-normalized rows of `features [n, d]`: the mean over dimensions of the standard deviation over rows, times
  * `√d`. About 1 for isotropic features, 0 for a constant embedding. Rows of zeros count as zero vectors.
  */

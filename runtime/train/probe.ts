@@ -2,12 +2,12 @@
  * Probes: what can be read off the frozen features, beside the same encoder untrained.
  *
  * Owns the protocol: mean-pooled features of a training and a test set, a linear head and a k-nearest-neighbor vote for
- * every factor that is labelled, the effective rank of the training features, each for the encoder as it is and as it was
+ * every factor that is labelled, the effective rank of the standardized training features, each for the encoder as it is and as it was
  * at step 0 (same seed). The untrained column is the point: an accuracy means nothing without it (I-JEPA facts, 9.3). The
  * result is plain data, and `probeTable` prints it.
  */
 import type { EncoderInfo, Engine, Manifest } from "../abi.js";
-import { effectiveRank } from "../base/linalg.js";
+import { effectiveRank, standardizeColumns } from "../base/linalg.js";
 import { HostError } from "../base/errors.js";
 import { textTable } from "../log/table.js";
 import { labelled, pooledFeatures } from "./features.js";
@@ -140,7 +140,7 @@ function pairOf(features: ReadonlyMap<string, Pair>, encoder: EncoderInfo): Pair
 function scoreEncoder(job: ProbeJob, encoder: EncoderInfo, trained: Pair, untrained: Pair): EncoderScore {
   const { width } = encoder;
   const rows = Math.min(RANK_ROWS, job.train.feed.count);
-  const rank = (pair: Pair): number => effectiveRank(pair.train, rows, width, { center: true });
+  const rank = (pair: Pair): number => effectiveRank(standardizeColumns(pair.train, rows, width), rows, width);
   return {
     encoder: encoder.name,
     width,

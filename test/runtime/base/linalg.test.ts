@@ -1,6 +1,6 @@
 /** Eigenvalues, effective rank and embedding spread against closed forms. */
 import { expect, test } from "vitest";
-import { effectiveRank, embeddingStd, singularValues, symmetricEigenvalues } from "../../../runtime/base/linalg.js";
+import { effectiveRank, embeddingStd, singularValues, symmetricEigenvalues, standardizeColumns } from "../../../runtime/base/linalg.js";
 import { stream } from "../../../runtime/base/random.js";
 
 test("the second-difference matrix has its closed-form eigenvalues", () => {
@@ -87,4 +87,20 @@ test("isotropic features have spread near one and full rank", () => {
 
 test("features that are not finite give NaN, not a hang", () => {
   expect(effectiveRank(Float32Array.of(1, Number.NaN, 2, 3), 2, 2)).toBeNaN();
+});
+
+test("standardized columns have mean 0 and deviation 1, and scale no longer counts in the rank", () => {
+  const n = 200;
+  const draw = stream(3, "standardize");
+  const rows = Float32Array.from({ length: n * 3 }, (_, at) => (at % 3 === 0 ? 1000 : at % 3 === 1 ? 1 : 0.001) * draw.normal() + 5);
+  const scaled = standardizeColumns(rows, n, 3);
+  for (let j = 0; j < 3; j++) {
+    const column = Array.from({ length: n }, (_, i) => scaled[i * 3 + j] ?? 0);
+    const mean = column.reduce((a, b) => a + b, 0) / n;
+    expect(mean).toBeCloseTo(0, 4);
+    expect(Math.sqrt(column.reduce((a, b) => a + (b - mean) ** 2, 0) / n)).toBeCloseTo(1, 4);
+  }
+  expect(effectiveRank(rows, n, 3, { center: true })).toBeLessThan(1.1);
+  expect(effectiveRank(scaled, n, 3)).toBeGreaterThan(2.9);
+  expect([...standardizeColumns(new Float32Array(6).fill(2), 2, 3)]).toEqual([0, 0, 0, 0, 0, 0]);
 });
