@@ -42,7 +42,7 @@ export function makeManifest(parts: ManifestParts): Manifest {
     inputs: graph.inputs.map((i) => ({ name: i.name, height: i.height, width: i.width, channels: i.channels })),
     views: viewsOf(checked, mainInputs(lowered)),
     masks: masksOf(graph, mainInputs(lowered)),
-    draws: [],
+    draws: lowered.draws.map((d) => ({ name: d.name, shape: d.shape, distribution: "normal" })),
     encoders: lowered.encoders.flatMap((e) => encoderInfo(checked, e.name)),
     ema: lowered.instances.flatMap((i) => (i.training.kind === "ema" && used.has(i.training.of) ? [{ target: i.name, source: i.training.of, momentum: i.training.momentum }] : [])),
     losses: graph.losses.map((l) => ({

@@ -3,7 +3,10 @@
  *
  * A function's inputs are, in this order: its data, the index rows of each mask it reads, its parameters by path. So a call
  * passes its operands, its own index rows, and the parameters under the instance's path; a loop carries its data, holds
- * index rows constant and walks stacked parameters. Owns calls, loops and that convention; single ops are in `ops.ts`.
+ * index rows constant and walks stacked parameters. A function that rewrites running state gives the new values after its
+ * results, in the order of `rewrites`; a caller hands them to whatever reads that state next. Such a function also exists
+ * as `<name>_alone`, for encoders outside of training, in which state stands still.
+ * Owns calls, loops and that convention; single ops are in `ops.ts`.
  */
 import type { Body, Func, Mask, Node, NodeId, ParamDecl } from "../model/ir.js";
 import { buildFunc } from "../tensor/build.js";
@@ -12,18 +15,44 @@ import type { Module, ValueId } from "../tensor/ir.js";
 import { emptyModule, f32, i32, withFunc } from "../tensor/ir.js";
 import { constantDim, mul, substitute, symbolDim } from "../types/dim.js";
 import type { Dim } from "../types/dim.js";
+import type { StateCx } from "./batch-ops.js";
 import { LoweringError, rules } from "./ops.js";
 
 /** What lowering a body needs to know of the program. */
 export interface LowerCx {
   readonly masks: ReadonlyMap<string, Mask>;
   readonly funcs: ReadonlyMap<string, Func>;
+  /** By function: paths of the state that it rewrites, directly or through calls. */
+  readonly rewrites: ReadonlyMap<string, readonly string[]>;
+}
+
+/** Which state each function rewrites; callees come first in `funcs`. */
+export function findRewrites(funcs: ReadonlyMap<string, Func>): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, readonly string[]>();
+  for (const func of funcs.values()) {
+    const paths = func.body.nodes.flatMap((node) => {
+      if (node.op === "batch_norm" || node.op === "center") return node.args.slice(1).flatMap((id) => func.body.nodes[id]?.attrs.path ?? []);
+      const prefix = node.op === "call" ? node.attrs.instance ?? "" : `${node.attrs.list ?? ""}.*`;
+      return node.op === "call" || node.op === "repeat" ? (found.get(node.attrs.func ?? "") ?? []).map((p) => under(prefix, p)) : [];
+    });
+    const states = new Set(func.params.flatMap((p) => (p.role === "state" ? [p.path] : [])));
+    found.set(func.name, [...new Set(paths)].filter((p) => states.has(p)));
+  }
+  return found;
+}
+
+/** The name of a function where training is over. */
+export function aloneName(cx: LowerCx, func: string): string {
+  return (cx.rewrites.get(func) ?? []).length > 0 ? `${func}_alone` : func;
 }
 
 /** Lowers every function of the model, callees first. */
 export function lowerFuncs(cx: LowerCx): Module {
   let module = emptyModule;
-  for (const func of cx.funcs.values()) module = withFunc(module, lowerFunc(cx, module, func));
+  for (const func of cx.funcs.values()) {
+    module = withFunc(module, lowerFunc(cx, module, func, true));
+    if (aloneName(cx, func.name) !== func.name) module = withFunc(module, lowerFunc(cx, module, func, false));
+  }
   return module;
 }
 
@@ -35,12 +64,13 @@ export function indexType(mask: Mask) {
   return i32([mul(symbolDim("B"), constantDim(mask.count)), lengthOf(mask.name)]);
 }
 
-function lowerFunc(cx: LowerCx, module: Module, func: Func): ReturnType<FuncBuilder["finish"]> {
+function lowerFunc(cx: LowerCx, module: Module, func: Func, training: boolean): ReturnType<FuncBuilder["finish"]> {
   const dims = [...new Set(["B", ...func.dims, ...func.masks.map((m) => `K_${m}`)])];
-  const b = buildFunc(module, { name: func.name, dims, doc: func.doc ?? `Module \`${func.module}\`.`, origin: func.origin });
-  const scope = openScope(cx, b, func.body, func.masks, func.params);
+  const b = buildFunc(module, { name: training ? func.name : aloneName(cx, func.name), dims, doc: func.doc ?? `Module \`${func.module}\`.`, origin: func.origin });
+  const scope = openScope(cx, b, func.body, { masks: func.masks, params: func.params, training });
   lowerNodes(cx, scope, func.body);
   func.body.results.forEach((id, i) => b.output(func.body.results.length === 1 ? "out" : `out_${i}`, scope.value(id), "data"));
+  if (training) for (const path of cx.rewrites.get(func.name) ?? []) b.output(`next_${path}`, paramOf(scope, path), "data");
   return b.finish();
 }
 
@@ -51,10 +81,25 @@ export interface Scope {
   readonly params: ReadonlyMap<string, ValueId>;
   readonly indices: ReadonlyMap<string, ValueId>;
   readonly value: (id: NodeId) => ValueId;
+  /** State as it stands after what has been lowered so far, by path. */
+  readonly state: Map<string, ValueId>;
+  readonly training: boolean;
+  /** A random tensor of the step; only the outermost body has them. */
+  readonly draw: (shape: readonly number[]) => ValueId;
+}
+
+/** How a scope is opened. */
+export interface ScopeOptions {
+  readonly masks: readonly string[];
+  readonly params: readonly ParamDecl[];
+  readonly training: boolean;
+  readonly indexName?: (mask: string) => string;
+  readonly draw?: (shape: readonly number[]) => ValueId;
 }
 
 /** Declares the inputs of a body in the order of the convention. */
-export function openScope(cx: LowerCx, b: FuncBuilder, body: Body, masks: readonly string[], params: readonly ParamDecl[], indexName = (mask: string): string => `at_${mask}`): Scope {
+export function openScope(cx: LowerCx, b: FuncBuilder, body: Body, options: ScopeOptions): Scope {
+  const { masks, params, training, indexName = (mask: string): string => `at_${mask}` } = options;
   const values = new Map<NodeId, readonly ValueId[]>();
   for (const id of body.inputs) {
     const node = body.nodes[id];
@@ -73,7 +118,10 @@ export function openScope(cx: LowerCx, b: FuncBuilder, body: Body, masks: readon
     if (found === undefined) throw new LoweringError(`Node ${id} is used before it is made.`);
     return found;
   };
-  return { b, values, params: own, indices, value };
+  const draw = options.draw ?? (() => {
+    throw new LoweringError("Only a model draws random tensors, not a module.");
+  });
+  return { b, values, params: own, indices, value, state: new Map(), training, draw };
 }
 
 /** Lowers the nodes of a body into the scope; with `only`, those of that set. */
@@ -102,8 +150,14 @@ function lowerNode(cx: LowerCx, scope: Scope, node: Node, body: Body): readonly 
     default: return [rules[node.op]({
       b: scope.b, node, args: node.args.map(scope.value), argAxes: axesOf(body, node),
       index: (mask) => indexOf(scope, mask), copies: (mask) => cx.masks.get(mask)?.count ?? 1,
+      state: stateOf(scope, body, node), draw: scope.draw,
     })];
   }
+}
+
+function stateOf(scope: Scope, body: Body, node: Node): StateCx {
+  const path = (i: number): string => body.nodes[node.args[i] ?? -1]?.attrs.path ?? "";
+  return { training: scope.training, read: (i) => paramOf(scope, path(i)), write: (i, value) => void scope.state.set(path(i), value) };
 }
 
 function axesOf(body: Body, node: Node): readonly string[] {
@@ -112,7 +166,7 @@ function axesOf(body: Body, node: Node): readonly string[] {
 }
 
 function paramOf(scope: Scope, path: string): ValueId {
-  const value = scope.params.get(path);
+  const value = scope.state.get(path) ?? scope.params.get(path);
   if (value === undefined) throw new LoweringError(`There is no parameter \`${path}\` here.`);
   return value;
 }
@@ -138,7 +192,16 @@ function lowerCall(cx: LowerCx, scope: Scope, node: Node): readonly ValueId[] {
     ...callee.masks.map((m) => indexOf(scope, m)),
     ...callee.params.map((p) => paramOf(scope, under(node.attrs.instance ?? "", p.path))),
   ];
-  return scope.b.call(callee.name, args, node.attrs.dims ?? {});
+  if (!scope.training) return scope.b.call(aloneName(cx, callee.name), args, node.attrs.dims ?? {});
+  const results = scope.b.call(callee.name, args, node.attrs.dims ?? {});
+  const count = callee.body.results.length;
+  (cx.rewrites.get(callee.name) ?? []).forEach((path, i) => keep(scope, under(node.attrs.instance ?? "", path), results[count + i]));
+  return results.slice(0, count);
+}
+
+function keep(scope: Scope, path: string, value: ValueId | undefined): void {
+  if (value === undefined) throw new LoweringError(`The new value of \`${path}\` is missing.`);
+  scope.state.set(path, value);
 }
 
 function lowerRepeat(cx: LowerCx, scope: Scope, node: Node): readonly ValueId[] {
@@ -148,7 +211,9 @@ function lowerRepeat(cx: LowerCx, scope: Scope, node: Node): readonly ValueId[] 
   const { func, dims } = throughWrapper(cx, loop, node);
   const stacked = loop.params.map((p) => paramOf(scope, `${node.attrs.list ?? ""}.*.${p.path}`));
   const consts = [...args.slice(nCarries), ...func.masks.map((m) => indexOf(scope, m))];
-  const out = scope.b.repeat(func.name, { carries: args.slice(0, nCarries), consts, stacked }, { count: node.attrs.count ?? 0, dims });
+  const name = scope.training ? func.name : aloneName(cx, func.name);
+  const out = scope.b.repeat(name, { carries: args.slice(0, nCarries), consts, stacked }, { count: node.attrs.count ?? 0, dims });
+  if (scope.training) (cx.rewrites.get(func.name) ?? []).forEach((path, i) => keep(scope, `${node.attrs.list ?? ""}.*.${path}`, out.stacked[i]));
   return out.carries;
 }
 

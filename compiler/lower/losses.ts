@@ -1,20 +1,28 @@
 /**
  * The arithmetic of the losses: one rule per kind of `model/losses.ts`, over tensor ops.
  *
- * Every rule gives a scalar; means run over all elements, so that every token weighs the same (I-JEPA 3). Owns nothing
- * about what a loss is for: that is the model's table.
+ * Every rule gives a scalar; means run over all elements, so that every token weighs the same (I-JEPA 3). Here are those
+ * that compare element by element; those over the batch are in `losses-batch.ts`. Owns nothing about what a loss is for:
+ * that is the model's table.
  */
 import type { LossName } from "../model/losses.js";
 import type { FuncBuilder } from "../tensor/build.js";
 import type { ValueId } from "../tensor/ir.js";
+import { batchLossRules } from "./losses-batch.js";
+import { l2Normalize, meanAll, sumFeatures } from "./stats.js";
 
-/** What a rule gets: operands and the loss's named numbers. */
+/** What a rule gets: operands, the names of the first one's axes, and the loss's named numbers and words. */
 export interface LossArgs {
   readonly operands: readonly ValueId[];
+  readonly axes: readonly string[];
   readonly number: (name: string) => number;
+  readonly word: (name: string) => string;
+  /** A tensor of standard normal numbers, new in each step. */
+  readonly draw: (shape: readonly number[]) => ValueId;
 }
 
-type LossRule = (b: FuncBuilder, args: LossArgs) => ValueId;
+/** How a loss is computed. */
+export type LossRule = (b: FuncBuilder, args: LossArgs) => ValueId;
 
 const pair = (rule: (b: FuncBuilder, x: ValueId, y: ValueId, args: LossArgs) => ValueId): LossRule => (b, args) => {
   const [x, y] = args.operands;
@@ -22,23 +30,8 @@ const pair = (rule: (b: FuncBuilder, x: ValueId, y: ValueId, args: LossArgs) => 
   return rule(b, x, y, args);
 };
 
-/** The mean of every element. */
-export function meanAll(b: FuncBuilder, x: ValueId): ValueId {
-  return b.op("mean", [x], { axes: b.shapeOf(x).map((_, i) => i), keep: false });
-}
-
-/** Sum over the feature axis, kept with size 1. */
-function sumFeatures(b: FuncBuilder, x: ValueId): ValueId {
-  return b.op("sum", [x], { axes: [b.shapeOf(x).length - 1], keep: true });
-}
-
-/** `x / sqrt(Σ x² + eps)` over the last axis. */
-export function l2Normalize(b: FuncBuilder, x: ValueId, eps: number): ValueId {
-  const norm = b.op("rsqrt", [b.op("shift", [sumFeatures(b, b.op("square", [x]))], { by: eps })]);
-  return b.op("mul", [x, norm]);
-}
-
 export const lossRules = {
+  ...batchLossRules,
   smooth_l1: pair((b, x, y, args) => meanAll(b, b.op("smooth_l1", [x, y], { beta: args.number("beta") }))),
   mse: pair((b, x, y) => meanAll(b, b.op("square", [b.op("sub", [x, y])]))),
   l1: pair((b, x, y) => meanAll(b, b.op("abs", [b.op("sub", [x, y])]))),

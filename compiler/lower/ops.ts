@@ -6,12 +6,15 @@
  * loops are in `body.ts`.
  */
 import type { ModelOp, Node } from "../model/ir.js";
-import { isLoss, losses } from "../model/losses.js";
+import { isLoss, lossKind } from "../model/losses.js";
 import type { FuncBuilder } from "../tensor/build.js";
 import type { ValueId } from "../tensor/ir.js";
-import { constantDim, constantOf, divide } from "../types/dim.js";
+import { constantDim, constantOf, divide, mul } from "../types/dim.js";
 import type { Dim } from "../types/dim.js";
-import { l2Normalize, lossRules } from "./losses.js";
+import type { StateCx } from "./batch-ops.js";
+import { lowerAssign, lowerBatchNorm, lowerBatchNormalize, lowerCenter, lowerReplace, lowerSinkhorn, lowerWhiten } from "./batch-ops.js";
+import { lossRules } from "./losses.js";
+import { l2Normalize } from "./stats.js";
 
 /** What a rule sees of the body around it. */
 export interface OpCx {
@@ -24,6 +27,9 @@ export interface OpCx {
   readonly index: (mask: string) => ValueId;
   /** How many sets per image a mask draws. */
   readonly copies: (mask: string) => number;
+  readonly state: StateCx;
+  /** A tensor of standard normal numbers that the step is given. */
+  readonly draw: (shape: readonly number[]) => ValueId;
 }
 
 type Rule = (cx: OpCx) => ValueId;
@@ -44,8 +50,14 @@ const unary = (op: "neg" | "exp" | "log" | "sqrt" | "square" | "abs" | "relu" | 
 const binary = (op: "add" | "sub" | "mul" | "div"): Rule => (cx) => cx.b.op(op, [arg(cx, 0), arg(cx, 1)]);
 
 const soft = (op: "softmax" | "log_softmax"): Rule => (cx) => {
-  const t = cx.node.attrs.temperature ?? 1;
-  return cx.b.op(op, [cx.b.op("scale", [arg(cx, 0)], { by: 1 / t })]);
+  const scaled = cx.b.op("scale", [arg(cx, 0)], { by: 1 / (cx.node.attrs.temperature ?? 1) });
+  const [over] = cx.node.attrs.over ?? [];
+  if (over === undefined) return cx.b.op(op, [scaled]);
+  const last = cx.argAxes.length - 1;
+  const axis = cx.argAxes.indexOf(over);
+  // Its own inverse: it swaps two axes.
+  const perm = cx.argAxes.map((_, i) => (i === axis ? last : i === last ? axis : i));
+  return cx.b.op("transpose", [cx.b.op(op, [cx.b.op("transpose", [scaled], { perm })])], { perm });
 };
 
 const reduce = (op: "mean" | "sum"): Rule => (cx) => {
@@ -73,21 +85,15 @@ function lowerConcat(cx: OpCx): ValueId {
   return cx.b.op("concat", runs, { axis: 1 });
 }
 
-/** Standardizes each feature over everything else: batch normalization without affine part or running statistics. */
-function lowerBatchNormalize(cx: OpCx): ValueId {
-  const { b } = cx;
-  const x = arg(cx, 0);
-  const axes = b.shapeOf(x).slice(0, -1).map((_, i) => i);
-  const centered = b.op("sub", [x, b.op("mean", [x], { axes, keep: true })]);
-  const variance = b.op("mean", [b.op("square", [centered])], { axes, keep: true });
-  return b.op("mul", [centered, b.op("rsqrt", [b.op("shift", [variance], { by: cx.node.attrs.eps ?? 1e-5 })])]);
-}
-
 function lowerLoss(cx: OpCx): ValueId {
   const name = cx.node.attrs.loss;
   if (name === undefined || !isLoss(name)) throw new LoweringError(`There is no loss \`${name}\`.`);
-  const defaults: Readonly<Record<string, number>> = losses[name].numbers;
-  return lossRules[name](cx.b, { operands: cx.args, number: (key) => cx.node.attrs.numbers?.[key] ?? defaults[key] ?? 0 });
+  const kind = lossKind(name);
+  return lossRules[name](cx.b, {
+    operands: cx.args, axes: cx.argAxes, draw: cx.draw,
+    number: (key) => cx.node.attrs.numbers?.[key] ?? kind.numbers[key] ?? 0,
+    word: (key) => cx.node.attrs.strings?.[key] ?? kind.words[key]?.[0] ?? "all",
+  });
 }
 
 const elsewhere: Rule = (cx) => {
@@ -101,12 +107,21 @@ export const rules = {
   at: lowerAt,
   table_at: (cx) => cx.b.op("gather_table", [arg(cx, 0), cx.index(need(cx.node.attrs.mask, "mask", cx.node))]),
   expand_at: (cx) => cx.b.op("broadcast", [arg(cx, 0)], { shape: cx.node.type.shape }),
+  replace_at: (cx) => lowerReplace(cx.b, arg(cx, 0), arg(cx, 1), cx.index(need(cx.node.attrs.mask, "mask", cx.node))),
   concat: lowerConcat,
+  join_features: (cx) => cx.b.op("concat", cx.args, { axis: cx.node.type.shape.length - 1 }),
+  union: (cx) => cx.b.op("concat", cx.args, { axis: 0 }),
+  slice_batch: (cx) => {
+    const size = need(cx.node.type.shape[0], "batch axis", cx.node);
+    return cx.b.op("slice", [arg(cx, 0)], { axis: 0, start: mul(size, constantDim(cx.node.attrs.index ?? 0)), size });
+  },
+  slice_time: (cx) => cx.b.op("slice", [arg(cx, 0)], { axis: cx.argAxes.indexOf("time"), start: constantDim(cx.node.attrs.start ?? 0), size: constantDim(need(cx.node.attrs.size, "size", cx.node)) }),
   slice_features: (cx) => cx.b.op("slice", [arg(cx, 0)], {
     axis: cx.node.type.shape.length - 1, start: constantDim(need(cx.node.attrs.start, "start", cx.node)), size: constantDim(need(cx.node.attrs.size, "size", cx.node)),
   }),
   affine: (cx) => (cx.args.length === 3 ? cx.b.op("linear", cx.args) : cx.b.op("matmul", cx.args, { ta: false, tb: false })),
   matmul: (cx) => cx.b.op("matmul", cx.args, { ta: false, tb: false }),
+  transpose: (cx) => cx.b.op("transpose", [arg(cx, 0)], { perm: [1, 0] }),
   attend: (cx) => need(cx.b.multi("sdpa", cx.args, { heads: need(cx.node.attrs.heads, "heads", cx.node) })[0], "result", cx.node),
   add: binary("add"), sub: binary("sub"), mul: binary("mul"), div: binary("div"),
   scale: (cx) => cx.b.op("scale", [arg(cx, 0)], { by: cx.node.attrs.value ?? 1 }),
@@ -116,7 +131,12 @@ export const rules = {
   softmax: soft("softmax"), log_softmax: soft("log_softmax"),
   normalize: (cx) => need(cx.b.multi("normalize", [arg(cx, 0)], { eps: cx.node.attrs.eps ?? 1e-5 })[0], "result", cx.node),
   l2_normalize: (cx) => l2Normalize(cx.b, arg(cx, 0), cx.node.attrs.eps ?? 1e-12),
-  batch_normalize: lowerBatchNormalize,
+  batch_normalize: (cx) => lowerBatchNormalize(cx.b, arg(cx, 0), cx.node),
+  batch_norm: (cx) => lowerBatchNorm(cx.b, arg(cx, 0), cx.node, cx.state),
+  center: (cx) => lowerCenter(cx.b, arg(cx, 0), cx.node, cx.state),
+  whiten: (cx) => lowerWhiten(cx.b, arg(cx, 0), cx.node),
+  sinkhorn: (cx) => lowerSinkhorn(cx.b, arg(cx, 0), cx.node),
+  assign: (cx) => lowerAssign(cx.b, arg(cx, 0), arg(cx, 1), cx.node),
   mean: reduce("mean"), sum: reduce("sum"),
   flatten: (cx) => cx.b.op("reshape", [arg(cx, 0)], { shape: cx.node.type.shape }),
   loss: lowerLoss,

@@ -12,12 +12,18 @@ import type { Module, ValueId } from "../tensor/ir.js";
 import { f32, withFunc } from "../tensor/ir.js";
 import { constantDim } from "../types/dim.js";
 import type { LowerCx } from "./body.js";
-import { lowerFuncs, lowerNodes, openScope } from "./body.js";
+import { aloneName, findRewrites, lowerFuncs, lowerNodes, openScope } from "./body.js";
 
 /** A pooled feature that every step can hand back. */
 export interface WatchInfo {
   readonly name: string;
   readonly width: number;
+}
+
+/** A tensor of standard normal numbers that each step is given. */
+export interface DrawInfo {
+  readonly name: string;
+  readonly shape: readonly number[];
 }
 
 /** The lowered program before differentiation. */
@@ -26,6 +32,7 @@ export interface Lowered {
   readonly main: string;
   readonly encoders: readonly { readonly name: string; readonly func: string }[];
   readonly watches: readonly WatchInfo[];
+  readonly draws: readonly DrawInfo[];
   /** Parameters that `main` reads or an average follows, by absolute path. */
   readonly params: readonly ProgramParam[];
   /** Instances in use, in order of declaration. */
@@ -40,12 +47,14 @@ export interface ProgramParam extends ParamDecl {
 
 /** Lowers a program. `probed` names encoders that must be runnable whether or not a loss reads them. */
 export function lowerProgram(graph: ModelGraph, encoders: readonly EncoderEntry[], probed: ReadonlySet<string>): Lowered {
-  const cx: LowerCx = { masks: new Map(graph.masks.map((m) => [m.name, m])), funcs: new Map(graph.funcs.map((f) => [f.name, f])) };
+  const funcs = new Map(graph.funcs.map((f) => [f.name, f]));
+  const cx: LowerCx = { masks: new Map(graph.masks.map((m) => [m.name, m])), funcs, rewrites: findRewrites(funcs) };
   const instances = liveInstances(graph, probed);
   const params = instances.flatMap((i) => i.params.map((p) => ({ ...p, path: `${i.name}.${p.path}`, instance: i.name, trained: i.training.kind === "optimized" && p.role === "learn" })));
   let module = lowerFuncs(cx);
   const watches: WatchInfo[] = [];
-  module = withFunc(module, lowerMain(cx, module, graph, params, watches));
+  const draws: DrawInfo[] = [];
+  module = withFunc(module, lowerMain(cx, module, graph, params, { watches, draws }));
   const runnable: { name: string; func: string }[] = [];
   for (const entry of encoders) {
     const instance = instances.find((i) => i.name === entry.name);
@@ -54,7 +63,7 @@ export function lowerProgram(graph: ModelGraph, encoders: readonly EncoderEntry[
     module = withFunc(module, lowerEncoder(module, cx, entry, params.filter((p) => p.instance === entry.name), name));
     runnable.push({ name: entry.name, func: name });
   }
-  return { module, main: "main", encoders: runnable, watches, params, instances };
+  return { module, main: "main", encoders: runnable, watches, draws, params, instances };
 }
 
 /** Nodes that the losses read. */
@@ -85,14 +94,20 @@ function liveInstances(graph: ModelGraph, probed: ReadonlySet<string>): readonly
   return graph.instances.filter((i) => names.has(i.name));
 }
 
-function lowerMain(cx: LowerCx, module: Module, graph: ModelGraph, params: readonly ProgramParam[], watches: WatchInfo[]): ReturnType<FuncBuilder["finish"]> {
+function lowerMain(cx: LowerCx, module: Module, graph: ModelGraph, params: readonly ProgramParam[], found: { watches: WatchInfo[]; draws: DrawInfo[] }): ReturnType<FuncBuilder["finish"]> {
   const live = liveNodes(graph);
   const inputs = graph.body.inputs.filter((id) => live.has(id));
   const masks = usedMasks(cx, graph, live);
   const used = usedParams(graph, live, params);
   const dims = ["B", ...masks.map((m) => `K_${m}`)];
   const b = buildFunc(module, { name: "main", dims, doc: `One pass of \`${graph.name}\`: its losses, and features to watch.`, origin: graph.origin });
-  const scope = openScope(cx, b, { ...graph.body, inputs }, masks, used, (mask) => mask);
+  const taken = new Set([...graph.inputs, ...graph.views, ...graph.masks].map((x) => x.name));
+  const draw = (shape: readonly number[]): ValueId => {
+    const name = freshName("directions", taken);
+    found.draws.push({ name, shape });
+    return b.input(name, f32(shape.map(constantDim)), "data");
+  };
+  const scope = openScope(cx, b, { ...graph.body, inputs }, { masks, params: used, training: true, indexName: (mask) => mask, draw });
   lowerNodes(cx, scope, graph.body, live);
   const terms = graph.losses.map((l) => ({ name: l.name, value: scope.value(l.node), weight: l.weight.points[0] ?? 1 }));
   const total = terms.reduce<ValueId | undefined>((sum, t) => {
@@ -108,9 +123,17 @@ function lowerMain(cx: LowerCx, module: Module, graph: ModelGraph, params: reado
     const tokens = node.type.axes.indexOf("token");
     const pooled = tokens < 0 ? scope.value(w.node) : b.op("mean", [scope.value(w.node)], { axes: [tokens], keep: false });
     b.output(w.name, pooled, "watch");
-    watches.push({ name: w.name, width: width.terms[0]?.coefficient ?? 0 });
+    found.watches.push({ name: w.name, width: width.terms[0]?.coefficient ?? 0 });
   }
+  for (const [path, value] of scope.state) b.output(path, value, "data");
   return b.finish();
+}
+
+function freshName(wanted: string, taken: Set<string>): string {
+  let name = wanted;
+  for (let i = 2; taken.has(name); i++) name = `${wanted}_${i}`;
+  taken.add(name);
+  return name;
 }
 
 /** The first output of each encoder that a loss reads: what collapses when training goes wrong. */
@@ -151,7 +174,7 @@ function lowerEncoder(module: Module, cx: LowerCx, entry: EncoderEntry, params: 
   const x = b.input(entry.input, f32(shape), "data");
   const own = new Map(params.map((p) => [p.path, b.input(p.path, f32(p.shape.map(constantDim), p.stack), "param")]));
   const args = (callee?.params ?? []).flatMap((p) => own.get(`${entry.name}.${p.path}`) ?? []);
-  const [out] = b.call(entry.func, [x, ...args], entry.dims);
+  const [out] = b.call(aloneName(cx, entry.func), [x, ...args], entry.dims);
   if (out !== undefined) b.output("out", out, "data");
   return b.finish();
 }

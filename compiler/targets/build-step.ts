@@ -48,7 +48,7 @@ export function buildStep(lowered: Lowered, source: StepSource, options: StepOpt
   const after = runPasses(d.module, options.after, { roots: [d.forward, d.backward, ...encoders], memo }, now);
   const step: StepProgram = {
     name: source.name, doc: source.doc, file: source.file, module: after.module, forward: d.forward, backward: d.backward,
-    encoders: lowered.encoders, params: lowered.params.map(stepParam), images: dataInputs(lowered), draws: [], sources: source.texts,
+    encoders: lowered.encoders, params: lowered.params.map(stepParam), images: dataInputs(lowered), draws: lowered.draws.map((d) => d.name), sources: source.texts,
   };
   return { step, records: [first, ...before.records, record, ...after.records] };
 }
@@ -60,5 +60,6 @@ function stepParam(p: ProgramParam): StepParam {
 function dataInputs(lowered: Lowered): string[] {
   const roots = [lowered.main, ...lowered.encoders.map((e) => e.func)];
   const names = roots.flatMap((r) => (lowered.module.funcs.get(r)?.inputs ?? []).filter((i) => i.role === "data").map((i) => i.path));
-  return [...new Set(names)];
+  const draws = new Set(lowered.draws.map((d) => d.name));
+  return [...new Set(names)].filter((name) => !draws.has(name));
 }
