@@ -47,7 +47,7 @@ export function configure(cx: BodyCx, module: ast.Module, args: readonly ArgValu
     if (!formals.includes(name)) {
       cx.diagnostics.add(report("JEP2004", arg.nameSpan ?? arg.span, { callee: module.name.text, name, known: formals.map((f) => `\`${f}\``).join(", ") || "no configuration" },
         didYouMean(name, formals, arg.nameSpan ?? arg.span)));
-      return undefined;
+      continue;
     }
     config.set(name, arg.value);
   }

@@ -51,7 +51,7 @@ export function callBuiltin(cx: BodyCx, name: string, args: readonly ArgValue[],
       if (!formals.includes(arg.name)) {
         cx.diagnostics.add(report("JEP2004", arg.nameSpan ?? arg.span, { callee: name, name: arg.name, known: formals.map((f) => `\`${f}\``).join(", ") },
           didYouMean(arg.name, formals, arg.nameSpan ?? arg.span)));
-        return poison;
+        continue;
       }
       bound.set(arg.name, arg);
     } else {

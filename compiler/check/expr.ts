@@ -66,17 +66,19 @@ function evaluateRef(cx: BodyCx, expr: ast.Ref): Value {
   const module = cx.env.modules.get(expr.name);
   if (module !== undefined) return { kind: "module", module };
   if (isBuiltin(expr.name)) return { kind: "builtin", name: expr.name };
-  unknownName(cx, expr.name, expr.span);
-  return poison;
+  // Reported once; checking goes on with the name that was most likely meant, so that one run finds the other mistakes.
+  const meant = unknownName(cx, expr.name, expr.span);
+  return meant === undefined ? poison : lookup(cx, meant) ?? poison;
 }
 
-/** Reports an unknown name with the nearest known ones. */
-export function unknownName(cx: BodyCx, name: string, span: Span): void {
+/** Reports an unknown name with the nearest known ones; gives the nearest. */
+export function unknownName(cx: BodyCx, name: string, span: Span): string | undefined {
   const near = suggest(name, [...visibleNames(cx), ...cx.env.modules.keys(), ...builtinNames()]);
   cx.diagnostics.add(report("JEP2001", span, { name }, {
     help: near.length > 0 ? `Did you mean ${near.map((n) => `\`${n}\``).join(" or ")}?` : "Declare it above, or add the `use` that brings it.",
     fixes: near.slice(0, 1).map((n) => ({ title: `Replace with \`${n}\``, edits: [{ span, text: n }] })),
   }));
+  return near[0];
 }
 
 function evaluateNegate(cx: BodyCx, expr: ast.Negate): Value {

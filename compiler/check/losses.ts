@@ -50,7 +50,7 @@ export function applyLoss(cx: BodyCx, name: LossName, args: readonly ArgValue[],
         const known = [...Object.keys(kind.numbers), ...Object.keys(kind.words)];
         cx.diagnostics.add(report("JEP2004", arg.nameSpan ?? arg.span, { callee: name, name: arg.name, known: known.length > 0 ? known.map((k) => `\`${k}\``).join(", ") : "no named arguments" },
           didYouMean(arg.name, known, arg.nameSpan ?? arg.span)));
-        return poison;
+        continue;
       }
       const value = asNumber(arg.value, `\`${arg.name}\``, arg.span, cx.diagnostics);
       if (value === undefined) return poison;

@@ -18,13 +18,14 @@ type Draft = { -readonly [K in keyof Mask]: Mask[K] };
 const kinds = ["block", "random", "rasterized", "quadrant", "all"] as const;
 const options = ["scale", "aspect", "ratio", "min_keep", "sampler", "overlap", "trim"] as const;
 
-/** Reads a mask statement; undefined after a reported mistake. */
-export function readMask(cx: BodyCx, statement: ast.Mask): Mask | undefined {
+/** Reads a mask statement; after a reported mistake, what could be read of it. */
+export function readMask(cx: BodyCx, statement: ast.Mask): Mask {
   const draft: Draft = {
     name: statement.name.text, kind: "block", count: 1, scale: [0.15, 0.2], aspect: [0.75, 1.5], ratio: [0.6, 0.6], minKeep: 10,
     minus: [], sampler: "published", allowOverlap: false, trim: "tail", grid: undefined, origin: statement.span,
   };
-  return readExpr(cx, statement.value, draft) ? draft : undefined;
+  readExpr(cx, statement.value, draft);
+  return draft;
 }
 
 function readExpr(cx: BodyCx, expr: ast.Expr, draft: Draft): boolean {

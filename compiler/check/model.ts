@@ -242,12 +242,10 @@ function runView(cx: BodyCx, statement: ast.View): void {
 }
 
 function runMask(cx: BodyCx, statement: ast.Mask): void {
+  // A mask with a mistake still stands as far as it was read, so that the lines that use it are checked too.
   const mask = readMask(cx, statement);
-  if (mask === undefined) cx.scope.set(statement.name.text, poison);
-  else {
-    cx.env.masks.set(mask.name, mask);
-    cx.scope.set(mask.name, { kind: "mask", name: mask.name });
-  }
+  cx.env.masks.set(mask.name, mask);
+  cx.scope.set(mask.name, { kind: "mask", name: mask.name });
 }
 
 function runInstance(cx: BodyCx, statement: ast.Instance, out: Collected): void {
