@@ -19,7 +19,9 @@ import { createDiagnostics } from "./messages/report.js";
 import type { ModelGraph } from "./model/ir.js";
 import type { StageRecord } from "./passes/pass.js";
 import { buildStep } from "./targets/build-step.js";
+import { encodersFile, encodersText } from "./targets/encoders.js";
 import type { StepProgram } from "./targets/step.js";
+import { untrainable } from "./targets/supported.js";
 import { emitTfjs } from "./targets/tfjs/emit.js";
 import { tfjsPasses } from "./targets/tfjs/passes.js";
 import { plainVerdicts } from "./verdicts.js";
@@ -91,7 +93,7 @@ export interface CompiledFile {
 }
 
 export interface CompileResult extends CheckResult {
-  /** `model.mjs`, `manifest.json`, `train.mjs`; empty when the program has errors. */
+  /** `model.mjs`, `manifest.json`, `train.mjs`, `encoders.txt`; empty when the program has errors. */
   readonly files: readonly CompiledFile[];
   readonly manifest: Manifest | undefined;
   readonly step: StepProgram | undefined;
@@ -103,6 +105,8 @@ export function compile(source: Source, options: CompileOptions = {}): CompileRe
   const result = check(source, options);
   const { checked } = result;
   if (!result.ok || checked === undefined) return { ...result, files: [], manifest: undefined, step: undefined, stages: [] };
+  const refused = untrainable(checked.graph);
+  if (refused.length > 0) return { ...result, ok: false, diagnostics: [...result.diagnostics, ...refused], files: [], manifest: undefined, step: undefined, stages: [] };
   const lowered = lowerChecked(checked);
   const { step, records } = buildStep(lowered, { name: checked.graph.name, doc: checked.graph.doc, file: source.file, texts: result.texts }, {
     before: tfjsPasses.before, after: tfjsPasses.after, ...(options.now === undefined ? {} : { now: options.now }),
@@ -115,6 +119,7 @@ export function compile(source: Source, options: CompileOptions = {}): CompileRe
     ...emitTfjs(step),
     { path: "manifest.json", text: `${JSON.stringify(manifest, undefined, 1)}\n` },
     { path: "train.mjs", text: trainText(checked.graph.name) },
+    { path: encodersFile, text: encodersText(lowered) },
   ];
   return { ...result, files, manifest, step, stages: records };
 }

@@ -1,0 +1,38 @@
+/**
+ * What can be checked but not trained: programs that a target refuses before it starts (JEP8001).
+ *
+ * Videos, actions and labels have no reader in the runtime; a queue of earlier keys and loss weights that change have no
+ * place in the step's contract yet; a pretrained module needs a file that programs cannot name yet. Owns the list and
+ * nothing else, so that the day one of them works its line goes.
+ */
+import type { Diagnostic } from "../messages/report.js";
+import { report } from "../messages/report.js";
+import type { ModelGraph, Node } from "../model/ir.js";
+
+/** Reasons why no target trains the program, each at its place. */
+export function untrainable(graph: ModelGraph): readonly Diagnostic[] {
+  const found: Diagnostic[] = [];
+  for (const node of graph.body.nodes) {
+    const what = reason(node);
+    if (what !== undefined) found.push(report("JEP8001", node.origin, { what }));
+  }
+  for (const term of graph.losses) {
+    if (term.weight.kind !== "constant") found.push(report("JEP8001", term.origin, { what: `the weight of \`${term.name}\` changes over training` }));
+  }
+  for (const instance of graph.instances) {
+    if (instance.training.kind === "frozen" && instance.training.init === "pretrained") {
+      found.push(report("JEP8001", instance.origin, { what: `\`${instance.name}\` is pretrained, and its weights are nowhere to be read from` }));
+    }
+  }
+  return found;
+}
+
+function reason(node: Node): string | undefined {
+  if (node.op === "input") {
+    const { axes, space } = node.type;
+    if (axes.includes("time") && axes.includes("height")) return `\`${node.attrs.path}\` is a video`;
+    if (space.kind === "actions" || space.kind === "labels") return `\`${node.attrs.path}\` are ${space.kind}`;
+  }
+  if (node.op === "loss" && (node.attrs.numbers?.["queue"] ?? 0) > 0) return "a loss keeps a queue of earlier keys";
+  return undefined;
+}
