@@ -17,8 +17,10 @@ import { compileCommand } from "./compile.js";
 import { devCommand } from "./dev.js";
 import { doctorCommand } from "./doctor.js";
 import { explainCommand } from "./explain.js";
+import { exportCommand } from "./export.js";
 import { fmtCommand } from "./fmt.js";
 import { graphCommand } from "./graph.js";
+import { importCommand } from "./import.js";
 import { listCommand } from "./list.js";
 import { probeCommand } from "./probe.js";
 import type { CliTerminal } from "./terminal.js";
@@ -27,7 +29,7 @@ import { optionalValues, trainCommand } from "./train.js";
 
 /** All commands, in the order of the help text. */
 export const commands: readonly Command[] = [
-  checkCommand, compileCommand, trainCommand, probeCommand, fmtCommand, graphCommand, listCommand, explainCommand, doctorCommand, devCommand,
+  checkCommand, compileCommand, trainCommand, probeCommand, exportCommand, importCommand, fmtCommand, graphCommand, listCommand, explainCommand, doctorCommand, devCommand,
 ];
 
 /** Runs the command line `words` (after the program's name) and returns the exit code. Never throws. */

@@ -107,7 +107,7 @@ export async function train(trainer: Trainer): Promise<RunSummary> {
   const chosen = await host.createEngine(trainer.manifest, trainer.module, options, recipe.seed);
   for (const note of chosen.notes) progress.note(`passed over ${note}`);
   progress.note(`engine: ${chosen.engine.name} ${chosen.engine.version} (${chosen.why})`);
-  if (resume !== undefined && resume.engine !== chosen.engine.name) progress.note(`the run began on ${resume.engine}: on ${chosen.engine.name} it goes on soundly, but not to the same last bits`);
+  if (resume !== undefined && resume.step > 0 && resume.engine !== chosen.engine.name) progress.note(`the run began on ${resume.engine}: on ${chosen.engine.name} it goes on soundly, but not to the same last bits`);
   const batches = await openBatches(trainer.manifest, data.source, recipe, { workers: options.workers, onNote: (text) => progress.note(text) });
   try {
     if (resume !== undefined) await chosen.engine.importState(resume.state);
@@ -213,6 +213,8 @@ async function probeAtEnd(session: Session, end: LoopEnd): Promise<ProbeReport |
 
 /** Batch, seed and data make a run what it is; another length only bends the schedules and is said aloud. */
 function checkSameRun(resume: Checkpoint, recipe: Recipe, data: TrainingData, progress: Progress): void {
+  // Before the first step there is no run yet: a checkpoint of imported weights goes on with any batch, seed and data.
+  if (resume.step === 0) return;
   const differs = (what: string, then: string | number, now: string | number, way: string): HostError => new HostError("mismatch", `the checkpoint was made with ${what} ${then}, this run has ${now}`, way);
   if (resume.batch !== recipe.batch) throw differs("batches of", resume.batch, recipe.batch, `resume with --batch ${resume.batch}, or start anew in another folder with --out`);
   if (resume.seed !== recipe.seed) throw differs("seed", resume.seed, recipe.seed, `resume with --seed ${resume.seed}, or start anew in another folder with --out`);

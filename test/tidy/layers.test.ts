@@ -11,7 +11,7 @@ const compilerOrder: readonly (readonly string[])[] = [
   ["base"], ["messages"], ["syntax"], ["types"], ["model"], ["check"], ["collapse", "masks", "leaks", "cost"], ["tensor"], ["lower"], ["autodiff"], ["passes"],
   ["targets"], ["."], ["cli"],
 ];
-const runtimeOrder: readonly (readonly string[])[] = [["abi.ts"], ["base"], ["data"], ["masks"], ["optim"], ["log"], ["backends"], ["train"], ["."]];
+const runtimeOrder: readonly (readonly string[])[] = [["abi.ts"], ["base"], ["data"], ["masks"], ["optim"], ["log"], ["backends"], ["train"], ["export"], ["import"], ["."]];
 
 /** The standard library as data, and the version: anybody may read them, and they import nothing. */
 const leaves: readonly string[] = ["compiler/std/sources.ts", "compiler/version.ts"];

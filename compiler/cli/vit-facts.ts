@@ -1,0 +1,88 @@
+/**
+ * Whether an encoder is the standard library's vision transformer, and the two numbers of it that no parameter shows.
+ *
+ * Parameters with the right names and shapes are not yet the right function: a program may bring its own `block`. So the
+ * encoder's tensor IR is compared, function by function, with that of a program that is written here with the same
+ * numbers. Heads and the epsilon of the norms are read off the IR. Exports to other people's model classes rest on this.
+ */
+import { compile } from "../compile.js";
+import { encoderFunction, encodersFile } from "../targets/encoders.js";
+import type { Func, Module } from "../tensor/ir.js";
+import { funcOf } from "../tensor/ir.js";
+import { parseModule } from "../tensor/parse.js";
+import { calleeOf, reachable } from "../tensor/visit.js";
+import type { VitSizes } from "../../runtime/export/vit-layout.js";
+import { CliError } from "./command.js";
+
+/** What the parameters of a vision transformer do not say. */
+export interface VitFacts {
+  readonly heads: number;
+  readonly eps: number;
+}
+
+/** The facts of an encoder with these sizes. @throws CliError when it computes something else than the library's `vit`. */
+export function vitFacts(module: Module, encoder: string, sizes: VitSizes): VitFacts {
+  const root = encoderFunction(encoder);
+  const nodes = [...reachable(module, [root])].flatMap((name) => funcOf(module, name).nodes);
+  const heads = new Set(nodes.flatMap((n) => (n.op === "sdpa" ? [n.attrs.heads] : [])));
+  const eps = new Set(nodes.flatMap((n) => (n.op === "normalize" ? [n.attrs.eps] : [])));
+  const [oneHeads] = heads;
+  const [oneEps] = eps;
+  const standard = heads.size === 1 && oneHeads !== undefined ? standardModule(encoder, sizes, oneHeads) : undefined;
+  if (standard === undefined || oneHeads === undefined || oneEps === undefined || shapeOf(module, root) !== shapeOf(standard, root)) {
+    throw new CliError(`the encoder ${encoder} does not compute what the library's \`vit\` computes, so IJepaModel would give other features`, "export it with --format onnx, which takes any encoder");
+  }
+  return { heads: oneHeads, eps: oneEps };
+}
+
+function standardModule(encoder: string, { image, patch, channels, width, depth, hidden }: VitSizes, heads: number): Module {
+  const text = `use std.vit
+model standard {
+  input image: Image[${image}, ${image}, ${channels}]
+  encoder ${encoder} = vit(patch: ${patch}, width: ${width}, depth: ${depth}, heads: ${heads}, ratio: ${hidden} / ${width})
+  guess = decode(${encoder}(image))
+  loss mse(guess, patches(image, ${patch})) in pixels
+}
+train standard {
+  data shapes(count: 1)
+  steps 1
+  batch 1
+  optimizer adamw()
+  learning_rate constant(1e-3)
+  weight_decay constant(0)
+}
+`;
+  const compiled = compile({ file: "standard.jepa", text });
+  const file = compiled.files.find((f) => f.path === encodersFile);
+  if (file === undefined) throw new Error(`the standard encoder does not compile: ${compiled.diagnostics.map((d) => d.message).join("; ")}`);
+  return parseModule(file.text);
+}
+
+/** A function and all it calls as text without names, comments and places: equal text computes equal values. */
+function shapeOf(module: Module, root: string): string {
+  const names = new Map<string, string>();
+  const parts: string[] = [];
+  const visit = (name: string): void => {
+    if (names.has(name)) return;
+    names.set(name, `f${names.size}`);
+    const func = funcOf(module, name);
+    for (const node of func.nodes) {
+      const callee = calleeOf(node);
+      if (callee !== undefined) visit(callee);
+    }
+    parts.push(bare(func, names));
+  };
+  visit(root);
+  return parts.join("\n");
+}
+
+function bare(func: Func, names: ReadonlyMap<string, string>): string {
+  const known = (key: string, value: unknown): unknown => (key === "fn" && typeof value === "string" ? names.get(value) ?? value : value);
+  return JSON.stringify({
+    dims: func.dims,
+    inputs: func.inputs.map((i) => [i.value, i.role, i.path]),
+    outputs: func.outputs.map((o) => o.value),
+    types: func.values.map((v) => v.type),
+    nodes: func.nodes.map((n) => [n.op, n.args, n.results, n.attrs]),
+  }, known);
+}
