@@ -46,17 +46,16 @@ export interface OnnxModel {
 
 /** The model's bytes, and those of the file beside it (empty when `external` is not given). */
 export function encodeModel(model: OnnxModel): { readonly model: Uint8Array; readonly data: Uint8Array } {
-  const stored = model.tensors.map((t) => tensor(t, model.external));
-  const data = new Uint8Array(model.external === undefined ? 0 : alignedOffsets(model.tensors).total);
-  if (model.external !== undefined) {
-    const { offsets } = alignedOffsets(model.tensors);
-    model.tensors.forEach((t, i) => data.set(bytesOf(t.data), offsets[i] ?? 0));
+  const { offsets, total } = placesOutside(model);
+  const data = new Uint8Array(total);
+  for (const t of model.tensors) {
+    const at = offsets.get(t);
+    if (at !== undefined) data.set(bytesOf(t.data), at);
   }
-  const offsets = alignedOffsets(model.tensors).offsets;
   const graph = message([
     ...model.nodes.map((n) => inner(1, node(n))),
     text(2, model.name),
-    ...stored.map((make, i) => inner(5, make(offsets[i] ?? 0))),
+    ...model.tensors.map((t) => inner(5, tensor(t, model.external ?? "", offsets.get(t)))),
     text(10, model.doc),
     ...model.inputs.map((p) => inner(11, port(p))),
     ...model.outputs.map((p) => inner(12, port(p))),
@@ -72,25 +71,27 @@ export function encodeModel(model: OnnxModel): { readonly model: Uint8Array; rea
   return { model: bytes, data };
 }
 
-/** Tensors of an external file start at multiples of 4096, so that a reader can map them. */
-function alignedOffsets(tensors: readonly OnnxTensor[]): { readonly offsets: readonly number[]; readonly total: number } {
-  let at = 0;
-  const offsets = tensors.map((t) => {
-    const start = Math.ceil(at / 4096) * 4096;
-    at = start + t.data.byteLength;
-    return start;
-  });
-  return { offsets, total: at };
+/** Shapes and small constants stay in the model, where readers want them before they open the other file. */
+const smallest = 1024;
+
+/** Where large tensors lie in the other file: at multiples of 4096, so that a reader can map them. */
+function placesOutside({ external, tensors }: OnnxModel): { readonly offsets: ReadonlyMap<OnnxTensor, number>; readonly total: number } {
+  const offsets = new Map<OnnxTensor, number>();
+  let total = 0;
+  for (const t of tensors) {
+    if (external === undefined || t.data.byteLength < smallest) continue;
+    const start = Math.ceil(total / 4096) * 4096;
+    offsets.set(t, start);
+    total = start + t.data.byteLength;
+  }
+  return { offsets, total };
 }
 
-function tensor(t: OnnxTensor, external: string | undefined): (offset: number) => Uint8Array {
+function tensor(t: OnnxTensor, external: string, offset: number | undefined): Uint8Array {
   const head = [packed(1, t.dims), integer(2, t.data instanceof Float32Array ? 1 : 7), text(8, t.name)];
-  if (external === undefined) return () => message([...head, inner(9, bytesOf(t.data))]);
-  return (offset) => message([
-    ...head,
-    ...[["location", external], ["offset", String(offset)], ["length", String(t.data.byteLength)]].map(([key = "", value = ""]) => inner(13, pair(key, value))),
-    integer(14, 1),
-  ]);
+  if (offset === undefined) return message([...head, inner(9, bytesOf(t.data))]);
+  const place = [["location", external], ["offset", String(offset)], ["length", String(t.data.byteLength)]];
+  return message([...head, ...place.map(([key = "", value = ""]) => inner(13, pair(key, value))), integer(14, 1)]);
 }
 
 function node(n: OnnxNode): Uint8Array {
