@@ -242,13 +242,17 @@ export interface StepResult {
 export interface Engine {
   readonly name: string;
   readonly version: string;
+  /** One forward and backward pass and update of all parameters, moving averages last. */
   step(batch: StepBatch, hyper: Hyper, want: { readonly watch: boolean; readonly gradientNorm: boolean }): Promise<StepResult>;
   /** Token features `[n, tokens, width]` (or `[n, width]` for an encoder that pools) of normalized images `[n, H, W, C]`. */
   encode(encoder: string, images: Float32Array, n: number): Promise<Float32Array>;
+  /** All parameters and optimizer slots by name, for a checkpoint. */
   exportState(): Promise<ReadonlyMap<string, Float32Array>>;
+  /** Takes what `exportState` gave; bit-exact. */
   importState(state: ReadonlyMap<string, Float32Array>): Promise<void>;
   /** Live tensors or buffers, for leak tests. */
   memory(): { readonly tensors: number; readonly bytes: number };
+  /** Releases everything; the engine is not to be used afterwards. */
   dispose(): void;
 }
 
@@ -262,6 +266,7 @@ export type Tree<T> = T | readonly Tree<T>[] | { readonly [key: string]: Tree<T>
 export interface TfjsModule<T, K> {
   /** One forward and backward pass. `grads` mirrors the trained part of `p`. */
   step(k: K, p: Tree<T>, inputs: TfjsInputs<T>): TfjsStep<T>;
+  /** Each encoder alone: token features of a batch of images. */
   readonly encoders: Readonly<Record<string, (k: K, p: Tree<T>, image: T) => T>>;
 }
 
@@ -279,4 +284,93 @@ export interface TfjsStep<T> {
   readonly watch: Readonly<Record<string, T>>;
   /** New values of parameters with role `state`, by name. */
   readonly state: Readonly<Record<string, T>>;
+}
+
+/**
+ * A size of the run as data: an integer, or a sum of terms `coefficient * Π symbols` over the batch (`B`) and mask lengths
+ * (`K_context`); `up` is `ceil(of / by) * times`.
+ */
+export type SizeExpr = number | { readonly terms: readonly (readonly [coefficient: number, ...symbols: string[]])[] } | { readonly up: SizeExpr; readonly by: number; readonly times: number };
+
+/** A piece of a buffer of the plan: `bytes` bytes from `at`, which is a multiple of 256. */
+export interface PlanRef {
+  /** Index in `WgslPlan.buffers`. */
+  readonly buffer: number;
+  readonly at: number;
+  readonly bytes: number;
+}
+
+/** One dispatch of a compute kernel. */
+export interface PlanDispatch {
+  /** Index in `WgslPlan.kernels`. */
+  readonly kernel: number;
+  /** What is bound at 1, 2, ...; binding 0 is the block of sizes. */
+  readonly bind: readonly PlanRef[];
+  /** Values of the block of sizes, u32 each, in the order of the kernel's struct. */
+  readonly sizes: readonly SizeExpr[];
+  /** Workgroups. A single number is folded over two dimensions where it is larger than a device takes. */
+  readonly groups: readonly [SizeExpr] | readonly [SizeExpr, SizeExpr, SizeExpr];
+}
+
+/** A kernel: one WGSL file with the entry point `main`. */
+export interface PlanKernel {
+  readonly name: string;
+  readonly file: string;
+  /** For each binding from 1 on, whether the kernel may write it. */
+  readonly writes: readonly boolean[];
+  /** Whether the binding after those is the block of hyperparameters. */
+  readonly hyper: boolean;
+}
+
+/** A buffer that the engine makes once. `kind` says who fills it. */
+export interface PlanBuffer {
+  readonly name: string;
+  readonly kind: "parameter" | "gradient" | "slot" | "work" | "input" | "scratch";
+  readonly bytes: number;
+}
+
+/** A tensor that a person or the host reads. */
+export interface PlanOutput {
+  readonly name: string;
+  readonly ref: PlanRef;
+  /** Number of elements in this run. */
+  readonly count: SizeExpr;
+}
+
+/** Where a parameter lives: its values, and its optimizer slots by name (`adam_m`). */
+export interface PlanParameter {
+  readonly name: string;
+  readonly ref: PlanRef;
+  readonly grad?: PlanRef;
+  readonly slots: Readonly<Record<string, PlanRef>>;
+}
+
+/** Something to run: dispatches in order. */
+export interface PlanProgram {
+  readonly dispatches: readonly PlanDispatch[];
+  readonly outputs: readonly PlanOutput[];
+}
+
+/** `plan.json` of the wgsl target: a training step as a fixed list of dispatches over fixed buffers. */
+export interface WgslPlan {
+  readonly format: FormatVersion;
+  /** Upper bound of each symbol; the run may use any value up to it. */
+  readonly bounds: Readonly<Record<string, number>>;
+  readonly kernels: readonly PlanKernel[];
+  readonly buffers: readonly PlanBuffer[];
+  /** Inputs of a step and of encoders, by name; `symbol` is what an index input's length is called. */
+  readonly inputs: readonly { readonly name: string; readonly ref: PlanRef; readonly symbol?: string }[];
+  readonly parameters: readonly PlanParameter[];
+  /** Forward and backward; outputs are the losses (the objective first). */
+  readonly step: PlanProgram;
+  readonly watches: readonly PlanOutput[];
+  /** Squares of gradients by group, 256 partial sums each; run before `update` when the norm is wanted. */
+  readonly norms: PlanProgram;
+  /** Clipping, optimizer, moving averages and running state. */
+  readonly update: PlanProgram;
+  /** Names of the hyperparameters in their block, f32 each, from offset 0: `learningRate`, `momentum teacher`. */
+  readonly hyper: readonly string[];
+  readonly encoders: Readonly<Record<string, PlanProgram>>;
+  /** Bytes of all buffers; `lowerBound` is what a perfect packing of the live values would take for `work`. */
+  readonly memory: { readonly total: number; readonly work: number; readonly lowerBound: number };
 }

@@ -66,7 +66,8 @@ function freeNames(statement: ast.Statement): string[] {
   const todo: (ast.Expr | undefined)[] = [];
   switch (statement.kind) {
     case "param": case "mask": case "instance": case "part": case "view": case "binding": case "result": todo.push(statement.value); break;
-    case "loss": todo.push(statement.value, statement.space); break;
+    // A space that is one word (`in pixels`) is no name of the program, even where a value is called so.
+    case "loss": todo.push(statement.value, statement.space?.kind === "ref" ? undefined : statement.space); break;
     case "input": todo.push(...statement.type.args); break;
     default: break;
   }

@@ -13,6 +13,7 @@ import type { Span } from "../base/span.js";
 import type { Dim } from "../types/dim.js";
 import type { Grid, ValueType } from "../types/value-type.js";
 
+/** A node's place in its body's list of nodes. */
 export type NodeId = number;
 
 /** Initial values of a parameter, as the runtime's contract has them. */
@@ -53,6 +54,7 @@ export type ModelOp =
   | "mean" | "sum" | "stop_gradient" | "flatten"
   | "loss";
 
+/** One value of a body: an operation on earlier values, with the type of its result. */
 export interface Node {
   readonly id: NodeId;
   readonly op: ModelOp;

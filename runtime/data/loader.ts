@@ -61,7 +61,9 @@ export interface Loader {
   readonly workers: number;
   /** The batch of a 0-based step. Rejects with `HostError` "bad-image", "io" or "closed". */
   next(step: number): Promise<LoaderBatch>;
+  /** What was skipped so far, and why. */
   report(): LoaderReport;
+  /** Ends the threads. */
   close(): Promise<void>;
 }
 

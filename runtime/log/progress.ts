@@ -10,6 +10,7 @@
 export interface Terminal {
   readonly isTTY?: boolean;
   readonly columns?: number;
+  /** Writes text as it is. */
   write(text: string): unknown;
 }
 
@@ -29,6 +30,7 @@ export interface Tick {
 
 /** A progress display. */
 export interface Progress {
+  /** Shows a state, at most as often as the terminal bears. */
   tick(tick: Tick): void;
   /** Prints a whole line above the bar. */
   note(text: string): void;

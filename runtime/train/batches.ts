@@ -18,6 +18,7 @@ import type { Recipe } from "./recipe.js";
 export interface Batches extends BatchSource {
   /** Threads that load pictures. */
   readonly workers: number;
+  /** Ends the loading threads. */
   close(): Promise<void>;
 }
 

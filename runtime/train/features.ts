@@ -10,6 +10,7 @@ import type { LabelledFeatures } from "./linear-head.js";
 /** Pictures to read features from, normalized as in training, `[to − from, H, W, C]`. */
 export interface ImageFeed {
   readonly count: number;
+  /** Pictures `from` to `to` (exclusive), normalized, `[n, H, W, C]`. */
   images(from: number, to: number): Promise<Float32Array>;
 }
 

@@ -50,7 +50,9 @@ export interface StepReport {
 
 /** Where the loop's results go. */
 export interface LoopSink {
+  /** After every step. */
   step(report: StepReport): void;
+  /** When a signal of collapse has held for long enough. */
   alarm(alarm: Alarm): void;
   /** Keeps a checkpoint; a throw ends the run. */
   save(checkpoint: Checkpoint): Promise<void>;

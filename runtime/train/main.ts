@@ -61,6 +61,7 @@ export interface TrainerHost {
   readonly signals: SignalSource;
   /** Milliseconds. */
   clock(): number;
+  /** Makes the engine that was asked for, holding initial parameters for the seed. */
   createEngine(manifest: Manifest, module: CompiledModule, options: TrainerOptions, seed: number): Promise<ChosenEngine>;
 }
 

@@ -41,6 +41,7 @@ export interface Monitors {
   observe(seen: Observation): Alarm[];
   /** Memory as JSON, for checkpoints. */
   exportState(): string;
+  /** Goes on from an exported state, so that a resumed run raises the same alarms. */
   importState(state: string): void;
 }
 

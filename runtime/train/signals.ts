@@ -29,10 +29,13 @@ export interface Signals {
   wants(step: number): boolean;
   /** Whether a reading is due after `step`. */
   due(step: number): boolean;
+  /** Adds the features of a step. */
   push(watch: StepResult["watch"], batch: number): void;
+  /** The signals over the last features, by watch. */
   read(): Readonly<Record<string, WatchSignal>>;
   /** The queues by watch name, oldest row first. */
   exportState(): Map<string, Float32Array>;
+  /** Goes on from an exported state. */
   importState(state: ReadonlyMap<string, Float32Array>): void;
 }
 

@@ -35,23 +35,39 @@ export type Kernels = {
   /** Sum over all but the last axis, [..., n] -> [n]: the gradient of a bias. */
   sumLeading(dy: Tensor): Tensor;
 
+  /** a + b; the smaller one is broadcast, as in the next four. */
   add(a: Tensor, b: Tensor | number): Tensor;
+  /** a - b. */
   sub(a: Tensor, b: Tensor | number): Tensor;
+  /** a * b. */
   mul(a: Tensor, b: Tensor | number): Tensor;
+  /** a / b. */
   div(a: Tensor, b: Tensor | number): Tensor;
+  /** The larger of both, element by element. */
   maximum(a: Tensor, b: Tensor | number): Tensor;
   /** Sum of tensors of one shape, left to right. */
   addN(list: readonly Tensor[]): Tensor;
+  /** -x. */
   neg(x: Tensor): Tensor;
+  /** e to the power of x. */
   exp(x: Tensor): Tensor;
+  /** Natural logarithm. */
   log(x: Tensor): Tensor;
+  /** Square root. */
   sqrt(x: Tensor): Tensor;
+  /** 1 / sqrt(x). */
   rsqrt(x: Tensor): Tensor;
+  /** x * x. */
   square(x: Tensor): Tensor;
+  /** |x|. */
   abs(x: Tensor): Tensor;
+  /** The error function. */
   erf(x: Tensor): Tensor;
+  /** Hyperbolic tangent. */
   tanh(x: Tensor): Tensor;
+  /** 1 / (1 + exp(-x)). */
   sigmoid(x: Tensor): Tensor;
+  /** max(x, 0). */
   relu(x: Tensor): Tensor;
   /** dy where x > 0, else 0. */
   reluGrad(x: Tensor, dy: Tensor): Tensor;
@@ -66,6 +82,7 @@ export type Kernels = {
   softmax(x: Tensor): Tensor;
   /** y * (dy - sum(y * dy)). */
   softmaxGrad(y: Tensor, dy: Tensor): Tensor;
+  /** log(softmax(x)) over the last axis. */
   logSoftmax(x: Tensor): Tensor;
   /** dy - exp(y) * sum(dy). */
   logSoftmaxGrad(y: Tensor, dy: Tensor): Tensor;
@@ -75,17 +92,22 @@ export type Kernels = {
   normalizeGrad(y: Tensor, rstd: Tensor, dy: Tensor): Tensor;
   /** normalize, then * scale + offset; y and rstd are what the gradient needs. */
   layerNorm(x: Tensor, scale: Tensor, offset: Tensor, eps: number): [out: Tensor, y: Tensor, rstd: Tensor];
+  /** Gradients of {@link layerNorm}. */
   layerNormGrad(y: Tensor, rstd: Tensor, scale: Tensor, dout: Tensor): [dx: Tensor, dscale: Tensor, doffset: Tensor];
   /** {@link layerNorm} where no gradient is wanted. */
   layerNormOnly(x: Tensor, scale: Tensor, offset: Tensor, eps: number): Tensor;
   /** x [..., n] * scale [n] + offset [n]. */
   affine(x: Tensor, scale: Tensor, offset: Tensor): Tensor;
 
+  /** Sum over the axes (all when absent); with `keep`, they stay with size 1. */
   sum(x: Tensor, axes?: readonly number[], keep?: boolean): Tensor;
+  /** Mean over the axes, as {@link sum}. */
   mean(x: Tensor, axes?: readonly number[], keep?: boolean): Tensor;
+  /** Largest over the axes, as {@link sum}. */
   max(x: Tensor, axes?: readonly number[], keep?: boolean): Tensor;
   /** Sums the dims away that broadcasting `shape` to x's shape added. */
   sumTo(x: Tensor, shape: readonly number[]): Tensor;
+  /** Mean of all elements, a scalar. */
   meanAll(x: Tensor): Tensor;
 
   /** x [B, N, D], index [M*B, K]: row b' picks tokens of image b' mod B, -> [M*B, K, D]. */
@@ -111,31 +133,42 @@ export type Kernels = {
   attentionOnly(qkv: Tensor, heads: number, scale: number): Tensor;
   /** [B, N, D] -> [B, heads, N, D/heads]; {@link mergeHeads} is its inverse and its gradient. */
   splitHeads(x: Tensor, heads: number): Tensor;
+  /** [B, heads, N, D/heads] -> [B, N, D]. */
   mergeHeads(x: Tensor): Tensor;
   /** Attention over [B, h, N, d]; k and v may have another length than q. p is the attention matrix. */
   sdpa(q: Tensor, k: Tensor, v: Tensor, scale: number): [out: Tensor, p: Tensor];
+  /** Gradients of {@link sdpa}. */
   sdpaGrad(q: Tensor, k: Tensor, v: Tensor, p: Tensor, dout: Tensor, scale: number): [dq: Tensor, dk: Tensor, dv: Tensor];
 
   /** Mean over all elements of 0.5 d^2 / beta where |d| < beta, else |d| - beta / 2; d = x - y. */
   smoothL1(x: Tensor, y: Tensor, beta: number): Tensor;
   /** d smoothL1 / dx, times seed; the gradient for y is its negative. */
   smoothL1Grad(x: Tensor, y: Tensor, beta: number, seed?: number): Tensor;
+  /** The loss and its gradient in one sweep: {@link smoothL1} and {@link smoothL1Grad}. */
   smoothL1Pair(x: Tensor, y: Tensor, beta: number, seed?: number): [loss: Tensor, dx: Tensor];
   /** Mean over all elements of (x - y)^2. */
   mse(x: Tensor, y: Tensor): Tensor;
+  /** d mse / dx, times seed; the gradient for y is its negative. */
   mseGrad(x: Tensor, y: Tensor, seed?: number): Tensor;
 
+  /** The same elements in another shape. */
   reshape(x: Tensor, shape: readonly number[]): Tensor;
+  /** Axes in another order. */
   transpose(x: Tensor, perm: readonly number[]): Tensor;
+  /** Tensors one after the other along an axis. */
   concat(list: readonly Tensor[], axis: number): Tensor;
+  /** A box of x: from `begin`, `size` elements along each axis. */
   slice(x: Tensor, begin: readonly number[], size: readonly number[]): Tensor;
+  /** Parts of these sizes along an axis; {@link concat} is the inverse. */
   split(x: Tensor, sizes: readonly number[], axis: number): Tensor[];
+  /** Zeros around x: before and after, for each axis. */
   pad(x: Tensor, paddings: readonly (readonly [number, number])[]): Tensor;
   /** Images [B, H, W, C] -> [B, (H/p)*(W/p), p*p*C]: patches row-major; within one: row, column, channel. */
   patches(x: Tensor, size: number): Tensor;
 
   /** A constant, cached and owned by the kernels: not to be freed. */
   scalar(value: number): Tensor;
+  /** Releases tensors; numbers and undefined are passed over. */
   free(...list: Freeable[]): void;
   /** Releases the caches; the kernels are not to be used afterwards. */
   dispose(): void;

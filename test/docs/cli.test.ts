@@ -1,0 +1,59 @@
+/** The page of the command line and the README are executed: every `$ npx jepac …` prints what the page shows. */
+import { spawn } from "node:child_process";
+import { cpSync, createReadStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { commands } from "../../compiler/cli/run.js";
+import { blocksOf, matches, root, sessionsOf } from "./page.js";
+
+const blocks = blocksOf("docs/cli.md");
+const cwd = mkdtempSync(join(tmpdir(), "jepac-cli-"));
+afterAll(() => rmSync(cwd, { recursive: true, force: true }));
+for (const folder of ["specs", "examples"]) cpSync(join(root, folder), join(cwd, folder), { recursive: true });
+writeFileSync(join(cwd, "package.json"), "{}");
+for (const block of blocks) {
+  const file = /^jepa file=(\S+)$/.exec(block.info)?.[1];
+  if (file !== undefined) writeFileSync(join(cwd, file), block.text);
+}
+
+/** Words of a command line: quotes hold together what they enclose. */
+function words(command: string): string[] {
+  return (command.match(/"[^"]*"|\S+/g) ?? []).map((word) => word.replace(/^"(.*)"$/, "$1"));
+}
+
+function run(command: string): Promise<{ code: number | null; text: string }> {
+  const [program, ...rest] = words(command.replace(/^npx jepac/, "node bin"));
+  if (program !== "node") throw new Error(`the page runs ${command}, which is neither jepac nor node`);
+  const args = rest[0] === "bin" ? [join(root, "dist/compiler/cli/bin.js"), ...rest.slice(1)] : rest;
+  const input = args.indexOf("<");
+  const file = input < 0 ? undefined : args.splice(input, 2)[1];
+  return new Promise((done, fail) => {
+    const child = spawn(process.execPath, args, { cwd, env: { ...process.env, NO_COLOR: "1" } });
+    let text = "";
+    child.stdout.on("data", (part: Buffer) => { text += part.toString(); });
+    child.stderr.on("data", (part: Buffer) => { text += part.toString(); });
+    child.on("error", fail);
+    child.on("close", (code) => done({ code, text }));
+    if (file !== undefined) createReadStream(join(cwd, file)).pipe(child.stdin);
+    else child.stdin.end();
+  });
+}
+
+const pages = ["docs/cli.md", "README.md"];
+const sessions = pages.flatMap((page) => blocksOf(page).filter((b) => b.info === "console").flatMap(sessionsOf).map((s) => ({ ...s, page })));
+
+test("the page speaks of every command, and shows most of them at work", () => {
+  const text = readFileSync(join(root, "docs/cli.md"), "utf8");
+  for (const { name } of commands) expect(text, name).toMatch(new RegExp(`^\\| \\[?\`${name}\``, "m"));
+  expect(commands.filter(({ name }) => sessions.some((s) => s.command.startsWith(`npx jepac ${name}`))).length).toBeGreaterThanOrEqual(10);
+});
+
+// One after the other: later commands use what earlier ones wrote.
+for (const { command, expected, code, line, page } of sessions) {
+  test(`${page}:${line} ${command}`, { timeout: 180_000 }, async () => {
+    const ran = await run(command);
+    if (!matches(ran.text, expected)) expect(ran.text.trimEnd()).toBe(expected);
+    expect(ran.code).toBe(code);
+  });
+}
