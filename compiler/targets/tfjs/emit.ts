@@ -167,8 +167,10 @@ function stepText(program: StepProgram, signatures: ReadonlyMap<string, Signatur
     if (bound.length > 0) lines.push(`const { ${bound.map((n) => boundProperty(n, inputs.get(n) ?? n)).join(", ")} } = inputs.${kind};`);
   }
   const results = forward.results.map((index) => {
-    const { path, role } = forward.func.outputs[index] ?? { path: "", role: "data" as const };
-    return { path, role, name: scope.take(role === "data" ? "state" : path) };
+    const output = forward.func.outputs[index];
+    const { path, role } = output ?? { path: "", role: "data" as const };
+    const stack = output === undefined ? [] : typeOf(forward.func, output.value).stack;
+    return { path, role, stack, name: scope.take(role === "data" ? "state" : path) };
   });
   const saved = forward.savedResults.length > 0 ? scope.take("saved") : undefined;
   const names = [...results.map((r) => r.name), ...(saved === undefined ? [] : [saved])];
@@ -185,7 +187,7 @@ function stepText(program: StepProgram, signatures: ReadonlyMap<string, Signatur
     `losses: ${object(terms)}`,
     property("grads", grads),
     `watch: ${object(results.filter((r) => r.role === "watch"))}`,
-    `state: ${object(results.filter((r) => r.role === "data"))}`,
+    `state: ${object(results.filter((r) => r.role === "data").flatMap((r) => elements(r.path, r.name, r.stack)))}`,
   ];
   lines.push(`return { ${fields.join(", ")} };`);
   return [
@@ -194,6 +196,13 @@ function stepText(program: StepProgram, signatures: ReadonlyMap<string, Signatur
     ...lines.flatMap((line) => wrap(line, "  ")),
     "}",
   ];
+}
+
+/** State of a list of modules, one entry for each: `blocks.*.mean` held in `state` as `blocks.0.mean: state[0]`, … */
+function elements(path: string, name: string, stack: readonly number[]): { path: string; name: string }[] {
+  const [count, ...rest] = stack;
+  if (count === undefined) return [{ path, name }];
+  return Array.from({ length: count }, (_, i) => elements(path.replace("*", String(i)), `${name}[${i}]`, rest)).flat();
 }
 
 function boundProperty(key: string, name: string): string {
