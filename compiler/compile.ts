@@ -24,7 +24,9 @@ import type { StepProgram } from "./targets/step.js";
 import { untrainable } from "./targets/supported.js";
 import { emitTfjs } from "./targets/tfjs/emit.js";
 import { tfjsPasses } from "./targets/tfjs/passes.js";
-import { plainVerdicts } from "./verdicts.js";
+import type { Analyses } from "./analyses.js";
+import { analyze } from "./analyses.js";
+import { verdictsOf } from "./verdicts.js";
 import { version } from "./version.js";
 import type { Manifest } from "../runtime/abi.js";
 
@@ -51,6 +53,8 @@ export interface CheckResult {
   readonly programs: readonly string[];
   readonly checked: Checked | undefined;
   readonly graph: ModelGraph | undefined;
+  /** Verdicts, proofs and monitors; absent where the program has mistakes that keep its graph from being analyzed. */
+  readonly analyses: Analyses | undefined;
 }
 
 /** Checks a program: syntax, names, shapes, positions, spaces, masks, recipe. Never throws for a mistake of the program. */
@@ -63,8 +67,10 @@ export function check(source: Source, options: ProgramOptions = {}): CheckResult
 function checkLoaded(files: Loaded, options: ProgramOptions, diagnostics: Diagnostics): CheckResult {
   const programs = listPrograms(files, createDiagnostics());
   const checked = checkFiles(files, checkOptions(options), diagnostics);
+  const analyses = checked === undefined || diagnostics.hasErrors() ? undefined : analyze(checked, files.texts);
+  for (const d of analyses?.diagnostics ?? []) if (d.severity !== "note") diagnostics.add(d);
   const sorted = [...diagnostics.list].sort((a, b) => (a.span.file === b.span.file ? a.span.start - b.span.start : a.span.file < b.span.file ? -1 : 1));
-  return { ok: !diagnostics.hasErrors(), diagnostics: sorted, texts: files.texts, programs, checked, graph: checked?.graph };
+  return { ok: !diagnostics.hasErrors(), diagnostics: sorted, texts: files.texts, programs, checked, graph: checked?.graph, analyses };
 }
 
 function checkOptions(options: ProgramOptions): CheckOptions {
@@ -113,7 +119,7 @@ export function compile(source: Source, options: CompileOptions = {}): CompileRe
   });
   const manifest = makeManifest({
     checked, lowered, target: "tfjs", file: source.file, hash: sourceHash(result.texts, options), compiler: version,
-    flopsPerImage: flopsPerImage(checked.graph, lowered, checked.training.train.batch), verdicts: plainVerdicts(lowered.watches),
+    flopsPerImage: flopsPerImage(checked.graph, lowered, checked.training.train.batch), verdicts: verdictsOf(result.analyses, lowered.watches),
   });
   const files = [
     ...emitTfjs(step),

@@ -5,6 +5,7 @@
  * loss, the monitors that the proofs ask for, and refusals that the author allowed.
  */
 import type { Manifest, MonitorSpec } from "../runtime/abi.js";
+import type { Analyses } from "./analyses.js";
 
 /** Conclusions about one program. */
 export interface Verdicts {
@@ -13,11 +14,12 @@ export interface Verdicts {
   readonly allowed: Manifest["allowed"];
 }
 
-/** Conclusions before any analysis has spoken: watch every encoder's spread. */
-export function plainVerdicts(watches: readonly { readonly name: string }[]): Verdicts {
-  const monitors = watches.map((w): MonitorSpec => ({
-    kind: "embedding-std", watch: w.name, loss: undefined, threshold: 0.2, steps: 200,
-    because: `the outputs of \`${w.name}\` must differ from image to image`,
-  }));
-  return { byLoss: new Map(), monitors, allowed: [] };
+/** Conclusions of the analyses for the manifest; monitors of values that the step does not hand back are left out. */
+export function verdictsOf(analyses: Analyses | undefined, watches: readonly { readonly name: string }[]): Verdicts {
+  const names = new Set(watches.map((w) => w.name));
+  return {
+    byLoss: new Map((analyses?.losses ?? []).map((l) => [l.loss, l.verdict])),
+    monitors: (analyses?.monitors ?? []).filter((m) => m.watch === undefined || m.kind === "teacher-distance" || names.has(m.watch)),
+    allowed: analyses?.allowed ?? [],
+  };
 }

@@ -1,0 +1,269 @@
+/**
+ * The collapse analysis: a checked graph in, a verdict with its reasons out.
+ *
+ * For every phase of the weights: the null test says which encoders the objective itself protects; the others are judged
+ * term by term. A verdict is `sound` (the null test holds, or the graph is of a form that is published and works), `risky`
+ * (such forms have been seen to fail, or some variation is unprotected), or `error` (training can reach the constant, or
+ * cannot do what is asked). The program's verdict is the worst. What dynamics protect is never called impossible to
+ * collapse: see `monitors.ts` for what is watched instead.
+ */
+import { sampleBit, timeBit, tokenBit } from "./axes.js";
+import type { Term } from "./canonicalize.js";
+import type { Fact } from "./facts.js";
+import type { Finding } from "./findings.js";
+import { finding } from "./findings.js";
+import type { Facts } from "./gather.js";
+import { factOf, nodeAt, sourcesBehind, trainedThrough } from "./gather.js";
+import type { Grade, Protection, Protector } from "./null-test.js";
+import { gradeOf, protection, protectorsOver, refuses } from "./null-test.js";
+import type { Mechanism } from "./terms.js";
+import { after, cone, hasTokens, judgeTerm } from "./terms.js";
+import { constantOf } from "../types/dim.js";
+
+export type Verdict = "sound" | "risky" | "error";
+
+/** What was found of one encoder. */
+export interface EncoderProof {
+  readonly encoder: string;
+  readonly verdict: Verdict;
+  /** By objective: who protects it, and how well. Empty where only dynamics do. */
+  readonly protectors: readonly Protector[];
+  readonly grade: Grade | undefined;
+  /** By dynamics: how each attractive term is held. */
+  readonly mechanisms: readonly { readonly term: Term; readonly mechanism: Mechanism }[];
+  readonly findings: readonly Finding[];
+}
+
+/** The result of the analysis. */
+export interface CollapseResult {
+  readonly verdict: Verdict;
+  readonly encoders: readonly EncoderProof[];
+  /** All findings, each once. */
+  readonly findings: readonly Finding[];
+}
+
+const attracting: ReadonlySet<string> = new Set(["attract", "classify", "contrast", "correlate", "correlate_diagonal"]);
+const worse: Readonly<Record<Verdict, number>> = { sound: 0, risky: 1, error: 2 };
+
+/** The worst of some verdicts. */
+export function worst(verdicts: Iterable<Verdict>): Verdict {
+  let out: Verdict = "sound";
+  for (const v of verdicts) if (worse[v] > worse[out]) out = v;
+  return out;
+}
+
+/** The verdict that findings amount to. */
+export function verdictOf(findings: readonly Finding[]): Verdict {
+  return worst(findings.map((f) => (f.level === "error" ? "error" : f.level === "warning" ? "risky" : "sound")));
+}
+
+/** Analyzes the facts of a program. */
+export function analyzeCollapse(facts: Facts): CollapseResult {
+  const all = facts.terms;
+  const whole = analyzePhase(facts, all);
+  const lasting = all.filter((t) => !t.ends);
+  const encoders = lasting.length === all.length ? whole : withEnd(facts, whole, lasting, all);
+  const general = generalFindings(facts, encoders);
+  const findings = unique([...encoders.flatMap((e) => e.findings), ...general]);
+  return { verdict: verdictOf(findings), encoders, findings };
+}
+
+/** What holds until the last step only: the protection that ends with a weight. */
+function withEnd(facts: Facts, whole: readonly EncoderProof[], lasting: readonly Term[], all: readonly Term[]): readonly EncoderProof[] {
+  const ended = analyzePhase(facts, lasting);
+  return whole.map((proof) => {
+    const end = ended.find((e) => e.encoder === proof.encoder);
+    if (end === undefined || worse[end.verdict] <= worse[proof.verdict]) return proof;
+    const term = all.find((t) => t.ends);
+    const findings = [...proof.findings, finding("W-PHASE", term, proof.encoder, { heads: [], other: term?.operands[0] })];
+    return { ...proof, findings, verdict: verdictOf(findings) };
+  });
+}
+
+function analyzePhase(facts: Facts, terms: readonly Term[]): readonly EncoderProof[] {
+  const protectedBy = protection(facts, terms);
+  return facts.encoders.map((e) => judgeEncoder(facts, terms, e.name, protectedBy));
+}
+
+function judgeEncoder(facts: Facts, terms: readonly Term[], encoder: string, guard: Protection): EncoderProof {
+  const protectors = guard.byEncoder.get(encoder) ?? [];
+  const reaching = terms.filter((t) => trainedThrough(facts, t.node).has(encoder));
+  const attractive = reaching.filter((t) => t.sign > 0 && attracting.has(t.role));
+  const findings: Finding[] = [];
+  const mechanisms: { term: Term; mechanism: Mechanism }[] = [];
+  if (facts.groups.get(encoder)?.state === "idle") return idleEncoder(facts, encoder);
+  for (const t of terms) {
+    if (t.sign < 0 && !attracting.has(t.role) && t.role !== "unknown" && t.operands.some((o) => sourcesBehind(facts, o).has(encoder))) {
+      findings.push(finding("E-GUARD-SIGN", t, encoder, { heads: [], other: t.operands[0] }));
+    }
+    if (t.sign < 0 && (t.role === "contrast" || t.role.startsWith("correlate")) && trainedThrough(facts, t.node).has(encoder)) findings.push(finding("E-GUARD-SIGN", t, encoder, { heads: [], other: t.operands[0] }));
+  }
+  if (attractive.length === 0) {
+    const unread = reaching.find((t) => t.role === "unknown");
+    const rule = unread === undefined ? "E-NOATTRACT" : "W-UNREAD";
+    findings.push(finding(rule, unread ?? reaching[0], encoder, { heads: [], other: undefined }));
+    return { encoder, verdict: verdictOf(findings), protectors, grade: undefined, mechanisms, findings };
+  }
+  const grade = protectors.length === 0 ? undefined : gradeOf(facts, terms, encoder, protectors);
+  const pairs = attractive.filter((t) => t.role === "attract" || t.role === "classify");
+  const judged = grade === "full" ? [] : pairs.map((t) => ({ term: t, ...judgeTerm(facts, terms, encoder, t, guard.values) }));
+  const dynamic = judged.flatMap((j) => j.findings);
+  for (const j of judged) if (j.mechanism !== undefined) mechanisms.push({ term: j.term, mechanism: j.mechanism });
+  if (grade === undefined) findings.push(...unguarded(facts, attractive, encoder, dynamic, mechanisms));
+  else findings.push(...graded(facts, terms, encoder, { protectors, grade, dynamic, held: pairs.length > 0 && mechanisms.length === pairs.length }));
+  if (grade !== undefined) findings.push(...sideFindings(facts, terms, encoder, guard.values, pairs));
+  return { encoder, verdict: verdictOf(findings), protectors, grade, mechanisms, findings: unique(findings) };
+}
+
+/** An encoder that is declared to be trained and never is: a mistake where a loss compares what it computes. */
+function idleEncoder(facts: Facts, encoder: string): EncoderProof {
+  const others = facts.encoders.some((e) => e.state === "trained");
+  const dead = facts.graph.losses.length > 0 && !others;
+  const findings = dead ? [finding("E-DEAD", facts.terms[0], encoder, { heads: [], other: undefined })] : [];
+  return { encoder, verdict: verdictOf(findings), protectors: [], grade: undefined, mechanisms: [], findings };
+}
+
+function unguarded(facts: Facts, attractive: readonly Term[], encoder: string, dynamic: readonly Finding[], mechanisms: readonly { readonly mechanism: Mechanism }[]): Finding[] {
+  const found = [...dynamic];
+  // Contrast or correlation that does not protect here runs along the wrong axis, or reads what cannot be lost.
+  for (const t of attractive) {
+    if (t.role === "attract" || t.role === "classify") continue;
+    found.push(finding("E-GUARD-AXIS", t, encoder, { heads: [], other: t.operands[0] }));
+  }
+  const anchored = mechanisms.some((m) => m.mechanism.kind === "anchor" || m.mechanism.kind === "pretrained target");
+  const held = mechanisms.some((m) => m.mechanism.kind !== "anchor" && m.mechanism.kind !== "pretrained target");
+  if (anchored && !held && found.length === 0) found.push(finding("W-BYPASS", attractive[0], encoder, { heads: [], other: undefined }));
+  return found;
+}
+
+interface Graded {
+  readonly protectors: readonly Protector[];
+  readonly grade: Grade;
+  readonly dynamic: readonly Finding[];
+  /** Every attractive term is held by dynamics as well. */
+  readonly held: boolean;
+}
+
+/** What a protection that is not full leaves open, unless dynamics would hold the encoder anyway. */
+function graded(facts: Facts, terms: readonly Term[], encoder: string, found: Graded): Finding[] {
+  const term = found.protectors[0]?.term;
+  const parts = { heads: [], other: term?.operands[0] };
+  if (found.grade === "random target") {
+    const fixed = found.dynamic.filter((f) => f.rule === "W-FROZEN-TARGET" || f.rule === "W-DECAYED-TARGET");
+    return fixed.length > 0 ? fixed : [finding("W-FROZEN-TARGET", term, encoder, parts)];
+  }
+  if (found.grade === "full") return coefficients(facts, terms, encoder, found.protectors);
+  if (found.held && found.dynamic.every((f) => f.level === "note")) return [];
+  return found.grade === "dimensional" ? [finding("W-DIM", term, encoder, parts), ...coefficients(facts, terms, encoder, found.protectors)] : [finding("W-WEAK-GUARD", term, encoder, parts)];
+}
+
+/** Weights of regularizers outside of what is known to work, where nothing else protects. */
+function coefficients(facts: Facts, terms: readonly Term[], encoder: string, protectors: readonly Protector[]): Finding[] {
+  const guards = new Set(["variance", "normality"]);
+  if (protectors.some((p) => !guards.has(p.because))) return [];
+  const reaching = terms.filter((t) => t.sign > 0 && trainedThrough(facts, t.node).has(encoder));
+  const weight = (role: Term["role"]): number => Math.max(0, ...reaching.filter((t) => t.role === role).map((t) => Math.max(...t.weight.points)));
+  const [attract, variance, covariance, gaussian] = [weight("attract"), weight("variance"), weight("covariance"), weight("gaussian")];
+  const odd: string[] = [];
+  if (variance > 0 && covariance >= variance) odd.push(`covariance ${covariance} against variance ${variance}`);
+  if (variance > 0 && attract / variance >= 10) odd.push(`agreement ${attract} against variance ${variance}`);
+  if (attract > 0 && variance / attract >= 10) odd.push(`variance ${variance} against agreement ${attract}`);
+  if (gaussian > 0 && gaussian < attract / 200) odd.push(`normality ${gaussian} against agreement ${attract}`);
+  if (gaussian > 0 && attract > 0 && gaussian / attract >= 100) odd.push(`normality ${gaussian} against agreement ${attract}`);
+  if (odd.length === 0) return [];
+  const term = reaching.find((t) => t.role === "variance" || t.role === "gaussian");
+  return [finding("W-COEF", term, encoder, { heads: [], other: term?.operands[0], detail: odd.join(", ") })];
+}
+
+/** Axes besides samples, vacuous terms and stopped anchors of a protected encoder. */
+function sideFindings(facts: Facts, terms: readonly Term[], encoder: string, values: readonly Fact[], pairs: readonly Term[]): Finding[] {
+  const found: Finding[] = [];
+  const bothTrained = pairs.filter((t) => t.operands.every((o) => trainedThrough(facts, o).size > 0));
+  const moving = bothTrained.filter((t) => t.operands.every((o) => sourcesBehind(facts, o).has(encoder)));
+  const overTime = moving.find((t) => predictsOverTime(facts, t));
+  if (overTime !== undefined && protectorsOver(facts, terms, encoder, timeBit, values).length === 0) found.push(finding("W-SLOW", overTime, encoder, { heads: [], other: overTime.operands[1] }));
+  const overTokens = moving.find((t) => hasTokens(facts, t.operands[0]));
+  if (overTokens !== undefined && protectorsOver(facts, terms, encoder, tokenBit, values).length === 0) found.push(finding("W-POSITION", overTokens, encoder, { heads: [], other: overTokens.operands[1] }));
+  for (const t of bothTrained) found.push(...vacuous(facts, terms, encoder, t, values));
+  return found;
+}
+
+/** Whether the two sides show different moments. */
+function predictsOverTime(facts: Facts, term: Term): boolean {
+  const moments = term.operands.map((o) => new Set(cone(facts, o).flatMap((id) => {
+    const node = facts.body.nodes[id];
+    if (node?.op === "slice_time") return [`${node.attrs.start ?? 0}`];
+    return node?.op === "input" && node.type.space.kind === "pixels" && facts.episodes ? [node.attrs.path ?? ""] : [];
+  })));
+  const [p, q] = moments;
+  return p !== undefined && q !== undefined && p.size > 0 && q.size > 0 && ([...p].some((m) => !q.has(m)) || [...q].some((m) => !p.has(m)));
+}
+
+/** A term whose two sides end in trained heads that no other term keeps from a constant. */
+function vacuous(facts: Facts, terms: readonly Term[], encoder: string, term: Term, values: readonly Fact[]): Finding[] {
+  const [p, q] = term.operands;
+  if ((factOf(values, p).must & sampleBit) !== 0 || (factOf(values, q).must & sampleBit) !== 0) return [];
+  const heads = new Set([p, q].flatMap((o) => (o === undefined ? [] : after(facts, o, new Set([encoder])).filter((g) => g !== encoder && trainedThrough(facts, o).has(g)))));
+  if (heads.size === 0) return [];
+  const lowered = facts.under({ lost: heads, axis: sampleBit, vary: new Map() });
+  const isHeld = terms.some((t) => t !== term && t.sign > 0 && [...heads].some((h) => trainedThrough(facts, t.node).has(h))
+    && refuses(facts, t, (id) => [...heads].some((h) => trainedThrough(facts, id).has(h)), sampleBit, values, lowered) !== undefined);
+  return isHeld ? [] : [finding("W-VACUOUS", term, encoder, { heads: [...heads], other: q })];
+}
+
+/** What does not hang on one encoder: whitening ranks, queues, stopped anchors, objectives that nothing reads. */
+function generalFindings(facts: Facts, encoders: readonly EncoderProof[]): Finding[] {
+  const found: Finding[] = [];
+  const first = facts.encoders[0]?.name ?? facts.graph.instances[0]?.name ?? facts.graph.name;
+  for (const term of facts.terms) {
+    found.push(...whitening(facts, term, first));
+    if (term.role === "contrast" && (term.numbers["queue"] ?? 0) > 0) found.push(...queue(facts, term, first));
+    if (term.role === "unknown" && !encoders.some((e) => e.findings.some((f) => f.term === term))) found.push(finding("W-UNREAD", term, first, { heads: [], other: undefined }));
+    const stopped = attracting.has(term.role) && term.sign > 0 && trainedThrough(facts, term.node).size > 0 && facts.encoders.length > 0
+      && !facts.encoders.some((e) => trainedThrough(facts, term.node).has(e.name)) && term.operands.some((o) => facts.encoders.some((e) => e.state === "trained" && sourcesBehind(facts, o).has(e.name)));
+    if (stopped) found.push(finding("W-ANCHOR-NOGRAD", term, first, { heads: [], other: term.operands[0] }));
+  }
+  const trains = facts.terms.some((t) => trainedThrough(facts, t.node).size > 0);
+  if (!trains && !encoders.some((e) => e.findings.some((f) => f.rule === "E-DEAD"))) {
+    const learner = facts.graph.instances.find((i) => i.training.kind === "optimized" && i.params.some((p) => p.role === "learn"));
+    found.push(finding("E-DEAD", facts.terms[0], learner?.name ?? first, { heads: [], other: undefined }));
+  }
+  return found;
+}
+
+function whitening(facts: Facts, term: Term, encoder: string): Finding[] {
+  const found: Finding[] = [];
+  for (const operand of term.operands) {
+    for (const id of cone(facts, operand)) {
+      const node = nodeAt(facts, id);
+      if (node?.op !== "whiten" || node.type.axes.includes("token")) continue;
+      const last = node.type.shape.at(-1);
+      const width = last === undefined ? 0 : (constantOf(last) ?? 0);
+      const copies = node.type.shape[0]?.terms[0]?.coefficient ?? 1;
+      if (facts.recipe.batch * copies <= width) found.push(finding("E-WHITEN-RANK", term, encoder, { heads: [String(width)], other: id, detail: String(facts.recipe.batch * copies) }));
+    }
+  }
+  return found;
+}
+
+function queue(facts: Facts, term: Term, encoder: string): Finding[] {
+  const [, key] = term.operands;
+  const keys = [...sourcesBehindRaw(facts, key)].flatMap((g) => facts.groups.get(g) ?? []).filter((g) => g.learns);
+  const quick = keys.filter((g) => g.state === "trained" || (g.state === "follows" && (!g.lag || (g.momentum !== undefined && g.momentum < 0.9))));
+  return quick.length > 0 ? [finding("W-QUEUE-STALE", term, encoder, { heads: quick.map((g) => g.name), other: key })] : [];
+}
+
+function sourcesBehindRaw(facts: Facts, id: number | undefined): ReadonlySet<string> {
+  return (id === undefined ? undefined : facts.flow.nodes.get(id)?.depends) ?? new Set();
+}
+
+function unique(findings: readonly Finding[]): readonly Finding[] {
+  const seen = new Set<string>();
+  return findings.filter((f) => {
+    const key = `${f.rule}|${f.encoder}|${f.term?.id ?? ""}|${f.heads.join()}`;
+    if (seen.has(key)) return false;
+    seen.add(key);
+    return true;
+  });
+}
+

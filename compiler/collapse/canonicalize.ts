@@ -1,0 +1,99 @@
+/**
+ * Canonical terms: the objective after everything that does not count is gone (canonicalization C3, C5, C7).
+ *
+ * Terms over equal operands are added up, so that losses that cancel do; a weight of zero drops its term; a weight below
+ * zero turns it round. Operands are compared by what they compute (value numbers over the body), so writing `f(a)` twice or
+ * giving it a name changes nothing. Contrast without negatives is plain agreement. Leaves what instances are to `groups.ts`.
+ */
+import type { Body, Node, NodeId, Schedule } from "../model/ir.js";
+import type { LossRole } from "../model/losses.js";
+import type { RawTerm } from "./expand.js";
+
+/** A term that counts. */
+export interface Term {
+  readonly id: number;
+  /** Losses of the program that it belongs to; several where terms were added up. */
+  readonly losses: readonly string[];
+  readonly kind: string;
+  readonly role: LossRole | "unknown";
+  readonly weight: Schedule;
+  /** Of its weight, from the first step on. `ends`: it is zero at the last step. */
+  readonly sign: 1 | -1;
+  readonly ends: boolean;
+  readonly operands: readonly NodeId[];
+  readonly numbers: Readonly<Record<string, number>>;
+  readonly words: Readonly<Record<string, string>>;
+  readonly node: NodeId;
+  readonly origin: RawTerm["origin"];
+}
+
+/** Terms that count, and those that do not, with the reason. */
+export interface Canonical {
+  readonly terms: readonly Term[];
+  readonly dropped: readonly { readonly term: RawTerm; readonly because: "weight 0" | "cancels" }[];
+}
+
+const symmetric: ReadonlySet<string> = new Set(["mse", "l1", "smooth_l1", "negative_cosine"]);
+
+/** The canonical terms of an objective. */
+export function canonicalTerms(body: Body, raw: readonly RawTerm[]): Canonical {
+  const numbers = valueNumbers(body);
+  const dropped: { term: RawTerm; because: "weight 0" | "cancels" }[] = [];
+  const merged = new Map<string, { first: RawTerm; weight: Schedule; losses: Set<string> }>();
+  for (const term of raw) {
+    if (term.weight.points.every((p) => p === 0)) {
+      dropped.push({ term, because: "weight 0" });
+      continue;
+    }
+    const operands = term.operands.map((id) => numbers[id] ?? id);
+    if (symmetric.has(term.kind)) operands.sort((a, b) => a - b);
+    const course = term.weight.points.length === 1 ? "" : JSON.stringify([term.weight, merged.size]);
+    const key = JSON.stringify([term.kind, operands, Object.entries(term.numbers).sort(), Object.entries(term.words).sort(), course]);
+    const known = merged.get(key);
+    if (known === undefined) merged.set(key, { first: term, weight: term.weight, losses: new Set([term.loss]) });
+    else merged.set(key, { first: known.first, weight: { ...known.weight, points: [(known.weight.points[0] ?? 0) + (term.weight.points[0] ?? 0)] }, losses: known.losses.add(term.loss) });
+  }
+  const terms: Term[] = [];
+  for (const { first, weight, losses } of merged.values()) {
+    if (weight.points.every((p) => Math.abs(p) < 1e-12)) {
+      dropped.push({ term: first, because: "cancels" });
+      continue;
+    }
+    const { role, sign } = readSign(first, weight);
+    const ends = weight.points.length > 1 && weight.points.at(-1) === 0;
+    terms.push({ ...first, id: terms.length, role, losses: [...losses], weight, sign, ends });
+  }
+  return { terms, dropped };
+}
+
+/** The role of a term and its direction; a weight that goes below zero counts as below zero. */
+function readSign(term: RawTerm, weight: Schedule): { role: Term["role"]; sign: 1 | -1 } {
+  const negative = weight.points.some((p) => p < 0);
+  const share = term.numbers["negative_weight"] ?? 1;
+  if (term.role === "contrast" && share === 0) return { role: "attract", sign: negative ? -1 : 1 };
+  if (term.role === "contrast" && share < 0) return { role: "contrast", sign: -1 };
+  return { role: term.role, sign: negative ? -1 : 1 };
+}
+
+/** For every node, the first node that computes the same. */
+export function valueNumbers(body: Body): readonly NodeId[] {
+  const first = new Map<string, NodeId>();
+  const numbers: NodeId[] = [];
+  for (const node of body.nodes) {
+    const key = `${node.op}(${node.args.map((a) => numbers[a] ?? a).join(",")})${attributeKey(node)}`;
+    const known = first.get(key);
+    if (known === undefined) first.set(key, node.id);
+    numbers.push(known ?? node.id);
+  }
+  return numbers;
+}
+
+function attributeKey(node: Node): string {
+  const { attrs } = node;
+  switch (node.op) {
+    case "call": return `${attrs.instance ?? ""}|${attrs.func ?? ""}`;
+    case "input": case "param": return attrs.path ?? "";
+    case "add": case "sub": case "mul": case "div": return "";
+    default: return JSON.stringify(Object.entries(attrs).sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
+}

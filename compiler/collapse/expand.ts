@@ -1,0 +1,193 @@
+/**
+ * The objective as a list of terms over one flat model body.
+ *
+ * A loss may stand in a module, in a sum of sums, behind a factor, or be spelled out of primitives; what it is does not
+ * depend on that. Owns two rewritings: calls of modules that hold losses are replaced by their bodies (all other calls
+ * stay: an analysis asks about modules, not about matmuls), and sums, differences, factors and well-known hand-written
+ * forms are read as weighted terms of the loss table. What cannot be read stays, as a term of role `unknown`.
+ */
+import type { Span } from "../base/span.js";
+import type { LossRole } from "../model/losses.js";
+import { isLoss, lossKind } from "../model/losses.js";
+import type { Body, ModelGraph, Node, NodeId, Schedule } from "../model/ir.js";
+import { funcTable, isCall, joinPath } from "../model/visit.js";
+
+/** One term of the objective as the analysis sees it. */
+export interface RawTerm {
+  /** The loss of the program that it belongs to. */
+  readonly loss: string;
+  readonly kind: string;
+  readonly role: LossRole | "unknown";
+  readonly weight: Schedule;
+  readonly operands: readonly NodeId[];
+  readonly numbers: Readonly<Record<string, number>>;
+  readonly words: Readonly<Record<string, string>>;
+  /** The node of the term, and where the program says it. */
+  readonly node: NodeId;
+  readonly origin: Span;
+}
+
+/** The flat body and its terms. */
+export interface Objective {
+  readonly body: Body;
+  readonly terms: readonly RawTerm[];
+}
+
+/** Reads the objective of a graph. */
+export function expandObjective(graph: ModelGraph): Objective {
+  const { body, moved } = inlineLosses(graph);
+  const losses = graph.losses.map((l) => ({ ...l, node: moved.get(l.node) ?? l.node }));
+  const terms = losses.flatMap((l) => split(body, l.node, l.weight, l.name, l.origin));
+  return { body, terms };
+}
+
+/** Functions that hold a loss, or give a scalar. */
+function lossy(graph: ModelGraph): ReadonlySet<string> {
+  const found = new Set<string>();
+  for (const func of graph.funcs) {
+    const scalar = func.body.results.some((id) => func.body.nodes[id]?.type.shape.length === 0);
+    const holds = func.body.nodes.some((n) => n.op === "loss" || (n.op === "call" && found.has(n.attrs.func ?? "")));
+    if (scalar || holds) found.add(func.name);
+  }
+  return found;
+}
+
+function inlineLosses(graph: ModelGraph): { readonly body: Body; readonly moved: ReadonlyMap<NodeId, NodeId> } {
+  const inlined = lossy(graph);
+  const used = graph.body.nodes.some((n) => n.op === "call" && inlined.has(n.attrs.func ?? ""));
+  if (!used) return { body: graph.body, moved: new Map() };
+  const funcs = funcTable(graph);
+  const nodes: Node[] = [];
+  const emit = (node: Node, args: readonly NodeId[], attrs: Node["attrs"]): NodeId => {
+    nodes.push({ ...node, id: nodes.length, args, attrs });
+    return nodes.length - 1;
+  };
+  const copy = (body: Body, prefix: string, given: readonly NodeId[], at: Span | undefined): Map<NodeId, NodeId> => {
+    const map = new Map<NodeId, NodeId>();
+    const own = new Map<NodeId, readonly NodeId[]>();
+    const inputs = new Map(body.inputs.map((id, i) => [id, given[i]]));
+    for (const node of body.nodes) {
+      const known = at === undefined ? undefined : inputs.get(node.id);
+      const args = node.args.map((a) => map.get(a) ?? 0);
+      const attrs = renamed(node, prefix);
+      const func = node.op === "call" ? funcs.get(node.attrs.func ?? "") : undefined;
+      const behind = own.get(node.args[0] ?? -1);
+      if (known !== undefined) map.set(node.id, known);
+      else if (func !== undefined && inlined.has(func.name)) {
+        const inner = copy(func.body, attrs.instance ?? "", args, node.origin);
+        const outs = func.body.results.map((r) => inner.get(r) ?? 0);
+        own.set(node.id, outs);
+        map.set(node.id, outs[0] ?? 0);
+      } else if (node.op === "result" && behind !== undefined) map.set(node.id, behind[node.attrs.index ?? 0] ?? 0);
+      else map.set(node.id, emit(at === undefined ? node : { ...node, origin: node.op === "loss" ? at : node.origin }, args, attrs));
+    }
+    return map;
+  };
+  const moved = copy(graph.body, "", [], undefined);
+  const inputs = graph.body.inputs.map((id) => moved.get(id) ?? id);
+  return { body: { inputs, nodes, results: graph.body.results.map((id) => moved.get(id) ?? id) }, moved };
+}
+
+function renamed(node: Node, prefix: string): Node["attrs"] {
+  if (prefix === "") return node.attrs;
+  if (node.op === "param") return { ...node.attrs, path: joinPath(prefix, node.attrs.path ?? "") };
+  if (node.op === "repeat") return { ...node.attrs, list: joinPath(prefix, node.attrs.list ?? "") };
+  return isCall(node) ? { ...node.attrs, instance: node.attrs.instance === "" || node.attrs.instance === undefined ? prefix : joinPath(prefix, node.attrs.instance) } : node.attrs;
+}
+
+/** The weight of a schedule times a constant. */
+export function timesConstant(weight: Schedule, by: number): Schedule {
+  return by === 1 ? weight : { ...weight, points: weight.points.map((p) => p * by) };
+}
+
+function timesSchedule(a: Schedule, b: Schedule): Schedule {
+  if (a.points.length <= 1) return timesConstant(b, a.points[0] ?? 1);
+  if (b.points.length <= 1) return timesConstant(a, b.points[0] ?? 1);
+  const last = (s: Schedule, i: number): number => s.points[Math.min(i, s.points.length - 1)] ?? 0;
+  return { ...a, points: Array.from({ length: Math.max(a.points.length, b.points.length) }, (_, i) => last(a, i) * last(b, i)) };
+}
+
+function split(body: Body, id: NodeId, weight: Schedule, loss: string, origin: Span): RawTerm[] {
+  const node = body.nodes[id];
+  if (node === undefined) return [];
+  const [a, b] = node.args;
+  const into = (x: NodeId | undefined, w: Schedule): RawTerm[] => (x === undefined ? [] : split(body, x, w, loss, origin));
+  const known = node.op === "loss" ? undefined : handWritten(body, node);
+  if (known !== undefined) return [{ ...known, loss, weight: timesConstant(weight, known.sign), node: id, origin: node.origin }];
+  switch (node.op) {
+    case "add": return [...into(a, weight), ...into(b, weight)];
+    case "sub": return [...into(a, weight), ...into(b, timesConstant(weight, -1))];
+    case "neg": return into(a, timesConstant(weight, -1));
+    case "shift": return into(a, weight);
+    case "scale": return into(a, node.attrs.schedule === undefined ? timesConstant(weight, node.attrs.value ?? 1) : timesSchedule(weight, node.attrs.schedule));
+    case "mean": case "sum": return body.nodes[a ?? -1]?.type.shape.length === 0 ? into(a, weight) : [unknown(node, weight, loss, origin)];
+    case "constant": return [];
+    case "loss": {
+      const kind = node.attrs.loss ?? "";
+      return [{ loss, kind, role: isLoss(kind) ? lossKind(kind).role : "unknown", weight, operands: node.args, numbers: node.attrs.numbers ?? {}, words: node.attrs.strings ?? {}, node: id, origin: node.origin }];
+    }
+    default: return [unknown(node, weight, loss, origin)];
+  }
+}
+
+function unknown(node: Node, weight: Schedule, loss: string, origin: Span): RawTerm {
+  return { loss, kind: "custom", role: "unknown", weight, operands: node.args, numbers: {}, words: {}, node: node.id, origin };
+}
+
+type Read = Pick<RawTerm, "kind" | "role" | "operands" | "numbers" | "words"> & { readonly sign: number };
+
+/** Reductions of an elementwise comparison: mean squared or absolute difference, minus a dot product, a hinge on a deviation. */
+function handWritten(body: Body, node: Node): Read | undefined {
+  if (node.type.shape.length !== 0 || (node.op !== "mean" && node.op !== "sum")) return undefined;
+  let sign = 1;
+  let at: Node | undefined = body.nodes[node.args[0] ?? -1];
+  while (at !== undefined && ["mean", "sum", "scale", "neg", "shift", "sqrt"].includes(at.op)) {
+    if (at.op === "neg") sign = -sign;
+    if (at.op === "scale") sign *= at.attrs.value ?? 1;
+    at = body.nodes[at.args[0] ?? -1];
+  }
+  if (at === undefined) return undefined;
+  const inner = body.nodes[at.args[0] ?? -1];
+  if ((at.op === "square" || at.op === "abs") && inner !== undefined && inner.op === "sub") {
+    return { kind: at.op === "square" ? "mse" : "l1", role: "attract", operands: inner.args, numbers: {}, words: {}, sign };
+  }
+  if (at.op === "mul") return product(body, at, sign);
+  if (at.op === "relu") return hinge(body, at, sign);
+  return undefined;
+}
+
+function product(body: Body, mul: Node, sign: number): Read | undefined {
+  const [x, y] = mul.args.map((a) => body.nodes[a]);
+  if (x === undefined || y === undefined) return undefined;
+  if (x.id === y.id && x.op === "sub") return { kind: "mse", role: "attract", operands: x.args, numbers: {}, words: {}, sign };
+  const log = [x, y].find((n) => n.op === "log_softmax");
+  if (log !== undefined) {
+    const target = log === x ? y : x;
+    return { kind: "cross_entropy", role: "classify", operands: [log.args[0] ?? 0, target.id], numbers: { temperature: log.attrs.temperature ?? 1 }, words: {}, sign: -sign };
+  }
+  // Minus a dot product is minimal where the sides agree, given that they are of fixed length.
+  const fixed = (n: Node): boolean => n.op === "l2_normalize" || n.op === "normalize" || (n.op === "stop_gradient" && fixed(body.nodes[n.args[0] ?? -1] ?? n));
+  if (fixed(x) && fixed(y)) return { kind: "negative_cosine", role: "attract", operands: mul.args, numbers: {}, words: {}, sign: -sign };
+  return undefined;
+}
+
+/** `mean(relu(c - sqrt(mean(square(x - mean(x)), over: images))))`: a hinge on the deviation. */
+function hinge(body: Body, relu: Node, sign: number): Read | undefined {
+  let factor = 1;
+  let at: Node | undefined = body.nodes[relu.args[0] ?? -1];
+  const step = (n: Node): Node | undefined => body.nodes[n.args[0] ?? -1];
+  while (at !== undefined && ["neg", "scale", "shift", "sqrt"].includes(at.op)) {
+    if (at.op === "neg") factor = -factor;
+    if (at.op === "scale") factor *= at.attrs.value ?? 1;
+    at = step(at);
+  }
+  if (at?.op !== "mean") return undefined;
+  const over = at.attrs.over ?? [];
+  const squared = step(at);
+  const centered = squared?.op === "square" ? step(squared) : undefined;
+  const average = centered?.op === "sub" ? body.nodes[centered.args[1] ?? -1] : undefined;
+  if (centered === undefined || average?.op !== "mean" || average.args[0] !== centered.args[0]) return undefined;
+  const word = over.length > 1 ? "all" : over[0] === "token" ? "tokens" : over[0] === "time" ? "time" : "images";
+  return { kind: "variance", role: "variance", operands: [centered.args[0] ?? 0], numbers: {}, words: { over: word }, sign: factor < 0 ? sign : -sign };
+}
+

@@ -1,0 +1,256 @@
+/**
+ * What is known of every value: the axes that it may vary over, those that it must, and what last happened to it.
+ *
+ * `may` is an upper bound that the null test lowers; `must` holds what no choice of trained parameters can take away
+ * (data, frozen networks, statistics forced over the batch, encoders already proved to vary). A trained map can always
+ * become constant, so `must` ends there. The rest is what a loss's operand was last put through: hard operations over the
+ * batch, the softness of a code, normalization. Facts are of the graph only; a name never enters.
+ */
+import type { Node } from "../model/ir.js";
+import { joinPath } from "../model/visit.js";
+import { constantOf } from "../types/dim.js";
+import { bitOf, sampleBit, timeBit, tokenBit } from "./axes.js";
+import type { Groups } from "./groups.js";
+import { moves } from "./groups.js";
+import type { Domain, Place } from "./interpret.js";
+
+/** Why a value must vary, as bits. */
+export const why = { data: 1, random: 2, standardized: 4, whitened: 8, balanced: 16, guarded: 32, partly: 64 } as const;
+
+/** A code: what was done to logits after the last learned map. */
+export interface Code {
+  /** Of the softmax that made it; undefined before one. */
+  readonly temperature: number | undefined;
+  /** Share of the old center, where a center was taken off. */
+  readonly center: number | undefined;
+  /** One-hot codes of a codebook. */
+  readonly hard: boolean;
+}
+
+/** What is known of a value. */
+export interface Fact {
+  readonly may: number;
+  readonly must: number;
+  readonly why: number;
+  /** Computed from trained parameters, so that training chooses it. */
+  readonly free: boolean;
+  /** The constant factor since the last learned map. */
+  readonly gain: number;
+  readonly code: Code;
+  readonly normalized: boolean;
+  /** Told where its tokens are. */
+  readonly placed: boolean;
+  /** Per run of a concatenation: whether tokens of the run differ. */
+  readonly runs: readonly boolean[] | undefined;
+}
+
+const noCode: Code = { temperature: undefined, center: undefined, hard: false };
+
+/** What is known of a constant. */
+export const constantFact: Fact = { may: 0, must: 0, why: 0, free: false, gain: 1, code: noCode, normalized: false, placed: false, runs: undefined };
+
+/** What the null test takes away: an axis of the outputs of some groups; and groups proved to vary. */
+export interface Assumption {
+  /** Groups (with what follows them) whose outputs lose `axis`. */
+  readonly lost: ReadonlySet<string>;
+  readonly axis: number;
+  /** Groups proved to vary over samples, with the reasons. */
+  readonly vary: ReadonlyMap<string, number>;
+}
+
+export const noAssumption: Assumption = { lost: new Set(), axis: 0, vary: new Map() };
+
+/** Facts under an assumption. `simple` names groups that are no more than a linear map of their input. */
+export function factDomain(groups: Groups, simple: ReadonlySet<string>, episodes: boolean, assume: Assumption): Domain<Fact> {
+  const sourceOf = (root: string): string => {
+    const group = groups.get(root);
+    return group !== undefined && moves(group) ? group.source : root;
+  };
+  return {
+    nothing: constantFact,
+    key: factKey,
+    rootKey: (root) => (root === "" || !moves(groups.get(root)) ? "fixed" : "moving"),
+    input: (node) => inputFact(node, episodes),
+    parameter: (node, place) => parameterFact(node, place, groups),
+    op: opFact,
+    leave(fact, root) {
+      const source = sourceOf(root);
+      const group = groups.get(root);
+      let out = fact;
+      if (assume.lost.has(source)) out = { ...out, may: out.may & ~assume.axis, runs: assume.axis === tokenBit ? out.runs?.map(() => false) : out.runs };
+      const proved = assume.vary.get(source);
+      if (proved !== undefined && (out.may & sampleBit) !== 0) out = { ...out, must: out.must | sampleBit, why: proved };
+      if (group !== undefined && !moves(group) && group.learns && group.init === "random" && !simple.has(root) && (out.why & why.data) !== 0) {
+        out = { ...out, why: (out.why & ~why.data) | why.random };
+      }
+      return out;
+    },
+  };
+}
+
+function factKey(f: Fact): string {
+  const { code } = f;
+  return `${f.may},${f.must},${f.why},${f.free ? 1 : 0}${f.normalized ? 1 : 0}${f.placed ? 1 : 0}${code.hard ? 1 : 0},${f.gain},${code.temperature ?? ""},${code.center ?? ""},${f.runs?.map(Number).join("") ?? ""}`;
+}
+
+function inputFact(node: Node, episodes: boolean): Fact {
+  const { space, axes } = node.type;
+  const bits = axes.reduce((b, a) => b | bitOf(a), 0);
+  // An action belongs to a moment; so does an image, where there are actions.
+  const moment = space.kind === "actions" || (episodes && space.kind === "pixels") ? timeBit : 0;
+  return { ...constantFact, may: bits | moment, must: bits | moment, why: why.data };
+}
+
+function parameterFact(node: Node, place: Place, groups: Groups): Fact {
+  const table = node.type.positions.kind !== "none";
+  const group = groups.get(place.root === "" ? rootName(joinPath(place.prefix, node.attrs.path ?? "")) : place.root);
+  const decl = group?.instance.params.find((p) => `${group.name}.${p.path}` === joinPath(place.prefix, node.attrs.path ?? ""));
+  return { ...constantFact, may: table ? tokenBit : 0, must: table ? tokenBit : 0, placed: table, free: !table && moves(group) && decl?.role !== "fixed" && decl?.role !== "state" };
+}
+
+function rootName(path: string): string {
+  return path.split(".")[0] ?? path;
+}
+
+function opFact(node: Node, args: readonly Fact[], place: Place): Fact {
+  const a = args[0] ?? constantFact;
+  switch (node.op) {
+    case "constant": return constantFact;
+    case "loss": return { ...constantFact, free: args.some((x) => x.free) };
+    case "add": case "sub": return sumFact(node, args, place);
+    case "mul": case "div": return productFact(node, args, place);
+    case "affine": case "matmul": return mappedFact(args);
+    case "scale": return scaled(a, node);
+    case "attend": return attendFact(args);
+    case "softmax": return softmaxFact(a, node);
+    case "log_softmax": return { ...a, code: { ...a.code, temperature: (node.attrs.temperature ?? 1) / Math.abs(a.gain) } };
+    case "normalize": return { ...withoutScale(a), normalized: true };
+    case "l2_normalize": return { ...withoutScale(a), normalized: true };
+    case "batch_normalize": case "batch_norm": return overBatch({ ...a, gain: 1 }, node, why.standardized);
+    case "whiten": return overBatch({ ...a, gain: 1 }, node, why.whitened);
+    case "sinkhorn": return { ...overBatch(a, node, why.balanced), code: { ...a.code, temperature: (node.attrs.temperature ?? 1) / Math.abs(a.gain) } };
+    case "center": return { ...a, normalized: true, code: { ...a.code, center: node.attrs.momentum ?? 0.9 } };
+    case "assign": return { ...a, must: a.free || args[1]?.free === true ? 0 : a.must, free: a.free || args[1]?.free === true, gain: 1, code: { ...noCode, hard: true } };
+    case "mean": case "sum": return reducedFact(a, node);
+    case "flatten": return { ...a, may: a.may & ~(tokenBit | timeBit), must: a.must & ~(tokenBit | timeBit), runs: undefined };
+    case "concat": return concatFact(args);
+    case "at": return pickedFact(a, node, place);
+    case "table_at": return { ...a, placed: true };
+    case "expand_at": return { ...a, runs: undefined };
+    case "replace_at": return { ...joined(args), may: (args[0]?.may ?? 0) | (args[1]?.may ?? 0) | tokenBit, must: 0 };
+    case "join_features": case "union": return joined(args);
+    default: return args.length > 1 ? joined(args) : a;
+  }
+}
+
+/** Values beside each other: what any of them varies over. */
+function joined(args: readonly Fact[]): Fact {
+  const first = args[0] ?? constantFact;
+  return {
+    ...first,
+    may: args.reduce((b, x) => b | x.may, 0), must: args.reduce((b, x) => b | x.must, 0), why: args.reduce((b, x) => b | x.why, 0),
+    free: args.some((x) => x.free), normalized: args.every((x) => x.normalized), placed: args.some((x) => x.placed),
+    code: args.every((x) => sameCode(x.code, first.code)) ? first.code : noCode, runs: mergeRuns(args),
+  };
+}
+
+function sameCode(a: Code, b: Code): boolean {
+  return a.temperature === b.temperature && a.center === b.center && a.hard === b.hard;
+}
+
+function mergeRuns(args: readonly Fact[]): readonly boolean[] | undefined {
+  const lists = args.flatMap((x) => (x.runs === undefined ? [] : [x.runs]));
+  const [first] = lists;
+  return first?.map((_, i) => lists.some((l) => l[i] === true) || args.some((x) => x.runs === undefined && (x.may & tokenBit) !== 0));
+}
+
+/** A sum varies for sure over an axis where one side must, and the other must too or cannot: a free side could cancel it. */
+function sumFact(node: Node, args: readonly Fact[], place: Place): Fact {
+  const all = joined(args);
+  const must = args.reduce((bits, x) => bits & (x.must | ~x.may), args.reduce((b, x) => b | x.must, 0));
+  const spread = spreadTokens(node, place);
+  const varied = args.filter((x) => x.may !== 0);
+  return { ...all, may: all.may | spread, must, why: must === 0 ? 0 : all.why, gain: varied.length === 1 ? (varied[0]?.gain ?? 1) : 1, code: varied.length === 1 ? (varied[0]?.code ?? noCode) : noCode, normalized: false };
+}
+
+/** A matrix of parameters with a row per token, added or multiplied to tokens, tells them apart. */
+function spreadTokens(node: Node, place: Place): number {
+  const { type } = node;
+  const token = type.axes.indexOf("token");
+  if (token < 0) return 0;
+  return node.args.some((id) => {
+    const arg = place.body.nodes[id]?.type;
+    if (arg === undefined || arg.axes.includes("batch")) return false;
+    const own = arg.shape[token - (type.shape.length - arg.shape.length)];
+    return own !== undefined && constantOf(own) !== 1;
+  }) ? tokenBit : 0;
+}
+
+function productFact(node: Node, args: readonly Fact[], place: Place): Fact {
+  const all = joined(args);
+  const freeFactor = args.some((x) => x.free && x.may === 0);
+  const must = freeFactor ? 0 : args.reduce((bits, x) => bits & (x.must | ~x.may), args.reduce((b, x) => b | x.must, 0));
+  return { ...all, may: all.may | spreadTokens(node, place), must, why: must === 0 ? 0 : all.why, gain: 1, code: noCode, normalized: false };
+}
+
+/** A learned map can become constant; a fixed one keeps what comes in. */
+function mappedFact(args: readonly Fact[]): Fact {
+  const all = joined(args);
+  const free = args.slice(1).some((x) => x.free);
+  return { ...all, must: free ? 0 : (args[0]?.must ?? 0), why: free ? 0 : (args[0]?.why ?? 0) & ~(why.standardized | why.whitened | why.balanced) || (args[0]?.why ?? 0), gain: 1, code: noCode, normalized: false };
+}
+
+function scaled(a: Fact, node: Node): Fact {
+  const by = node.attrs.schedule === undefined ? (node.attrs.value ?? 1) : 1;
+  return by === 0 ? constantFact : { ...a, gain: a.gain * by };
+}
+
+function attendFact(args: readonly Fact[]): Fact {
+  const all = joined(args);
+  const [q, k, v] = args;
+  // Where all keys or all values are alike, every query gets the same answer.
+  const tells = ((k?.may ?? 0) & (v?.may ?? 0) & tokenBit) !== 0;
+  const tokens = tells ? (q?.may ?? 0) & tokenBit : 0;
+  const must = args.some((x) => x.free) ? 0 : (v?.must ?? 0) & ~tokenBit;
+  return { ...all, may: (all.may & ~tokenBit) | tokens, must, runs: tells ? q?.runs : undefined, gain: 1, code: noCode, normalized: false };
+}
+
+function softmaxFact(a: Fact, node: Node): Fact {
+  const temperature = (node.attrs.temperature ?? 1) / Math.abs(a.gain);
+  if (!(node.attrs.over ?? []).includes("batch")) return { ...a, gain: 1, code: { ...a.code, temperature } };
+  // Each code's column sums to one over the batch: no code can take all rows.
+  return { ...a, must: a.must | sampleBit, why: a.why | why.balanced, free: false, gain: 1, code: { ...a.code, temperature } };
+}
+
+/** Standardizing the length of each vector undoes what was forced on the batch, up to directions. */
+function withoutScale(a: Fact): Fact {
+  const only = a.why !== 0 && (a.why & ~why.standardized) === 0;
+  return only ? { ...a, must: 0, why: 0, gain: 1 } : { ...a, gain: 1 };
+}
+
+/** Statistics over the rows of a batch (and its tokens, where it has some that differ) are forced: the rows must vary. */
+function overBatch(a: Fact, node: Node, reason: number): Fact {
+  const escape = node.type.axes.includes("token") && (a.may & tokenBit) !== 0;
+  const base = { ...a, normalized: true, free: false, code: { ...a.code, center: 0 } };
+  return escape ? { ...base, must: 0, why: 0 } : { ...base, must: a.must | sampleBit, why: a.must === 0 ? reason : a.why };
+}
+
+function reducedFact(a: Fact, node: Node): Fact {
+  const gone = (node.attrs.over ?? []).reduce((b, axis) => b | bitOf(axis), 0);
+  return { ...a, may: a.may & ~gone, must: a.must & ~gone, runs: (gone & tokenBit) === 0 ? a.runs : undefined };
+}
+
+function concatFact(args: readonly Fact[]): Fact {
+  const all = joined(args.map((x) => ({ ...x, runs: undefined })));
+  const runs = args.flatMap((x) => x.runs ?? [(x.may & tokenBit) !== 0]);
+  return { ...all, may: all.may | (args.length > 1 ? tokenBit : 0), must: args.reduce((b, x) => b & x.must, ~0), runs };
+}
+
+/** Picking a run of a concatenation leaves what varies within it. */
+function pickedFact(a: Fact, node: Node, place: Place): Fact {
+  if (node.attrs.select === undefined || a.runs === undefined) return node.attrs.select === undefined ? a : { ...a, runs: undefined };
+  const positions = place.body.nodes[node.args[0] ?? -1]?.type.positions;
+  const run = positions?.kind === "concat" ? positions.parts.findIndex((p) => p.positions.kind === "mask" && p.positions.mask === node.attrs.mask) : -1;
+  const varies = a.runs[run] ?? true;
+  return { ...a, may: varies ? a.may : a.may & ~tokenBit, runs: undefined };
+}

@@ -1,0 +1,185 @@
+/**
+ * All facts of one program, gathered once: the flat objective, groups, gradient flow, facts and sights of values.
+ *
+ * Owns the order in which they are found (which terms count decides which groups learn, which decides the facts) and the
+ * look-ups that the rules share: which groups a gradient reaches through a value, which parameters stand behind it, which
+ * instances are encoders. An encoder is the first learned map on the way from a picture, by its place in the graph; a
+ * linear map of pixels is one only if nothing else is.
+ */
+import type { Flow, ValueFlow } from "../model/flow.js";
+import { flow, noFlow, parametersBehind } from "../model/flow.js";
+import type { Body, Func, ModelGraph, Node, NodeId } from "../model/ir.js";
+import { funcTable, isCall, paramPrefix, rootOf } from "../model/visit.js";
+import type { Sight } from "./sight.js";
+import { sightDomain } from "./sight.js";
+import { canonicalTerms } from "./canonicalize.js";
+import type { Canonical, Term } from "./canonicalize.js";
+import { expandObjective } from "./expand.js";
+import type { Assumption, Fact } from "./facts.js";
+import { constantFact, factDomain, noAssumption } from "./facts.js";
+import type { Group, Groups } from "./groups.js";
+import { moves, readGroups, sourcePath } from "./groups.js";
+import { interpret } from "./interpret.js";
+
+/** What the recipe says that the analysis needs. */
+export interface Recipe {
+  readonly batch: number;
+  /** Weight decay acts at some step. */
+  readonly decays: boolean;
+}
+
+/** Parameters behind a value, by the path of the group that they belong to or follow. */
+export interface Behind {
+  /** Those that a gradient arriving at the value trains. */
+  readonly learns: ReadonlySet<string>;
+  /** All learnable ones it is computed from; those of averages under the name of their source. */
+  readonly reads: ReadonlySet<string>;
+  /** Of `reads`, those reached through an average that lags. */
+  readonly lagging: ReadonlySet<string>;
+  /** Of `reads`, those reached as the very parameters. */
+  readonly direct: ReadonlySet<string>;
+}
+
+/** A program with its facts. */
+export interface Facts {
+  readonly graph: ModelGraph;
+  readonly body: Body;
+  readonly recipe: Recipe;
+  readonly terms: readonly Term[];
+  readonly canonical: Canonical;
+  readonly groups: Groups;
+  readonly flow: Flow;
+  readonly values: readonly Fact[];
+  readonly sights: readonly Sight[];
+  /** Groups that are no more than a linear map of what they are given. */
+  readonly simple: ReadonlySet<string>;
+  readonly encoders: readonly Group[];
+  /** The program has actions: its pictures are moments of episodes. */
+  readonly episodes: boolean;
+  /** Facts under an assumption. */
+  readonly under: (assume: Assumption) => readonly Fact[];
+  readonly behind: (id: NodeId) => Behind;
+}
+
+/** Gathers the facts of a checked graph. */
+export function gatherFacts(graph: ModelGraph, recipe: Recipe): Facts {
+  const { body, terms: raw } = expandObjective(graph);
+  const canonical = canonicalTerms(body, raw);
+  const flat = { ...graph, body };
+  const flows = flow(flat);
+  const trained = new Set(canonical.terms.flatMap((t) => [...(flows.nodes.get(t.node)?.trains ?? [])]));
+  const groups = readGroups(graph, trained, recipe.decays);
+  const simple = simpleGroups(graph, body);
+  const episodes = body.nodes.some((n) => n.op === "input" && n.type.space.kind === "actions");
+  const under = (assume: Assumption): readonly Fact[] => interpret(graph, body, factDomain(groups, simple, episodes, assume));
+  const known = new Map<NodeId, Behind>();
+  const learnable = new Set(graph.instances.flatMap((i) => i.params.flatMap((p) => (p.role === "learn" ? [`${i.name}.${p.path}`] : []))));
+  const behind = (id: NodeId): Behind => {
+    const found = known.get(id) ?? readBehind(body, id, flows, groups, learnable);
+    known.set(id, found);
+    return found;
+  };
+  const values = under(noAssumption);
+  const sights = interpret(graph, body, sightDomain);
+  const encoders = findEncoders(graph, body, flows, groups, simple);
+  return { graph, body, recipe, terms: canonical.terms, canonical, groups, flow: flows, values, sights, simple, encoders, episodes, under, behind };
+}
+
+function readBehind(body: Body, id: NodeId, flows: Flow, groups: Groups, learnable: ReadonlySet<string>): Behind {
+  const { learns, reads } = parametersBehind(body, [id], flows.funcs, (path) => groups.get(rootOf(path))?.state === "trained" && learnable.has(path));
+  const own = new Set<string>();
+  const lagging = new Set<string>();
+  const direct = new Set<string>();
+  for (const path of reads) {
+    if (!learnable.has(path)) continue;
+    const source = sourcePath(path, groups);
+    own.add(source);
+    if (groups.get(rootOf(path))?.lag === true && moves(groups.get(rootOf(path)))) lagging.add(source);
+    else direct.add(source);
+  }
+  return { learns, reads: own, lagging, direct };
+}
+
+/** Flow of a value. */
+export function flowOf(facts: Facts, id: NodeId | undefined): ValueFlow {
+  return (id === undefined ? undefined : facts.flow.nodes.get(id)) ?? noFlow;
+}
+
+/** Groups that learn from a gradient at a value. */
+export function trainedThrough(facts: Facts, id: NodeId | undefined): ReadonlySet<string> {
+  const { trains } = flowOf(facts, id);
+  return new Set([...trains].filter((g) => facts.groups.get(g)?.state === "trained"));
+}
+
+/** Facts of a value. */
+export function factOf(values: readonly Fact[], id: NodeId | undefined): Fact {
+  return (id === undefined ? undefined : values[id]) ?? constantFact;
+}
+
+/** Groups whose values, or averages of them, a value is computed from: by their sources. */
+export function sourcesBehind(facts: Facts, id: NodeId | undefined): ReadonlySet<string> {
+  return new Set([...flowOf(facts, id).depends].map((g) => {
+    const group = facts.groups.get(g);
+    return group !== undefined && moves(group) ? group.source : g;
+  }));
+}
+
+const bends: ReadonlySet<string> = new Set(["attend", "gelu", "relu", "tanh", "sigmoid", "exp", "square", "abs"]);
+
+/** Functions without a bend: what they compute is linear but for normalization. */
+function straight(funcs: ReadonlyMap<string, Func>): (name: string) => boolean {
+  const known = new Map<string, boolean>();
+  const ask = (name: string): boolean => {
+    const old = known.get(name);
+    if (old !== undefined) return old;
+    const func = funcs.get(name);
+    const answer = func?.body.nodes.every((n) => !bends.has(n.op) && (!isCall(n) || ask(n.attrs.func ?? ""))) ?? true;
+    known.set(name, answer);
+    return answer;
+  };
+  return ask;
+}
+
+function simpleGroups(graph: ModelGraph, body: Body): ReadonlySet<string> {
+  const ask = straight(funcTable(graph));
+  const simple = new Set(graph.instances.map((i) => i.name));
+  for (const node of body.nodes) if (isCall(node) && !ask(node.attrs.func ?? "")) simple.delete(rootOf(paramPrefix(node)));
+  // An average that is never applied is what its source is.
+  for (const i of graph.instances) if (i.training.kind === "ema" && !simple.has(i.training.of)) simple.delete(i.name);
+  return simple;
+}
+
+function findEncoders(graph: ModelGraph, body: Body, flows: Flow, groups: Groups, simple: ReadonlySet<string>): readonly Group[] {
+  const pictures = new Set(body.nodes.flatMap((n) => (n.op === "input" && n.type.space.kind === "pixels" ? [n.attrs.path ?? ""] : [])));
+  const like = new Set([...groups.values()].filter((g) => g.learns && (g.instance.role === "encoder" || !simple.has(g.name))).map((g) => g.name));
+  const first = new Set<string>();
+  const later = new Set<string>();
+  for (const node of body.nodes) {
+    if (!isCall(node)) continue;
+    const root = rootOf(paramPrefix(node));
+    for (const arg of node.args) {
+      const own = flows.nodes.get(arg) ?? noFlow;
+      if (![...own.seen.keys()].some((s) => pictures.has(s))) continue;
+      if ([...own.depends].some((d) => d !== root && like.has(d))) later.add(root);
+      else first.add(root);
+    }
+  }
+  const learning = [...groups.values()].filter((g) => g.learns && first.has(g.name) && (g.state === "trained" || g.state === "idle"));
+  const strict = learning.filter((g) => like.has(g.name) && !(later.has(g.name) && g.instance.role !== "encoder"));
+  const chosen = strict.length > 0 ? strict : learning;
+  return graph.instances.flatMap((i) => chosen.filter((g) => g.name === i.name));
+}
+
+/** A node by its id. */
+export function nodeAt(facts: Facts, id: NodeId | undefined): Node | undefined {
+  return id === undefined ? undefined : facts.body.nodes[id];
+}
+
+/** Masks that pick positions somewhere, and those that such masks are drawn less of. */
+export function usedMasks(graph: ModelGraph): ReadonlySet<string> {
+  const used = new Set(graph.body.nodes.flatMap((n) => n.attrs.mask ?? []));
+  for (const func of graph.funcs) for (const m of func.masks) used.add(m);
+  const byName = new Map(graph.masks.map((m) => [m.name, m]));
+  for (const name of used) for (const other of byName.get(name)?.minus ?? []) used.add(other);
+  return used;
+}

@@ -1,0 +1,144 @@
+/**
+ * The null test: could every term of the objective still be minimal if an encoder lost an axis?
+ *
+ * For an encoder and an axis, the variation of its outputs (and of averages of it) over that axis is taken away, everything
+ * else that trains may adapt, and each term that sends a gradient to the encoder is asked whether its minimum is still in
+ * reach. One that says no protects the encoder by objective. An encoder so protected must vary, which anchors others in
+ * turn, so the test runs until nothing changes. How well a protector spreads dimensions is its grade (collapse theory,
+ * section 2, strength of guards). Protection by dynamics is for `terms.ts`.
+ */
+import { axesOfWord, sampleBit, timeBit, tokenBit } from "./axes.js";
+import type { Term } from "./canonicalize.js";
+import type { Fact } from "./facts.js";
+import { noAssumption, why } from "./facts.js";
+import type { Facts } from "./gather.js";
+import { factOf, nodeAt, trainedThrough } from "./gather.js";
+
+/** How far a protector protects: every direction; only against complete collapse; towards a frozen random network; barely. */
+export type Grade = "full" | "dimensional" | "random target" | "weak";
+
+/** A term that cannot be minimal without variation. */
+export interface Protector {
+  readonly term: Term;
+  readonly grade: Grade;
+  readonly because: "anchor" | "statistics" | "whitening" | "balance" | "encoder" | "negatives" | "correlation" | "variance" | "normality" | "neighbors" | "codes";
+}
+
+/** Facts after the fixed point, and who protects whom over samples. */
+export interface Protection {
+  readonly byEncoder: ReadonlyMap<string, readonly Protector[]>;
+  /** Facts in which protected encoders must vary. */
+  readonly values: readonly Fact[];
+}
+
+/** Runs the null test over samples for every encoder, to the fixed point. `terms` may be those of one phase. */
+export function protection(facts: Facts, terms: readonly Term[]): Protection {
+  const byEncoder = new Map<string, readonly Protector[]>();
+  const lowered = new Map(facts.encoders.map((e) => [e.name, facts.under({ lost: new Set([e.name]), axis: sampleBit, vary: noAssumption.vary })]));
+  let values = facts.values;
+  for (let round = 0; round <= facts.encoders.length; round++) {
+    let grown = false;
+    for (const encoder of facts.encoders) {
+      if (byEncoder.has(encoder.name)) continue;
+      const found = protectors(facts, terms, encoder.name, sampleBit, values, lowered.get(encoder.name) ?? values);
+      if (found.length === 0) continue;
+      byEncoder.set(encoder.name, found);
+      grown = true;
+    }
+    if (!grown || byEncoder.size === 0) break;
+    const vary = new Map([...byEncoder].map(([name, list]) => [name, gradeOf(facts, terms, name, list) === "full" ? why.guarded : why.partly]));
+    values = facts.under({ lost: new Set(), axis: 0, vary });
+  }
+  return { byEncoder, values };
+}
+
+/** Terms that keep an encoder from losing an axis. */
+export function protectorsOver(facts: Facts, terms: readonly Term[], encoder: string, axis: number, values: readonly Fact[]): readonly Protector[] {
+  return protectors(facts, terms, encoder, axis, values, facts.under({ lost: new Set([encoder]), axis, vary: noAssumption.vary }));
+}
+
+function protectors(facts: Facts, terms: readonly Term[], encoder: string, axis: number, values: readonly Fact[], lowered: readonly Fact[]): Protector[] {
+  return terms.flatMap((term) => {
+    if (term.sign < 0 || !trainedThrough(facts, term.node).has(encoder)) return [];
+    const found = refuses(facts, term, (id) => trainedThrough(facts, id).has(encoder), axis, values, lowered);
+    return found === undefined ? [] : [{ term, ...found }];
+  });
+}
+
+type Refusal = Omit<Protector, "term">;
+
+/** Why a term cannot be minimal under the lowered facts; undefined where it can. `reaches`: whether a gradient through an operand counts. */
+export function refuses(facts: Facts, term: Term, reaches: (id: number) => boolean, axis: number, values: readonly Fact[], lowered: readonly Fact[]): Refusal | undefined {
+  const [p, q] = term.operands;
+  const low = (id: number | undefined): Fact => factOf(lowered, id);
+  switch (term.role) {
+    case "attract": case "classify": return pairRefuses(term, reaches, axis, values, lowered);
+    case "contrast": {
+      const over = axesOfWord(term.words["negatives"], sampleBit);
+      const lost = (low(p).may & axis) === 0 || (low(q).may & axis) === 0;
+      return (over & axis) !== 0 && lost ? { grade: "full", because: "negatives" } : undefined;
+    }
+    case "correlate": case "correlate_diagonal": {
+      const empty = [p, q].some((id) => (low(id).may & rowsOf(facts, id)) === 0);
+      if (!empty) return undefined;
+      return { grade: term.role === "correlate" && (term.numbers["lambda"] ?? 1) > 0 ? "full" : "dimensional", because: "correlation" };
+    }
+    case "variance": case "gaussian": {
+      const over = axesOfWord(term.words["over"], sampleBit);
+      if ((low(p).may & over & present(facts, p)) !== 0) return undefined;
+      return (over & axis) === 0 ? undefined : term.role === "variance" ? { grade: "dimensional", because: "variance" } : { grade: "full", because: "normality" };
+    }
+    case "spread": return (low(p).may & rowsOf(facts, p)) === 0 ? { grade: "weak", because: "neighbors" } : undefined;
+    case "balance": return factOf(values, p).code.hard && (low(p).may & rowsOf(facts, p)) === 0 ? { grade: "full", because: "codes" } : undefined;
+    case "covariance": case "decorrelate": case "unknown": return undefined;
+  }
+}
+
+/** Axes that the rows of a batch enumerate: images, and where there are, tokens and moments. */
+function rowsOf(facts: Facts, id: number | undefined): number {
+  const axes = nodeAt(facts, id)?.type.axes ?? [];
+  return sampleBit | (axes.includes("token") ? tokenBit : 0) | (axes.includes("time") ? timeBit : 0);
+}
+
+/** Axes that a statistic can run over: those of the shape. */
+function present(facts: Facts, id: number | undefined): number {
+  return rowsOf(facts, id);
+}
+
+/** Two sides cannot agree where one must vary and the other cannot. */
+function pairRefuses(term: Term, reaches: (id: number) => boolean, axis: number, values: readonly Fact[], lowered: readonly Fact[]): Refusal | undefined {
+  const [p, q] = term.operands;
+  for (const [own, other] of [[p, q], [q, p]]) {
+    if (own === undefined || other === undefined || !reaches(own)) continue;
+    const target = directional(term, factOf(values, other));
+    if ((target.must & axis) === 0 || (factOf(lowered, own).may & axis) !== 0) continue;
+    return reasonOf(target.why);
+  }
+  return undefined;
+}
+
+/** A loss of directions does not see lengths: what was forced on the batch by its variance is lost on it. */
+export function directional(term: Term, fact: Fact): Fact {
+  const angle = term.kind === "negative_cosine" || term.kind === "info_nce";
+  return angle && fact.why !== 0 && (fact.why & ~why.standardized) === 0 ? { ...fact, must: 0, why: 0 } : fact;
+}
+
+function reasonOf(bits: number): Refusal {
+  if ((bits & why.data) !== 0) return { grade: "full", because: "anchor" };
+  if ((bits & why.guarded) !== 0) return { grade: "full", because: "encoder" };
+  if ((bits & why.whitened) !== 0) return { grade: "full", because: "whitening" };
+  if ((bits & why.balanced) !== 0) return { grade: "full", because: "balance" };
+  if ((bits & why.standardized) !== 0) return { grade: "dimensional", because: "statistics" };
+  if ((bits & why.partly) !== 0) return { grade: "dimensional", because: "encoder" };
+  return { grade: "random target", because: "anchor" };
+}
+
+const order: readonly Grade[] = ["full", "dimensional", "random target", "weak"];
+
+/** The best of several protectors; a guard of the variance together with one against correlation is full. */
+export function gradeOf(facts: Facts, terms: readonly Term[], encoder: string, list: readonly Protector[]): Grade {
+  const best = order.find((g) => list.some((p) => p.grade === g)) ?? "weak";
+  if (best !== "dimensional") return best;
+  const spreads = terms.some((t) => t.sign > 0 && (t.role === "covariance" || t.role === "decorrelate" || t.role === "spread") && trainedThrough(facts, t.node).has(encoder));
+  return spreads ? "full" : "dimensional";
+}

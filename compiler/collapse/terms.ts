@@ -1,0 +1,264 @@
+/**
+ * Terms of an encoder that the objective does not protect: protection by dynamics, or how it is lost (theory, 3.4).
+ *
+ * Four structural facts decide: which sides of an attractive term carry a gradient; what trains on that side after the part
+ * that it shares with the target; whether anything trains on the target's side; whether the target moves, and lags. Owns
+ * the decision for one encoder and one term; guards that are there and do nothing are named in place of the bare verdict.
+ */
+import { axesOfWord, sampleBit } from "./axes.js";
+import type { Term } from "./canonicalize.js";
+import type { Fact } from "./facts.js";
+import { why } from "./facts.js";
+import type { Facts } from "./gather.js";
+import { factOf, flowOf, nodeAt, sourcesBehind, trainedThrough } from "./gather.js";
+import { moves } from "./groups.js";
+import type { Finding } from "./findings.js";
+import { finding } from "./findings.js";
+import { isCall, paramPrefix, rootOf } from "../model/visit.js";
+
+/** What holds a term: findings against it, or the mechanism by which it is sound. */
+export interface Judgment {
+  readonly findings: readonly Finding[];
+  readonly mechanism: Mechanism | undefined;
+}
+
+/** Why a term that a constant would minimize does not lead there. */
+export interface Mechanism {
+  readonly kind: "predictor and average" | "predictor and stop" | "balanced codes" | "own embedding" | "anchor" | "pretrained target";
+  /** Names that play a part, for the proof. */
+  readonly predictor: readonly string[];
+  readonly target: readonly string[];
+}
+
+/** The sides of a term in which exactly one carries a gradient. */
+interface Sides {
+  readonly student: number;
+  readonly target: number;
+}
+
+/** Judges one attractive term that reaches an encoder. `values` are the facts with protected encoders varying. */
+export function judgeTerm(facts: Facts, terms: readonly Term[], encoder: string, term: Term, values: readonly Fact[]): Judgment {
+  const [p, q] = term.operands;
+  if (p === undefined || q === undefined) return { findings: [], mechanism: undefined };
+  const viaP = trainedThrough(facts, p);
+  const viaQ = trainedThrough(facts, q);
+  if (viaP.size > 0 && viaQ.size > 0) return { findings: [bothSides(facts, terms, encoder, term, viaP, viaQ)], mechanism: undefined };
+  const sides = viaP.size > 0 ? { student: p, target: q } : { student: q, target: p };
+  const extra = idleGuards(facts, terms, encoder).slice(0, 1);
+  const judged = oneSide(facts, terms, encoder, term, sides, values);
+  return judged.findings.some((f) => f.level === "error") ? { ...judged, findings: [...judged.findings, ...extra] } : judged;
+}
+
+function bothSides(facts: Facts, terms: readonly Term[], encoder: string, term: Term, viaP: ReadonlySet<string>, viaQ: ReadonlySet<string>): Finding {
+  const [p = 0, q = 0] = term.operands;
+  const isEncoder = (g: string): boolean => facts.encoders.some((e) => e.name === g);
+  if (viaP.has(encoder) !== viaQ.has(encoder)) {
+    const [own, other] = viaP.has(encoder) ? [p, q] : [q, p];
+    const [ownGroups, otherGroups] = viaP.has(encoder) ? [viaP, viaQ] : [viaQ, viaP];
+    const predicts = after(facts, own, new Set([encoder])).some((g) => g !== encoder && ownGroups.has(g));
+    if (!predicts && sourcesBehind(facts, other).has(encoder)) return finding("E-WRONG-SIDE", term, encoder, { heads: [...otherGroups], other });
+    if (![...otherGroups].some(isEncoder)) return finding("E-TARGET-HEAD", term, encoder, { heads: [...otherGroups], other });
+  }
+  const guard = idleGuards(facts, terms, encoder)[0];
+  const weak = terms.find((t) => t.sign > 0 && (t.role === "covariance" || t.role === "decorrelate" || t.role === "balance") && trainedThrough(facts, t.node).has(encoder));
+  if (guard !== undefined) return { ...guard, term };
+  if (weak !== undefined) return finding("E-NOGUARD", term, encoder, { heads: [], other: weak.operands[0] });
+  return finding("E-SYM", term, encoder, { heads: [...new Set([...viaP, ...viaQ])], other: q });
+}
+
+/** Regularizers that are there and do nothing for an encoder: turned round, without a gradient, along the wrong axis. */
+export function idleGuards(facts: Facts, terms: readonly Term[], encoder: string): Finding[] {
+  const found: Finding[] = [];
+  for (const t of terms) {
+    if (!["variance", "gaussian", "spread", "contrast", "correlate", "correlate_diagonal"].includes(t.role)) continue;
+    const reads = t.operands.some((o) => sourcesBehind(facts, o).has(encoder));
+    if (!reads) continue;
+    if (t.sign < 0) found.push(finding("E-GUARD-SIGN", t, encoder, { heads: [], other: t.operands[0] }));
+    else if (!trainedThrough(facts, t.node).has(encoder)) found.push(finding("E-GUARD-NOGRAD", t, encoder, { heads: [], other: t.operands[0] }));
+    else if ((axesOfWord(t.words["over"] ?? t.words["negatives"], sampleBit) & ~sampleBit) !== 0) found.push(finding("E-GUARD-AXIS", t, encoder, { heads: [], other: t.operands[0] }));
+  }
+  const rank = ["E-GUARD-SIGN", "E-GUARD-NOGRAD", "E-GUARD-AXIS"];
+  return found.sort((a, b) => rank.indexOf(a.rule) - rank.indexOf(b.rule));
+}
+
+function oneSide(facts: Facts, terms: readonly Term[], encoder: string, term: Term, sides: Sides, values: readonly Fact[]): Judgment {
+  const target = facts.behind(sides.target);
+  const moving = movingSources(facts, sides.target);
+  if (moving.size === 0) return fixedTarget(facts, encoder, term, sides, values);
+  const student = facts.behind(sides.student);
+  const isMoving = (path: string): boolean => moving.has(rootOf(path));
+  const shared = new Set([...target.reads].filter((p) => isMoving(p) && student.reads.has(p)));
+  const targets = targetGroups(facts, sides.target);
+  const own = [...student.learns].filter((p) => !target.reads.has(p));
+  const roots = new Set(own.map(rootOf));
+  const sharedRoots = new Set([...shared].map(rootOf));
+  const untied = shared.size === 0;
+  const predictor = untied ? [...roots] : after(facts, sides.student, sharedRoots).filter((g) => roots.has(g));
+  const shrinking = [...target.reads].map(rootOf).filter((g) => facts.groups.get(g)?.shrinks === true && sourcesBehind(facts, sides.target).has(g));
+  const findings: Finding[] = [];
+  if (predictor.length > 0) {
+    if (shrinking.length > 0) findings.push(finding("W-DECAYED-TARGET", term, encoder, { heads: [...new Set(shrinking)], other: sides.target }));
+    if (untied) {
+      findings.push(finding("W-UNTIED", term, encoder, { heads: [...moving], other: sides.target }));
+      return { findings, mechanism: undefined };
+    }
+    return withPredictor(facts, encoder, term, sides, { predictor, targets, shared, findings });
+  }
+  return withoutPredictor(facts, terms, encoder, term, sides, values, sharedRoots);
+}
+
+interface Tied {
+  readonly predictor: readonly string[];
+  readonly targets: readonly string[];
+  readonly shared: ReadonlySet<string>;
+  readonly findings: Finding[];
+}
+
+function withPredictor(facts: Facts, encoder: string, term: Term, sides: Sides, tied: Tied): Judgment {
+  const target = facts.behind(sides.target);
+  const { findings } = tied;
+  const lags = [...tied.shared].some((p) => target.lagging.has(p));
+  const followers = tied.targets.map((g) => facts.groups.get(g)).filter((g) => g?.state === "follows");
+  if (lags) {
+    const quick = followers.find((g) => g?.lag === true && g.momentum !== undefined && g.momentum < 0.9);
+    if (quick !== undefined) findings.push(finding("W-EMA-RANGE", term, encoder, { heads: [quick.name], other: sides.target }));
+    return { findings, mechanism: { kind: "predictor and average", predictor: tied.predictor, target: tied.targets } };
+  }
+  // The target is the student's own first layer behind a stop: its next-embedding prediction works (NEPA).
+  const trunk = [...facts.behind(sides.student).learns].some((p) => rootOf(p) === encoder && !target.reads.has(p));
+  if (trunk && straightTarget(facts, sides.target)) return { findings, mechanism: { kind: "own embedding", predictor: tied.predictor, target: tied.targets } };
+  const zero = followers.find((g) => g?.folded === "momentum 0");
+  if (isMasked(facts, sides)) {
+    findings.push(finding("W-EMA-ZERO", term, encoder, { heads: zero === undefined ? [] : [zero.name], other: sides.target }));
+    if (!factOf(facts.values, sides.target).normalized) findings.push(finding("W-TARGET-NORM", term, encoder, { heads: [], other: sides.target }));
+    return { findings, mechanism: undefined };
+  }
+  if (zero !== undefined) findings.push({ ...finding("W-EMA-ZERO", term, encoder, { heads: [zero.name], other: sides.target }), level: "note" });
+  return { findings, mechanism: { kind: "predictor and stop", predictor: tied.predictor, target: tied.targets } };
+}
+
+/** No bend between the data and the target. */
+function straightTarget(facts: Facts, target: number): boolean {
+  return cone(facts, target).every((id) => {
+    const node = facts.body.nodes[id];
+    return node === undefined || !isCall(node) || straightCall(facts, node.attrs.func ?? "");
+  });
+}
+
+const bends: ReadonlySet<string> = new Set(["attend", "gelu", "relu", "tanh", "sigmoid", "exp", "square", "abs"]);
+
+function straightCall(facts: Facts, name: string): boolean {
+  const func = facts.graph.funcs.find((f) => f.name === name);
+  return func?.body.nodes.every((n) => !bends.has(n.op) && (!isCall(n) || straightCall(facts, n.attrs.func ?? ""))) ?? true;
+}
+
+/** Nodes that a node is computed from, itself included. */
+export function cone(facts: Facts, id: number): number[] {
+  const seen = new Set([id]);
+  const todo = [id];
+  for (let at = todo.pop(); at !== undefined; at = todo.pop()) {
+    for (const arg of facts.body.nodes[at]?.args ?? []) {
+      if (seen.has(arg)) continue;
+      seen.add(arg);
+      todo.push(arg);
+    }
+  }
+  return [...seen].sort((a, b) => a - b);
+}
+
+/** Groups that are applied, on the way to a value, to what the given groups computed; those groups themselves where they go on. */
+export function after(facts: Facts, id: number, sources: ReadonlySet<string>): string[] {
+  const found = new Set<string>();
+  for (const at of cone(facts, id)) {
+    const node = facts.body.nodes[at];
+    if (node === undefined || !isCall(node)) continue;
+    const root = rootOf(paramPrefix(node));
+    const fed = node.args.some((arg) => [...sourcesBehind(facts, arg)].some((g) => sources.has(g)));
+    if (fed || sources.has(root)) found.add(root);
+  }
+  return [...found];
+}
+
+/** Sources of the moving groups that a value is computed from. */
+function movingSources(facts: Facts, id: number): ReadonlySet<string> {
+  const out = new Set<string>();
+  for (const name of flowOf(facts, id).depends) {
+    const group = facts.groups.get(name);
+    if (group !== undefined && moves(group) && group.learns) out.add(group.source);
+  }
+  return out;
+}
+
+function targetGroups(facts: Facts, id: number): string[] {
+  return [...flowOf(facts, id).depends].filter((g) => facts.groups.get(g)?.learns === true);
+}
+
+/** The target never changes: fine as data, as a projection of it or as a trained network; a random network teaches little. */
+function fixedTarget(facts: Facts, encoder: string, term: Term, sides: Sides, values: readonly Fact[]): Judgment {
+  const names = targetGroups(facts, sides.target);
+  const fact = factOf(values, sides.target);
+  const other = sides.target;
+  const shrinking = names.filter((g) => facts.groups.get(g)?.shrinks === true);
+  if (shrinking.length > 0) return { findings: [finding("W-DECAYED-TARGET", term, encoder, { heads: shrinking, other })], mechanism: undefined };
+  if ((fact.may & sampleBit) === 0) return { findings: [finding("W-TARGET-UNINFORMED", term, encoder, { heads: names, other })], mechanism: undefined };
+  if ((fact.why & why.random) !== 0) return { findings: [finding("W-FROZEN-TARGET", term, encoder, { heads: names, other })], mechanism: undefined };
+  return { findings: [], mechanism: { kind: names.length === 0 ? "anchor" : "pretrained target", predictor: [], target: names } };
+}
+
+/** Whether the student sees only a part of what the target sees of the same picture. */
+export function isMasked(facts: Facts, sides: Sides): boolean {
+  const student = facts.sights[sides.student] ?? new Map();
+  const target = facts.sights[sides.target] ?? new Map();
+  return [...target].some(([source]) => {
+    const own = student.get(source);
+    return own !== undefined && (own.only !== undefined || own.except.length > 0);
+  });
+}
+
+function withoutPredictor(facts: Facts, terms: readonly Term[], encoder: string, term: Term, sides: Sides, values: readonly Fact[], shared: ReadonlySet<string>): Judgment {
+  const other = sides.target;
+  const student = flowOf(facts, sides.student);
+  const late = after(facts, sides.student, shared);
+  const frozen = late.filter((g) => facts.groups.get(g)?.learns === true && !moves(facts.groups.get(g)) && student.depends.has(g) && !flowOf(facts, other).depends.has(g));
+  if (frozen.length > 0) return { findings: [finding("E-PRED-FROZEN", term, encoder, { heads: frozen, other })], mechanism: undefined };
+  const idle = [...flowOf(facts, other).depends].filter((g) => facts.groups.get(g)?.state === "idle" && !student.depends.has(g));
+  const coded = codes(facts, terms, encoder, term, sides, values);
+  if (coded !== undefined) return coded;
+  if (idle.length > 0) {
+    return { findings: [finding("E-PRED-DEAD", term, encoder, { heads: idle, other }), finding("E-NOPRED", term, encoder, { heads: [], other })], mechanism: undefined };
+  }
+  const fact = factOf(values, other);
+  const lags = facts.behind(other).lagging.size > 0;
+  if (lags && fact.code.center !== undefined && fact.code.temperature === undefined) return { findings: [finding("W-WEAK-GUARD", term, encoder, { heads: [], other })], mechanism: undefined };
+  if (lags && fact.normalized && isMasked(facts, sides)) return { findings: [finding("W-NOPRED-MASKED", term, encoder, { heads: [], other })], mechanism: undefined };
+  return { findings: [finding("E-NOPRED", term, encoder, { heads: [], other })], mechanism: undefined };
+}
+
+/** Agreement of codes without a predictor: balanced, or centered and sharpened behind an average, or not held. */
+function codes(facts: Facts, terms: readonly Term[], encoder: string, term: Term, sides: Sides, values: readonly Fact[]): Judgment | undefined {
+  const target = factOf(values, sides.target);
+  const own = factOf(values, sides.student);
+  if (target.code.temperature === undefined && !target.code.hard) return undefined;
+  if (term.role !== "classify" && own.code.temperature === undefined) return undefined;
+  const other = sides.target;
+  const soft = target.code.temperature ?? 0;
+  const warm = own.code.temperature ?? (term.numbers["temperature"] ?? 1) / Math.abs(own.gain);
+  const sharp = target.code.hard || soft < warm;
+  const lags = facts.behind(other).lagging.size > 0;
+  const centered = target.code.center !== undefined;
+  const balancing = terms.some((t) => t.sign > 0 && t.role === "balance" && trainedThrough(facts, t.node).has(encoder));
+  const targets = targetGroups(facts, other);
+  const hold = (findings: Finding[]): Judgment => ({ findings, mechanism: { kind: "balanced codes", predictor: [], target: targets } });
+  const lose = (rule: "E-ONEHOT" | "E-UNIFORM" | "E-UNBALANCED" | "E-CENTER-NO-EMA"): Judgment => ({ findings: [finding(rule, term, encoder, { heads: targets, other })], mechanism: undefined });
+  if (balancing && sharp) return hold([]);
+  if (!centered) return sharp && lags ? lose("E-ONEHOT") : lose("E-UNBALANCED");
+  if (!sharp) return lose("E-UNIFORM");
+  if (!lags) return lose("E-CENTER-NO-EMA");
+  const hot = soft > 0.06 || (target.code.center ?? 0) >= 0.999;
+  return hold(hot ? [finding("W-TEMP", term, encoder, { heads: targets, other })] : []);
+}
+
+/** Whether a value's node has tokens. */
+export function hasTokens(facts: Facts, id: number | undefined): boolean {
+  return nodeAt(facts, id)?.type.axes.includes("token") ?? false;
+}

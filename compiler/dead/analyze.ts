@@ -1,0 +1,80 @@
+/**
+ * Dead parts: what is declared and does nothing.
+ *
+ * Parameters that no loss trains and no average follows, instances, masks and views that reach no loss, losses without a
+ * gradient or without a weight, averages whose parameters differ from those of what they follow. None of it changes the
+ * collapse verdict except the last, which cannot run; all of it is a sign that the program does not say what is meant.
+ */
+import type { Facts } from "../collapse/gather.js";
+import { flowOf, trainedThrough, usedMasks } from "../collapse/gather.js";
+import type { Diagnostic } from "../messages/report.js";
+import { report } from "../messages/report.js";
+import type { Instance, ModelGraph } from "../model/ir.js";
+
+/** Diagnostics for the dead parts of a program. */
+export function findDeadParts(graph: ModelGraph, facts: Facts): Diagnostic[] {
+  return [...deadInstances(graph, facts), ...deadInputs(graph, facts), ...deadLosses(facts), ...unlikeAverages(graph)];
+}
+
+function deadInstances(graph: ModelGraph, facts: Facts): Diagnostic[] {
+  const read = new Set(graph.losses.flatMap((l) => [...flowOfLoss(facts, l.name)]));
+  const followed = new Set(graph.instances.flatMap((i) => (i.training.kind === "ema" ? [i.training.of] : [])));
+  return graph.instances.flatMap((i): Diagnostic[] => {
+    const learns = i.params.some((p) => p.role === "learn");
+    if (!read.has(i.name) && !followed.has(i.name)) return [report("JEP4055", i.origin, { name: i.name })];
+    return learns && facts.groups.get(i.name)?.state === "idle" && read.has(i.name) ? [report("JEP4038", i.origin, { heads: i.name })] : [];
+  });
+}
+
+/** Instances that a loss is computed from; a term that was dropped still reads its operands. */
+function flowOfLoss(facts: Facts, name: string): ReadonlySet<string> {
+  const nodes = [...facts.terms.filter((t) => t.losses.includes(name)).map((t) => t.node), ...facts.canonical.dropped.filter((d) => d.term.loss === name).map((d) => d.term.node)];
+  return new Set(nodes.flatMap((n) => [...flowOf(facts, n).depends, ...callsBehind(facts, n)]));
+}
+
+/** Instances without parameters are found by their calls. */
+function callsBehind(facts: Facts, root: number): string[] {
+  const found = new Set([root]);
+  const names: string[] = [];
+  for (let id = root; id >= 0; id--) {
+    const node = facts.body.nodes[id];
+    if (node === undefined || !found.has(id)) continue;
+    for (const a of node.args) found.add(a);
+    if (node.op === "call") names.push((node.attrs.instance ?? "").split(".")[0] ?? "");
+  }
+  return names;
+}
+
+function deadInputs(graph: ModelGraph, facts: Facts): Diagnostic[] {
+  const used = usedMasks(graph);
+  const seen = new Set([...facts.terms.map((t) => t.node), ...facts.canonical.dropped.map((d) => d.term.node)].flatMap((n) => [...(facts.sights[n]?.keys() ?? [])]));
+  return [
+    ...graph.masks.filter((m) => !used.has(m.name)).map((m) => report("JEP4050", m.origin, { name: m.name })),
+    ...graph.views.filter((v) => !seen.has(v.name)).map((v) => report("JEP4051", v.origin, { name: v.name })),
+  ];
+}
+
+function deadLosses(facts: Facts): Diagnostic[] {
+  const idle = facts.terms.filter((t) => trainedThrough(facts, t.node).size === 0 && t.role !== "unknown").map((t) => report("JEP4052", t.origin, { name: t.kind }));
+  const zero = facts.canonical.dropped.map(({ term, because }) => report("JEP4054", term.origin, { name: term.kind, why: because === "cancels" ? "another term cancels it" : "its weight is 0" }));
+  return [...idle, ...zero];
+}
+
+/** Parameters of an average and of its source, one by one. */
+function unlikeAverages(graph: ModelGraph): Diagnostic[] {
+  const instances = new Map(graph.instances.map((i) => [i.name, i]));
+  return graph.instances.flatMap((i): Diagnostic[] => {
+    const source = i.training.kind === "ema" ? instances.get(i.training.of) : undefined;
+    const why = source === undefined ? undefined : difference(i, source);
+    return source === undefined || why === undefined ? [] : [report("JEP4053", i.origin, { name: i.name, source: source.name, why }, { related: [{ span: source.origin, message: `\`${source.name}\` is declared here` }] })];
+  });
+}
+
+function difference(target: Instance, source: Instance): string | undefined {
+  const shapes = new Map(source.params.map((p) => [p.path, p.shape]));
+  for (const p of target.params) {
+    const own = shapes.get(p.path);
+    if (own !== undefined && own.join() !== p.shape.join()) return `\`${p.path}\` is ${p.shape.join("x")} in one and ${own.join("x")} in the other`;
+  }
+  return undefined;
+}

@@ -1,0 +1,142 @@
+/**
+ * The leak analysis: has a prediction seen what it is to predict, and can it tell its targets apart.
+ *
+ * Reads the sights of values (`collapse/sight.ts`): a term that compares at the positions of a mask leaks when the content
+ * of those positions, of the same picture, reached both sides. Batch statistics alone are a trace and a warning. A
+ * prediction whose tokens are all alike cannot be right about targets that differ, and an encoder that mixes tokens without
+ * positions sees a bag. Leaves whether masks are well made to the mask analysis.
+ */
+import type { MaskFinding } from "../collapse/fault.js";
+import { tokenBit } from "../collapse/axes.js";
+import type { Term } from "../collapse/canonicalize.js";
+import type { Facts } from "../collapse/gather.js";
+import { factOf, flowOf, nodeAt, trainedThrough } from "../collapse/gather.js";
+import type { SourceSight } from "../collapse/sight.js";
+import { cone } from "../collapse/terms.js";
+import { report } from "../messages/report.js";
+import type { Mask } from "../model/ir.js";
+import { isCall, paramPrefix, rootOf } from "../model/visit.js";
+
+type Fault = Omit<MaskFinding, "losses">;
+
+/** Leaks of every attracting term. */
+export function findLeaks(facts: Facts): MaskFinding[] {
+  const terms = facts.terms.filter((t) => t.sign > 0 && t.operands.length === 2 && (t.role === "attract" || t.role === "classify" || t.role === "contrast"));
+  const found = terms.flatMap((term) => ofTerm(facts, term).map((f) => ({ ...f, losses: term.losses })));
+  return [...found, ...blindEncoders(facts)];
+}
+
+function ofTerm(facts: Facts, term: Term): Fault[] {
+  const [p, q] = term.operands;
+  if (p === undefined || q === undefined || [p, q].some((o) => cone(facts, o).some((id) => facts.body.nodes[id]?.op === "slice_time"))) return [];
+  const positions = nodeAt(facts, p)?.type.positions;
+  const mask = positions?.kind === "mask" ? positions.mask : undefined;
+  const sides = studentFirst(facts, p, q);
+  if (mask === undefined) return unmasked(facts, term, sides);
+  return [...masked(facts, term, mask, sides), ...alike(facts, term, mask, sides), ...targetAtInput(facts, term, mask, sides)];
+}
+
+/** The side with a gradient, and the other; of two with one, the side that has seen less comes first. */
+function studentFirst(facts: Facts, p: number, q: number): readonly [number, number] {
+  const [viaP, viaQ] = [trainedThrough(facts, p).size > 0, trainedThrough(facts, q).size > 0];
+  if (viaP !== viaQ) return viaP ? [p, q] : [q, p];
+  const narrow = (id: number): number => [...(facts.sights[id]?.values() ?? [])].filter((s) => s.only !== undefined || s.except.length > 0).length;
+  return narrow(p) >= narrow(q) ? [p, q] : [q, p];
+}
+
+type Overlap = "none" | "possible" | "full";
+
+/** How a sight meets the positions of a mask. */
+function meets(facts: Facts, sight: SourceSight, target: string): { readonly overlap: Overlap; readonly by: string | undefined } {
+  if (sight.except.includes(target)) return { overlap: "none", by: undefined };
+  if (sight.only === undefined) return { overlap: "full", by: undefined };
+  let worst: Overlap = "none";
+  let by: string | undefined;
+  for (const name of sight.only) {
+    const overlap = sight.except.includes(name) ? "none" : between(facts, name, target);
+    if (overlap === "none" || worst === "full") continue;
+    worst = overlap;
+    by = name;
+  }
+  return { overlap: worst, by };
+}
+
+function between(facts: Facts, name: string, target: string): Overlap {
+  if (name === target) return "full";
+  const find = (n: string): Mask | undefined => facts.graph.masks.find((m) => m.name === n);
+  const [a, b] = [find(name), find(target)];
+  if (a === undefined || b === undefined) return "possible";
+  if ((a.minus.includes(target) && !a.allowOverlap) || (b.minus.includes(name) && !b.allowOverlap)) return "none";
+  if (a.kind === "all" && a.minus.length === 0) return "full";
+  return "possible";
+}
+
+function masked(facts: Facts, term: Term, mask: string, [student, target]: readonly [number, number]): Fault[] {
+  const found: Fault[] = [];
+  const loss = term.kind;
+  for (const [source, answer] of facts.sights[target] ?? []) {
+    const own = facts.sights[student]?.get(source);
+    // Only what the target itself shows at these positions is an answer.
+    if (own === undefined || meets(facts, answer, mask).overlap === "none") continue;
+    const { overlap, by } = meets(facts, own, mask);
+    const related = [{ span: nodeAt(facts, student)?.origin ?? term.origin, message: "the prediction is made here" }];
+    if (overlap === "full") {
+      const why = by === undefined ? `all of \`${source}\` went into it, the positions of \`${mask}\` too` : by === mask ? `it is made from the positions of \`${mask}\` themselves` : `\`${by}\` holds every position`;
+      found.push({ rule: "M-LEAK", diagnostic: report("JEP5015", term.origin, { loss, why, mask }, { related }) });
+    } else if (overlap === "possible") {
+      const declared = facts.graph.masks.find((m) => m.name === by)?.origin;
+      found.push({ rule: "M-OVERLAP", diagnostic: report("JEP5016", declared ?? term.origin, { mask: by ?? "", other: mask, loss }, { related: [{ span: term.origin, message: "compared here" }] }) });
+    } else if (own.spilled || own.mix === "statistics") {
+      found.push({ rule: "M-STATISTICS", diagnostic: report("JEP5017", term.origin, { source, loss }, { related }) });
+    }
+  }
+  return found;
+}
+
+/** Without a mask: a prediction of a network's view of the very picture that was put in has nothing to predict. */
+function unmasked(facts: Facts, term: Term, [student, target]: readonly [number, number]): Fault[] {
+  const seen = facts.sights[target] ?? new Map<string, SourceSight>();
+  const latent = [...flowOf(facts, target).depends].some((g) => facts.groups.get(g)?.learns === true && facts.groups.get(g)?.init === "random" && facts.groups.get(g)?.state !== "fixed");
+  if (seen.size === 0 || !latent || trainedThrough(facts, target).size > 0 || term.role === "contrast") return [];
+  const own = facts.sights[student] ?? new Map<string, SourceSight>();
+  if ([...seen.keys()].some((s) => !own.has(s)) || [...own.keys()].some((s) => !seen.has(s))) return [];
+  const hidden = [...own.values()].flatMap((s) => [...(s.only ?? []), ...s.except]);
+  if (hidden.length > 0) {
+    if (nodeAt(facts, target)?.type.positions.kind !== "all" || seenNarrow(seen)) return [];
+    return [{ rule: "M-LOSS-CTX", diagnostic: report("JEP5021", term.origin, { loss: term.kind, mask: hidden[0] ?? "" }) }];
+  }
+  const source = [...seen.keys()][0] ?? "";
+  return [{ rule: "M-LEAK", diagnostic: report("JEP5015", term.origin, { loss: term.kind, why: `both sides see all of \`${source}\`, unmasked and not augmented differently`, mask: "targets" }, { help: "Give the two sides different views (`view a, b = augment(…)`), or hide a part with a mask." }) }];
+}
+
+function seenNarrow(seen: ReadonlyMap<string, SourceSight>): boolean {
+  return [...seen.values()].some((s) => s.only !== undefined || s.except.length > 0);
+}
+
+/** Predictions that are all alike, for targets that differ from place to place. */
+function alike(facts: Facts, term: Term, mask: string, [student, target]: readonly [number, number]): Fault[] {
+  if (!(nodeAt(facts, student)?.type.axes.includes("token") ?? false)) return [];
+  const blind = (factOf(facts.values, student).may & tokenBit) === 0 && (factOf(facts.values, target).may & tokenBit) !== 0;
+  return blind ? [{ rule: "M-UNIDENT", diagnostic: report("JEP5018", term.origin, { loss: term.kind }, { related: [{ span: nodeAt(facts, student)?.origin ?? term.origin, message: `one prediction for all positions of \`${mask}\`` }] }) }] : [];
+}
+
+function targetAtInput(facts: Facts, term: Term, mask: string, [, target]: readonly [number, number]): Fault[] {
+  const learned = [...flowOf(facts, target).depends].some((g) => facts.groups.get(g)?.learns === true && !facts.simple.has(g));
+  const narrowed = [...(facts.sights[target]?.values() ?? [])].some((s) => s.only !== undefined && s.only.includes(mask) && s.mix === "full");
+  return learned && narrowed ? [{ rule: "M-GATHER-SIDE", diagnostic: report("JEP5020", term.origin, { loss: term.kind }) }] : [];
+}
+
+/** Encoders that mix the tokens of a mask and were never told where they sit. */
+function blindEncoders(facts: Facts): MaskFinding[] {
+  const found = new Map<string, MaskFinding>();
+  for (const node of facts.body.nodes) {
+    if (!isCall(node)) continue;
+    const root = rootOf(paramPrefix(node));
+    if (found.has(root) || !facts.encoders.some((e) => e.name === root) || factOf(facts.values, node.id).placed) continue;
+    const bag = [...(facts.sights[node.id]?.values() ?? [])].find((s) => s.only !== undefined && s.mix === "full");
+    if (bag === undefined || !node.type.axes.includes("token")) continue;
+    const losses = facts.graph.losses.map((l) => l.name);
+    found.set(root, { rule: "M-ENC-NOPOS", losses, diagnostic: report("JEP5019", node.origin, { encoder: root, mask: bag.only?.join("`, `") ?? "" }) });
+  }
+  return [...found.values()];
+}
