@@ -322,10 +322,14 @@ export interface PlanKernel {
   readonly hyper: boolean;
 }
 
-/** A buffer that the engine makes once. `kind` says who fills it. */
+/**
+ * A buffer that the engine makes once. `kind` says who fills it. By name: `sizes` holds the blocks of sizes, 256 bytes for each
+ * dispatch in the order step, norms, update, encoders; `hyper` the hyperparameters; `read losses 0` to `2`, `read watches`,
+ * `read norms` and `read features` are what the host maps.
+ */
 export interface PlanBuffer {
   readonly name: string;
-  readonly kind: "parameter" | "gradient" | "slot" | "work" | "input" | "scratch";
+  readonly kind: "parameter" | "gradient" | "slot" | "work" | "input" | "scratch" | "uniform" | "staging";
   readonly bytes: number;
 }
 
@@ -373,4 +377,10 @@ export interface WgslPlan {
   readonly encoders: Readonly<Record<string, PlanProgram>>;
   /** Bytes of all buffers; `lowerBound` is what a perfect packing of the live values would take for `work`. */
   readonly memory: { readonly total: number; readonly work: number; readonly lowerBound: number };
+}
+
+/** What `model.mjs` of the wgsl target exports: the plan and the texts of its kernels by file. */
+export interface WgslModule {
+  readonly plan: WgslPlan;
+  readonly kernels: Readonly<Record<string, string>>;
 }

@@ -22,6 +22,7 @@ export type HostErrorCode =
   | "mismatch"
   | "not-a-number"
   | "no-engine"
+  | "device-lost"
   | "interrupted"
   | "usage";
 

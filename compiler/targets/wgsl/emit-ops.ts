@@ -1,0 +1,59 @@
+/**
+ * From operations to dispatches: which kernels each kind of work becomes.
+ *
+ * Owns the switch over kinds and temporary tensors between the dispatches of one operation. The kernels' texts are in
+ * `kernels/`, places in memory are given later (`memory.ts`).
+ */
+import type { Dim } from "../../types/dim.js";
+import type { Op, Tensor } from "./graph.js";
+import { readsOf } from "./graph.js";
+import { attentionDraft, attentionGradDrafts } from "./kernels/attention.js";
+import { gemmDraft, weightGradDrafts } from "./kernels/gemm.js";
+import { mapDraft } from "./kernels/map.js";
+import { concatDrafts, gatherDraft, iotaDraft, oneHotDraft, padDraft, scatterDraft } from "./kernels/move.js";
+import { affineDrafts, lossDrafts, reduceDrafts } from "./kernels/reduce.js";
+import { normDraft, normGradDraft, rowsDraft, rowsGradDraft } from "./kernels/rows.js";
+import type { Draft, Limits } from "./kernel.js";
+import { upperBound } from "./kernel.js";
+import type { Traced } from "./trace.js";
+
+/** All dispatches of a graph, in order. */
+export function draftsOf(traced: Traced, bounds: ReadonlyMap<string, number>): Draft[] {
+  const { ops, tensors } = traced.graph;
+  const wanted = new Set<Tensor>([...ops.flatMap((op) => readsOf(op.work)), ...[...traced.losses, ...traced.watches, ...traced.state].map((n) => n.tensor)]);
+  if (traced.result !== undefined) wanted.add(traced.result);
+  const live = (t: Tensor): boolean => wanted.has(t) || t.home.kind === "grad";
+  const cx: Limits = {
+    bound: (d) => upperBound(d, bounds),
+    scratch: (shape: readonly Dim[], name: string) => {
+      const made: Tensor = { id: tensors.length, dtype: "f32", shape, home: { kind: "work" }, name };
+      tensors.push(made);
+      return made;
+    },
+  };
+  return ops.flatMap((op) => drafts(cx, op, live));
+}
+
+function drafts(cx: Limits, op: Op, live: (t: Tensor) => boolean): Draft[] {
+  const { work } = op;
+  switch (work.kind) {
+    case "map": return [mapDraft(op, work)];
+    case "gemm": return [gemmDraft(cx, op, work)];
+    case "gemm_tn_sums": return weightGradDrafts(cx, op, work);
+    case "reduce": return reduceDrafts(cx, op, work);
+    case "rows": return [rowsDraft(op, work)];
+    case "rows_grad": return [rowsGradDraft(op, work)];
+    case "norm": return [normDraft(op, work, live)];
+    case "norm_grad": return [normGradDraft(op, work)];
+    case "norm_grad_affine": return affineDrafts(cx, op, work);
+    case "attention": return [attentionDraft(op, work)];
+    case "attention_grad": return attentionGradDrafts(cx, op, work);
+    case "gather": return [gatherDraft(op, work)];
+    case "scatter": return [scatterDraft(op, work)];
+    case "concat": return concatDrafts(op, work);
+    case "pad": return [padDraft(op, work)];
+    case "iota": return [iotaDraft(op, work)];
+    case "one_hot": return [oneHotDraft(op, work)];
+    case "smooth_l1_mean": return lossDrafts(cx, op, work, live(work.slope));
+  }
+}

@@ -1,0 +1,254 @@
+/**
+ * The plan: from a step program and its manifest to buffers, kernels and dispatches as plain data.
+ *
+ * Owns the order of stages (trace, fuse, write, pack), the list of buffers and the translation of tensors and polynomials
+ * into the contract's `WgslPlan`. Everything a run needs is decided here; the engine only makes buffers and pipelines and
+ * walks the list. Sizes are upper bounds for the program's batch and masks, so nothing is allocated later.
+ */
+import type { Manifest, MaskSpec, PlanBuffer, PlanDispatch, PlanKernel, PlanOutput, PlanParameter, PlanProgram, PlanRef, SizeExpr, WgslPlan } from "../../../runtime/abi.js";
+import { IrError, funcOf, typeOf } from "../../tensor/ir.js";
+import { constantDim, constantOf, product, symbolsOf } from "../../types/dim.js";
+import type { StepProgram } from "../step.js";
+import type { Shard, Slot } from "./arenas.js";
+import { layOut } from "./arenas.js";
+import { draftsOf } from "./emit-ops.js";
+import { fuse } from "./fuse.js";
+import type { Tensor } from "./graph.js";
+import type { Bound, Draft, Size } from "./kernel.js";
+import { upperBound } from "./kernel.js";
+import type { Packing } from "./memory.js";
+import { aligned, pack } from "./memory.js";
+import { slotsOf } from "./kernels/optimizer.js";
+import { traceEncoder, traceStep, withoutDead } from "./trace.js";
+import type { Traced } from "./trace.js";
+import { updatesOf } from "./updates.js";
+
+/** What a device must be able to hold; the defaults are WebGPU's own. */
+export interface PlanLimits {
+  readonly bindingBytes: number;
+  readonly bufferBytes: number;
+}
+
+/** The portable profile. */
+export const portable: PlanLimits = { bindingBytes: 128 * 1024 * 1024, bufferBytes: 256 * 1024 * 1024 };
+
+/** A plan with what readers of the kernels want to know. */
+export interface Planned {
+  readonly plan: WgslPlan;
+  readonly drafts: readonly Draft[];
+  readonly kernels: readonly { readonly kernel: PlanKernel; readonly draft: Draft; readonly uses: readonly Draft[] }[];
+}
+
+interface Unit {
+  readonly traced: Traced;
+  readonly drafts: readonly Draft[];
+  readonly packing: Packing;
+}
+
+/** Makes the plan. @throws IrError where a tensor does not fit the limits. */
+export function planStep(program: StepProgram, manifest: Manifest, limits: PlanLimits = portable): Planned {
+  const bounds = boundsOf(program, manifest);
+  const bytesOf = (t: Tensor): number => Math.max(4, 4 * upperBound(product(t.shape), bounds));
+  const traced = fuse(withoutDead(traceStep(program)));
+  const shards = layOut(manifest, new Set(traced.grads), limits.bindingBytes);
+  const buffers = new Buffers();
+  addParameters(buffers, shards, slotsOf(manifest.train.optimizer));
+  const updates = updatesOf(manifest, shards, traced.state);
+  for (const [name, count] of updates.scratch) buffers.add(name, "scratch", count * 4);
+  const stepDrafts = draftsOf(traced, bounds);
+  const pinned = new Set([...traced.losses, ...traced.watches, ...traced.state].map((n) => n.tensor));
+  const step: Unit = { traced, drafts: stepDrafts, packing: pack([...stepDrafts, ...updates.update], bytesOf, pinned, limits.bufferBytes) };
+  const encoders = program.encoders.map((e): [string, Unit] => {
+    const own = fuse(withoutDead(traceEncoder(program, e.func)));
+    const drafts = draftsOf(own, bounds);
+    return [e.name, { traced: own, drafts, packing: pack(drafts, bytesOf, new Set(own.result === undefined ? [] : [own.result]), limits.bufferBytes) }];
+  });
+  const units = [step, ...encoders.map(([, u]) => u)];
+  const arenas = Math.max(...units.map((u) => u.packing.arenas.length));
+  for (let a = 0; a < arenas; a++) buffers.add(`work_${a}`, "work", Math.max(...units.map((u) => u.packing.arenas[a] ?? 0)));
+  const inputs = addInputs(buffers, units, bytesOf, program);
+  const writer = new PlanWriter(buffers, shards, bytesOf);
+  const named = (u: Unit, list: Traced["losses"]): PlanOutput[] => list.map(({ name, tensor }) => ({ name, ref: writer.ref(u, tensor), count: sizeExpr(product(tensor.shape)) }));
+  const none: Unit = { traced, drafts: [], packing: step.packing };
+  const plan: WgslPlan = {
+    format: 1,
+    bounds: Object.fromEntries(bounds),
+    buffers: buffers.list,
+    inputs,
+    parameters: shards.flatMap((s) => s.slots.map((slot) => writer.parameter(s, slot, manifest))),
+    step: writer.program(step, step.drafts, named(step, traced.losses)),
+    watches: named(step, traced.watches),
+    norms: writer.program(none, updates.norms, updates.groups.map(({ group, ref }) => ({ name: group, ref: writer.bound(none, ref), count: ref.count }))),
+    update: writer.program(step, updates.update, []),
+    hyper: updates.hyperNames,
+    encoders: Object.fromEntries(encoders.map(([name, u]) => [name, writer.program(u, u.drafts, u.traced.result === undefined ? [] : named(u, [{ name, tensor: u.traced.result }]))])),
+    kernels: [],
+    memory: { total: 0, work: 0, lowerBound: 0 },
+  };
+  addHostBuffers(buffers, plan);
+  const kernels = writer.kernels();
+  const large = [...plan.step.dispatches, ...plan.update.dispatches].flatMap((d) => d.bind).find((r) => r.bytes > limits.bindingBytes);
+  if (large !== undefined) throw new IrError(`wgsl target: a tensor of ${large.bytes} bytes is larger than the ${limits.bindingBytes} that one binding holds.`);
+  const bytes = (kinds: readonly PlanBuffer["kind"][]): number => buffers.list.reduce((n, b) => n + (kinds.length === 0 || kinds.includes(b.kind) ? b.bytes : 0), 0);
+  const memory = { total: bytes([]), work: bytes(["work"]), lowerBound: Math.max(...units.map((u) => u.packing.lowerBound)) };
+  return { plan: { ...plan, memory, kernels: kernels.map((k) => k.kernel) }, drafts: [...stepDrafts, ...updates.update], kernels };
+}
+
+/** Upper bounds of the symbols: the batch, and for each mask the most positions that a draw can keep. */
+export function boundsOf(program: StepProgram, manifest: Pick<Manifest, "masks" | "train">): Map<string, number> {
+  const bounds = new Map([["B", manifest.train.batch]]);
+  const forward = funcOf(program.module, program.forward);
+  for (const input of forward.inputs) {
+    if (input.role !== "index") continue;
+    const length = typeOf(forward, input.value).shape[1];
+    const mask = manifest.masks.find((m) => m.name === input.path);
+    const [symbol] = length === undefined ? [] : symbolsOf(length);
+    if (symbol !== undefined && mask !== undefined) bounds.set(symbol, longest(mask));
+  }
+  return bounds;
+}
+
+/** The most positions of a mask: sides are rounded, so a block may be half a cell longer each way than its area says. */
+export function longest(mask: MaskSpec): number {
+  const cells = mask.grid.rows * mask.grid.cols;
+  if (mask.kind === "random") return Math.min(cells, Math.ceil(mask.ratio[1] * cells) + 1);
+  if (mask.kind !== "block") return cells;
+  const area = mask.scale[1] * cells;
+  const most = Math.max(...mask.aspect.map((aspect) => (Math.sqrt(area * aspect) + 0.5) * (Math.sqrt(area / aspect) + 0.5)));
+  return Math.min(cells, Math.max(Math.floor(most), mask.minKeep + 1));
+}
+
+/** A polynomial as data. */
+export function sizeExpr(size: Size): SizeExpr {
+  if (size.kind === "up") {
+    const of = sizeExpr(size.of);
+    return typeof of === "number" ? Math.ceil(of / size.by) * size.times : { up: of, by: size.by, times: size.times };
+  }
+  const known = constantOf(size);
+  if (known !== undefined) return known;
+  return { terms: size.terms.map((t): readonly [number, ...string[]] => [t.coefficient, ...t.powers.flatMap(([s, p]) => Array.from({ length: p }, () => s))]) };
+}
+
+/** Buffers by name. */
+class Buffers {
+  readonly list: PlanBuffer[] = [];
+  readonly #index = new Map<string, number>();
+
+  add(name: string, kind: PlanBuffer["kind"], bytes: number): void {
+    this.#index.set(name, this.list.length);
+    this.list.push({ name, kind, bytes: aligned(bytes) });
+  }
+
+  at(name: string): number {
+    const at = this.#index.get(name);
+    if (at === undefined) throw new IrError(`wgsl target: there is no buffer ${name}.`);
+    return at;
+  }
+}
+
+function addParameters(buffers: Buffers, shards: readonly Shard[], slots: readonly string[]): void {
+  for (const s of shards) buffers.add(s.name, "parameter", s.count * 4);
+  for (const s of shards) {
+    if (s.updated === 0 || !s.slots.some((x) => x.parameter.role === "trained")) continue;
+    buffers.add(`${s.name}.grad`, "gradient", s.updated * 4);
+    for (const slot of slots) buffers.add(`${s.name}.${slot}`, "slot", s.updated * 4);
+  }
+}
+
+function addInputs(buffers: Buffers, units: readonly Unit[], bytesOf: (t: Tensor) => number, program: StepProgram): WgslPlan["inputs"] {
+  const found = new Map<string, { bytes: number; tensor: Tensor }>();
+  for (const { traced } of units) {
+    for (const t of traced.graph.tensors) if (t.home.kind === "input") found.set(t.home.name, { bytes: Math.max(bytesOf(t), found.get(t.home.name)?.bytes ?? 0), tensor: t });
+  }
+  const forward = funcOf(program.module, program.forward);
+  const lengths = new Map(forward.inputs.flatMap((i): [string, string][] => {
+    const [symbol] = i.role === "index" ? symbolsOf(typeOf(forward, i.value).shape[1] ?? constantDim(1)) : [];
+    return symbol === undefined ? [] : [[i.path, symbol]];
+  }));
+  return [...found].map(([name, { bytes }]) => {
+    buffers.add(`input ${name}`, "input", bytes);
+    const symbol = lengths.get(name);
+    return { name, ref: { buffer: buffers.at(`input ${name}`), at: 0, bytes }, ...(symbol === undefined ? {} : { symbol }) };
+  });
+}
+
+/** What the host writes and reads: sizes, hyperparameters, and staging for everything that comes back. */
+function addHostBuffers(buffers: Buffers, plan: WgslPlan): void {
+  const programs = [plan.step, plan.norms, plan.update, ...Object.values(plan.encoders)];
+  const bytes = (outputs: readonly PlanOutput[]): number => outputs.reduce((n, o) => n + aligned(o.ref.bytes), 0);
+  buffers.add("sizes", "uniform", programs.reduce((n, p) => n + p.dispatches.length, 0) * SIZES_BYTES);
+  buffers.add("hyper", "uniform", plan.hyper.length * 4);
+  for (const i of [0, 1, 2]) buffers.add(`read losses ${i}`, "staging", bytes(plan.step.outputs));
+  if (plan.watches.length > 0) buffers.add("read watches", "staging", bytes(plan.watches));
+  if (plan.norms.outputs.length > 0) buffers.add("read norms", "staging", bytes(plan.norms.outputs));
+  const features = Math.max(0, ...Object.values(plan.encoders).map((p) => bytes(p.outputs)));
+  if (features > 0) buffers.add("read features", "staging", features);
+}
+
+/** Bytes of a dispatch's block of sizes: where uniform bindings may begin. */
+const SIZES_BYTES = 256;
+
+/** Turns drafts into dispatches, and collects kernels. */
+class PlanWriter {
+  readonly #byText = new Map<string, { draft: Draft; uses: Draft[]; index: number }>();
+  readonly #slots: ReadonlyMap<string, { shard: Shard; slot: Slot }>;
+
+  constructor(readonly buffers: Buffers, shards: readonly Shard[], readonly bytesOf: (t: Tensor) => number) {
+    this.#slots = new Map(shards.flatMap((shard) => shard.slots.map((slot) => [slot.parameter.name, { shard, slot }])));
+  }
+
+  program(unit: Unit, drafts: readonly Draft[], outputs: readonly PlanOutput[]): PlanProgram {
+    return { dispatches: drafts.map((d) => this.#dispatch(unit, d)), outputs };
+  }
+
+  #dispatch(unit: Unit, draft: Draft): PlanDispatch {
+    const known = this.#byText.get(draft.text) ?? { draft, uses: [], index: this.#byText.size };
+    known.uses.push(draft);
+    this.#byText.set(draft.text, known);
+    const [x, y, z] = draft.groups;
+    const groups = y === undefined || z === undefined ? [sizeExpr(x)] as const : [sizeExpr(x), sizeExpr(y), sizeExpr(z)] as const;
+    return { kernel: known.index, bind: draft.binds.map((b) => this.bound(unit, b)), sizes: draft.sizes.map(sizeExpr), groups };
+  }
+
+  /** Where something bound lies. */
+  bound(unit: Unit, b: Bound): PlanRef {
+    return "kind" in b ? { buffer: this.buffers.at(b.buffer), at: b.at * 4, bytes: b.count * 4 } : this.ref(unit, b);
+  }
+
+  /** Where a tensor lies. */
+  ref(unit: Unit, t: Tensor): PlanRef {
+    const { home } = t;
+    if (home.kind === "input") return { buffer: this.buffers.at(`input ${home.name}`), at: 0, bytes: this.bytesOf(t) };
+    if (home.kind === "work") {
+      const place = unit.packing.places.get(t);
+      if (place === undefined) throw new IrError(`wgsl target: a tensor has no place (${t.name ?? t.id}).`);
+      return { buffer: this.buffers.at(`work_${place.arena}`), at: place.at, bytes: place.bytes };
+    }
+    const found = this.#slots.get(home.name);
+    if (found === undefined) throw new IrError(`wgsl target: there is no parameter ${home.name}.`);
+    return this.#slotRef(home.kind === "grad" ? `${found.shard.name}.grad` : found.shard.name, found.slot);
+  }
+
+  #slotRef(buffer: string, slot: Slot): PlanRef {
+    return { buffer: this.buffers.at(buffer), at: slot.at * 4, bytes: slot.count * 4 };
+  }
+
+  parameter(shard: Shard, slot: Slot, manifest: Manifest): PlanParameter {
+    const trained = slot.parameter.role === "trained" && slot.at < shard.updated;
+    const ref = this.#slotRef(shard.name, slot);
+    if (!trained) return { name: slot.parameter.name, ref, slots: {} };
+    const slots = Object.fromEntries(slotsOf(manifest.train.optimizer).map((s) => [s, this.#slotRef(`${shard.name}.${s}`, slot)]));
+    return { name: slot.parameter.name, ref, grad: this.#slotRef(`${shard.name}.grad`, slot), slots };
+  }
+
+  /** Kernels in the order of their numbers, with names of their own. */
+  kernels(): Planned["kernels"] {
+    const counts = new Map<string, number>();
+    return [...this.#byText.values()].map(({ draft, uses }) => {
+      const n = (counts.get(draft.name) ?? 0) + 1;
+      counts.set(draft.name, n);
+      const name = n === 1 ? draft.name : `${draft.name}_v${n}`;
+      return { kernel: { name, file: `${name}.wgsl`, writes: draft.writes, hyper: draft.hyper }, draft, uses };
+    });
+  }
+}

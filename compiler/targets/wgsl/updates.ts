@@ -1,0 +1,105 @@
+/**
+ * The part of a plan after the backward pass: which arenas are updated how, in which order.
+ *
+ * Owns the choice between one sweep (an optimizer with the moving average that follows its group) and separate ones (a
+ * group that several follow, or one that follows something that is not optimized), the buffers for norms and clipping, and
+ * the list of hyperparameters. The kernels are `kernels/optimizer.ts`.
+ */
+import type { EmaEdge, Manifest } from "../../../runtime/abi.js";
+import type { Shard } from "./arenas.js";
+import type { BufferRef, Draft } from "./kernel.js";
+import type { HyperBlock, Update } from "./kernels/optimizer.js";
+import { NORM_PARTS, clipDraft, emaDraft, larsDrafts, normDraft, slotsOf, stateDraft, updateDraft } from "./kernels/optimizer.js";
+import type { Named } from "./trace.js";
+
+/** Drafts and buffers of the update. */
+export interface Updates {
+  readonly norms: readonly Draft[];
+  /** Where each group's partial sums lie. */
+  readonly groups: readonly { readonly group: string; readonly ref: BufferRef }[];
+  readonly update: readonly Draft[];
+  readonly hyperNames: readonly string[];
+  /** Buffers beside arenas: name and number of elements. */
+  readonly scratch: readonly (readonly [string, number])[];
+}
+
+/** Decides the update. */
+export function updatesOf(manifest: Manifest, shards: readonly Shard[], state: readonly Named[]): Updates {
+  const { optimizer, gradientClip } = manifest.train;
+  const hyper = hyperOf(manifest.ema);
+  const trained = shards.filter((s) => s.updated > 0 && s.slots.some((x) => x.parameter.role === "trained"));
+  const norms = trained.map((s, i) => ({ shard: s, ref: piece("norms", "norms", i * NORM_PARTS, NORM_PARTS) }));
+  const clip = gradientClip === undefined ? undefined : piece("clip", "clip", 0, 1);
+  const normDrafts = norms.map(({ shard, ref }) => normDraft(piece(`${shard.name}.grad`, "grad", 0, shard.updated), ref));
+  const update: Draft[] = [];
+  if (clip !== undefined && gradientClip !== undefined) update.push(...normDrafts, clipDraft(piece("norms", "norms", 0, trained.length * NORM_PARTS), clip, gradientClip));
+  const done = new Set<EmaEdge>();
+  for (const s of trained) {
+    const edges = manifest.ema.filter((e) => e.source === s.group);
+    const [edge] = edges;
+    const follower = edge === undefined || edges.length > 1 || optimizer.kind === "lars" ? undefined : followerOf(shards, s, edge);
+    if (edge !== undefined && follower !== undefined) done.add(edge);
+    const whole: Update = {
+      value: piece(s.name, "param", 0, s.count), grad: piece(`${s.name}.grad`, "grad", 0, s.updated),
+      slots: slotsOf(optimizer).map((slot) => piece(`${s.name}.${slot}`, "slot", 0, s.updated)),
+      decayed: s.decayed, updated: s.updated, followed: s.followed, clip,
+      follower: follower === undefined || edge === undefined ? undefined : { value: piece(follower.name, "param", 0, follower.count), momentum: hyper.momentum(edge) },
+    };
+    if (optimizer.kind !== "lars") update.push(updateDraft(whole, optimizer, hyper));
+    else {
+      for (const slot of s.slots.filter((x) => x.at < s.updated)) {
+        const own = (buffer: string, arena: string): BufferRef => piece(buffer, arena, slot.at, slot.count);
+        const one: Update = { ...whole, value: own(s.name, "param"), grad: own(`${s.name}.grad`, "grad"), slots: slotsOf(optimizer).map((n) => own(`${s.name}.${n}`, "slot")), updated: slot.count };
+        update.push(...larsDrafts(one, optimizer, slot.parameter.decay, piece("lars", "lars", 0, 1), hyper));
+      }
+    }
+  }
+  for (const edge of manifest.ema) if (!done.has(edge)) update.push(...separateEma(shards, edge, hyper));
+  for (const { name, tensor } of state) {
+    const place = placeOf(shards, name);
+    if (place !== undefined) update.push(stateDraft(place, tensor));
+  }
+  const scratch: [string, number][] = [["norms", Math.max(1, trained.length) * NORM_PARTS], ...(clip === undefined ? [] : [["clip", 1] satisfies [string, number]]), ...(optimizer.kind === "lars" ? [["lars", 1] satisfies [string, number]] : [])];
+  return { norms: normDrafts, groups: norms.map(({ shard, ref }) => ({ group: shard.group, ref })), update, hyperNames: hyper.names, scratch };
+}
+
+function hyperOf(ema: readonly EmaEdge[]): HyperBlock & { readonly names: readonly string[]; momentum(edge: EmaEdge): string } {
+  const targets = ema.map((e) => e.target);
+  return {
+    names: ["learningRate", "weightDecay", "bias1", "bias2Root", ...targets.map((t) => `momentum ${t}`)],
+    fields: ["learning_rate", "weight_decay", "bias1", "bias2_root", ...targets.map((_, i) => `momentum_${i}`)],
+    momentum: (edge) => `momentum_${targets.indexOf(edge.target)}`,
+  };
+}
+
+/** The shard of the target whose followed part lies exactly as the source's. */
+function followerOf(shards: readonly Shard[], source: Shard, edge: EmaEdge): Shard | undefined {
+  const position = shards.filter((s) => s.group === source.group).indexOf(source);
+  const target = shards.filter((s) => s.group === edge.target)[position];
+  if (target === undefined || target.followed !== source.followed) return undefined;
+  const at = new Map(source.slots.map((s) => [s.parameter.name, s.at]));
+  const own = target.slots.filter((s) => s.at < target.followed);
+  return own.every((s) => s.parameter.follows !== undefined && at.get(s.parameter.follows) === s.at) && own.length === source.slots.filter((s) => s.at < source.followed).length
+    && target.slots.every((s) => s.parameter.follows === undefined || s.at < target.followed) ? target : undefined;
+}
+
+/** A dispatch for each parameter that follows. */
+function separateEma(shards: readonly Shard[], edge: EmaEdge, hyper: ReturnType<typeof hyperOf>): Draft[] {
+  return shards.filter((s) => s.group === edge.target).flatMap((s) => s.slots.flatMap((slot) => {
+    const { role, follows } = slot.parameter;
+    const source = role !== "ema" || follows === undefined ? undefined : placeOf(shards, follows);
+    return source === undefined ? [] : [emaDraft(piece(s.name, "param", slot.at, slot.count), source, hyper.momentum(edge), hyper)];
+  }));
+}
+
+function placeOf(shards: readonly Shard[], name: string): BufferRef | undefined {
+  for (const s of shards) {
+    const slot = s.slots.find((x) => x.parameter.name === name);
+    if (slot !== undefined) return piece(s.name, "param", slot.at, slot.count);
+  }
+  return undefined;
+}
+
+function piece(buffer: string, arena: string, at: number, count: number): BufferRef {
+  return { kind: "buffer", buffer, arena, at, count };
+}

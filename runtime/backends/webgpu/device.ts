@@ -1,0 +1,94 @@
+/// <reference types="@webgpu/types" />
+/**
+ * A WebGPU device under Node, through the npm package `webgpu` (Dawn).
+ *
+ * Owns finding the package and an adapter, also the SwiftShader that `scripts/setup-vulkan.mjs` may have put into
+ * `.engines/`, and asking for limits that the plan needs. What is missing is said with the command that gets it. Running a
+ * plan is `session.ts`, which works in a page too; a page gets its device from `navigator.gpu`.
+ */
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import type { WgslModule } from "../../abi.js";
+import { HostError, errorText } from "../../base/errors.js";
+import { neededLimits } from "./session.js";
+
+/** A device with what a person wants to know of it. */
+export interface NodeDevice {
+  readonly device: GPUDevice;
+  /** Adapter and driver in words. */
+  readonly name: string;
+  /** Version of the package. */
+  readonly version: string;
+  /** Lets go of the GPU object, which otherwise keeps the process alive. */
+  release(): void;
+}
+
+/** What gets a driver where there is none. */
+const WAY = "run jepac doctor; on a machine without a GPU: node scripts/setup-vulkan.mjs gets a software driver";
+
+/** Opens a device on which the plan fits. Throws `HostError` "no-engine". */
+export async function openNodeDevice(module: Pick<WgslModule, "plan">): Promise<NodeDevice> {
+  const { create, version } = await loadPackage();
+  let gpu: GPU | undefined = create([]);
+  let adapter = await gpu.requestAdapter();
+  if (adapter === null && useSwiftShader()) {
+    gpu = create([]);
+    adapter = await gpu.requestAdapter();
+  }
+  if (adapter === null) throw new HostError("no-engine", "WebGPU finds no adapter: no usable Vulkan, Metal or D3D12 driver", WAY);
+  const { info, limits } = adapter;
+  const name = [info.vendor, info.description || info.device].filter((text) => text !== "").join(" ") || "WebGPU device";
+  const need = neededLimits(module);
+  const requiredLimits: Record<string, number> = {};
+  if (need.binding > 128 * 1024 * 1024) requiredLimits["maxStorageBufferBindingSize"] = Math.min(need.binding, limits.maxStorageBufferBindingSize);
+  if (need.buffer > 256 * 1024 * 1024) requiredLimits["maxBufferSize"] = Math.min(need.buffer, limits.maxBufferSize);
+  try {
+    const device = await adapter.requestDevice({ requiredLimits });
+    return { device, name, version: `${version} (Dawn, ${name})`, release: () => { gpu = undefined; } };
+  } catch (error) {
+    throw new HostError("no-engine", `${name} gives no device: ${errorText(error)}`, WAY, { cause: error });
+  }
+}
+
+interface DawnPackage {
+  create(options: string[]): GPU;
+  readonly version: string;
+}
+
+async function loadPackage(): Promise<DawnPackage> {
+  for (const from of [join(process.cwd(), "resolve-from-here.js"), fileURLToPath(import.meta.url)]) {
+    const require = createRequire(from);
+    let entry: string;
+    try {
+      entry = require.resolve("webgpu");
+    } catch {
+      continue;
+    }
+    try {
+      const loaded: { create(options: string[]): GPU } = await import(pathToFileURL(entry).href);
+      const about: { readonly version?: string } = require(join(dirname(entry), "package.json"));
+      return { create: (options) => loaded.create(options), version: about.version ?? "unknown" };
+    } catch (error) {
+      throw new HostError("no-engine", `the npm package webgpu is there but does not load: ${errorText(error)}`, WAY, { cause: error });
+    }
+  }
+  throw new HostError("no-engine", "the npm package webgpu is not installed", "npm install --no-save webgpu@0.6.2");
+}
+
+/** Points Vulkan at a SwiftShader in `.engines/` of this folder or one above the package; whether there is one. */
+function useSwiftShader(): boolean {
+  const folders = [process.cwd()];
+  for (let at = dirname(fileURLToPath(import.meta.url)); at !== dirname(at); at = dirname(at)) folders.push(at);
+  const home = folders.map((folder) => join(folder, ".engines", "swiftshader")).find((folder) => existsSync(join(folder, "vk_swiftshader_icd.json")));
+  if (home === undefined || process.env["VK_DRIVER_FILES"] !== undefined) return false;
+  process.env["VK_DRIVER_FILES"] = join(home, "vk_swiftshader_icd.json");
+  try {
+    // No addon, so this throws; but the loader stays in the process, and Dawn's own dlopen by name then finds it.
+    process.dlopen({ exports: {} }, join(home, "libvulkan.so.1"));
+  } catch {
+    return true;
+  }
+  return true;
+}

@@ -1,0 +1,242 @@
+/**
+ * A compiled plan as an engine: what the training loop calls, under Node and in a page.
+ *
+ * Owns the order inside a step (write inputs and hyperparameters, forward and backward, norms where wanted, update, copies
+ * of what comes back: one encoder, one submit) and the names of state. Nothing is allocated in a step. Results are exact:
+ * export, import, and on from there gives the same bits, because state is all there is and every kernel is deterministic.
+ */
+import type { Engine, Hyper, Manifest, PlanOutput, StepBatch, StepResult, WgslModule } from "../../abi.js";
+import { HostError } from "../../base/errors.js";
+import type { Session } from "./session.js";
+import { copyOutputs, openSession, readBuffer, readOutputs } from "./session.js";
+import type { Symbols } from "./sizes.js";
+
+/** A device and the values to start from. */
+export interface WebgpuHost {
+  readonly device: GPUDevice;
+  readonly name: string;
+  readonly version: string;
+  /** Values of every parameter of the manifest, by name. */
+  readonly initial: ReadonlyMap<string, Float32Array>;
+  /** Called when the engine is disposed, after its device. */
+  readonly release?: () => void;
+}
+
+/** An engine that can also show the gradients of its last step, for tests. */
+export interface WebgpuEngine extends Engine {
+  gradients(): Promise<Map<string, Float32Array>>;
+}
+
+interface Run {
+  readonly manifest: Manifest;
+  readonly module: WgslModule;
+  readonly session: Session;
+  /** Which of the staging buffers for losses is next. */
+  turn: number;
+}
+
+/** The engine of a compiled plan. Throws `HostError` "no-engine" where the device cannot run it, "mismatch" where parts do not fit. */
+export async function createWebgpuEngine(manifest: Manifest, module: WgslModule, host: WebgpuHost): Promise<WebgpuEngine> {
+  const { plan } = module;
+  if (plan.format !== 1) throw new HostError("mismatch", `this plan has format ${String(plan.format)}, this runtime reads format 1`, "compile it again, or install the version of jepac that made it");
+  const session = await openSession(host.device, module, host.name);
+  const run: Run = { manifest, module, session, turn: 0 };
+  for (const { name, ref } of plan.parameters) {
+    const values = host.initial.get(name);
+    if (values === undefined) throw new HostError("mismatch", `there is no initial value for ${name}`, "compile the program again");
+    write(run, name, ref, values);
+  }
+  return {
+    name: "webgpu",
+    version: host.version,
+    step: (batch, hyper, want) => step(run, batch, hyper, want),
+    encode: (encoder, images, n) => encode(run, encoder, images, n),
+    exportState: () => exportState(run),
+    importState: (state) => importState(run, state),
+    gradients: () => gradients(run),
+    memory: () => session.memory(),
+    dispose() {
+      session.dispose();
+      host.release?.();
+    },
+  };
+}
+
+async function step(run: Run, batch: StepBatch, hyper: Hyper, want: { readonly watch: boolean; readonly gradientNorm: boolean }): Promise<StepResult> {
+  const { session, module: { plan } } = run;
+  session.check();
+  const symbols = upload(run, batch);
+  session.device.queue.writeBuffer(session.buffer("hyper"), 0, hyperBlock(run, hyper));
+  const losses = session.buffer(`read losses ${run.turn}`);
+  run.turn = (run.turn + 1) % 3;
+  const encoder = session.device.createCommandEncoder();
+  const pass = encoder.beginComputePass();
+  session.encode(pass, plan.step, symbols);
+  if (want.gradientNorm) session.encode(pass, plan.norms, symbols);
+  session.encode(pass, plan.update, symbols);
+  pass.end();
+  copyOutputs(encoder, session, plan.step.outputs, losses);
+  const watches = want.watch && plan.watches.length > 0 ? session.buffer("read watches") : undefined;
+  if (watches !== undefined) copyOutputs(encoder, session, plan.watches, watches);
+  const norms = want.gradientNorm && plan.norms.outputs.length > 0 ? session.buffer("read norms") : undefined;
+  if (norms !== undefined) copyOutputs(encoder, session, plan.norms.outputs, norms);
+  session.device.queue.submit([encoder.finish()]);
+  const [total, ...terms] = await readOutputs(session, plan.step.outputs, losses, symbols);
+  const watched = watches === undefined ? [] : await readOutputs(session, plan.watches, watches, symbols);
+  const squares = norms === undefined ? [] : await readOutputs(session, plan.norms.outputs, norms, symbols);
+  return {
+    loss: total?.[0] ?? Number.NaN,
+    losses: Object.fromEntries(plan.step.outputs.slice(1).map(({ name }, i) => [name, terms[i]?.[0] ?? Number.NaN])),
+    watch: Object.fromEntries(plan.watches.flatMap(({ name }, i) => (watched[i] === undefined ? [] : [[name, watched[i]]]))),
+    gradientNorm: groupNorms(plan.norms.outputs, squares),
+  };
+}
+
+/** Writes the batch into the inputs; the values of the symbols come from it. */
+function upload(run: Run, batch: StepBatch): Symbols {
+  const { session, module: { plan } } = run;
+  const most = plan.bounds["B"] ?? 0;
+  if (batch.size > most) throw new HostError("mismatch", `the plan is for batches of up to ${most}, this one has ${batch.size}`, `compile the program with batch ${batch.size}`);
+  const symbols = new Map([["B", batch.size]]);
+  for (const input of plan.inputs) {
+    const mask = batch.masks[input.name];
+    const data = mask?.indices ?? batch.images[input.name] ?? batch.draws[input.name];
+    if (data === undefined) {
+      if (usedByStep(run, input.ref.buffer)) throw new HostError("mismatch", `the batch has no ${input.name}`, "report this: loader and plan disagree");
+      continue;
+    }
+    if (mask !== undefined && input.symbol !== undefined) {
+      const bound = plan.bounds[input.symbol] ?? 0;
+      if (mask.length > bound) throw new HostError("mismatch", `mask ${input.name} has ${mask.length} positions, the plan is for up to ${bound}`, "report this: the sampler drew more than the compiler's bound");
+      symbols.set(input.symbol, mask.length);
+    }
+    if (data.byteLength > input.ref.bytes) throw new HostError("mismatch", `${input.name} has ${data.byteLength} bytes, the plan is for ${input.ref.bytes}`, "report this: loader and plan disagree");
+    session.device.queue.writeBuffer(session.bufferAt(input.ref.buffer), 0, copyable(data));
+  }
+  return symbols;
+}
+
+/** The view that WebGPU's types ask for: of a buffer that is not shared. */
+function copyable(data: Float32Array | Int32Array): Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> {
+  return data instanceof Float32Array ? new Float32Array(data) : new Int32Array(data);
+}
+
+function usedByStep({ module: { plan } }: Run, buffer: number): boolean {
+  return plan.step.dispatches.some((d) => d.bind.some((r) => r.buffer === buffer));
+}
+
+function hyperBlock({ manifest, module: { plan } }: Run, hyper: Hyper): Float32Array<ArrayBuffer> {
+  const { optimizer } = manifest.train;
+  const [b1, b2] = optimizer.kind === "adamw" ? [optimizer.beta1, optimizer.beta2] : [0, 0];
+  return Float32Array.from(plan.hyper, (name) => {
+    if (name === "learningRate") return hyper.learningRate;
+    if (name === "weightDecay") return hyper.weightDecay;
+    if (name === "bias1") return 1 - b1 ** hyper.step;
+    if (name === "bias2Root") return Math.sqrt(1 - b2 ** hyper.step);
+    const momentum = hyper.momentum[name.replace(/^momentum /, "")];
+    if (momentum === undefined) throw new HostError("mismatch", `step ${hyper.step} has no ${name}`, "report this: schedules and plan disagree");
+    return momentum;
+  });
+}
+
+/** Roots of the sums of squares; parts of one group may lie in several buffers. */
+function groupNorms(outputs: readonly PlanOutput[], squares: readonly Float32Array[]): Record<string, number> {
+  const sums = new Map<string, number>();
+  outputs.forEach(({ name }, i) => sums.set(name, (squares[i] ?? new Float32Array()).reduce((n, x) => n + x, sums.get(name) ?? 0)));
+  return squares.length === 0 ? {} : Object.fromEntries([...sums].map(([name, sum]) => [name, Math.sqrt(sum)]));
+}
+
+async function encode(run: Run, name: string, images: Float32Array, n: number): Promise<Float32Array> {
+  const { session, manifest, module: { plan } } = run;
+  const program = plan.encoders[name];
+  const info = manifest.encoders.find((e) => e.name === name);
+  const input = plan.inputs.find((i) => i.name === info?.input);
+  const [output] = program?.outputs ?? [];
+  if (program === undefined || input === undefined || output === undefined) throw new HostError("mismatch", `there is no encoder ${name}`, `encoders: ${Object.keys(plan.encoders).join(", ")}`);
+  const chunk = plan.bounds["B"] ?? 1;
+  const pixels = n === 0 ? 0 : images.length / n;
+  const parts: Float32Array[] = [];
+  for (let from = 0; from < n; from += chunk) {
+    const size = Math.min(chunk, n - from);
+    const symbols = new Map([["B", size]]);
+    session.device.queue.writeBuffer(session.bufferAt(input.ref.buffer), 0, copyable(images.subarray(from * pixels, (from + size) * pixels)));
+    const encoder = session.device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    session.encode(pass, program, symbols);
+    pass.end();
+    copyOutputs(encoder, session, [output], session.buffer("read features"));
+    session.device.queue.submit([encoder.finish()]);
+    parts.push(...await readOutputs(session, [output], session.buffer("read features"), symbols));
+  }
+  return joined(parts);
+}
+
+async function exportState(run: Run): Promise<Map<string, Float32Array>> {
+  const buffers = await readAll(run, ["parameter", "slot"]);
+  const state = new Map<string, Float32Array>();
+  const order = new Map(run.module.plan.parameters.map((p) => [p.name, p]));
+  for (const { name } of run.manifest.parameters) {
+    const parameter = order.get(name);
+    if (parameter !== undefined) state.set(name, part(buffers, parameter.ref));
+  }
+  for (const { name, slots } of run.module.plan.parameters) for (const [slot, ref] of Object.entries(slots)) state.set(`optimizer.${slot}.${name}`, part(buffers, ref));
+  return state;
+}
+
+async function gradients(run: Run): Promise<Map<string, Float32Array>> {
+  const buffers = await readAll(run, ["gradient"]);
+  return new Map(run.module.plan.parameters.flatMap(({ name, grad }) => (grad === undefined ? [] : [[name, part(buffers, grad)]])));
+}
+
+async function readAll(run: Run, kinds: readonly string[]): Promise<Map<number, Float32Array>> {
+  const out = new Map<number, Float32Array>();
+  run.session.check();
+  for (const [i, b] of run.module.plan.buffers.entries()) if (kinds.includes(b.kind)) out.set(i, await readBuffer(run.session, run.session.bufferAt(i)));
+  run.session.check();
+  return out;
+}
+
+type Ref = { readonly buffer: number; readonly at: number; readonly bytes: number };
+
+function part(buffers: ReadonlyMap<number, Float32Array>, ref: Ref): Float32Array {
+  return (buffers.get(ref.buffer) ?? new Float32Array()).slice(ref.at / 4, (ref.at + ref.bytes) / 4);
+}
+
+async function importState(run: Run, state: ReadonlyMap<string, Float32Array>): Promise<void> {
+  const { plan } = run.module;
+  const places = new Map<string, Ref>();
+  for (const { name, ref, slots } of plan.parameters) {
+    places.set(name, ref);
+    for (const [slot, at] of Object.entries(slots)) places.set(`optimizer.${slot}.${name}`, at);
+  }
+  for (const name of state.keys()) if (!places.has(name)) throw new HostError("mismatch", `the state holds ${name}, which is no parameter of this program`, "it was made from another version of the program");
+  for (const [name, values] of state) {
+    const ref = places.get(name);
+    if (ref !== undefined && values.length !== ref.bytes / 4) throw new HostError("mismatch", `${name} has ${values.length} values in the state, ${ref.bytes / 4} in the program`, "it was made from another version of the program");
+  }
+  const encoder = run.session.device.createCommandEncoder();
+  for (const [i, b] of plan.buffers.entries()) if (b.kind === "slot") encoder.clearBuffer(run.session.bufferAt(i));
+  run.session.device.queue.submit([encoder.finish()]);
+  for (const [name, values] of state) {
+    const ref = places.get(name);
+    if (ref !== undefined) write(run, name, ref, values);
+  }
+  run.session.check();
+}
+
+function write(run: Run, name: string, ref: Ref, values: Float32Array): void {
+  if (values.length !== ref.bytes / 4) throw new HostError("mismatch", `${name} has ${values.length} values, ${ref.bytes / 4} are needed`, "compile the program again");
+  run.session.device.queue.writeBuffer(run.session.bufferAt(ref.buffer), ref.at, copyable(values));
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  const [only] = parts;
+  if (parts.length === 1 && only !== undefined) return only;
+  const out = new Float32Array(parts.reduce((n, p) => n + p.length, 0));
+  let at = 0;
+  for (const p of parts) {
+    out.set(p, at);
+    at += p.length;
+  }
+  return out;
+}
