@@ -4,7 +4,7 @@
 //   npm run results -- --only byol,mae                   these, the others' rows from their last runs
 //   npm run results -- --table                           no training: the table from the runs that are there
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 
 const systems = ["ijepa", "simsiam", "byol", "vicreg", "barlow-twins", "simclr", "dino", "mae", "data2vec", "lejepa"];
 const seed = 0;
@@ -21,6 +21,8 @@ if (!words.includes("--table")) for (const name of systems.filter((s) => only.in
 writePage(systems.map(rowOf));
 
 function train(name) {
+  // An earlier run of this script: the same command would only refuse to write over it.
+  rmSync(folderOf(name), { recursive: true, force: true });
   mkdirSync(folderOf(name), { recursive: true });
   const args = ["dist/compiler/cli/bin.js", "train", `examples/${name}-small.jepa`, "--out", folderOf(name).pathname, "--seed", String(seed), "--no-report"];
   const start = Date.now();

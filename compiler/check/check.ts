@@ -16,6 +16,7 @@ import { assemble, collect, defaultProgram, programNames } from "./program.js";
 import type { SweepPoint } from "./sweep.js";
 import { sweepPoints } from "./sweep.js";
 import type { CheckedTraining } from "./train.js";
+import { checkBatch } from "./batch.js";
 import { checkTraining } from "./train.js";
 import type { Static } from "./values.js";
 
@@ -59,6 +60,7 @@ export function check(files: SourceFiles, options: CheckOptions, diagnostics: Di
   const model = elaborateModel(program, overrides, (file) => libraries.has(file), diagnostics);
   const instances = new Set(model.graph.instances.filter((i) => i.role === "encoder").map((i) => i.name));
   const training = checkTraining(program, model.params, instances, diagnostics);
+  checkBatch(model.graph, training.train.batch, diagnostics);
   const sweeps = program.sweeps.map((s) => ({ name: s.name.text, points: sweepPoints(s, model, diagnostics) }));
   return { program, graph: model.graph, training, encoders: model.encoders, params: model.params, sweeps };
 }

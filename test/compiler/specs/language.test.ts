@@ -1,0 +1,180 @@
+/** What the language says beyond images and one view: inputs for checking, time, state, several crops, and what is refused. */
+import { describe, expect, it } from "vitest";
+import { check, compile } from "../../../compiler/compile.js";
+import type { CheckResult } from "../../../compiler/compile.js";
+import { read } from "./harness.js";
+
+const train = "train m { data shapes(count: 64) }\n";
+
+function checkModel(body: string): CheckResult {
+  return check({ file: "m.jepa", text: `use std.vit\nuse std.heads\nmodel m {\n${body}\n}\n${train}`, read });
+}
+
+/** Codes of errors that are about the language, not about collapse, leaks or dead parts. */
+const codes = (result: CheckResult): string[] => result.diagnostics.filter((d) => d.severity === "error" && !/^JEP[45]/.test(d.code)).map((d) => d.code);
+
+const shapeOf = (result: CheckResult, name: string): string | undefined => {
+  const node = result.graph?.body.nodes.find((n) => n.name === name);
+  return node === undefined ? undefined : `${node.type.axes.join(" ")}: ${node.type.shape.map((d) => d.terms.map((t) => `${t.coefficient}${t.powers.map(([s]) => s).join("")}`).join("+")).join(" ")}`;
+};
+
+const world = `
+  input video: Video[4, 32, 32, 3]
+  input action: Action[4, 7]
+  encoder f = vit(8, 16, 1, 2)
+  predictor dynamics = mlp(32, 16)
+  predictor inverse = mlp(32, 7)
+  z = pool(f(video))
+  now = earlier(z)
+  next = later(z)
+  z_hat = dynamics(join(now, earlier(action)))
+  loss mse(z_hat, next) + variance(z) + covariance(z)
+  loss mse(inverse(join(now, next)), earlier(action))`;
+
+describe("time", () => {
+  it("an encoder of images runs on each frame, and moments pair with the next", () => {
+    const result = checkModel(world);
+    expect(codes(result)).toEqual([]);
+    expect(shapeOf(result, "z")).toBe("batch time feature: 1B 4 16");
+    expect(shapeOf(result, "next")).toBe("batch time feature: 1B 3 16");
+  });
+
+  it("tubes put time on the grid, so that masks choose in space and time", () => {
+    const result = checkModel(`
+  input video: Video[8, 32, 32, 3]
+  mask targets = 2 of random(0.3)
+  mask context = all minus targets
+  encoder f = tube_vit(16)
+  predictor h = vit_predictor(width: 8, depth: 1, heads: 2)
+  encoder t = ema(f, momentum: 0.99)
+  c = f(video at context)
+  loss l1(h(c, at: targets), stopgrad(t(video)) at targets)`);
+    // The module is the program's own; here it is missing, and that is all that is wrong.
+    expect(codes(result)).toEqual(["JEP2001"]);
+    const own = check({ file: "m.jepa", text: `use std.vit
+module tube_vit(width) (video) -> Tokens[width] {
+  x = linear(width)(tubes(video, 8, 2)) + sincos2d(width)
+  layer_norm()(x)
+}
+model m {
+  input video: Video[8, 32, 32, 3]
+  mask targets = 2 of random(0.3)
+  mask context = all minus targets
+  encoder f = tube_vit(16)
+  encoder t = ema(f, momentum: 0.99)
+  predictor h = vit_predictor(width: 8, depth: 1, heads: 2)
+  c = f(video at context)
+  whole = t(video)
+  loss l1(h(c, at: targets), stopgrad(whole) at targets)
+}
+${train}`, read });
+    expect(codes(own)).toEqual([]);
+    expect(shapeOf(own, "whole")).toBe("batch token feature: 1B 64 16");
+  });
+
+  it("there is no later moment of an image", () => {
+    expect(codes(checkModel("  input image: Image[32, 32, 3]\n  encoder f = vit(8, 16, 1, 2)\n  z = later(f(image))\n  loss mean(z)"))).toEqual(["JEP3004"]);
+  });
+});
+
+describe("what can be checked but not trained", () => {
+  const image = "  input image: Image[32, 32, 3]\n  view a, b = augment(image) { flip(p: 0.5) }\n";
+  const cases: readonly [what: string, body: string, says: string][] = [
+    ["a video", world, "`video` is a video"],
+    ["labels", `${image}  input label: Label[10]\n  encoder f = vit(8, 16, 1, 2)\n  head c = linear(10)\n  loss cross_entropy(c(pool(f(a))), label)`, "`label` are labels"],
+    ["a queue", `${image}  encoder f = vit(8, 16, 1, 2)\n  encoder t = ema(f, momentum: 0.99)\n  loss info_nce(pool(f(a)), stopgrad(pool(t(b))), queue: 1024)`, "a loss keeps a queue of earlier keys"],
+    ["a weight that changes", `${image}  encoder f = vit(8, 16, 1, 2)\n  loss info_nce(pool(f(a)), pool(f(b)))\n  loss late = cosine(0 -> 1) * koleo(pool(f(a)))`, "the weight of `late` changes over training"],
+    ["a pretrained module", `${image}  encoder f = vit(8, 16, 1, 2)\n  encoder g = pretrained(vit(8, 16, 1, 2))\n  predictor h = mlp(16)\n  loss mse(h(f(a)), stopgrad(g(a)))`, "`g` is pretrained, and its weights are nowhere to be read from"],
+  ];
+  it.each(cases)("%s", (_, body, says) => {
+    expect(codes(checkModel(body))).toEqual([]);
+    const result = compile({ file: "m.jepa", text: `use std.vit\nuse std.heads\nmodel m {\n${body}\n}\n${train}`, read });
+    const refused = result.diagnostics.filter((d) => d.code === "JEP8001");
+    if (result.diagnostics.some((d) => d.severity === "error" && d.code !== "JEP8001")) throw new Error(result.diagnostics.map((d) => `${d.code} ${d.message}`).join("; "));
+    expect(result.ok).toBe(false);
+    expect(result.files).toEqual([]);
+    expect(refused.some((d) => d.message.includes(says)), refused.map((d) => d.message).join("; ")).toBe(true);
+  });
+});
+
+describe("several crops and parts", () => {
+  it("each grid has a position table of its own, the first one the short name", () => {
+    const result = checkModel(`  input image: Image[32, 32, 3]
+  view a = augment(image) { flip(p: 0.5) }
+  view small = augment(image, size: 16) { flip(p: 0.5) }
+  encoder f = vit(8, 16, 1, 2)
+  loss info_nce(pool(f(a)), pool(f(small)))`);
+    expect(codes(result)).toEqual([]);
+    const tables = result.graph?.instances[0]?.params.filter((p) => p.role === "fixed").map((p) => `${p.path} ${p.shape.join("x")}`);
+    expect(tables).toEqual(["pos_embed 16x16", "pos_embed_2x2 4x16"]);
+  });
+
+  it("tokens are replaced at a mask of one set, and keep their places", () => {
+    const body = (mask: string): string => `  input image: Image[32, 32, 3]
+  mask hidden = ${mask}
+  encoder f = vit_masked(8, 16, 2, 2, 1)
+  encoder t = ema(f, momentum: 0.99)
+  head hide = mask_tokens()
+  predictor h = linear(16)
+  z, unused = f.trunk(hide(f.patch_embed(image), at: hidden))
+  last, mean = t(image)
+  loss smooth_l1(h(z) at hidden, stopgrad(mean) at hidden)`;
+    expect(codes(checkModel(body("random(0.5)")))).toEqual([]);
+    expect(codes(checkModel(body("2 of random(0.5)")))).toEqual(["JEP3007"]);
+  });
+
+  it("state is never trained and never in an average", () => {
+    const result = checkModel(`  input image: Image[32, 32, 3]
+  view a, b = augment(image) { flip(p: 0.5) }
+  encoder f = vit(8, 16, 1, 2)
+  head p = mlp_bn(8)
+  head p_t = ema(p, momentum: 0.9)
+  predictor h = mlp_bn(8)
+  loss negative_cosine(h(p(pool(f(a)))), stopgrad(p_t(pool(stopgrad(f(b))))))`);
+    expect(codes(result)).toEqual([]);
+    expect(result.graph?.instances.find((i) => i.name === "p_t")?.params.filter((p) => p.role === "state").map((p) => p.path)).toEqual(["bn1.mean", "bn1.variance"]);
+  });
+
+  it("a moving average's coordinates agree with its source's, another encoder's do not", () => {
+    const body = (second: string): string => `  input image: Image[32, 32, 3]
+  view a, b = augment(image) { flip(p: 0.5) }
+  encoder f = vit(8, 16, 1, 2)
+  encoder g = ${second}
+  loss info_nce(pool(f(a)), stopgrad(pool(g(b))))`;
+    expect(codes(checkModel(body("ema(f, momentum: 0.99)")))).toEqual([]);
+    expect(codes(checkModel(body("vit(8, 16, 1, 2)")))).toEqual(["JEP3013"]);
+  });
+
+  it("words of losses are checked, with the axes that the operand has", () => {
+    const body = (loss: string): string => `  input image: Image[32, 32, 3]\n  encoder f = vit(8, 16, 1, 2)\n  z = f(image)\n  loss ${loss}`;
+    expect(codes(checkModel(body("variance(z, over: tokens)")))).toEqual([]);
+    expect(codes(checkModel(body("variance(pool(z), over: tokens)")))).toEqual(["JEP3004"]);
+    expect(codes(checkModel(body("variance(z, over: pixels)")))).toContain("JEP2010");
+    expect(codes(checkModel(body("sigreg(z, slices: 3)")))).toEqual(["JEP2004"]);
+  });
+});
+
+describe("a batch of one", () => {
+  const body = (loss: string, batch: number): CheckResult => check({ file: "m.jepa", text: `use std.vit
+model m {
+  input image: Image[32, 32, 3]
+  view a, b = augment(image) { flip(p: 0.5) }
+  encoder f = vit(8, 16, 1, 2)
+  x = f(a)
+  y = f(b)
+  loss ${loss}
+}
+train m {
+  data shapes(count: 64)
+  batch ${batch}
+}
+`, read });
+  it.each(["mse(x, y) + variance(x)", "info_nce(pool(x), pool(y))", "mse(batch_normalize(x), batch_normalize(y))", "barlow(pool(x), pool(y))"])("is refused for %s", (loss) => {
+    expect(codes(body(loss, 1))).toEqual(["JEP6011"]);
+    expect(codes(body(loss, 2))).toEqual([]);
+  });
+
+  it("is fine where statistics run over the tokens of an image", () => {
+    expect(codes(body("mse(x, y) + variance(x, over: tokens)", 1))).toEqual([]);
+  });
+});
