@@ -13,11 +13,11 @@ import type { Fact } from "./facts.js";
 import type { Finding } from "./findings.js";
 import { finding } from "./findings.js";
 import type { Facts } from "./gather.js";
-import { factOf, nodeAt, sourcesBehind, trainedThrough } from "./gather.js";
+import { cone, factOf, nodeAt, sourcesBehind, trainedThrough } from "./gather.js";
 import type { Grade, Protection, Protector } from "./null-test.js";
 import { gradeOf, protection, protectorsOver, refuses } from "./null-test.js";
 import type { Mechanism } from "./terms.js";
-import { after, cone, hasTokens, judgeTerm } from "./terms.js";
+import { after, hasTokens, judgeTerm, targetNeverChanges } from "./terms.js";
 import { constantOf } from "../types/dim.js";
 
 export type Verdict = "sound" | "risky" | "error";
@@ -152,9 +152,18 @@ function graded(facts: Facts, terms: readonly Term[], encoder: string, found: Gr
     const fixed = found.dynamic.filter((f) => f.rule === "W-FROZEN-TARGET" || f.rule === "W-DECAYED-TARGET");
     return fixed.length > 0 ? fixed : [finding("W-FROZEN-TARGET", term, encoder, parts)];
   }
-  if (found.grade === "full") return coefficients(facts, terms, encoder, found.protectors);
+  if (found.grade === "full") return [...frozenKeys(facts, encoder, found.protectors), ...coefficients(facts, terms, encoder, found.protectors)];
   if (found.held && found.dynamic.every((f) => f.level === "note")) return [];
   return found.grade === "dimensional" ? [finding("W-DIM", term, encoder, parts), ...coefficients(facts, terms, encoder, found.protectors)] : [finding("W-WEAK-GUARD", term, encoder, parts)];
+}
+
+/** Contrast against a random network that never changes: it holds, and teaches little. */
+function frozenKeys(facts: Facts, encoder: string, protectors: readonly Protector[]): Finding[] {
+  const targets = protectors.map((p) => ({ term: p.term, target: targetNeverChanges(facts, p.term) }));
+  const [first] = targets;
+  if (first === undefined || targets.some((t) => t.target === undefined)) return [];
+  const heads = [...sourcesBehindRaw(facts, first.target)].filter((g) => facts.groups.get(g)?.learns === true);
+  return [finding("W-FROZEN-TARGET", first.term, encoder, { heads, other: first.target })];
 }
 
 /** Weights of regularizers outside of what is known to work, where nothing else protects. */

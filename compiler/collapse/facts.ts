@@ -10,7 +10,7 @@ import type { Node } from "../model/ir.js";
 import { joinPath } from "../model/visit.js";
 import { constantOf } from "../types/dim.js";
 import { bitOf, sampleBit, timeBit, tokenBit } from "./axes.js";
-import type { Groups } from "./groups.js";
+import type { Group, Groups } from "./groups.js";
 import { moves } from "./groups.js";
 import type { Domain, Place } from "./interpret.js";
 
@@ -69,7 +69,7 @@ export function factDomain(groups: Groups, simple: ReadonlySet<string>, episodes
   return {
     nothing: constantFact,
     key: factKey,
-    rootKey: (root) => (root === "" || !moves(groups.get(root)) ? "fixed" : "moving"),
+    rootKey: (root) => (root === "" || !changes(groups.get(root)) ? "fixed" : "moving"),
     input: (node) => inputFact(node, episodes),
     parameter: (node, place) => parameterFact(node, place, groups),
     op: opFact,
@@ -86,6 +86,11 @@ export function factDomain(groups: Groups, simple: ReadonlySet<string>, episodes
       return out;
     },
   };
+}
+
+/** Whether a group's values can go anywhere in training: where a gradient leads, or weight decay. */
+function changes(group: Group | undefined): boolean {
+  return moves(group) || group?.shrinks === true;
 }
 
 function factKey(f: Fact): string {
@@ -105,7 +110,7 @@ function parameterFact(node: Node, place: Place, groups: Groups): Fact {
   const table = node.type.positions.kind !== "none";
   const group = groups.get(place.root === "" ? rootName(joinPath(place.prefix, node.attrs.path ?? "")) : place.root);
   const decl = group?.instance.params.find((p) => `${group.name}.${p.path}` === joinPath(place.prefix, node.attrs.path ?? ""));
-  return { ...constantFact, may: table ? tokenBit : 0, must: table ? tokenBit : 0, placed: table, free: !table && moves(group) && decl?.role !== "fixed" && decl?.role !== "state" };
+  return { ...constantFact, may: table ? tokenBit : 0, must: table ? tokenBit : 0, placed: table, free: !table && changes(group) && decl?.role !== "fixed" && decl?.role !== "state" };
 }
 
 function rootName(path: string): string {
@@ -170,7 +175,13 @@ function sumFact(node: Node, args: readonly Fact[], place: Place): Fact {
   const must = args.reduce((bits, x) => bits & (x.must | ~x.may), args.reduce((b, x) => b | x.must, 0));
   const spread = spreadTokens(node, place);
   const varied = args.filter((x) => x.may !== 0);
-  return { ...all, may: all.may | spread, must, why: must === 0 ? 0 : all.why, gain: varied.length === 1 ? (varied[0]?.gain ?? 1) : 1, code: varied.length === 1 ? (varied[0]?.code ?? noCode) : noCode, normalized: false };
+  return { ...all, may: all.may | spread, must, why: must === 0 ? 0 : all.why, gain: varied.length === 1 ? (varied[0]?.gain ?? 1) : 1, code: common(varied), normalized: false };
+}
+
+/** The code that all of some values are: a mean of distributions is one. */
+function common(list: readonly Fact[]): Code {
+  const first = list[0]?.code ?? noCode;
+  return list.every((x) => sameCode(x.code, first)) ? first : noCode;
 }
 
 /** A matrix of parameters with a row per token, added or multiplied to tokens, tells them apart. */

@@ -80,7 +80,7 @@ export function gatherFacts(graph: ModelGraph, recipe: Recipe): Facts {
     return found;
   };
   const values = under(noAssumption);
-  const sights = interpret(graph, body, sightDomain);
+  const sights = interpret(graph, body, sightDomain).map((seen) => seen.all);
   const encoders = findEncoders(graph, body, flows, groups, simple);
   return { graph, body, recipe, terms: canonical.terms, canonical, groups, flow: flows, values, sights, simple, encoders, episodes, under, behind };
 }
@@ -182,4 +182,18 @@ export function usedMasks(graph: ModelGraph): ReadonlySet<string> {
   const byName = new Map(graph.masks.map((m) => [m.name, m]));
   for (const name of used) for (const other of byName.get(name)?.minus ?? []) used.add(other);
   return used;
+}
+
+/** Nodes that a node is computed from, itself included. */
+export function cone(facts: Facts, id: number): number[] {
+  const seen = new Set([id]);
+  const todo = [id];
+  for (let at = todo.pop(); at !== undefined; at = todo.pop()) {
+    for (const arg of facts.body.nodes[at]?.args ?? []) {
+      if (seen.has(arg)) continue;
+      seen.add(arg);
+      todo.push(arg);
+    }
+  }
+  return [...seen].sort((a, b) => a - b);
 }

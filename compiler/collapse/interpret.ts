@@ -5,7 +5,7 @@
  * loops. A function is evaluated once per different knowledge of its arguments (the domain's `key`), so that a network
  * applied a thousand times costs one evaluation and a thousand look-ups. Loops go round until nothing changes.
  */
-import type { Body, Func, ModelGraph, Node } from "../model/ir.js";
+import type { Body, Func, ModelGraph, Node, NodeId } from "../model/ir.js";
 import { isCall, joinPath, paramPrefix, rootOf } from "../model/visit.js";
 
 /** Where an op stands: the instance whose parameters it uses ("" at model level), and the body it is in. */
@@ -28,17 +28,19 @@ export interface Domain<F> {
   /** What leaves a call at model level. */
   readonly leave: (fact: F, root: string, node: Node) => F;
   readonly nothing: F;
+  /** Facts that depend on where a function stands, not only on what it is given. */
+  readonly byPlace?: boolean;
 }
 
 const rounds = 8;
 
-/** Facts of every model-level node. */
-export function interpret<F>(graph: Pick<ModelGraph, "funcs">, body: Body, domain: Domain<F>): readonly F[] {
+/** Facts of every model-level node, or of those in `only` (which must hold the operands of its members). */
+export function interpret<F>(graph: Pick<ModelGraph, "funcs">, body: Body, domain: Domain<F>, only?: ReadonlySet<NodeId>): readonly F[] {
   const funcs = new Map(graph.funcs.map((f) => [f.name, f]));
   const memo = new Map<string, readonly F[]>();
 
   const run = (func: Func, root: string, prefix: string, args: readonly F[]): readonly F[] => {
-    const key = `${func.name}\u0000${domain.rootKey(root)}\u0000${args.map(domain.key).join("\u0000")}`;
+    const key = `${func.name}\u0000${domain.rootKey(root)}\u0000${domain.byPlace === true ? prefix : ""}\u0000${args.map(domain.key).join("\u0000")}`;
     const known = memo.get(key);
     if (known !== undefined) return known;
     const values = walk(func.body, { root, prefix, body: func.body }, args);
@@ -64,6 +66,10 @@ export function interpret<F>(graph: Pick<ModelGraph, "funcs">, body: Body, domai
     const results = new Map<number, readonly F[]>();
     const inputs = new Map(inside.inputs.map((id, i) => [id, i]));
     for (const node of inside.nodes) {
+      if (given === undefined && only?.has(node.id) === false) {
+        values.push(domain.nothing);
+        continue;
+      }
       const args = node.args.map((a) => values[a] ?? domain.nothing);
       const formal = given === undefined ? undefined : inputs.get(node.id);
       if (formal !== undefined) values.push(given?.[formal] ?? domain.nothing);

@@ -23,19 +23,44 @@ export interface SourceSight {
 
 export type Sight = ReadonlyMap<string, SourceSight>;
 
+/** Sight of a batch, and of the batches that it is a union of. */
+export interface Seen {
+  readonly all: Sight;
+  readonly parts: readonly Sight[] | undefined;
+}
+
 const whole: SourceSight = { only: undefined, except: [], mix: "local", spilled: false };
 const none: Sight = new Map();
 
-/** Sight as a domain of facts. */
-export const sightDomain: Domain<Sight> = {
-  nothing: none,
-  key: (sight) => [...sight].map(([s, x]) => `${s}:${x.only?.join("+") ?? "*"}-${x.except.join("+")}${x.mix}${x.spilled ? "!" : ""}`).sort().join(";"),
+/** Sight as a domain of facts. Rows of a union stay apart until something looks across the batch, which no sight follows. */
+export const sightDomain: Domain<Seen> = {
+  nothing: { all: none, parts: undefined },
+  key: ({ all, parts }) => `${sightKey(all)}|${parts?.map(sightKey).join("|") ?? ""}`,
   rootKey: () => "",
-  input: (node) => (node.type.space.kind === "actions" || node.type.space.kind === "labels" ? none : new Map([[node.attrs.path ?? "?", whole]])),
-  parameter: () => none,
-  op: sightOf,
-  leave: (sight) => sight,
+  input: (node) => ({ all: node.type.space.kind === "actions" || node.type.space.kind === "labels" ? none : new Map([[node.attrs.path ?? "?", whole]]), parts: undefined }),
+  parameter: () => ({ all: none, parts: undefined }),
+  op: seenOf,
+  leave: (seen) => seen,
 };
+
+function sightKey(sight: Sight): string {
+  return [...sight].map(([s, x]) => `${s}:${x.only?.join("+") ?? "*"}-${x.except.join("+")}${x.mix}${x.spilled ? "!" : ""}`).sort().join(";");
+}
+
+function seenOf(node: Node, args: readonly Seen[]): Seen {
+  const first = args[0];
+  if (node.op === "union") return { all: union(args.map((a) => a.all)), parts: args.flatMap((a) => a.parts ?? [a.all]) };
+  if (node.op === "slice_batch" && first?.parts !== undefined) {
+    const size = first.parts.length / (node.attrs.count ?? 1);
+    const start = (node.attrs.index ?? 0) * size;
+    const own = Number.isInteger(size) ? first.parts.slice(start, start + size) : first.parts;
+    return { all: union(own), parts: own.length > 1 ? own : undefined };
+  }
+  const count = args.find((a) => a.parts !== undefined)?.parts?.length;
+  const together = count !== undefined && args.every((a) => a.parts === undefined ? a.all.size === 0 : a.parts.length === count);
+  const parts = together ? Array.from({ length: count }, (_, i) => sightOf(node, args.map((a) => a.parts?.[i] ?? a.all))) : undefined;
+  return { all: sightOf(node, args.map((a) => a.all)), parts };
+}
 
 function sightOf(node: Node, args: readonly Sight[]): Sight {
   const { mask } = node.attrs;

@@ -10,7 +10,8 @@ import type { Term } from "./canonicalize.js";
 import type { Fact } from "./facts.js";
 import { why } from "./facts.js";
 import type { Facts } from "./gather.js";
-import { factOf, flowOf, nodeAt, sourcesBehind, trainedThrough } from "./gather.js";
+import { cone, factOf, flowOf, nodeAt, sourcesBehind, trainedThrough } from "./gather.js";
+import { paramsAfter } from "./order.js";
 import { moves } from "./groups.js";
 import type { Finding } from "./findings.js";
 import { finding } from "./findings.js";
@@ -90,10 +91,11 @@ function oneSide(facts: Facts, terms: readonly Term[], encoder: string, term: Te
   const shared = new Set([...target.reads].filter((p) => isMoving(p) && student.reads.has(p)));
   const targets = targetGroups(facts, sides.target);
   const own = [...student.learns].filter((p) => !target.reads.has(p));
-  const roots = new Set(own.map(rootOf));
+  const lateParams = once(() => paramsAfter(facts, sides.student, shared));
   const sharedRoots = new Set([...shared].map(rootOf));
   const untied = shared.size === 0;
-  const predictor = untied ? [...roots] : after(facts, sides.student, sharedRoots).filter((g) => roots.has(g));
+  const late = own.length === 0 || untied ? own : own.filter((p) => lateParams().has(p));
+  const predictor = [...new Set(late.map(rootOf))];
   const shrinking = [...target.reads].map(rootOf).filter((g) => facts.groups.get(g)?.shrinks === true && sourcesBehind(facts, sides.target).has(g));
   const findings: Finding[] = [];
   if (predictor.length > 0) {
@@ -105,6 +107,11 @@ function oneSide(facts: Facts, terms: readonly Term[], encoder: string, term: Te
     return withPredictor(facts, encoder, term, sides, { predictor, targets, shared, findings });
   }
   return withoutPredictor(facts, terms, encoder, term, sides, values, sharedRoots);
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
 }
 
 interface Tied {
@@ -150,20 +157,6 @@ const bends: ReadonlySet<string> = new Set(["attend", "gelu", "relu", "tanh", "s
 function straightCall(facts: Facts, name: string): boolean {
   const func = facts.graph.funcs.find((f) => f.name === name);
   return func?.body.nodes.every((n) => !bends.has(n.op) && (!isCall(n) || straightCall(facts, n.attrs.func ?? ""))) ?? true;
-}
-
-/** Nodes that a node is computed from, itself included. */
-export function cone(facts: Facts, id: number): number[] {
-  const seen = new Set([id]);
-  const todo = [id];
-  for (let at = todo.pop(); at !== undefined; at = todo.pop()) {
-    for (const arg of facts.body.nodes[at]?.args ?? []) {
-      if (seen.has(arg)) continue;
-      seen.add(arg);
-      todo.push(arg);
-    }
-  }
-  return [...seen].sort((a, b) => a - b);
 }
 
 /** Groups that are applied, on the way to a value, to what the given groups computed; those groups themselves where they go on. */
@@ -261,4 +254,14 @@ function codes(facts: Facts, terms: readonly Term[], encoder: string, term: Term
 /** Whether a value's node has tokens. */
 export function hasTokens(facts: Facts, id: number | undefined): boolean {
   return nodeAt(facts, id)?.type.axes.includes("token") ?? false;
+}
+
+/** The side of a pair that never changes and is a random network, where the other one has the gradient. */
+export function targetNeverChanges(facts: Facts, term: Term): number | undefined {
+  const [p, q] = term.operands;
+  if (p === undefined || q === undefined) return undefined;
+  const [viaP, viaQ] = [trainedThrough(facts, p).size > 0, trainedThrough(facts, q).size > 0];
+  if (viaP === viaQ) return undefined;
+  const target = viaP ? q : p;
+  return movingSources(facts, target).size === 0 && (factOf(facts.values, target).why & why.random) !== 0 ? target : undefined;
 }
