@@ -23,13 +23,14 @@ import { graphCommand } from "./graph.js";
 import { importCommand } from "./import.js";
 import { listCommand } from "./list.js";
 import { probeCommand } from "./probe.js";
+import { sweepCommand } from "./sweep.js";
 import type { CliTerminal } from "./terminal.js";
 import { styleOf } from "./terminal.js";
 import { optionalValues, trainCommand } from "./train.js";
 
 /** All commands, in the order of the help text. */
 export const commands: readonly Command[] = [
-  checkCommand, compileCommand, trainCommand, probeCommand, exportCommand, importCommand, fmtCommand, graphCommand, listCommand, explainCommand, doctorCommand, devCommand,
+  checkCommand, compileCommand, trainCommand, probeCommand, sweepCommand, exportCommand, importCommand, fmtCommand, graphCommand, listCommand, explainCommand, doctorCommand, devCommand,
 ];
 
 /** Runs the command line `words` (after the program's name) and returns the exit code. Never throws. */

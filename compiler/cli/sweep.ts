@@ -1,0 +1,235 @@
+/**
+ * `jepac sweep`: many variants, one command, one table.
+ *
+ * Owns the order of runs (one after another in this process, or several side by side as processes of their own compiled
+ * programs), and going on: a row whose folder says that it ended is not run again, one that was cut off goes on from its
+ * checkpoint, one that was run from another text or with other options is refused. Tables and plot are written after every
+ * row, so a sweep that is stopped has results. Rows are sweep-rows.ts, results sweep-results.ts.
+ */
+import { spawn } from "node:child_process";
+import { existsSync, openSync, closeSync, mkdirSync, readFileSync } from "node:fs";
+import { basename, join, relative, resolve } from "node:path";
+import { writeAtomic } from "../../runtime/base/files.js";
+import { CHECKPOINT_FILES } from "../../runtime/train/checkpoint-store.js";
+import { parseOptions } from "../../runtime/train/options.js";
+import type { CompileResult } from "../compile.js";
+import { compile } from "../compile.js";
+import type { Command } from "./command.js";
+import { CliError } from "./command.js";
+import { compileInto } from "./compile.js";
+import { loadCompiled } from "./compiled.js";
+import { tellDiagnostics } from "./show.js";
+import { openSource, programOptions, readProgramOptions } from "./source.js";
+import type { RowResult } from "./sweep-results.js";
+import { readResult, toCsv, toMarkdown, toSvg } from "./sweep-results.js";
+import type { SweepRow } from "./sweep-rows.js";
+import { chosenRows, sweepRows } from "./sweep-rows.js";
+import type { CliTerminal } from "./terminal.js";
+import { runOptions, runWords } from "./train.js";
+
+const own: readonly string[] = ["data", "eval-data", "engine", "steps", "epochs", "batch", "seed", "workers", "probe", "quiet"];
+const interrupted = 130;
+
+/** What a row's folder says about its run. */
+interface RowFile {
+  readonly hash: string;
+  readonly words: readonly string[];
+  /** The exit code of the run; absent while it has not ended. */
+  readonly code?: number;
+}
+
+interface Sweep {
+  readonly rows: readonly SweepRow[];
+  readonly words: readonly string[];
+  readonly folder: string;
+  readonly shown: string;
+  readonly title: string;
+  readonly cx: CliTerminal;
+}
+
+export const sweepCommand: Command = {
+  name: "sweep",
+  usage: "sweep <files..>",
+  summary: "Trains every variant (and every point of every `sweep`) of some programs; one table, one plot; goes on where it stopped",
+  words: { files: "programs" },
+  options: {
+    only: { kind: "texts", help: "only these rows (names with commas, or repeated)" },
+    jobs: { kind: "text", initial: "1", help: "how many runs side by side" },
+    list: { kind: "flag", help: "list the rows and run nothing" },
+    out: { kind: "text", alias: "o", help: "the folder of the sweep (runs/sweep-<file> unless given)" },
+    ...Object.fromEntries(Object.entries(runOptions).filter(([name]) => own.includes(name))),
+    ...Object.fromEntries(Object.entries(programOptions).filter(([name]) => name === "set")),
+  },
+  examples: [
+    ["jepac sweep examples/ablations/*.jepa --steps 400", "all tables of the paper, on the small configuration"],
+    ["jepac sweep examples/ablations/masking.jepa --only multi_block,random --jobs 2", "two rows, side by side"],
+  ],
+  async run(args, cx) {
+    const files = args.texts("files");
+    const opened = files.map((file) => openSource(file, cx));
+    const rows = chosenRows(sweepRows(opened, readProgramOptions(args).set ?? {}), args.texts("only"));
+    const jobs = readJobs(args.text("jobs") ?? "1");
+    if (args.flag("list")) {
+      for (const row of rows) cx.out.write(`${row.name}${row.paper === undefined ? "" : `  (paper: ${row.paper.toFixed(1)})`}  ${row.doc}\n`);
+      return 0;
+    }
+    const words = runWords(args).filter((word) => own.includes(word.replace(/^--(no-)?/, "").replace(/=.*$/s, "")));
+    parseOptions(words);
+    const title = files.length === 1 ? basename(files[0] ?? "").replace(/\.jepa$/, "") : "ablations";
+    const shown = args.text("out") ?? join("runs", `sweep-${title}`);
+    const sweep: Sweep = { rows, words, folder: resolve(cx.cwd, shown), shown, title, cx };
+    const compiled = compileAll(sweep);
+    if (compiled === undefined) return 1;
+    const code = await runAll(sweep, compiled, jobs);
+    const results = await writeResults(sweep);
+    cx.out.write(`${results.filter((r) => r.state === "done").length} of ${rows.length} rows done; ${["results.csv", "results.md", "results.svg"].map((f) => join(shown, f)).join(", ")}\n`);
+    return code;
+  },
+};
+
+function readJobs(text: string): number {
+  const jobs = Number(text);
+  if (!/^\d+$/.test(text) || jobs < 1 || jobs > 64) throw new CliError(`--jobs takes a whole number from 1 to 64, not ${text}`);
+  return jobs;
+}
+
+/** Every row compiled before the first one runs: a mistake in the last must not wait for all the others. */
+function compileAll(sweep: Sweep): ReadonlyMap<SweepRow, CompileResult> | undefined {
+  const compiled = new Map<SweepRow, CompileResult>();
+  let failed = false;
+  for (const row of sweep.rows) {
+    const result = compile(row.source, { ...row.options, target: "tfjs" });
+    if (!result.ok) {
+      tellDiagnostics(result, row.opened, sweep.cx);
+      failed = true;
+    }
+    compiled.set(row, result);
+  }
+  if (failed || compiled.size === 0) return undefined;
+  for (const row of sweep.rows) refuseOther(sweep, row, hashOf(compiled.get(row)));
+  return compiled;
+}
+
+function hashOf(result: CompileResult | undefined): string {
+  return result?.manifest?.source.hash ?? "";
+}
+
+/** A folder of another program, or of other options, is not written into. @throws CliError */
+function refuseOther(sweep: Sweep, row: SweepRow, hash: string): void {
+  const held = readRow(sweep, row);
+  if (held === undefined || (held.hash === hash && held.words.join(" ") === said(sweep).join(" "))) return;
+  throw new CliError(
+    `${join(sweep.shown, row.name)} was run ${held.hash === hash ? `with other options (${held.words.join(" ") || "none"})` : "from another text of the program"}`,
+    "give another folder with --out, or remove that one",
+  );
+}
+
+/** The options that make a run what it is. */
+function said(sweep: Sweep): readonly string[] {
+  return sweep.words.filter((word) => !/^--(no-)?(quiet|workers|engine)\b/.test(word));
+}
+
+function rowPath(sweep: Sweep, row: SweepRow): string {
+  return join(sweep.folder, row.name, "row.json");
+}
+
+function readRow(sweep: Sweep, row: SweepRow): RowFile | undefined {
+  const path = rowPath(sweep, row);
+  if (!existsSync(path)) return undefined;
+  try {
+    const value: unknown = JSON.parse(readFileSync(path, "utf8"));
+    if (isRowFile(value)) return value;
+  } catch {
+    // Told below.
+  }
+  throw new CliError(`${join(sweep.shown, row.name, "row.json")} is damaged`, "remove the folder of that row");
+}
+
+function isRowFile(value: unknown): value is RowFile {
+  return typeof value === "object" && value !== null && "hash" in value && typeof value.hash === "string" && "words" in value && Array.isArray(value.words);
+}
+
+/** Ended for good: 0 is done, 3 a collapse that the program stops at. */
+function hasEnded(held: RowFile | undefined): boolean {
+  return held?.code === 0 || held?.code === 3;
+}
+
+async function runAll(sweep: Sweep, compiled: ReadonlyMap<SweepRow, CompileResult>, jobs: number): Promise<number> {
+  const waiting = sweep.rows.filter((row) => !hasEnded(readRow(sweep, row)));
+  const before = sweep.rows.length - waiting.length;
+  if (before > 0) sweep.cx.err.write(`${before} rows had ended before\n`);
+  const codes: number[] = [];
+  let stopped = false;
+  const stop = (): void => { stopped = true; };
+  // Side by side, the runs get the signal too and end with a checkpoint; this process waits for them.
+  if (jobs > 1) process.on("SIGINT", stop);
+  const worker = async (): Promise<void> => {
+    for (let row = waiting.shift(); row !== undefined && !stopped; row = waiting.shift()) {
+      const result = compiled.get(row);
+      if (result === undefined) continue;
+      const code = await runRow(sweep, row, result, jobs);
+      codes.push(code);
+      if (code === interrupted) stopped = true;
+      await writeResults(sweep);
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: jobs }, worker));
+  } finally {
+    process.removeListener("SIGINT", stop);
+  }
+  if (stopped) {
+    sweep.cx.err.write("stopped; the same command goes on from here\n");
+    return interrupted;
+  }
+  return codes.every((code) => code === 0 || code === 3) ? 0 : 1;
+}
+
+async function runRow(sweep: Sweep, row: SweepRow, result: CompileResult, jobs: number): Promise<number> {
+  const { cx } = sweep;
+  const folder = join(sweep.folder, row.name);
+  const compiled = join(folder, "compiled");
+  const file: RowFile = { hash: hashOf(result), words: said(sweep) };
+  const resumes = existsSync(join(folder, CHECKPOINT_FILES.latest));
+  await writeAtomic(rowPath(sweep, row), `${JSON.stringify(file)}\n`);
+  cx.err.write(`${row.name}: ${resumes ? "going on" : "starting"}\n`);
+  if (compileInto(row.opened, result, compiled, { ...cx, err: { write: () => undefined } }) === undefined) return 1;
+  const words = [...sweep.words, "--out", folder, "--no-report", ...(resumes ? ["--resume"] : [])];
+  const code = jobs === 1 ? await runHere(compiled, relative(cx.cwd, compiled), words) : await runApart(compiled, words, join(folder, "log.txt"), cx.cwd);
+  await writeAtomic(rowPath(sweep, row), `${JSON.stringify(code === interrupted ? file : { ...file, code })}\n`);
+  cx.err.write(`${row.name}: ${stateOf({ ...file, code })}${code === 0 || jobs === 1 ? "" : `, see ${join(sweep.shown, row.name, "log.txt")}`}\n`);
+  return code;
+}
+
+async function runHere(compiled: string, shown: string, argv: readonly string[]): Promise<number> {
+  const program = await loadCompiled(compiled, shown);
+  const { runTrainer } = await import("../../runtime/train/main.js");
+  return runTrainer({ ...program, argv, folder: compiled, command: "npx jepac sweep" });
+}
+
+function runApart(compiled: string, words: readonly string[], log: string, cwd: string): Promise<number> {
+  mkdirSync(join(log, ".."), { recursive: true });
+  const file = openSync(log, "a");
+  return new Promise((done, fail) => {
+    const child = spawn(process.execPath, [join(compiled, "train.mjs"), ...words], { cwd, stdio: ["ignore", file, file] });
+    child.on("error", fail);
+    child.on("close", (code) => {
+      closeSync(file);
+      done(code ?? interrupted);
+    });
+  });
+}
+
+function stateOf(held: RowFile | undefined): string {
+  if (held?.code === undefined || held.code === interrupted) return "waiting";
+  return held.code === 0 ? "done" : held.code === 3 ? "collapsed" : "failed";
+}
+
+/** Writes the tables and the plot of what there is. */
+async function writeResults(sweep: Sweep): Promise<readonly RowResult[]> {
+  const results = sweep.rows.map((row) => readResult(join(sweep.folder, row.name), { name: row.name, doc: row.doc, paper: row.paper, state: stateOf(readRow(sweep, row)) }));
+  await writeAtomic(join(sweep.folder, "results.csv"), toCsv(results));
+  await writeAtomic(join(sweep.folder, "results.svg"), toSvg(sweep.title, results));
+  await writeAtomic(join(sweep.folder, "results.md"), toMarkdown(sweep.title, results, "results.svg"));
+  return results;
+}
