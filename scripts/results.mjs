@@ -47,7 +47,9 @@ function rowOf(name) {
   return { name, probe, steps: steps.length, first: mean(steps.slice(0, few)), last: mean(steps.slice(-few)), wall: json(name, "wall.json")?.seconds };
 }
 
-const percent = (share) => (100 * share).toFixed(1);
+function percent(share) {
+  return (100 * share).toFixed(1);
+}
 
 function lines(row) {
   if (row.probe === undefined) return [`| ${row.name} | not run | | | | | |`];
