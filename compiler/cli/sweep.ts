@@ -195,16 +195,16 @@ async function runRow(sweep: Sweep, row: SweepRow, result: CompileResult, jobs: 
   cx.err.write(`${row.name}: ${resumes ? "going on" : "starting"}\n`);
   if (compileInto(row.opened, result, compiled, { ...cx, err: { write: () => undefined } }) === undefined) return 1;
   const words = [...sweep.words, "--out", folder, "--no-report", ...(resumes ? ["--resume"] : [])];
-  const code = jobs === 1 ? await runHere(compiled, relative(cx.cwd, compiled), words) : await runApart(compiled, words, join(folder, "log.txt"), cx.cwd);
+  const code = jobs === 1 ? await runHere(compiled, words, cx) : await runApart(compiled, words, join(folder, "log.txt"), cx.cwd);
   await writeAtomic(rowPath(sweep, row), `${JSON.stringify(code === interrupted ? file : { ...file, code })}\n`);
   cx.err.write(`${row.name}: ${stateOf({ ...file, code })}${code === 0 || jobs === 1 ? "" : `, see ${join(sweep.shown, row.name, "log.txt")}`}\n`);
   return code;
 }
 
-async function runHere(compiled: string, shown: string, argv: readonly string[]): Promise<number> {
-  const program = await loadCompiled(compiled, shown);
+async function runHere(compiled: string, argv: readonly string[], cx: CliTerminal): Promise<number> {
+  const program = await loadCompiled(compiled, relative(cx.cwd, compiled));
   const { runTrainer } = await import("../../runtime/train/main.js");
-  return runTrainer({ ...program, argv, folder: compiled, command: "npx jepac sweep" });
+  return runTrainer({ ...program, argv, folder: compiled, command: "npx jepac sweep", host: { terminal: cx.err } });
 }
 
 function runApart(compiled: string, words: readonly string[], log: string, cwd: string): Promise<number> {
