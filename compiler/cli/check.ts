@@ -8,10 +8,14 @@ import { resolve } from "node:path";
 import { check } from "../compile.js";
 import type { CheckResult, ProgramOptions } from "../compile.js";
 import { applyFixes, certainFixes } from "../messages/fixes.js";
-import { toJson } from "../messages/json.js";
+import type { VerdictRecord } from "../analyses.js";
+import type { Span } from "../base/span.js";
+import { worst } from "../collapse/analyze.js";
+import { placer, toJson } from "../messages/json.js";
 import { renderDiagnostics, renderShort } from "../messages/render.js";
 import type { Diagnostic } from "../messages/report.js";
 import { createDiagnostics } from "../messages/report.js";
+import { explainProof } from "../proof.js";
 import { toSarif } from "../messages/sarif.js";
 import { version } from "../version.js";
 import { writeAtomic } from "../../runtime/base/files.js";
@@ -32,11 +36,13 @@ export const checkCommand: Command = {
   options: {
     format: { kind: "text", choices: formats, initial: "text", help: "how to report" },
     ...programOptions,
+    why: { kind: "flag", help: "print the proof for every loss: what protects it, or the path to the constant" },
     fix: { kind: "flag", help: "apply the fixes that are certain, and check what is left" },
   },
   examples: [
     ["jepac check specs/ijepa.jepa", "every model and variant of the file"],
     ["jepac check specs/*.jepa --format json", "for programs"],
+    ["jepac check specs/ijepa.jepa --why", "with the proof for every loss"],
     ["jepac check my.jepa --fix", "mend what can be mended"],
   ],
   async run(args, cx) {
@@ -53,7 +59,7 @@ export const checkCommand: Command = {
         unreadable += 1;
       }
     }
-    write(reports, format, cx);
+    write(reports, format, args.flag("why"), cx);
     if (unreadable > 0) return 2;
     return reports.some((r) => r.diagnostics.some((d) => d.severity === "error")) ? 1 : 0;
   },
@@ -65,6 +71,7 @@ interface Report {
   readonly diagnostics: readonly Diagnostic[];
   readonly texts: ReadonlyMap<string, string>;
   readonly fixed: number;
+  readonly results: readonly CheckResult[];
 }
 
 async function examine(path: string, options: ProgramOptions, fix: boolean, cx: CliTerminal): Promise<Report> {
@@ -86,7 +93,7 @@ function checkAll(opened: Opened, options: ProgramOptions): Report {
   const sink = createDiagnostics();
   for (const result of [first, ...others]) for (const d of result.diagnostics) sink.add(d);
   const checked = [first, ...others].flatMap((r: CheckResult) => (r.graph === undefined ? [] : [r.graph.name]));
-  return { opened, programs: checked, diagnostics: inOrder(sink.list, opened.source.file), texts: first.texts, fixed: 0 };
+  return { opened, programs: checked, diagnostics: inOrder(sink.list, opened.source.file), texts: first.texts, fixed: 0, results: [first, ...others] };
 }
 
 /** The file itself first, then the files it uses; within each by place. */
@@ -112,11 +119,11 @@ async function applyCertain(report: Report, cx: CliTerminal): Promise<number> {
   return applied;
 }
 
-function write(reports: readonly Report[], format: string, cx: CliTerminal): void {
+function write(reports: readonly Report[], format: string, why: boolean, cx: CliTerminal): void {
   const shown = reports.map((r) => ({ file: r.opened.shown, diagnostics: shownDiagnostics(r.diagnostics, r.opened), texts: shownTexts(r.texts, r.opened) }));
   const texts = (file: string): string | undefined => shown.find((s) => s.texts.has(file))?.texts.get(file);
   if (format === "json") {
-    const json = shown.map((s) => toJson(s.file, s.diagnostics, texts));
+    const json = shown.map((s, i) => ({ ...toJson(s.file, s.diagnostics, texts), ...verdictsJson(reports[i], texts) }));
     cx.out.write(`${JSON.stringify(json.length === 1 ? json[0] : json, undefined, 2)}\n`);
   } else if (format === "sarif") {
     cx.out.write(`${JSON.stringify(toSarif(shown.flatMap((s) => s.diagnostics), texts, { version }), undefined, 2)}\n`);
@@ -124,7 +131,34 @@ function write(reports: readonly Report[], format: string, cx: CliTerminal): voi
     for (const s of shown) for (const d of s.diagnostics) cx.out.write(`${renderShort(d, texts)}\n`);
   } else {
     reports.forEach((r, i) => writeText(r, shown[i]?.diagnostics ?? [], texts, cx));
+    if (why) for (const r of reports) for (const { analyses } of r.results) if (analyses !== undefined) cx.out.write(`\n${explainProof(analyses, r.texts)}`);
   }
+}
+
+/** Verdicts for programs: of the file (the worst of its programs), of each program, of each of its losses. */
+function verdictsJson(report: Report | undefined, texts: (file: string) => string | undefined): Record<string, unknown> {
+  if (report === undefined) return {};
+  const place = placer(texts);
+  const where = (span: Span): unknown => place({ ...span, file: report.opened.show(span.file) });
+  const plain = (v: VerdictRecord): Record<string, unknown> => ({ verdict: v.verdict, reasons: v.reasons, rules: v.rules, allowed: v.allowed, witness: v.witness.map(where) });
+  const programs = report.results.map((r) => {
+    const name = r.graph?.name ?? null;
+    if (r.analyses === undefined) return { program: name, ...plain(refused(r)), losses: [] };
+    return { program: name, ...plain(r.analyses.program), losses: r.analyses.losses.map((l) => ({ loss: l.loss, ...plain(l) })) };
+  });
+  const all = report.results.map((r) => r.analyses?.program ?? refused(r));
+  const verdict = worst(all.map((v) => v.verdict));
+  const of = all.filter((v) => v.verdict === verdict);
+  return {
+    ...plain({ verdict, reasons: [...new Set(of.flatMap((v) => v.reasons))], rules: [...new Set(of.flatMap((v) => v.rules))], witness: of.flatMap((v) => v.witness), allowed: of.every((v) => v.allowed) }),
+    programs,
+  };
+}
+
+/** A program whose mistakes keep it from being analyzed: refused for those. */
+function refused(result: CheckResult): VerdictRecord {
+  const errors = result.diagnostics.filter((d) => d.severity === "error");
+  return { verdict: "error", reasons: [...new Set(errors.map((d) => d.code))], rules: [], witness: errors.map((d) => d.span), allowed: false };
 }
 
 function writeText(report: Report, diagnostics: readonly Diagnostic[], texts: (file: string) => string | undefined, cx: CliTerminal): void {

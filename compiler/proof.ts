@@ -1,0 +1,109 @@
+/**
+ * Proofs in words: what `jepac check --why` prints for every loss of a program.
+ *
+ * For each encoder the mechanism that holds it, or the rule that speaks against it, with the path of places from the loss to
+ * the encoder; what a run will watch because of it; and what is known of the masks. A proof by dynamics says that runs of
+ * this form are known to work, not that this one cannot fail. Pure text; colour and files are the command line's.
+ */
+import type { Span } from "./base/span.js";
+import { lineColumn, lineTable } from "./base/span.js";
+import type { Analyses } from "./analyses.js";
+import type { EncoderProof } from "./collapse/analyze.js";
+import type { Protector } from "./collapse/null-test.js";
+import { rules } from "./collapse/findings.js";
+import { trainedThrough } from "./collapse/gather.js";
+import type { Mechanism } from "./collapse/terms.js";
+import { witness } from "./collapse/witness.js";
+import { kept } from "./masks/draws.js";
+
+/** Texts of files by name. */
+type Texts = ReadonlyMap<string, string>;
+
+const words = { sound: "sound", risky: "risky", error: "refused" } as const;
+
+/** The proof of a whole program, ending with a line break. */
+export function explainProof(analyses: Analyses, texts: Texts): string {
+  const { facts, collapse, losses, program } = analyses;
+  const place = placer(texts);
+  const lines = [`${facts.graph.name}: ${words[program.verdict]}${program.allowed ? ", and allowed by the program" : ""}`];
+  for (const loss of losses) {
+    lines.push("", `  loss ${loss.loss}: ${words[loss.verdict]}${loss.rules.length === 0 ? "" : ` (${loss.rules.join(", ")})`}`);
+    const terms = facts.terms.filter((t) => t.losses.includes(loss.loss));
+    const proofs = collapse.encoders.filter((e) => terms.some((t) => trainedThrough(facts, t.node).has(e.encoder)));
+    if (proofs.length === 0) lines.push(`    ${terms.length === 0 ? "It has no effect: its weight is zero, or other terms cancel it." : "It trains no encoder, so there is none that it could collapse."}`);
+    for (const proof of proofs) {
+      lines.push(...held(proof, loss.loss).map((l) => `    ${l}`));
+      for (const term of terms.filter((t) => trainedThrough(facts, t.node).has(proof.encoder)).slice(0, 4)) {
+        lines.push(...witness(facts, term, proof.encoder).map((s) => `      ${place(s.span).padEnd(24)} ${s.text}`));
+      }
+    }
+  }
+  const others = analyses.diagnostics.filter((d) => !Object.values(rules).some((r) => r.code === d.code));
+  if (others.length > 0) lines.push("", "  masks, leaks, dead parts");
+  for (const d of others) lines.push(`    ${d.severity} ${d.code}: ${d.message}`);
+  lines.push(...maskLines(analyses));
+  if (analyses.monitors.length > 0) lines.push("", "  watched in a run, because the proof relies on it");
+  for (const m of analyses.monitors) lines.push(`    ${m.kind}${m.watch === undefined && m.loss === undefined ? "" : ` of ${m.watch ?? m.loss ?? ""}`}: ${m.because}`);
+  return `${lines.join("\n")}\n`;
+}
+
+/** What each context keeps, whether or not there is anything to remark. */
+function maskLines({ facts }: Analyses): string[] {
+  const byName = new Map(facts.graph.masks.map((m) => [m.name, m]));
+  return facts.graph.masks.flatMap((m) => {
+    const removed = m.allowOverlap ? [] : m.minus.flatMap((n) => byName.get(n) ?? []);
+    const count = m.grid === undefined ? undefined : kept(m, removed, m.grid, facts.recipe.batch);
+    return count === undefined || m.grid === undefined ? [] : [`    \`${m.name}\` keeps ${count.mean.toFixed(1)} of ${m.grid.rows * m.grid.cols} positions on average, ${count.trimmed.toFixed(1)} after the cut to the shortest of ${facts.recipe.batch} rows`];
+  });
+}
+
+function held(proof: EncoderProof, loss: string): string[] {
+  const name = `\`${proof.encoder}\``;
+  const lines: string[] = [];
+  if (proof.grade !== undefined) lines.push(`${name} is protected by the objective: ${[...new Set(proof.protectors.map(protects))].join("; ")}.`);
+  for (const { mechanism } of proof.mechanisms.filter((m) => m.term.losses.includes(loss))) lines.push(`${name} ${dynamics(mechanism)}`);
+  for (const f of proof.findings.filter((x) => x.term?.losses.includes(loss) ?? true)) lines.push(`${f.rule} (${rules[f.rule].code}) speaks against it${f.heads.length === 0 ? "" : `: \`${f.heads.join("`, `")}\``}${f.detail === "" ? "" : ` ${f.detail}`}.`);
+  if (lines.length === 0) lines.push(`Nothing in this loss protects ${name}, and nothing in it speaks against it.`);
+  return lines;
+}
+
+function protects({ term, because }: Protector): string {
+  const loss = `\`${term.kind}\``;
+  switch (because) {
+    case "anchor": return `${loss} compares with what no training can change, and a constant cannot match it`;
+    case "statistics": return `the statistics of the batch are forced on the operands of ${loss}`;
+    case "whitening": return `${loss} compares whitened values, which cannot be constant in any direction`;
+    case "balance": return `${loss} compares with balanced codes, which cannot all be the same`;
+    case "encoder": return `${loss} compares with an encoder that is itself protected`;
+    case "negatives": return `${loss} repels other images`;
+    case "correlation": return `${loss} asks for a cross-correlation that a constant does not have`;
+    case "variance": return `${loss} is above its minimum for a constant`;
+    case "normality": return `${loss} asks for a normal distribution`;
+    case "neighbors": return `${loss} pushes neighbors apart`;
+    case "codes": return `${loss} asks for all codes to be used`;
+  }
+}
+
+function dynamics(m: Mechanism): string {
+  const predictor = `\`${m.predictor.join("`, `")}\``;
+  const target = `\`${m.target.join("`, `")}\``;
+  const known = "A constant would minimize the loss; runs of this form are known not to go there.";
+  switch (m.kind) {
+    case "predictor and average": return `is held by dynamics: ${predictor} predicts, and the target (${target}) is stopped and lags behind. ${known}`;
+    case "predictor and stop": return `is held by dynamics: ${predictor} predicts, and the target is stopped. ${known}`;
+    case "own embedding": return `is held by dynamics: ${predictor} predicts the stopped first layer of the network. ${known}`;
+    case "balanced codes": return `is held by dynamics: the codes of ${target} are kept apart by centering or entropy, and sharpened. ${known}`;
+    case "anchor": return "predicts data.";
+    case "pretrained target": return `predicts ${target}, which does not change.`;
+  }
+}
+
+function placer(texts: Texts): (span: Span) => string {
+  const tables = new Map<string, readonly number[]>();
+  return (span) => {
+    const table = tables.get(span.file) ?? lineTable(texts.get(span.file) ?? "");
+    tables.set(span.file, table);
+    const { line, column } = lineColumn(table, span.start);
+    return `${span.file.split("/").at(-1) ?? span.file}:${line}:${column}`;
+  };
+}
