@@ -4,6 +4,7 @@
  * One entry per name. What is here is primitive (it has its own lowering); everything else, `vit` and `mlp` included, is
  * written in the language in `std/`. Losses are a table of their own (`model/losses.ts`) and are dispatched from here.
  */
+import { own } from "../base/own.js";
 import type { Span } from "../base/span.js";
 import { didYouMean } from "../messages/did-you-mean.js";
 import { report } from "../messages/report.js";
@@ -40,7 +41,7 @@ export function builtinNames(): string[] {
 /** Binds the arguments of a built-in and runs its rule. */
 export function callBuiltin(cx: BodyCx, name: string, args: readonly ArgValue[], expr: ast.Call): Value {
   if (isLoss(name)) return applyLoss(cx, name, args, expr.span);
-  const entry = table[name];
+  const entry = own(table, name);
   if (entry === undefined) return poison;
   const bound = new Map<string, ArgValue>();
   const rest: ArgValue[] = [];
@@ -100,7 +101,7 @@ const soft = (op: ModelOp): Builtin => ({
 function axisNamed(call: Call, type: ValueType, fallback: string): Axis | undefined {
   const over = call.args.get("over");
   const word = over === undefined ? fallback : over.bare ?? (over.value.kind === "static" ? String(over.value.value) : "");
-  const axis = axisWords[word]?.[0];
+  const axis = own(axisWords, word)?.[0];
   if (axis !== undefined && type.axes.includes(axis)) return axis;
   call.cx.diagnostics.add(report("JEP3004", over?.span ?? call.at, { op: call.name, axis: word, axes: type.axes.join(", ") }));
   return undefined;
@@ -113,7 +114,7 @@ const reducing = (op: "mean" | "sum"): Builtin => ({
     if (x === undefined) return poison;
     const over = call.args.get("over");
     const word = over === undefined ? "all" : over.bare ?? (over.value.kind === "static" ? String(over.value.value) : "");
-    const axes = word === "all" ? x.type.axes : axisWords[word];
+    const axes = word === "all" ? x.type.axes : own(axisWords, word);
     if (axes === undefined || axes.some((a) => !x.type.axes.includes(a))) {
       call.cx.diagnostics.add(report("JEP3004", over?.span ?? call.at, { op, axis: word, axes: x.type.axes.join(", ") }));
       return poison;

@@ -5,6 +5,7 @@
  * name of an encoder are resolved here, so the graph has one instance per set of parameters. Leaves every judgment about
  * the graph (collapse, leaks, dead parts) to the analyses.
  */
+import { own } from "../base/own.js";
 import { suggest } from "../base/suggest.js";
 import type { Diagnostics } from "../messages/report.js";
 import { didYouMean } from "../messages/did-you-mean.js";
@@ -200,7 +201,7 @@ const otherInputs: Readonly<Record<string, OtherInput>> = {
 /** `input action: Action[15, 7]`: `[B, 15, 7]`. A label is the one-hot row `[B, classes]`. */
 function runOtherInput(cx: BodyCx, statement: ast.Input): void {
   const name = statement.name.text;
-  const kind = otherInputs[statement.type.name.text];
+  const kind = own(otherInputs, statement.type.name.text);
   const sizes = statement.type.args.map((arg) => asCount(evaluate(cx, arg), "a size", arg.span, cx.diagnostics, 1, maxDimension));
   const axes = kind?.axes.find((a) => a.length === sizes.length);
   const shape = sizes.flatMap((n) => (n === undefined ? [] : [constantDim(n)]));

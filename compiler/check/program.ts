@@ -5,6 +5,7 @@
  * everything that it does not say again; saying what is not there is an error) and overrides from sweeps and the command
  * line. The result is a flat list of statements and settings. Leaves their meaning to `model.ts` and `train.ts`.
  */
+import { own } from "../base/own.js";
 import { suggest } from "../base/suggest.js";
 import type { Span } from "../base/span.js";
 import type { Diagnostics } from "../messages/report.js";
@@ -148,7 +149,7 @@ function probesOf(items: Items, name: string, body: readonly ast.Statement[]): r
 
 function mergeSettings(base: readonly ast.Setting[], over: readonly ast.Setting[]): readonly ast.Setting[] {
   const exclusive: Readonly<Record<string, string>> = { epochs: "steps", steps: "epochs" };
-  const said = new Set(over.flatMap((s) => [s.name.text, exclusive[s.name.text] ?? s.name.text]));
+  const said = new Set(over.flatMap((s) => [s.name.text, own(exclusive, s.name.text) ?? s.name.text]));
   return [...base.filter((s) => !said.has(s.name.text)), ...over];
 }
 

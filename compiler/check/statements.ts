@@ -5,6 +5,7 @@
  * `repeat` is one node whose body is a function of its own; names assigned in it that exist outside are carried from
  * iteration to iteration, other outer tensors are captured. Leaves model-level statements to `model.ts`.
  */
+import { own } from "../base/own.js";
 import type { Span } from "../base/span.js";
 import { didYouMean } from "../messages/did-you-mean.js";
 import { report } from "../messages/report.js";
@@ -40,7 +41,7 @@ export function bindPattern(cx: BodyCx, pattern: ast.TypeExpr, type: ValueType |
     cx.diagnostics.add(report("JEP3003", at, { what: "this argument", expected: name === "Positions" ? "a mask" : name, found: type === undefined ? "a mask" : shapeText(type) }, { related: [{ span: pattern.span, message: `${name} is asked for here` }] }));
     return false;
   }
-  const axes = patternAxes[name];
+  const axes = own(patternAxes, name);
   const fits = axes === undefined ? name !== "Features" || type.axes.at(-1) === "feature" : axes.join() === type.axes.filter((a, j) => !(a === "time" && j === 1)).join();
   if (!fits || (axes === undefined && !typeNames.some((t) => t === name))) {
     cx.diagnostics.add(report("JEP3003", at, { what: "this argument", expected: printPattern(pattern), found: `${shapeText(type)} (${type.axes.join(", ")})` }, { related: [{ span: pattern.span, message: `${printPattern(pattern)} is asked for here` }] }));
@@ -167,7 +168,7 @@ const inits: Readonly<Record<string, readonly string[]>> = {
 /** `zeros`, `trunc_normal(std: 0.02)`, … */
 function readInit(cx: BodyCx, expr: ast.Expr): Init | undefined {
   const name = expr.kind === "ref" ? expr.name : expr.kind === "call" && expr.callee.kind === "ref" ? expr.callee.name : undefined;
-  const formals = name === undefined ? undefined : inits[name];
+  const formals = name === undefined ? undefined : own(inits, name);
   if (name === undefined || formals === undefined) {
     if (expr.kind !== "hole") cx.diagnostics.add(report("JEP2017", expr.span, { known: Object.keys(inits).map((n) => `\`${n}\``).join(", ") }, didYouMean(name ?? "", Object.keys(inits), expr.kind === "call" ? expr.callee.span : expr.span)));
     return undefined;

@@ -4,6 +4,7 @@
  * Owns the table of settings, their defaults (the published I-JEPA recipe where it says one) and their diagnostics. The
  * result is the runtime's own type, so that what is checked here is what runs.
  */
+import { own } from "../base/own.js";
 import type { Span } from "../base/span.js";
 import { suggest } from "../base/suggest.js";
 import type { Diagnostics } from "../messages/report.js";
@@ -58,7 +59,7 @@ export function checkTraining(program: Program, params: ReadonlyMap<string, Stat
       continue;
     }
     seen.set(name, setting);
-    const read = settings[name];
+    const read = own(settings, name);
     if (read === undefined) {
       const near = suggest(name, Object.keys(settings));
       diagnostics.add(report("JEP6005", setting.name.span, { name }, {
@@ -206,7 +207,7 @@ const optimizers: Readonly<Record<string, readonly string[]>> = { adamw: ["beta1
 function readOptimizer(state: State, setting: ast.Setting): void {
   const expr = setting.values[0];
   const call = expr === undefined ? undefined : named(expr);
-  const formals = call === undefined ? undefined : optimizers[call.name];
+  const formals = call === undefined ? undefined : own(optimizers, call.name);
   const { cx } = state;
   if (call === undefined || formals === undefined) {
     const at = expr === undefined ? setting.span : wordOf(expr);
@@ -230,7 +231,7 @@ const probes: Readonly<Record<string, readonly string[]>> = { linear: ["on", "po
 
 function readProbe(cx: BodyCx, expr: ast.Expr, instances: ReadonlySet<string>): ProbeSpec | undefined {
   const call = named(expr);
-  const formals = call === undefined ? undefined : probes[call.name];
+  const formals = call === undefined ? undefined : own(probes, call.name);
   if (call === undefined || formals === undefined) {
     if (expr.kind !== "hole") cx.diagnostics.add(report("JEP6009", expr.span, { known: Object.keys(probes).join(", ") }, didYouMean(call?.name ?? "", Object.keys(probes), wordOf(expr))));
     return undefined;

@@ -4,6 +4,7 @@
  * Owns their names, arguments and ranges; the arithmetic is the runtime's. A transform that the runtime does not have
  * cannot be written.
  */
+import { own } from "../base/own.js";
 import { didYouMean } from "../messages/did-you-mean.js";
 import { report } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
@@ -15,7 +16,7 @@ import { describe } from "./values.js";
 export type Transforms = View["transforms"];
 
 const known: Readonly<Record<string, readonly string[]>> = {
-  random_resized_crop: ["scale", "aspect"], resize: [], center_crop: ["resize"], flip: ["p"],
+  random_resized_crop: ["scale", "aspect"], resize: [], center_crop: [], flip: ["p"],
   color_jitter: ["brightness", "contrast", "saturation", "hue", "p"], grayscale: ["p"], blur: ["p", "radius"], solarize: ["p", "threshold"],
 };
 
@@ -29,7 +30,7 @@ export function readTransforms(cx: BodyCx, exprs: readonly ast.Expr[]): Transfor
 
 function readTransform(cx: BodyCx, expr: ast.Expr): Transforms[number] | undefined {
   const name = expr.kind === "ref" ? expr.name : expr.kind === "call" && expr.callee.kind === "ref" ? expr.callee.name : undefined;
-  const formals = name === undefined ? undefined : known[name];
+  const formals = name === undefined ? undefined : own(known, name);
   if (name === undefined || formals === undefined) {
     if (expr.kind === "hole") return undefined;
     const word = expr.kind === "call" ? expr.callee.span : expr.span;
