@@ -81,7 +81,8 @@ class Thread {
   #answer(reply: WorkerReply): void {
     const waiting = this.#waiting.get(reply.id);
     this.#waiting.delete(reply.id);
-    if (this.#waiting.size === 0) this.#worker.unref();
+    // While the thread is being ended it must hold the process, or Node would leave in the middle of `close`.
+    if (this.#waiting.size === 0 && this.#dead === undefined) this.#worker.unref();
     if (reply.kind === "done") waiting?.resolve(reply.done);
     else waiting?.reject(new HostError(reply.code, reply.message, reply.help));
   }

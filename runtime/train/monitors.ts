@@ -6,6 +6,7 @@
  * number has been good again. The memory of a monitor is plain data that goes into checkpoints. Measuring is done
  * elsewhere (signals.ts, the engine); what an alarm leads to is decided by the loop.
  */
+import { own } from "../base/own.js";
 import type { Manifest, MonitorSpec } from "../abi.js";
 import { isRecord } from "./guards.js";
 import type { WatchSignal } from "./signals.js";
@@ -52,10 +53,10 @@ export function rankBaselineStep(total: number): number {
 
 /** Monitors for a manifest; `total` is the number of steps of the run. */
 export function createMonitors(manifest: Pick<Manifest, "monitors" | "losses">, total: number): Monitors {
-  const memory = manifest.monitors.map((): Memory => ({ bad: {}, raised: {}, marks: {} }));
+  const memory = manifest.monitors.map(fresh);
   return {
     observe: (seen) => manifest.monitors.flatMap((spec, at) => judge(spec, memory[at] ?? fresh(), seen, manifest, total)),
-    exportState: () => JSON.stringify(memory),
+    exportState: () => JSON.stringify(memory.map(written)),
     importState(state) {
       const parsed: unknown = JSON.parse(state);
       if (!Array.isArray(parsed)) return;
@@ -73,10 +74,10 @@ export function alarmText(alarm: Alarm): string {
 
 interface Memory {
   /** First step of the bad stretch by subject. */
-  bad: Record<string, number>;
-  raised: Record<string, boolean>;
+  readonly bad: Map<string, number>;
+  readonly raised: Set<string>;
   /** Numbers a monitor compares with later: rank at the baseline step, highest spread, last distance. */
-  marks: Record<string, number>;
+  readonly marks: Map<string, number>;
 }
 
 interface Reading {
@@ -87,20 +88,21 @@ interface Reading {
 }
 
 function fresh(): Memory {
-  return { bad: {}, raised: {}, marks: {} };
+  return { bad: new Map(), raised: new Set(), marks: new Map() };
 }
 
 function judge(spec: MonitorSpec, memory: Memory, seen: Observation, manifest: Pick<Manifest, "losses">, total: number): Alarm[] {
   const alarms: Alarm[] = [];
   for (const { subject, value, limit, bad } of readings(spec, memory, seen, manifest, total)) {
     if (!bad) {
-      delete memory.bad[subject];
-      delete memory.raised[subject];
+      memory.bad.delete(subject);
+      memory.raised.delete(subject);
       continue;
     }
-    const since = (memory.bad[subject] ??= seen.step);
-    if (memory.raised[subject] === true || seen.step - since + 1 < spec.steps) continue;
-    memory.raised[subject] = true;
+    const since = memory.bad.get(subject) ?? seen.step;
+    memory.bad.set(subject, since);
+    if (memory.raised.has(subject) || seen.step - since + 1 < spec.steps) continue;
+    memory.raised.add(subject);
     alarms.push({ step: seen.step, monitor: spec.kind, subject, value, limit, since, because: spec.because });
   }
   return alarms;
@@ -144,9 +146,9 @@ function watched(spec: MonitorSpec, seen: Observation): [string, WatchSignal][] 
 
 function rankReadings(spec: MonitorSpec, memory: Memory, seen: Observation, total: number): Reading[] {
   return watched(spec, seen).flatMap(([name, signal]) => {
-    const mark = memory.marks[name];
+    const mark = memory.marks.get(name);
     if (mark !== undefined) return [below(name, signal.rank, spec.threshold * mark)];
-    if (seen.step >= rankBaselineStep(total)) memory.marks[name] = signal.rank;
+    if (seen.step >= rankBaselineStep(total)) memory.marks.set(name, signal.rank);
     return [];
   });
 }
@@ -157,14 +159,14 @@ function rankReadings(spec: MonitorSpec, memory: Memory, seen: Observation, tota
  */
 function lossReadings(spec: MonitorSpec, memory: Memory, seen: Observation, manifest: Pick<Manifest, "losses">): Reading[] {
   for (const [name, signal] of spec.watch === undefined ? [] : watched(spec, seen)) {
-    memory.marks[`top ${name}`] = Math.max(memory.marks[`top ${name}`] ?? 0, signal.std);
-    memory.marks[`now ${name}`] = signal.std;
+    memory.marks.set(`top ${name}`, Math.max(memory.marks.get(`top ${name}`) ?? 0, signal.std));
+    memory.marks.set(`now ${name}`, signal.std);
   }
-  const top = memory.marks[`top ${spec.watch ?? ""}`];
-  const now = memory.marks[`now ${spec.watch ?? ""}`];
+  const top = memory.marks.get(`top ${spec.watch ?? ""}`);
+  const now = memory.marks.get(`now ${spec.watch ?? ""}`);
   const falling = spec.watch === undefined || (top !== undefined && now !== undefined && now < top / 2);
   return manifest.losses.flatMap((loss) => {
-    const value = seen.losses[loss.name];
+    const value = own(seen.losses, loss.name);
     if (loss.trivial === undefined || value === undefined || (spec.loss !== undefined && spec.loss !== loss.name)) return [];
     const bad = falling && Math.abs(value - loss.trivial) <= spec.threshold;
     return [{ subject: loss.name, value, limit: loss.trivial, bad }];
@@ -174,23 +176,31 @@ function lossReadings(spec: MonitorSpec, memory: Memory, seen: Observation, mani
 /** Bad when a teacher is its student (distance within the threshold, 0 for aliased weights) or has not moved since the last look. */
 function distanceReadings(spec: MonitorSpec, memory: Memory, seen: Observation): Reading[] {
   return Object.entries(seen.teacherDistance ?? {}).map(([target, value]) => {
-    const before = memory.marks[target];
-    memory.marks[target] = value;
+    const before = memory.marks.get(target);
+    memory.marks.set(target, value);
     const reading = below(target, value, spec.threshold, true);
     return before === value ? { ...reading, bad: true } : reading;
   });
 }
 
-function restore(slot: Memory, state: unknown): void {
-  if (!isRecord(state)) return;
-  slot.bad = numbersOf(state["bad"]);
-  slot.marks = numbersOf(state["marks"]);
-  slot.raised = {};
-  for (const key of Object.keys(isRecord(state["raised"]) ? state["raised"] : {})) slot.raised[key] = true;
+/** A memory as plain data, in the order that things were remembered. */
+function written(slot: Memory): unknown {
+  return { bad: Object.fromEntries(slot.bad), raised: Object.fromEntries([...slot.raised].map((subject) => [subject, true])), marks: Object.fromEntries(slot.marks) };
 }
 
-function numbersOf(value: unknown): Record<string, number> {
-  const out: Record<string, number> = {};
-  for (const [key, item] of Object.entries(isRecord(value) ? value : {})) if (typeof item === "number") out[key] = item;
-  return out;
+function restore(slot: Memory, state: unknown): void {
+  if (!isRecord(state)) return;
+  refill(slot.bad, numbersOf(state["bad"]));
+  refill(slot.marks, numbersOf(state["marks"]));
+  slot.raised.clear();
+  for (const subject of Object.keys(isRecord(state["raised"]) ? state["raised"] : {})) slot.raised.add(subject);
+}
+
+function refill(map: Map<string, number>, entries: readonly [string, number][]): void {
+  map.clear();
+  for (const [key, value] of entries) map.set(key, value);
+}
+
+function numbersOf(value: unknown): [string, number][] {
+  return Object.entries(isRecord(value) ? value : {}).flatMap(([key, item]): [string, number][] => (typeof item === "number" ? [[key, item]] : []));
 }

@@ -5,6 +5,7 @@
  * mask panels: the picture, then one panel per set of positions, with everything outside the set dimmed. The panels come
  * from the very batch that a step trains on, so they show what the sampler does and not what it should do.
  */
+import { own } from "../base/own.js";
 import { deflateSync } from "node:zlib";
 import type { Manifest, MaskBatch, MaskSpec, StepBatch } from "../abi.js";
 import { coordinate, escape } from "./markup.js";
@@ -41,16 +42,16 @@ export function encodePng(rgb: Uint8Array, width: number, height: number): Uint8
  */
 export function maskGallery(manifest: Pick<Manifest, "masks" | "views" | "train" | "inputs">, batch: StepBatch, most = 5): string {
   const view = manifest.views[0];
-  const pixels = view === undefined ? undefined : batch.images[view.name];
+  const pixels = view === undefined ? undefined : own(batch.images, view.name);
   if (view === undefined || pixels === undefined) return "";
   const channels = manifest.inputs.find((input) => input.name === view.input)?.channels ?? 3;
   const size = view.height * view.width * channels;
-  const shown = manifest.masks.filter((mask) => batch.masks[mask.name] !== undefined);
+  const shown = manifest.masks.filter((mask) => own(batch.masks, mask.name) !== undefined);
   const rows: string[] = [];
   for (let image = 0; image < Math.min(most, batch.size); image++) {
     const rgb = denormalize(pixels.subarray(image * size, (image + 1) * size), channels, manifest.train.mean, manifest.train.std);
     const source = dataUri("image/png", encodePng(rgb, view.width, view.height));
-    const panels = shown.flatMap((mask) => maskPanels(mask, batch.masks[mask.name], image, batch.size, source, view));
+    const panels = shown.flatMap((mask) => maskPanels(mask, own(batch.masks, mask.name), image, batch.size, source, view));
     rows.push(`<div class="panels">${panel(source, "picture", "", view)}${panels.join("")}</div>`);
   }
   return rows.join("\n");

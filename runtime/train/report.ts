@@ -6,6 +6,7 @@
  * Everything comes in as plain data; the function is pure, with no script, no font and no address in the result. The
  * graph is shown as an image, so that a graph file cannot run anything in the page.
  */
+import { own } from "../base/own.js";
 import type { Manifest, Schedule } from "../abi.js";
 import { duration } from "../log/progress.js";
 import { lineChart, smoothed } from "./charts.js";
@@ -84,7 +85,10 @@ function notes(data: ReportData): string {
 function charts(rows: readonly MetricRow[]): Chart[] {
   const loss: [number, number][] = rows.map((row) => [row.step, row.loss]);
   const names = [...new Set(rows.flatMap((row) => Object.keys(row.signals ?? {})))];
-  const signal = (pick: "std" | "rank"): Series[] => names.map((name) => ({ name, points: rows.flatMap((row): [number, number][] => (row.signals?.[name] === undefined ? [] : [[row.step, row.signals[name][pick]]])) }));
+  const signal = (pick: "std" | "rank"): Series[] => names.map((name) => ({ name, points: rows.flatMap((row): [number, number][] => {
+    const read = own(row.signals ?? {}, name);
+    return read === undefined ? [] : [[row.step, read[pick]]];
+  }) }));
   const momenta = [...new Set(rows.flatMap((row) => Object.keys(row.momentum)))];
   const masks = [...new Set(rows.flatMap((row) => Object.keys(row.kept)))];
   const over = (name: string, value: (row: MetricRow) => number | undefined): Series => ({ name, points: rows.flatMap((row): [number, number][] => (value(row) === undefined ? [] : [[row.step, value(row) ?? 0]])) });
@@ -94,8 +98,8 @@ function charts(rows: readonly MetricRow[]): Chart[] {
     { title: "Embedding std (1 is isotropic, 0 is collapsed)", series: signal("std"), fromZero: true },
     { title: "Learning rate", series: [over("lr", (row) => row.lr)], fromZero: true },
     { title: "Weight decay", series: [over("decay", (row) => row.wd)], fromZero: true },
-    { title: "Momentum", series: momenta.map((name) => over(name, (row) => row.momentum[name])) },
-    { title: "Tokens kept", series: masks.map((name) => over(name, (row) => row.kept[name])), fromZero: true },
+    { title: "Momentum", series: momenta.map((name) => over(name, (row) => own(row.momentum, name))) },
+    { title: "Tokens kept", series: masks.map((name) => over(name, (row) => own(row.kept, name))), fromZero: true },
   ];
   return all.filter((chart) => chart.series.some((series) => series.points.length > 0));
 }

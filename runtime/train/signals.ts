@@ -6,6 +6,7 @@
  * only on the few steps before a reading, because fetching stalls a device. The queues are part of a checkpoint, so that
  * a resumed run reads the same numbers. Judging the numbers is the monitors' business.
  */
+import { own } from "../base/own.js";
 import type { StepResult, Watch } from "../abi.js";
 import { effectiveRank, embeddingStd } from "../base/linalg.js";
 
@@ -53,22 +54,20 @@ export function createSignals(watches: readonly Watch[], batch: number, every: n
     wants: (step) => Math.min(total, Math.ceil(step / every) * every) - step < span,
     push(watch, size) {
       for (const { name, width, over } of watches) {
-        const rows = watch[name];
+        const rows = own(watch, name);
         if (rows === undefined) continue;
         queues.get(name)?.push(rows);
         if (over === "tokens") tokens.set(name, tokenRatio(rows, size, width));
       }
     },
     read() {
-      const out: Record<string, WatchSignal> = {};
-      for (const { name, width, over } of watches) {
+      return Object.fromEntries(watches.flatMap(({ name, width, over }): [string, WatchSignal][] => {
         const rows = queues.get(name)?.rows() ?? new Float32Array(0);
         const n = rows.length / width;
-        if (n < 2) continue;
+        if (n < 2) return [];
         const rank = effectiveRank(rows, n, width, { center: true });
-        out[name] = { std: embeddingStd(rows, n, width), rank, imagesToTokens: over === "tokens" ? tokens.get(name) : undefined, rows: n, entropy: codeEntropy(rows, n, width) };
-      }
-      return out;
+        return [[name, { std: embeddingStd(rows, n, width), rank, imagesToTokens: over === "tokens" ? tokens.get(name) : undefined, rows: n, entropy: codeEntropy(rows, n, width) }]];
+      }));
     },
     exportState: () => new Map([...queues].map(([name, queue]) => [name, queue.rows()])),
     importState(state) {

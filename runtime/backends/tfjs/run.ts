@@ -6,6 +6,7 @@
  * this file owns every tensor in between: after a step exactly as many are alive as before it. Batches, schedules and
  * files are for the training loop.
  */
+import { own } from "../../base/own.js";
 import type { Engine, Hyper, Manifest, Parameter, StepBatch, StepResult, TfjsInputs, TfjsModule, TfjsStep, Tree } from "../../abi.js";
 import { HostError } from "../../base/errors.js";
 import { clipGradients, groupNorms, larsUpdates } from "./gradients.js";
@@ -33,7 +34,7 @@ export interface TfjsHost {
  */
 export async function createTfjsEngine(manifest: Manifest, module: TfjsModule<Tensor, Kernels>, host: TfjsHost): Promise<Engine> {
   for (const { name } of manifest.encoders) {
-    if (module.encoders[name] === undefined) throw new HostError("mismatch", `the compiled module has no encoder ${name}, its manifest does`, "compile the program again: module and manifest are of different versions");
+    if (own(module.encoders, name) === undefined) throw new HostError("mismatch", `the compiled module has no encoder ${name}, its manifest does`, "compile the program again: module and manifest are of different versions");
   }
   const run = openRun(manifest, module, host);
   return {
@@ -113,13 +114,13 @@ async function step(run: Run, batch: StepBatch, hyper: Hyper, want: { readonly w
 function upload(run: Run, batch: StepBatch): TfjsInputs<Tensor> {
   const { tf, manifest } = run;
   const images = manifest.views.map((view): [string, Tensor] => {
-    const pixels = batch.images[view.name];
+    const pixels = own(batch.images, view.name);
     const channels = manifest.inputs.find((input) => input.name === view.input)?.channels ?? 3;
     if (pixels === undefined) throw new HostError("mismatch", `the batch has no view ${view.name}`, "report this: loader and manifest disagree");
     return [view.name, tf.tensor(pixels, [batch.size, view.height, view.width, channels])];
   });
   const masks = Object.entries(batch.masks).map(([name, mask]): [string, Tensor] => [name, tf.tensor(mask.indices, [mask.count * batch.size, mask.length], "int32")]);
-  const draws = manifest.draws.map((draw): [string, Tensor] => [draw.name, tf.tensor(batch.draws[draw.name] ?? new Float32Array(0), [...draw.shape])]);
+  const draws = manifest.draws.map((draw): [string, Tensor] => [draw.name, tf.tensor(own(batch.draws, draw.name) ?? new Float32Array(0), [...draw.shape])]);
   return { images: Object.fromEntries(images), masks: Object.fromEntries(masks), draws: Object.fromEntries(draws) };
 }
 
@@ -160,7 +161,7 @@ function update(run: Run, raw: ReadonlyMap<string, Tensor>, hyper: Hyper): void 
 }
 
 function momentumOf(hyper: Hyper, target: string): number {
-  const momentum = hyper.momentum[target];
+  const momentum = own(hyper.momentum, target);
   if (momentum === undefined) throw new HostError("mismatch", `step ${hyper.step} has no momentum for ${target}`, "report this: schedules and manifest disagree");
   return momentum;
 }
@@ -174,22 +175,22 @@ function replaceState(run: Run, name: string, value: Tensor): void {
 }
 
 async function readWatches(manifest: Manifest, out: TfjsStep<Tensor>): Promise<Record<string, Float32Array>> {
-  const watches: Record<string, Float32Array> = {};
+  const watches: [string, Float32Array][] = [];
   for (const { name } of manifest.watches) {
-    const tensor = out.watch[name];
-    if (tensor !== undefined) watches[name] = await floats(tensor);
+    const tensor = own(out.watch, name);
+    if (tensor !== undefined) watches.push([name, await floats(tensor)]);
   }
-  return watches;
+  return Object.fromEntries(watches);
 }
 
 async function readNorms(norms: ReadonlyMap<string, Tensor>): Promise<Record<string, number>> {
-  const values: Record<string, number> = {};
-  for (const [group, norm] of norms) values[group] = await scalarOf(norm);
-  return values;
+  const values: [string, number][] = [];
+  for (const [group, norm] of norms) values.push([group, await scalarOf(norm)]);
+  return Object.fromEntries(values);
 }
 
 async function encode(run: Run, name: string, images: Float32Array, n: number): Promise<Float32Array> {
-  const encoder = run.module.encoders[name];
+  const encoder = own(run.module.encoders, name);
   const info = run.manifest.encoders.find((candidate) => candidate.name === name);
   const input = run.manifest.inputs.find((candidate) => candidate.name === info?.input);
   if (encoder === undefined || info === undefined) throw new HostError("mismatch", `there is no encoder ${name}`, `encoders: ${run.manifest.encoders.map((candidate) => candidate.name).join(", ")}`);

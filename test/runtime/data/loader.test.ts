@@ -1,4 +1,5 @@
 /** The loader: a batch is a function of the step, whoever computes it. Threads run a worker compiled for this test. */
+import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -131,6 +132,24 @@ test("a folder of nothing but garbage ends in an error, not in a search for ever
   const root = await mkdtemp(join(folder, "garbage-"));
   for (let i = 0; i < 9; i++) await writeFile(join(root, `${i}.jpg`), "garbage");
   await expect(batches(await folderSource(root), [0])).rejects.toMatchObject({ code: "bad-image", message: expect.stringContaining("not one picture") });
+});
+
+test("closing ends the process well after a batch that failed in a thread, instead of leaving in the middle", async () => {
+  const root = await mkdtemp(join(folder, "garbage-"));
+  for (let i = 0; i < 8; i++) await writeFile(join(root, `${i}.jpg`), "garbage");
+  const script = join(worker.folder, "close.mjs");
+  await writeFile(script, `
+    import { folderSource } from "./data/folder.js";
+    import { createLoader } from "./data/loader.js";
+    const loader = await createLoader(await folderSource(${JSON.stringify(root)}), ${JSON.stringify({ ...options({ workers: 1 }), workerScript: undefined })});
+    await loader.next(0).catch((error) => console.log(error.code));
+    await loader.close();
+    console.log("closed");
+  `);
+  const said = await new Promise<string>((resolve, reject) => {
+    execFile(process.execPath, [script], (error, out) => (error === null ? resolve(out) : reject(new Error(`${error.message}\n${out}`))));
+  });
+  expect(said).toBe("bad-image\nclosed\n");
 });
 
 test("pictures smaller than the view are scaled up and counted", async () => {

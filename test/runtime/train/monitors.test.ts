@@ -135,3 +135,21 @@ test("code entropy is 1 for balanced codes and 0 for one code", () => {
 function raise(): never {
   throw new Error("there was no alarm");
 }
+
+test.each(["constructor", "__proto__", "toString"])("an encoder called %s is watched, judged and remembered like any other", (name) => {
+  const signals = createSignals([{ name, width: 2, over: "images" }], 4, 2, 10);
+  signals.push({}, 4);
+  expect(Object.keys(signals.read())).toEqual([]);
+  signals.push(Object.fromEntries([[name, Float32Array.of(1, 0, 0, 1, 1, 1, 0, 0)]]), 4);
+  expect(Object.entries(signals.read()).map(([key, signal]) => [key, signal.rows])).toEqual([[name, 4]]);
+
+  const manifest = fakeManifest({ monitors: [monitor("embedding-std", 0.2, 3)] });
+  const low = (step: number): Observation => ({ step, losses: {}, signals: Object.fromEntries([[name, { ...healthy, std: 0.1 }]]) });
+  const whole = alarmsOf(createMonitors(manifest, 100), [4, 5, 6, 7].map(low));
+  expect(whole.map(({ step, subject, since }) => ({ step, subject, since }))).toEqual([{ step: 6, subject: name, since: 4 }]);
+  const first = createMonitors(manifest, 100);
+  expect(alarmsOf(first, [4, 5].map(low))).toEqual([]);
+  const second = createMonitors(manifest, 100);
+  second.importState(first.exportState());
+  expect(alarmsOf(second, [6, 7].map(low))).toEqual(whole);
+});
