@@ -102,7 +102,7 @@ export class KernelWriter {
   /** Makes sure that library functions are there that `text` calls. */
   uses(text: string): string {
     for (const [name, helper] of Object.entries(library)) {
-      if (!new RegExp(`\\b${name}\\(`).test(text) || this.#helpers.has(name)) continue;
+      if (!new RegExp(`(?<!fn )\\b${name}\\(`).test(text) || this.#helpers.has(name)) continue;
       this.uses(helper);
       this.#helpers.add(name);
     }

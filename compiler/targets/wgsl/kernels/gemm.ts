@@ -82,13 +82,8 @@ function weightGradDraft(op: Op, work: WeightGrad, tile: Tile, parts: number, ta
   const bias = target === undefined && work.sums !== undefined ? w.write("bias", work.sums) : y;
   const biasAt = target === undefined ? "col" : `y_at + ${m} * ${n} + col`;
   const quads = tile.side / 64;
-  const slice = hasSums ? [
-    "    if (group.y == 0u && ty == 0u) {",
-    `      for (var j = 0u; j < ${tile.bk}u; j++) {`,
-    ...Array.from({ length: quads }, (_, q) => `        sum${q} += tile_b[j * ${rowOf(tile, false)}u + ${q * 16}u + tx];`),
-    "      }",
-    "    }",
-  ] : [];
+  // Every thread adds, one writes: a loop in a branch that no thread of a group takes sends llvmpipe round for ever.
+  const slice = hasSums ? Array.from({ length: quads }, (_, q) => `      sum${q} += b${q};`) : [];
   const code = [
     ...tileParts(tile, { a, b, m, n, kEnd: "k_end", aStride: m, bStride: n, ta: true, tb: false }),
     ...mainLines(tile, {
@@ -161,6 +156,7 @@ interface Main {
   readonly before: readonly string[];
   readonly from: string;
   readonly to: string;
+  /** Lines of the innermost loop beside the products. */
   readonly slice: readonly string[];
   /** vec4s in a row of either tile. */
   readonly rowA: number;
@@ -184,10 +180,10 @@ function mainLines(tile: Tile, main: Main): string[] {
     `  for (var k0 = ${main.from}; k0 < ${main.to}; k0 += ${tile.bk}u) {`,
     `    load_a(a_at, row0, k0, ${main.to}, thread);`, `    load_b(b_at, col0, k0, ${main.to}, thread);`,
     "    workgroupBarrier();",
-    ...main.slice,
     `    for (var j = 0u; j < ${tile.bk}u; j++) {`,
     ...range.flatMap((q) => [`      let a${q} = tile_a[j * ${main.rowA}u + ${q * 16}u + ty];`, `      let b${q} = tile_b[j * ${main.rowB}u + ${q * 16}u + tx];`]),
     ...rows.flatMap(({ q, r }) => range.map((c) => `      acc${q}${r}${c} = fma(vec4<f32>(a${q}[${r}]), b${c}, acc${q}${r}${c});`)),
+    ...main.slice,
     "    }",
     "    workgroupBarrier();",
     "  }",

@@ -1,0 +1,88 @@
+/**
+ * Small programs for the tests of the wgsl target, compiled from source, with a device to run them on.
+ */
+import { sampleMasks } from "../../../../runtime/masks/sample.js";
+import { emitWgsl } from "../../../../compiler/targets/wgsl/emit.js";
+import type { PlanLimits } from "../../../../compiler/targets/wgsl/plan.js";
+import type { Hyper, Manifest, StepBatch, WgslModule } from "../../../../runtime/abi.js";
+import { stream } from "../../../../runtime/base/random.js";
+import type { NodeDevice } from "../../../../runtime/backends/webgpu/device.js";
+import { openNodeDevice } from "../../../../runtime/backends/webgpu/device.js";
+import type { WebgpuEngine } from "../../../../runtime/backends/webgpu/engine.js";
+import { createWebgpuEngine } from "../../../../runtime/backends/webgpu/engine.js";
+import { HostError } from "../../../../runtime/base/errors.js";
+import { initialState } from "../../../../runtime/train/init.js";
+import type { Ready } from "../../../fidelity/compiled.js";
+import { compileRepo } from "../../../fidelity/compiled.js";
+
+/** I-JEPA with sizes that fit no tile: width 36, heads of 12, a 6 x 6 grid. */
+export const tinyText = `use "../specs/ijepa.jepa"
+variant tiny of ijepa {
+  param image_size = 24
+  param patch      = 4
+  param width      = 36
+  param depth      = 2
+  param heads      = 3
+  mask targets = 4 of block(scale: 0.15..0.20, aspect: 0.75..1.5, min_keep: 2)
+  mask context = block(scale: 0.85..1.00, aspect: 1.0, min_keep: 2) minus targets
+  predictor predict = vit_predictor(width: 24, depth: 2, heads)
+  train {
+    data           shapes(count: 64)
+    epochs         50
+    batch          5
+    learning_rate  cosine(2e-4 -> 1.5e-3 -> 1e-5, warmup: 1 epochs)
+  }
+}
+`;
+
+/** A compiled program with its plan. */
+export interface WithPlan extends Ready {
+  readonly module: WgslModule;
+}
+
+/** Compiles the text as if it stood in examples/. */
+export function compilePlan(text = tinyText, program = "tiny", limits?: PlanLimits): WithPlan {
+  const ready = compileRepo("examples/wgsl-test.jepa", { text, program });
+  return { ...ready, module: moduleOf(ready, limits) };
+}
+
+/** Plan and kernels of a compiled program. */
+export function moduleOf(ready: Ready, limits?: PlanLimits): WgslModule {
+  const { plan, files } = emitWgsl(ready.step, ready.manifest, limits);
+  return { plan, kernels: Object.fromEntries(files.filter((f) => f.path.endsWith(".wgsl")).map((f) => [f.path, f.text])) };
+}
+
+/** A device, or undefined where WebGPU has none here; that is said aloud. */
+export async function deviceFor(module: WgslModule): Promise<NodeDevice | undefined> {
+  try {
+    return await openNodeDevice(module);
+  } catch (error) {
+    if (!(error instanceof HostError) || error.code !== "no-engine") throw error;
+    console.warn(`NOT TESTED: the wgsl target on a device: ${error.message}; ${error.help}`);
+    return undefined;
+  }
+}
+
+/** An engine for a compiled plan, or undefined where there is no device. */
+export async function engineFor(ready: WithPlan, seed = 1): Promise<WebgpuEngine | undefined> {
+  const node = await deviceFor(ready.module);
+  if (node === undefined) return undefined;
+  return createWebgpuEngine(ready.manifest, ready.module, { device: node.device, name: node.name, version: node.version, release: () => node.release(), initial: initialState(ready.manifest, seed) });
+}
+
+/** A batch of noise with the masks of a step. */
+export function batchFor(manifest: Manifest, step: number, size = manifest.train.batch): StepBatch {
+  const images: Record<string, Float32Array> = {};
+  for (const view of manifest.views) {
+    const next = stream(7, `pixels ${view.name} ${step}`, 0);
+    const channels = manifest.inputs.find((i) => i.name === view.input)?.channels ?? 3;
+    images[view.name] = Float32Array.from({ length: size * view.height * view.width * channels }, () => 2 * next.uniform() - 1);
+  }
+  const masks = Object.fromEntries(sampleMasks(manifest.masks, { seed: 3, step, batch: size }));
+  return { size, images, masks, draws: {} };
+}
+
+/** Scalars as a run in its middle has them. */
+export function hyperFor(manifest: Manifest, step: number): Hyper {
+  return { step, learningRate: 1e-3, weightDecay: 0.05, momentum: Object.fromEntries(manifest.ema.map((e) => [e.target, 0.99])) };
+}
