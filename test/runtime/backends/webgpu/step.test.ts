@@ -88,3 +88,85 @@ test("losses and all gradients of a step are the interpreter's", async () => {
     expect(worst?.apart).toBeLessThan(1e-4);
   }
 }, 120_000);
+
+/** Initial values again, so that a test does not depend on those before it. */
+async function restart(e: Engine): Promise<void> {
+  await e.importState(initialState(ready.manifest, 1));
+}
+
+async function losses(e: Engine, from: number, to: number): Promise<number[]> {
+  const out: number[] = [];
+  for (let step = from; step <= to; step++) out.push((await e.step(batchFor(ready.manifest, step), hyperFor(ready.manifest, step), none)).loss);
+  return out;
+}
+
+test("fifty steps go the way of tfjs: losses within 1e-3, weights after the first within 1e-4 of each tensor", async () => {
+  if (engine === undefined) return;
+  await restart(engine);
+  const { tf, raw, name, version } = await loadTf("cpu");
+  const other = await createTfjsEngine(ready.manifest, await importModule(ready), { tf, raw, name, version, initial: initialState(ready.manifest, 1) });
+  const [a, b] = [await losses(engine, 1, 1), await losses(other, 1, 1)];
+  const mine = await engine.exportState();
+  // A first AdamW step moves each weight by about the learning rate, whatever its gradient: compare where tfjs moved.
+  for (const [key, wanted] of await other.exportState()) if (!key.startsWith("optimizer.")) expect({ key, fits: relative(mine.get(key) ?? [], wanted) < 1e-4 }).toEqual({ key, fits: true });
+  a.push(...await losses(engine, 2, 50));
+  b.push(...await losses(other, 2, 50));
+  other.dispose();
+  const worst = Math.max(...a.map((x, i) => Math.abs(x - (b[i] ?? NaN)) / Math.abs(b[i] ?? NaN)));
+  console.info(`worst loss of 50 steps: ${worst.toExponential(1)} relative`);
+  expect(worst).toBeLessThan(1e-3);
+  expect(new Set(a.map((x) => x.toFixed(6))).size).toBeGreaterThan(40);
+}, 240_000);
+
+function sameBits(a: ReadonlyMap<string, Float32Array>, b: ReadonlyMap<string, Float32Array>): string[] {
+  const bits = (x: Float32Array | undefined): Buffer => (x === undefined ? Buffer.alloc(0) : Buffer.from(x.buffer, x.byteOffset, x.byteLength));
+  return [...a.keys()].filter((key) => !bits(a.get(key)).equals(bits(b.get(key))));
+}
+
+test("one seed gives the same bits twice, and a run taken up from an exported state is the run that never stopped", async () => {
+  if (engine === undefined) return;
+  await restart(engine);
+  await losses(engine, 1, 3);
+  const middle = await engine.exportState();
+  const rest = await losses(engine, 4, 6);
+  const end = await engine.exportState();
+  await restart(engine);
+  await losses(engine, 1, 6);
+  expect(sameBits(await engine.exportState(), end)).toEqual([]);
+  await engine.importState(middle);
+  expect(await losses(engine, 4, 6)).toEqual(rest);
+  expect(sameBits(await engine.exportState(), end)).toEqual([]);
+  expect(sameBits(middle, end).length).toBeGreaterThan(50);
+}, 120_000);
+
+test("memory is what the plan printed and does not grow with steps", async () => {
+  if (engine === undefined) return;
+  expect(engine.memory().bytes).toBe(ready.module.plan.memory.total);
+  await losses(engine, 1, 2);
+  expect(engine.memory().bytes).toBe(ready.module.plan.memory.total);
+});
+
+test("smaller batches, watches, gradient norms and encoders agree with tfjs", async () => {
+  if (engine === undefined) return;
+  await restart(engine);
+  const { tf, raw, name, version } = await loadTf("cpu");
+  const other = await createTfjsEngine(ready.manifest, await importModule(ready), { tf, raw, name, version, initial: initialState(ready.manifest, 1) });
+  const batch = batchFor(ready.manifest, 9, 3);
+  const all = { watch: true, gradientNorm: true };
+  const [got, wanted] = [await engine.step(batch, hyperFor(ready.manifest, 1), all), await other.step(batch, hyperFor(ready.manifest, 1), all)];
+  expect(Object.keys(got.watch)).toEqual(Object.keys(wanted.watch));
+  for (const [key, w] of Object.entries(wanted.watch)) expect(relative(got.watch[key] ?? [], w)).toBeLessThan(1e-4);
+  for (const [key, w] of Object.entries(wanted.gradientNorm)) expect(Math.abs((got.gradientNorm[key] ?? NaN) / w - 1)).toBeLessThan(1e-4);
+  const images = batchFor(ready.manifest, 10, 7).images[ready.manifest.views[0]?.name ?? ""] ?? new Float32Array();
+  for (const { name: encoder } of ready.manifest.encoders) expect(relative(await engine.encode(encoder, images, 7), await other.encode(encoder, images, 7))).toBeLessThan(1e-4);
+  other.dispose();
+}, 120_000);
+
+test("state that does not fit, a batch too large and a device that is lost are refused with the way out", async () => {
+  const own = await engineFor(ready);
+  if (own === undefined || engine === undefined) return;
+  await expect(own.importState(new Map([["student.nothing", new Float32Array(1)]]))).rejects.toMatchObject({ code: "mismatch", message: expect.stringContaining("student.nothing") });
+  await expect(own.step(batchFor(ready.manifest, 1, 6), hyperFor(ready.manifest, 1), none)).rejects.toMatchObject({ code: "mismatch", help: expect.stringContaining("batch 6") });
+  own.dispose();
+  await expect(own.step(batchFor(ready.manifest, 1), hyperFor(ready.manifest, 1), none)).rejects.toMatchObject({ name: "HostError" });
+}, 60_000);
