@@ -17,7 +17,8 @@ import { cone, factOf, nodeAt, sourcesBehind, trainedThrough } from "./gather.js
 import type { Grade, Protection, Protector } from "./null-test.js";
 import { gradeOf, protection, protectorsOver, refuses } from "./null-test.js";
 import type { Mechanism } from "./terms.js";
-import { after, hasTokens, judgeTerm, targetNeverChanges } from "./terms.js";
+import { hasTokens, judgeTerm, targetNeverChanges } from "./terms.js";
+import { isCall, paramPrefix, rootOf } from "../model/visit.js";
 import { constantOf } from "../types/dim.js";
 
 export type Verdict = "sound" | "risky" | "error";
@@ -212,12 +213,32 @@ function predictsOverTime(facts: Facts, term: Term): boolean {
 function vacuous(facts: Facts, terms: readonly Term[], encoder: string, term: Term, values: readonly Fact[]): Finding[] {
   const [p, q] = term.operands;
   if ((factOf(values, p).must & sampleBit) !== 0 || (factOf(values, q).must & sampleBit) !== 0) return [];
-  const heads = new Set([p, q].flatMap((o) => (o === undefined ? [] : after(facts, o, new Set([encoder])).filter((g) => g !== encoder && trainedThrough(facts, o).has(g)))));
+  const isHead = (g: string): boolean => g !== encoder && !facts.encoders.some((e) => e.name === g);
+  const heads = new Set([p, q].flatMap((o) => (o === undefined ? [] : [...trainedThrough(facts, o)].filter(isHead))));
   if (heads.size === 0) return [];
-  const lowered = facts.under({ lost: heads, axis: sampleBit, vary: new Map() });
-  const isHeld = terms.some((t) => t !== term && t.sign > 0 && [...heads].some((h) => trainedThrough(facts, t.node).has(h))
-    && refuses(facts, t, (id) => [...heads].some((h) => trainedThrough(facts, id).has(h)), sampleBit, values, lowered) !== undefined);
+  const number = (id: number | undefined): number => facts.numbers[id ?? -1] ?? -1;
+  const own = new Set([number(p), number(q)]);
+  const trainsHead = (id: number): boolean => [...heads].some((h) => trainedThrough(facts, id).has(h));
+  const others = terms.filter((t) => t !== term && t.sign > 0 && trainsHead(t.node));
+  // A guard on the very value needs no second look.
+  if (others.some((t) => (t.role === "variance" || t.role === "gaussian") && own.has(number(t.operands[0])) && refuses(facts, t, trainsHead, sampleBit, values, constants) !== undefined)) return [];
+  const lastHeads = new Set([p, q].flatMap((o) => lastHead(facts, o)).filter((g) => heads.has(g)));
+  const same = new Set(facts.numbers.flatMap((n, id) => (own.has(n) ? [id] : [])));
+  const lowered = facts.under({ lost: lastHeads, axis: sampleBit, values: same, vary: new Map() });
+  const isHeld = others.some((t) => refuses(facts, t, trainsHead, sampleBit, values, lowered) !== undefined);
   return isHeld ? [] : [finding("W-VACUOUS", term, encoder, { heads: [...heads], other: q })];
+}
+
+/** Facts of values that are all constant. */
+const constants: readonly Fact[] = [];
+
+/** The head that makes a value, seen through operations without parameters. */
+function lastHead(facts: Facts, id: number | undefined): string[] {
+  for (let at = nodeAt(facts, id); at !== undefined; at = nodeAt(facts, at.args[0])) {
+    if (isCall(at)) return facts.groups.get(rootOf(paramPrefix(at)))?.learns === true ? [rootOf(paramPrefix(at))] : [];
+    if (at.args.length !== 1) return [];
+  }
+  return [];
 }
 
 /** What does not hang on one encoder: whitening ranks, queues, stopped anchors, objectives that nothing reads. */

@@ -30,6 +30,8 @@ export interface Term {
 /** Terms that count, and those that do not, with the reason. */
 export interface Canonical {
   readonly terms: readonly Term[];
+  /** For every node, the first that computes the same. */
+  readonly numbers: readonly NodeId[];
   readonly dropped: readonly { readonly term: RawTerm; readonly because: "weight 0" | "cancels" }[];
 }
 
@@ -63,7 +65,7 @@ export function canonicalTerms(body: Body, raw: readonly RawTerm[]): Canonical {
     const ends = weight.points.length > 1 && weight.points.at(-1) === 0;
     terms.push({ ...first, id: terms.length, role, losses: [...losses], weight, sign, ends });
   }
-  return { terms, dropped };
+  return { terms, numbers, dropped };
 }
 
 /** The role of a term and its direction; a weight that goes below zero counts as below zero. */

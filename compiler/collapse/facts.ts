@@ -54,6 +54,8 @@ export interface Assumption {
   /** Groups (with what follows them) whose outputs lose `axis`. */
   readonly lost: ReadonlySet<string>;
   readonly axis: number;
+  /** Model-level values that lose it. */
+  readonly values?: ReadonlySet<number>;
   /** Groups proved to vary over samples, with the reasons. */
   readonly vary: ReadonlyMap<string, number>;
 }
@@ -72,12 +74,15 @@ export function factDomain(groups: Groups, simple: ReadonlySet<string>, episodes
     rootKey: (root) => (root === "" || !changes(groups.get(root)) ? "fixed" : "moving"),
     input: (node) => inputFact(node, episodes),
     parameter: (node, place) => parameterFact(node, place, groups),
-    op: opFact,
-    leave(fact, root) {
+    op: (node, args, place) => {
+      const out = opFact(node, args, place);
+      return place.root === "" && assume.values?.has(node.id) === true ? without(out, assume.axis) : out;
+    },
+    leave(fact, root, node) {
       const source = sourceOf(root);
       const group = groups.get(root);
       let out = fact;
-      if (assume.lost.has(source)) out = { ...out, may: out.may & ~assume.axis, runs: assume.axis === tokenBit ? out.runs?.map(() => false) : out.runs };
+      if (assume.lost.has(source) || assume.values?.has(node.id) === true) out = without(out, assume.axis);
       const proved = assume.vary.get(source);
       if (proved !== undefined && (out.may & sampleBit) !== 0) out = { ...out, must: out.must | sampleBit, why: proved };
       if (group !== undefined && !moves(group) && group.learns && group.init === "random" && !simple.has(root) && (out.why & why.data) !== 0) {
@@ -86,6 +91,10 @@ export function factDomain(groups: Groups, simple: ReadonlySet<string>, episodes
       return out;
     },
   };
+}
+
+function without(fact: Fact, axis: number): Fact {
+  return { ...fact, may: fact.may & ~axis, runs: axis === tokenBit ? fact.runs?.map(() => false) : fact.runs };
 }
 
 /** Whether a group's values can go anywhere in training: where a gradient leads, or weight decay. */

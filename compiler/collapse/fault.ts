@@ -1,5 +1,8 @@
 /**
- * The one shape that the mask and leak analyses give their results in, for the call that runs all analyses to put together.
+ * The one shape that the mask and leak analyses give their results in.
+ *
+ * It stands here, below both, so that the call that runs all analyses can put their results together with the collapse
+ * analysis's own findings. Owns no rule and no words.
  */
 import type { Diagnostic } from "../messages/report.js";
 

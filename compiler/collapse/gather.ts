@@ -59,7 +59,13 @@ export interface Facts {
   /** Facts under an assumption. */
   readonly under: (assume: Assumption) => readonly Fact[];
   readonly behind: (id: NodeId) => Behind;
+  /** Groups that learn from a gradient at a value. */
+  readonly trains: (id: NodeId) => ReadonlySet<string>;
+  /** For every node, the first that computes the same. */
+  readonly numbers: readonly NodeId[];
 }
+
+const nobody: ReadonlySet<string> = new Set();
 
 /** Gathers the facts of a checked graph. */
 export function gatherFacts(graph: ModelGraph, recipe: Recipe): Facts {
@@ -79,10 +85,17 @@ export function gatherFacts(graph: ModelGraph, recipe: Recipe): Facts {
     known.set(id, found);
     return found;
   };
+  const reached = new Map<ReadonlySet<string>, ReadonlySet<string>>();
+  const trains = (id: NodeId): ReadonlySet<string> => {
+    const all = flows.nodes.get(id)?.trains ?? nobody;
+    const found = reached.get(all) ?? new Set([...all].filter((g) => groups.get(g)?.state === "trained"));
+    reached.set(all, found);
+    return found;
+  };
   const values = under(noAssumption);
   const sights = interpret(graph, body, sightDomain).map((seen) => seen.all);
   const encoders = findEncoders(graph, body, flows, groups, simple);
-  return { graph, body, recipe, terms: canonical.terms, canonical, groups, flow: flows, values, sights, simple, encoders, episodes, under, behind };
+  return { graph, body, recipe, terms: canonical.terms, canonical, groups, flow: flows, values, sights, simple, encoders, episodes, under, behind, trains, numbers: canonical.numbers };
 }
 
 function readBehind(body: Body, id: NodeId, flows: Flow, groups: Groups, learnable: ReadonlySet<string>): Behind {
@@ -107,8 +120,7 @@ export function flowOf(facts: Facts, id: NodeId | undefined): ValueFlow {
 
 /** Groups that learn from a gradient at a value. */
 export function trainedThrough(facts: Facts, id: NodeId | undefined): ReadonlySet<string> {
-  const { trains } = flowOf(facts, id);
-  return new Set([...trains].filter((g) => facts.groups.get(g)?.state === "trained"));
+  return id === undefined ? nobody : facts.trains(id);
 }
 
 /** Facts of a value. */

@@ -10,6 +10,7 @@ import { flowOf, trainedThrough, usedMasks } from "../collapse/gather.js";
 import type { Diagnostic } from "../messages/report.js";
 import { report } from "../messages/report.js";
 import type { Instance, ModelGraph } from "../model/ir.js";
+import { isCall, paramPrefix, rootOf } from "../model/visit.js";
 
 /** Diagnostics for the dead parts of a program. */
 export function findDeadParts(graph: ModelGraph, facts: Facts): Diagnostic[] {
@@ -17,7 +18,7 @@ export function findDeadParts(graph: ModelGraph, facts: Facts): Diagnostic[] {
 }
 
 function deadInstances(graph: ModelGraph, facts: Facts): Diagnostic[] {
-  const read = new Set(graph.losses.flatMap((l) => [...flowOfLoss(facts, l.name)]));
+  const read = readByLosses(facts);
   const followed = new Set(graph.instances.flatMap((i) => (i.training.kind === "ema" ? [i.training.of] : [])));
   return graph.instances.flatMap((i): Diagnostic[] => {
     const learns = i.params.some((p) => p.role === "learn");
@@ -26,21 +27,16 @@ function deadInstances(graph: ModelGraph, facts: Facts): Diagnostic[] {
   });
 }
 
-/** Instances that a loss is computed from; a term that was dropped still reads its operands. */
-function flowOfLoss(facts: Facts, name: string): ReadonlySet<string> {
-  const nodes = [...facts.terms.filter((t) => t.losses.includes(name)).map((t) => t.node), ...facts.canonical.dropped.filter((d) => d.term.loss === name).map((d) => d.term.node)];
-  return new Set(nodes.flatMap((n) => [...flowOf(facts, n).depends, ...callsBehind(facts, n)]));
-}
-
-/** Instances without parameters are found by their calls. */
-function callsBehind(facts: Facts, root: number): string[] {
-  const found = new Set([root]);
-  const names: string[] = [];
-  for (let id = root; id >= 0; id--) {
+/** Instances that some loss is computed from, in one pass back from all of them; a dropped term still reads its operands. */
+function readByLosses(facts: Facts): ReadonlySet<string> {
+  const found = new Set([...facts.terms.map((t) => t.node), ...facts.canonical.dropped.map((d) => d.term.node)]);
+  const names = new Set<string>();
+  for (const id of found) for (const name of flowOf(facts, id).depends) names.add(name);
+  for (let id = facts.body.nodes.length - 1; id >= 0; id--) {
     const node = facts.body.nodes[id];
     if (node === undefined || !found.has(id)) continue;
     for (const a of node.args) found.add(a);
-    if (node.op === "call") names.push((node.attrs.instance ?? "").split(".")[0] ?? "");
+    if (isCall(node)) names.add(rootOf(paramPrefix(node)));
   }
   return names;
 }

@@ -103,9 +103,9 @@ function settings(mask: Mask, removed: readonly Mask[], predicted: boolean): Fau
   const weak = (why: string): void => {
     found.push({ rule: "M-WEAK", diagnostic: report("JEP5022", mask.origin, { why }) });
   };
-  if (mask.kind === "block" && predicted && mask.count === 1) weak(`\`${mask.name}\` predicts one block; with one target block I-JEPA reaches 9.0, with four 54.2.`);
-  if (mask.kind === "block" && predicted && mask.scale[0] < 0.15) weak(`\`${mask.name}\` may be as small as ${mask.scale[0]} of the grid; with targets from 0.075 I-JEPA reaches 19.2, from 0.15 54.2.`);
-  if (mask.kind === "block" && !predicted && removed.length > 0 && mask.scale[0] < 0.75) weak(`\`${mask.name}\` may be as small as ${mask.scale[0]} of the grid; with contexts from 0.4 I-JEPA reaches 31.2, from 0.85 54.2.`);
+  if (mask.kind === "block" && predicted && mask.count === 1) weak(`\`${mask.name}\` predicts one block; with one target block I-JEPA reaches 9.0, with four 54.2`);
+  if (mask.kind === "block" && predicted && mask.scale[0] < 0.15) weak(`\`${mask.name}\` may be as small as ${mask.scale[0]} of the grid; with targets from 0.075 I-JEPA reaches 19.2, from 0.15 54.2`);
+  if (mask.kind === "block" && !predicted && removed.length > 0 && mask.scale[0] < 0.75) weak(`\`${mask.name}\` may be as small as ${mask.scale[0]} of the grid; with contexts from 0.4 I-JEPA reaches 31.2, from 0.85 54.2`);
   if (mask.kind === "block" && predicted && mask.count > 1) found.push({ rule: "M-DUP", diagnostic: report("JEP5023", mask.origin, { mask: mask.name, count: mask.count }) });
   if (mask.kind === "block" && mask.sampler === "published" && mask.scale[0] < mask.scale[1] && mask.aspect[0] < mask.aspect[1]) found.push({ rule: "M-CORR", diagnostic: report("JEP5024", mask.origin, { mask: mask.name }) });
   return found;

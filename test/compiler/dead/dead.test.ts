@@ -1,0 +1,43 @@
+/** Dead parts: what is declared and does nothing is named, and an average of unlike parameters is refused. */
+import { expect, test } from "vitest";
+import { check } from "../../../compiler/compile.js";
+import type { Diagnostic } from "../../../compiler/messages/report.js";
+
+function diagnose(lines: string): readonly Diagnostic[] {
+  const text = `use std.vit\nuse std.heads\nmodel m {\n  input image: Image[32, 32, 3]\n  view a, b = augment(image) {\n    flip(p: 0.5)\n  }\n  encoder f = vit(patch: 8, width: 32, depth: 1, heads: 2)\n  predictor h = mlp_bn(64)\n  z1 = pool(f(a))\n  z2 = pool(f(b))\n${lines}\n}\ntrain m {\n  data shapes(count: 64)\n  epochs 1\n  batch 16\n}\n`;
+  return check({ file: "m.jepa", text }).diagnostics;
+}
+
+const simsiam = "  loss mse(h(z1), stopgrad(z2))";
+const codes = (lines: string): readonly string[] => diagnose(lines).map((d) => d.code);
+
+test("a program without dead parts says nothing", () => {
+  expect(codes(simsiam)).toEqual([]);
+});
+
+test("JEP4038: a head that no gradient reaches", () => {
+  expect(codes(`  head p = linear(32)\n  loss mse(h(z1), stopgrad(p(z2)))`)).toContain("JEP4038");
+});
+
+test("JEP4050 and JEP4051: a mask and a view that nobody uses", () => {
+  expect(codes(`  mask idle = random(0.5)\n  view c = augment(image) {\n    flip(p: 0.5)\n  }\n${simsiam}`)).toEqual(expect.arrayContaining(["JEP4050", "JEP4051"]));
+});
+
+test("JEP4052: a loss without a gradient", () => {
+  expect(codes(`${simsiam}\n  loss seen = mse(stopgrad(z1), stopgrad(z2))`)).toContain("JEP4052");
+});
+
+test("JEP4054: a loss whose weight is zero, or that another cancels", () => {
+  expect(codes(`${simsiam}\n  loss idle = 0 * variance(z1)`)).toContain("JEP4054");
+  expect(diagnose(`${simsiam}\n  loss idle = variance(z1) - variance(z1)`).find((d) => d.code === "JEP4054")?.message).toContain("cancels");
+});
+
+test("JEP4055: an instance that reaches no loss", () => {
+  expect(codes(`  head unused = linear(32)\n${simsiam}`)).toContain("JEP4055");
+});
+
+test("JEP4053: an average whose parameters have other shapes than those that it follows", () => {
+  const found = diagnose(`  head p = linear(32)\n  head pt = ema(p, momentum: 0.99)\n  loss mse(h(p(z1)), pt(pool(patches(b, 8))))`).find((d) => d.code === "JEP4053");
+  expect(found?.severity).toBe("error");
+  expect(found?.message).toContain("192");
+});
