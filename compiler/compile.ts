@@ -24,11 +24,12 @@ import type { StepProgram } from "./targets/step.js";
 import { untrainable } from "./targets/supported.js";
 import { emitTfjs } from "./targets/tfjs/emit.js";
 import { tfjsPasses } from "./targets/tfjs/passes.js";
+import { emitWgsl } from "./targets/wgsl/emit.js";
 import type { Analyses } from "./analyses.js";
 import { analyze } from "./analyses.js";
 import { verdictsOf } from "./verdicts.js";
 import { version } from "./version.js";
-import type { Manifest } from "../runtime/abi.js";
+import type { Manifest, WgslPlan } from "../runtime/abi.js";
 
 /** A program text and where it is said to be; `read` gives the texts of files that it uses. */
 export interface Source {
@@ -87,7 +88,8 @@ export function graph(source: Source, options: ProgramOptions = {}): ModelGraph 
 }
 
 export interface CompileOptions extends ProgramOptions {
-  readonly target?: "tfjs";
+  /** `tfjs` unless said. */
+  readonly target?: Manifest["target"];
   /** A clock in milliseconds for the record of stages. */
   readonly now?: () => number;
 }
@@ -104,6 +106,8 @@ export interface CompileResult extends CheckResult {
   readonly manifest: Manifest | undefined;
   readonly step: StepProgram | undefined;
   readonly stages: readonly StageRecord[];
+  /** For the wgsl target: what plan.json holds. */
+  readonly plan?: WgslPlan;
 }
 
 /** Compiles a program to the files of a trainer. */
@@ -118,16 +122,17 @@ export function compile(source: Source, options: CompileOptions = {}): CompileRe
     before: tfjsPasses.before, after: tfjsPasses.after, ...(options.now === undefined ? {} : { now: options.now }),
   });
   const manifest = makeManifest({
-    checked, lowered, target: "tfjs", file: source.file, hash: sourceHash(result.texts, options), compiler: version,
+    checked, lowered, target: options.target ?? "tfjs", file: source.file, hash: sourceHash(result.texts, options), compiler: version,
     flopsPerImage: flopsPerImage(checked.graph, lowered, checked.training.train.batch), verdicts: verdictsOf(result.analyses, lowered.watches),
   });
+  const wgsl = options.target === "wgsl" ? emitWgsl(step, manifest) : undefined;
   const files = [
-    ...emitTfjs(step),
+    ...(wgsl === undefined ? emitTfjs(step) : wgsl.files),
     { path: "manifest.json", text: `${JSON.stringify(manifest, undefined, 1)}\n` },
     { path: "train.mjs", text: trainText(checked.graph.name) },
     { path: encodersFile, text: encodersText(lowered) },
   ];
-  return { ...result, files, manifest, step, stages: records };
+  return { ...result, files, manifest, step, stages: records, ...(wgsl === undefined ? {} : { plan: wgsl.plan }) };
 }
 
 /** Lowers a checked program without errors. */

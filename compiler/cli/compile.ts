@@ -7,8 +7,9 @@
 import { join, relative, resolve } from "node:path";
 import { compile } from "../compile.js";
 import type { CompileResult } from "../compile.js";
+import type { WgslPlan } from "../../runtime/abi.js";
 import { toSvg } from "../model/export-svg.js";
-import type { Command } from "./command.js";
+import type { Arguments, Command } from "./command.js";
 import { linkRuntime, writeFolder } from "./output.js";
 import { count, short, tellDiagnostics } from "./show.js";
 import type { Opened } from "./source.js";
@@ -16,7 +17,12 @@ import { openSource, programOptions, readProgramOptions } from "./source.js";
 import type { CliTerminal } from "./terminal.js";
 
 /** The targets that this compiler has. */
-export const targets = ["tfjs"] as const;
+export const targets = ["tfjs", "wgsl"] as const;
+
+/** The target that was asked for. */
+export function targetOf(args: Pick<Arguments, "text">): (typeof targets)[number] {
+  return args.text("target") === "wgsl" ? "wgsl" : "tfjs";
+}
 
 export const compileCommand: Command = {
   name: "compile",
@@ -34,7 +40,7 @@ export const compileCommand: Command = {
   ],
   async run(args, cx) {
     const opened = openSource(args.need("file"), cx);
-    const result = compile(opened.source, { ...readProgramOptions(args), target: "tfjs" });
+    const result = compile(opened.source, { ...readProgramOptions(args), target: targetOf(args) });
     tellDiagnostics(result, opened, cx);
     if (!result.ok) return 1;
     const shown = args.text("out") ?? "out";
@@ -45,10 +51,18 @@ export const compileCommand: Command = {
       cx.out.write(`compiled ${manifest.program} into ${shown}: ${result.files.map((f) => f.path).join(", ")}, graph.svg\n`);
       cx.out.write(`${count(parameters)} parameters, ${count(trainable)} of them trained; ${short(flopsPerImage)}FLOPs an image forward\n`);
     }
+    if (result.plan !== undefined) cx.out.write(planLine(result.plan));
     cx.out.write(`run it with: node ${join(shown, "train.mjs")}\n`);
     return 0;
   },
 };
+
+/** What a plan will ask of a device. */
+function planLine(plan: WgslPlan): string {
+  const megabytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+  const dispatches = plan.step.dispatches.length + plan.update.dispatches.length;
+  return `plan: ${dispatches} dispatches a step by ${plan.kernels.length} kernels; peak memory ${megabytes(plan.memory.total)} at batch ${plan.bounds["B"] ?? 0}, of which ${megabytes(plan.memory.work)} for values within a step (no packing needs less than ${megabytes(plan.memory.lowerBound)})\n`;
+}
 
 /** Writes the files of a compiled program, its graph, and the link to the runtime where one is needed. */
 export function writeCompiled(result: CompileResult, folder: string, shown: string, cx: Pick<CliTerminal, "out">): void {

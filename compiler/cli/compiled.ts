@@ -8,14 +8,14 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Manifest } from "../../runtime/abi.js";
-import type { CompiledModule } from "../../runtime/train/engines.js";
+import type { ProgramModule } from "../../runtime/train/engines.js";
 import { CliError } from "./command.js";
 import { reason } from "./source.js";
 
 /** What a trainer is made from. */
 export interface CompiledProgram {
   readonly manifest: Manifest;
-  readonly module: CompiledModule;
+  readonly module: ProgramModule;
 }
 
 /** Loads `manifest.json` and `model.mjs` of `folder` (absolute). @throws CliError */
@@ -49,6 +49,6 @@ function isManifest(value: unknown): value is Manifest {
     && "program" in value && typeof value.program === "string" && "train" in value;
 }
 
-function isModule(value: unknown): value is CompiledModule {
-  return typeof value === "object" && value !== null && "step" in value && typeof value.step === "function" && "encoders" in value;
+function isModule(value: unknown): value is ProgramModule {
+  return typeof value === "object" && value !== null && (("step" in value && typeof value.step === "function" && "encoders" in value) || ("plan" in value && "kernels" in value));
 }

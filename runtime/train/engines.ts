@@ -4,17 +4,22 @@
  * Owns the choice by target and the translation of a missing engine into a host error. What engines exist and how they
  * are found is known in backends/; what a step does is known to the engine.
  */
-import type { Engine, Manifest, TfjsModule } from "../abi.js";
+import type { Engine, Manifest, TfjsModule, WgslModule } from "../abi.js";
 import { EngineMissing, loadTf } from "../backends/tfjs/engine.js";
 import type { Kernels } from "../backends/tfjs/kernels.js";
 import { createTfjsEngine } from "../backends/tfjs/run.js";
 import type { Tensor } from "../backends/tfjs/tf.js";
+import { openNodeDevice } from "../backends/webgpu/device.js";
+import { createWebgpuEngine } from "../backends/webgpu/engine.js";
 import { HostError } from "../base/errors.js";
 import { initialState } from "./init.js";
 import type { EngineChoice } from "./options.js";
 
-/** The module of a compiled program, as `model.mjs` exports it. */
+/** The module of a program compiled for tfjs, as `model.mjs` exports it. */
 export type CompiledModule = TfjsModule<Tensor, Kernels>;
+
+/** What `model.mjs` of any target exports. */
+export type ProgramModule = CompiledModule | WgslModule;
 
 /** An engine that is ready, and what was passed over to get it. */
 export interface ChosenEngine {
@@ -29,9 +34,10 @@ export interface ChosenEngine {
  * The engine for a compiled program, holding its initial parameters for `seed`. Throws `HostError` "no-engine" when the
  * one asked for is not here, and "mismatch" for a program of another target.
  */
-export async function createEngine(manifest: Manifest, module: CompiledModule, choice: EngineChoice = "auto", seed: number = manifest.train.seed): Promise<ChosenEngine> {
+export async function createEngine(manifest: Manifest, module: ProgramModule, choice: EngineChoice = "auto", seed: number = manifest.train.seed): Promise<ChosenEngine> {
   if (manifest.format !== 1) throw new HostError("mismatch", `this program has format ${String(manifest.format)}, this runtime reads format 1`, "compile it again, or install the version of jepac that made it");
-  if (manifest.target !== "tfjs") throw new HostError("no-engine", `this program was compiled for ${manifest.target}, which this trainer does not run`, "compile it with --target tfjs");
+  if ("plan" in module) return webgpuEngine(manifest, module, choice, seed);
+  if (choice === "webgpu") throw new HostError("no-engine", "webgpu runs programs that were compiled for wgsl, this one was compiled for tfjs", "compile it with --target wgsl");
   try {
     const { tf, name, version, raw, notes } = await loadTf(choice);
     const engine = await createTfjsEngine(manifest, module, { tf, raw, name, version, initial: initialState(manifest, seed) });
@@ -40,4 +46,11 @@ export async function createEngine(manifest: Manifest, module: CompiledModule, c
     if (!(error instanceof EngineMissing)) throw error;
     throw new HostError("no-engine", error.message, "run jepac doctor to see what this machine has, or leave --engine away", { cause: error });
   }
+}
+
+async function webgpuEngine(manifest: Manifest, module: WgslModule, choice: EngineChoice, seed: number): Promise<ChosenEngine> {
+  if (choice !== "auto" && choice !== "webgpu") throw new HostError("no-engine", `${choice} runs programs that were compiled for tfjs, this one was compiled for wgsl`, "compile it with --target tfjs, or leave --engine away");
+  const { device, name, version, release } = await openNodeDevice(module);
+  const engine = await createWebgpuEngine(manifest, module, { device, name, version, release, initial: initialState(manifest, seed) });
+  return { engine, notes: [], why: "the one that runs wgsl" };
 }

@@ -23,7 +23,7 @@ import type { CheckpointStore } from "./checkpoint-store.js";
 import { openTrainingData, probeSets } from "./datasets.js";
 import type { TrainingData } from "./datasets.js";
 import { createEngine } from "./engines.js";
-import type { ChosenEngine, CompiledModule } from "./engines.js";
+import type { ChosenEngine, ProgramModule } from "./engines.js";
 import { INTERRUPTED, watchInterrupts } from "./interrupt.js";
 import type { SignalSource } from "./interrupt.js";
 import { runLoop } from "./loop.js";
@@ -42,7 +42,7 @@ import { Speed } from "./speed.js";
 /** What a trainer is made of. */
 export interface Trainer {
   readonly manifest: Manifest;
-  readonly module: CompiledModule;
+  readonly module: ProgramModule;
   /** Words of the command line, after the program; `options` win over them. */
   readonly argv?: readonly string[];
   readonly options?: TrainerOptions;
@@ -62,7 +62,7 @@ export interface TrainerHost {
   /** Milliseconds. */
   clock(): number;
   /** Makes the engine that was asked for, holding initial parameters for the seed. */
-  createEngine(manifest: Manifest, module: CompiledModule, options: TrainerOptions, seed: number): Promise<ChosenEngine>;
+  createEngine(manifest: Manifest, module: ProgramModule, options: TrainerOptions, seed: number): Promise<ChosenEngine>;
 }
 
 /** What a run left. */

@@ -9,7 +9,7 @@ import { HostError } from "../base/errors.js";
 import type { Which } from "./checkpoint-store.js";
 
 /** Engines a person can ask for. */
-export const ENGINE_CHOICES = ["auto", "tfjs-node-gpu", "tfjs-node", "wasm", "cpu"] as const;
+export const ENGINE_CHOICES = ["auto", "tfjs-node-gpu", "tfjs-node", "wasm", "cpu", "webgpu"] as const;
 
 /** One of them. */
 export type EngineChoice = (typeof ENGINE_CHOICES)[number];

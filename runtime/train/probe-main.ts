@@ -14,7 +14,7 @@ import type { Checkpoint } from "./checkpoint.js";
 import type { Which } from "./checkpoint-store.js";
 import { openTrainingData, probeSets } from "./datasets.js";
 import { createEngine } from "./engines.js";
-import type { ChosenEngine, CompiledModule } from "./engines.js";
+import type { ChosenEngine, ProgramModule } from "./engines.js";
 import { parseOptions } from "./options.js";
 import type { TrainerOptions } from "./options.js";
 import { probeTable, runProbes } from "./probe.js";
@@ -24,14 +24,14 @@ import { chooseFolder, RUN_FILES, withRunOptions } from "./run-folder.js";
 /** What a probe of a run needs. */
 export interface ProbeRun {
   readonly manifest: Manifest;
-  readonly module: CompiledModule;
+  readonly module: ProgramModule;
   /** `out` is the run folder; `resume` says which checkpoint (the latest unless said). */
   readonly options?: TrainerOptions;
   /** The folder of the compiled program. */
   readonly folder?: string;
   readonly terminal?: Terminal;
   /** Another way to an engine, for tests. */
-  readonly createEngine?: (manifest: Manifest, module: CompiledModule, options: TrainerOptions, seed: number) => Promise<ChosenEngine>;
+  readonly createEngine?: (manifest: Manifest, module: ProgramModule, options: TrainerOptions, seed: number) => Promise<ChosenEngine>;
 }
 
 /** Reads a checkpoint of a run folder that fits the program. Throws the `HostError`s of the checkpoint store. */

@@ -65,6 +65,15 @@ export function traceEncoder(program: StepProgram, name: string): Traced {
   return { graph: g, losses: [], watches: [], state: [], grads: [], result: g.whole(operand(result)) };
 }
 
+/** Any function whose results are tensors, and where they lie: for tests of single ops. */
+export function traceFunction(module: Module, name: string): { readonly traced: Traced; readonly results: readonly Tensor[] } {
+  const g = new GraphBuilder();
+  const func = funcOf(module, name);
+  const results = traceFunc(g, module, func, func.inputs.map((i) => entry(g, func, i)), new Map()).map((r) => g.whole(operand(r)));
+  const watches = results.map((tensor, i) => ({ name: `${i}`, tensor }));
+  return { traced: { graph: g, losses: [], watches, state: [], grads: [], result: undefined }, results };
+}
+
 function missing(path: string): never {
   throw new IrError(`wgsl target: \`${path}\` is wanted but nobody makes it.`);
 }
