@@ -58,8 +58,7 @@ export function check(files: SourceFiles, options: CheckOptions, diagnostics: Di
   const libraries = new Set(files.library.map((f) => f.span.file));
   const overrides = options.overrides ?? new Map<string, Static>();
   const model = elaborateModel(program, overrides, (file) => libraries.has(file), diagnostics);
-  const instances = new Set(model.graph.instances.filter((i) => i.role === "encoder").map((i) => i.name));
-  const training = checkTraining(program, model.params, instances, diagnostics);
+  const training = checkTraining(program, model.params, model.encoderNames, diagnostics);
   checkBatch(model.graph, training.train.batch, diagnostics);
   const sweeps = program.sweeps.map((s) => ({ name: s.name.text, points: sweepPoints(s, model, diagnostics) }));
   return { program, graph: model.graph, training, encoders: model.encoders, params: model.params, sweeps };

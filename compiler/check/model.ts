@@ -37,6 +37,8 @@ export interface CheckedModel {
   readonly params: ReadonlyMap<string, Static>;
   /** Encoders with the function that runs each alone on whole images, for probes, features and export. */
   readonly encoders: readonly EncoderEntry[];
+  /** Every name of an encoder, with the instance it stands for: `encoder other = student` gives two names to one. Undefined where a mistake was reported. */
+  readonly encoderNames: ReadonlyMap<string, string | undefined>;
 }
 
 /** How to run an encoder alone: `func` applied to `input`, giving a value of type `result`. */
@@ -82,7 +84,14 @@ export function elaborateModel(program: Program, overrides: Overrides, isLibrary
     allowed: program.statements.flatMap((s) => (s.kind === "allow" ? [{ what: s.what.text, reason: reasonOf(s), origin: s.span }] : [])),
     origin: program.span,
   };
-  return { graph, params, encoders };
+  return { graph, params, encoders, encoderNames: encoderNames(cx) };
+}
+
+function encoderNames(cx: BodyCx): Map<string, string | undefined> {
+  return new Map([...cx.scope].flatMap(([name, value]): [string, string | undefined][] => {
+    if (value.kind === "poison") return [[name, undefined]];
+    return value.kind === "instance" && cx.env.instances.get(value.path)?.instance.role === "encoder" ? [[name, value.path]] : [];
+  }));
 }
 
 /** Applies each encoder to a whole image in a body of its own; those that cannot run alone are left out. */

@@ -35,7 +35,7 @@ type Draft = { -readonly [K in keyof TrainConfig]: TrainConfig[K] };
 const constant = (value: number): TrainConfig["learningRate"] => ({ kind: "constant", points: [value], warmup: undefined, stretch: 1 });
 
 /** Reads all settings; every mistake is reported, and the rest keeps its meaning. */
-export function checkTraining(program: Program, params: ReadonlyMap<string, Static>, instances: ReadonlySet<string>, diagnostics: Diagnostics): CheckedTraining {
+export function checkTraining(program: Program, params: ReadonlyMap<string, Static>, encoders: ReadonlyMap<string, string | undefined>, diagnostics: Diagnostics): CheckedTraining {
   const env: Env = {
     modules: new Map(), funcs: new Map(), funcNames: new Set(), positional: new Set(), masks: new Map(), gridOrigins: new Map(), instances: new Map(),
     spaces: new Map(), inputs: new Map(), views: new Map(), active: [], tableGrid: { first: undefined }, isLibrary: () => false, budget: { nodes: 0 }, told: new Set(),
@@ -68,7 +68,7 @@ export function checkTraining(program: Program, params: ReadonlyMap<string, Stat
       }));
     } else read(state, setting);
   }
-  const probes = program.probes.flatMap((p) => readProbe(cx, p, instances) ?? []);
+  const probes = program.probes.flatMap((p) => readProbe(cx, p, encoders) ?? []);
   return { train: draft, transforms: state.transforms, probes };
 }
 
@@ -229,7 +229,7 @@ function readOptimizer(state: State, setting: ast.Setting): void {
 
 const probes: Readonly<Record<string, readonly string[]>> = { linear: ["on", "pool"], knn: ["on", "pool", "k"] };
 
-function readProbe(cx: BodyCx, expr: ast.Expr, instances: ReadonlySet<string>): ProbeSpec | undefined {
+function readProbe(cx: BodyCx, expr: ast.Expr, encoders: ReadonlyMap<string, string | undefined>): ProbeSpec | undefined {
   const call = named(expr);
   const formals = call === undefined ? undefined : own(probes, call.name);
   if (call === undefined || formals === undefined) {
@@ -245,10 +245,13 @@ function readProbe(cx: BodyCx, expr: ast.Expr, instances: ReadonlySet<string>): 
     else if (key === "k") args[key] = asCount(evaluate(cx, arg.value), "`k`", arg.span, cx.diagnostics, 1, 10_000) ?? 20;
     else if (key === "pool" && !(arg.value.kind === "ref" && arg.value.name === "mean")) cx.diagnostics.add(report("JEP2010", arg.span, { what: "`pool`", expected: "`mean`", found: "something else" }));
   }
-  if (on === undefined || !instances.has(on)) {
+  const encoder = encoders.get(on ?? "");
+  // A name whose own line was refused is no second mistake.
+  if (encoder === undefined && encoders.has(on ?? "")) return undefined;
+  if (encoder === undefined) {
     const said = call.args.find((a) => a.value.kind === "ref" && a.value.name === on)?.value.span ?? expr.span;
-    cx.diagnostics.add(report("JEP6010", said, { name: on ?? "nothing" }, didYouMean(on ?? "", instances, said)));
+    cx.diagnostics.add(report("JEP6010", said, { name: on ?? "nothing" }, didYouMean(on ?? "", encoders.keys(), said)));
     return undefined;
   }
-  return { kind: call.name === "knn" ? "knn" : "linear", on, pool: "mean", args };
+  return { kind: call.name === "knn" ? "knn" : "linear", on: encoder, pool: "mean", args };
 }

@@ -107,3 +107,10 @@ test("a predictor is no encoder to probe", () => {
 //                   ^^^^^^^ JEP6010 A probe needs an encoder to look at, and
 `));
 });
+
+test("a probe may name an encoder by another name, and not complain again about a line that was refused", () => {
+  checkMarked(sound("  encoder other = teacher\n", "probe m { linear(on: other, pool: mean) }\n"));
+  checkMarked(sound(`  encoder other = ema(studnet, momentum: 0.9 -> 1.0)
+//                    ^^^^^^^ JEP2001 Did you mean \`student\`
+`, "probe m { linear(on: other, pool: mean) }\n"));
+});
