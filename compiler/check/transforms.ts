@@ -15,9 +15,21 @@ import { describe } from "./values.js";
 
 export type Transforms = View["transforms"];
 
-const known: Readonly<Record<string, readonly string[]>> = {
-  random_resized_crop: ["scale", "aspect"], resize: [], center_crop: [], flip: ["p"],
-  color_jitter: ["brightness", "contrast", "saturation", "hue", "p"], grayscale: ["p"], blur: ["p", "radius"], solarize: ["p", "threshold"],
+/** What an argument takes: one number, or a range whose ends lie between `low` and `high`. */
+interface Formal {
+  readonly range: boolean;
+  readonly low: number;
+  readonly high: number;
+}
+
+const one = (low: number, high: number): Formal => ({ range: false, low, high });
+const range = (low: number, high: number): Formal => ({ range: true, low, high });
+const p = one(0, 1);
+
+const known: Readonly<Record<string, Readonly<Record<string, Formal>>>> = {
+  random_resized_crop: { scale: range(1e-6, 1), aspect: range(1e-3, 1e3) }, resize: {}, center_crop: {}, flip: { p },
+  color_jitter: { brightness: one(0, 10), contrast: one(0, 10), saturation: one(0, 10), hue: one(0, 0.5), p },
+  grayscale: { p }, blur: { p, radius: range(1e-3, 100) }, solarize: { p, threshold: one(0, 1) },
 };
 
 /** Reads a list of transforms; those with mistakes are reported and left out. */
@@ -37,20 +49,35 @@ function readTransform(cx: BodyCx, expr: ast.Expr): Transforms[number] | undefin
     cx.diagnostics.add(report("JEP6004", expr.span, { found: name ?? "this" }, didYouMean(name ?? "", Object.keys(known), word, `There are ${Object.keys(known).join(", ")}.`)));
     return undefined;
   }
-  const args: Record<string, number | string | boolean | readonly number[]> = {};
+  const names = Object.keys(formals);
+  const args: [string, number | readonly number[]][] = [];
   for (const [i, arg] of (expr.kind === "call" ? expr.args : []).entries()) {
-    const key = arg.name?.text ?? formals[i] ?? "";
-    if (!formals.includes(key)) {
-      cx.diagnostics.add(report("JEP2004", arg.name?.span ?? arg.span, { callee: name, name: key, known: formals.map((f) => `\`${f}\``).join(", ") || "no arguments" }, didYouMean(key, formals, arg.name?.span ?? arg.span)));
+    const key = arg.name?.text ?? names[i] ?? "";
+    const formal = own(formals, key);
+    if (formal === undefined) {
+      cx.diagnostics.add(report("JEP2004", arg.name?.span ?? arg.span, { callee: name, name: key, known: names.map((f) => `\`${f}\``).join(", ") || "no arguments" }, didYouMean(key, names, arg.name?.span ?? arg.span)));
       return undefined;
     }
-    const value = evaluate(cx, arg.value);
-    if (value.kind === "range") args[key] = [value.low, value.high];
-    else if (value.kind === "static") args[key] = value.value;
-    else {
-      if (value.kind !== "poison") cx.diagnostics.add(report("JEP2010", arg.span, { what: `\`${key}\``, expected: "a number or a range", found: describe(value) }));
-      return undefined;
-    }
+    const value = readArgument(cx, key, formal, arg);
+    if (value === undefined) return undefined;
+    args.push([key, value]);
   }
-  return { name, args };
+  return { name, args: Object.fromEntries(args) };
+}
+
+/** A number or a range inside what the transform can do; anything else is reported. */
+function readArgument(cx: BodyCx, key: string, formal: Formal, arg: ast.Arg): number | readonly number[] | undefined {
+  const value = evaluate(cx, arg.value);
+  if (value.kind === "poison") return undefined;
+  const ends = value.kind === "range" && formal.range ? [value.low, value.high] : value.kind === "static" && typeof value.value === "number" ? [value.value] : undefined;
+  const [low, high = low] = ends ?? [];
+  if (ends === undefined || low === undefined || high === undefined) {
+    cx.diagnostics.add(report("JEP2010", arg.span, { what: `\`${key}\``, expected: formal.range ? "a number or a range" : "a number", found: describe(value) }));
+    return undefined;
+  }
+  if (!(formal.low <= low && low <= high && high <= formal.high)) {
+    cx.diagnostics.add(report("JEP2011", arg.span, { what: `\`${key}\``, low: formal.low, high: formal.high, found: ends.join("..") }));
+    return undefined;
+  }
+  return ends.length === 1 ? low : ends;
 }

@@ -19,6 +19,7 @@ import { doctorCommand } from "./doctor.js";
 import { explainCommand } from "./explain.js";
 import { exportCommand } from "./export.js";
 import { fmtCommand } from "./fmt.js";
+import { diffCommand } from "./diff.js";
 import { graphCommand } from "./graph.js";
 import { importCommand } from "./import.js";
 import { listCommand } from "./list.js";
@@ -30,7 +31,7 @@ import { optionalValues, trainCommand } from "./train.js";
 
 /** All commands, in the order of the help text. */
 export const commands: readonly Command[] = [
-  checkCommand, compileCommand, trainCommand, probeCommand, sweepCommand, exportCommand, importCommand, fmtCommand, graphCommand, listCommand, explainCommand, doctorCommand, devCommand,
+  checkCommand, compileCommand, trainCommand, probeCommand, sweepCommand, exportCommand, importCommand, fmtCommand, graphCommand, diffCommand, listCommand, explainCommand, doctorCommand, devCommand,
 ];
 
 /** Runs the command line `words` (after the program's name) and returns the exit code. Never throws. */

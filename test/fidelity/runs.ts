@@ -53,6 +53,7 @@ export async function makeRun(text: string, options: { readonly words?: readonly
 /** Token features of normalized NHWC pictures under an encoder of a run, on the wasm engine. */
 export async function features(run: MadeRun, encoder: string, images: Float32Array, n: number): Promise<Float32Array> {
   const { manifest, module } = await loadCompiled(join(run.folder, "compiled"), "compiled");
+  if (!("step" in module)) throw new Error("the run was compiled for tfjs");
   const loaded = await loadTf("wasm");
   const engine = await createTfjsEngine(manifest, module, { ...loaded, initial: run.state });
   try {

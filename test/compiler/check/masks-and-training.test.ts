@@ -114,3 +114,20 @@ test("a probe may name an encoder by another name, and not complain again about 
 //                    ^^^^^^^ JEP2001 Did you mean \`student\`
 `, "probe m { linear(on: other, pool: mean) }\n"));
 });
+
+test("an augmentation is asked for no more than it can do, and for nothing it does not take", () => {
+  const asked: readonly (readonly [string, string, string])[] = [
+    ["random_resized_crop(scale: 0.3..1.5)", "scale: 0.3..1.5", "JEP2011 from 0.000001 to 1, and this is 0.3..1.5"],
+    ["random_resized_crop(scale: 0.9..0.3)", "scale: 0.9..0.3", "JEP2011"],
+    ["flip(p: 3)", "p: 3", "JEP2011 from 0 to 1, and this is 3"],
+    ["flip(p: 0.1..0.5)", "p: 0.1..0.5", "JEP2010 a number is expected"],
+    ["color_jitter(hue: 0.6)", "hue: 0.6", "JEP2011 from 0 to 0.5"],
+    ["center_crop(size: 8)", "size", "JEP2004 no argument"],
+  ];
+  for (const [call, at, said] of asked) {
+    const line = `  data shapes(count: 64) { ${call} }`;
+    const mark = `//${" ".repeat(line.lastIndexOf(at) - 2)}${"^".repeat(at.length)} ${said}`;
+    checkMarked(sound("", "", `  epochs 1\n${line}\n${mark}\n`));
+  }
+  checkMarked(sound("", "", "  epochs 1\n  data shapes(count: 64) { random_resized_crop(scale: 0.3..1.0, aspect: 0.5..2.0), blur(p: 0.5, radius: 1), center_crop }\n"));
+});

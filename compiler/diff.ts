@@ -1,0 +1,147 @@
+/**
+ * The semantic difference of two programs: what they do differently, not how they are written.
+ *
+ * Owns the comparison of two checked programs by what counts: instances and their training, values by the expressions that
+ * make them, masks, losses and weights, which instances each loss trains, verdicts and the rules behind them, parameters,
+ * arithmetic and memory. Names are how the two are matched; order, layout and comments are not looked at. Pure.
+ */
+import type { CheckResult } from "./compile.js";
+import { lowerChecked } from "./compile.js";
+import { flopsPerImage } from "./lower/cost.js";
+import { nodeNamed, parameterCount, trainedBy } from "./model/queries.js";
+import type { Mask, ModelGraph, Node, Schedule } from "./model/ir.js";
+
+/** One thing that differs; undefined on the side that does not have it. */
+export interface Change {
+  readonly what: "input" | "view" | "mask" | "instance" | "value" | "loss" | "gradient" | "verdict" | "parameters" | "flops" | "memory";
+  readonly name: string;
+  readonly before: string | undefined;
+  readonly after: string | undefined;
+}
+
+/** All differences, in the order of the kinds above. */
+export interface ProgramDifference {
+  readonly before: string;
+  readonly after: string;
+  readonly changes: readonly Change[];
+}
+
+/** Compares two checked programs. Undefined where one of them has no graph. */
+export function diffPrograms(a: CheckResult, b: CheckResult): ProgramDifference | undefined {
+  if (a.graph === undefined || b.graph === undefined) return undefined;
+  const [x, y] = [aspects(a, a.graph), aspects(b, b.graph)];
+  const changes: Change[] = [];
+  for (const kind of kinds) {
+    const [left, right] = [x.get(kind) ?? new Map<string, string>(), y.get(kind) ?? new Map<string, string>()];
+    for (const name of new Set([...left.keys(), ...right.keys()])) {
+      const [before, after] = [left.get(name), right.get(name)];
+      if (before !== after) changes.push({ what: kind, name, before, after });
+    }
+  }
+  return { before: a.graph.name, after: b.graph.name, changes };
+}
+
+const kinds: readonly Change["what"][] = ["input", "view", "mask", "instance", "value", "loss", "gradient", "verdict", "parameters", "flops", "memory"];
+
+/** What is compared of one program: per kind, names with a text of what they are. */
+function aspects(result: CheckResult, graph: ModelGraph): ReadonlyMap<Change["what"], ReadonlyMap<string, string>> {
+  const count = parameterCount(graph);
+  const average = graph.instances.filter((i) => i.training.kind === "ema").reduce((n, i) => n + parameterCount(graph, i).total, 0);
+  const flops = countFlops(result);
+  return new Map<Change["what"], ReadonlyMap<string, string>>([
+    ["input", new Map(graph.inputs.map((i) => [i.name, `${i.height}x${i.width}x${i.channels}`]))],
+    ["view", new Map(graph.views.map((v) => [v.name, `${v.input} at ${v.height}x${v.width}: ${v.transforms.map((t) => `${t.name}(${flat(t.args)})`).join(" ")}`]))],
+    ["mask", new Map(graph.masks.map((m) => [m.name, maskText(m)]))],
+    ["instance", new Map(graph.instances.map((i) => [i.name, `${i.module}(${flat(i.config)}), ${trainingText(graph, i.name)}, ${parameterCount(graph, i).total} parameters`]))],
+    ["value", values(graph)],
+    ["loss", new Map(graph.losses.map((l) => [l.name, `${scheduleText(l.weight)} * ${expression(graph, graph.body.nodes[l.node])}`]))],
+    ["gradient", new Map(graph.losses.map((l) => [l.name, `trains ${trainedBy(graph, l).join(", ") || "nothing"}`]))],
+    ["verdict", verdicts(result)],
+    ["parameters", new Map([["trained", String(count.trained)], ["total", String(count.total)]])],
+    ["flops", new Map(flops === undefined ? [] : [["forward, per image", String(flops)]])],
+    // Values, gradients and two moments of what is trained; the rest once. Activations depend on the engine's plan.
+    ["memory", new Map([["parameters and optimizer", `${4 * (4 * count.trained + (count.total - count.trained - average) + average)} bytes`]])],
+  ]);
+}
+
+function countFlops(result: CheckResult): number | undefined {
+  const { checked } = result;
+  const plain = checked !== undefined && checked.graph.body.nodes.every((n) => n.op !== "input" || (n.type.space.kind === "pixels" && !n.type.axes.includes("time")));
+  return result.ok && checked !== undefined && plain ? flopsPerImage(checked.graph, lowerChecked(checked), checked.training.train.batch) : undefined;
+}
+
+function verdicts(result: CheckResult): ReadonlyMap<string, string> {
+  const { analyses } = result;
+  if (analyses === undefined) return new Map([["program", "not analyzed"]]);
+  const held = analyses.collapse.encoders.map((e): [string, string] => [
+    `proof of ${e.encoder}`,
+    [...new Set([...e.protectors.map((p) => `${p.term.kind} (${p.because})`), ...e.mechanisms.map((m) => m.mechanism.kind), ...e.findings.map((f) => f.rule)])].join(", ") || "nothing",
+  ]);
+  return new Map([["program", analyses.program.verdict], ...analyses.losses.map((l): [string, string] => [l.loss, l.verdict]), ...held]);
+}
+
+function values(graph: ModelGraph): ReadonlyMap<string, string> {
+  const out = new Map<string, string>();
+  for (const node of graph.body.nodes) if (node.name !== undefined && !out.has(node.name)) out.set(node.name, expression(graph, node));
+  return out;
+}
+
+const deepest = 40;
+
+/** An expression over the names of the program: a named operand is its name. */
+function expression(graph: ModelGraph, node: Node | undefined, depth = 0): string {
+  if (node === undefined || depth > deepest) return "…";
+  const args = node.args.map((id) => {
+    const arg = graph.body.nodes[id];
+    return arg?.name !== undefined && nodeNamed(graph, arg.name)?.id === arg.id ? arg.name : expression(graph, arg, depth + 1);
+  });
+  const { attrs } = node;
+  switch (node.op) {
+    case "input": case "param": return attrs.path ?? "?";
+    case "call": return `${attrs.instance ?? "?"}(${args.join(", ")})`;
+    case "at": return `${args[0] ?? ""} at ${attrs.mask ?? ""}`;
+    case "loss": return `${attrs.loss ?? ""}(${[...args, flat(attrs.numbers ?? {}), flat(attrs.strings ?? {})].filter((t) => t !== "").join(", ")})`;
+    default: {
+      const { mask, temperature, eps, value, over, momentum, start, size } = attrs;
+      const settings = flat({ mask, temperature, eps, value, over: over?.join("+"), momentum, start, size });
+      return `${node.op}(${[...args, settings].filter((t) => t !== "").join(", ")})`;
+    }
+  }
+}
+
+function flat(record: Readonly<Record<string, unknown>>): string {
+  return Object.entries(record).flatMap(([k, v]) => (v === undefined ? [] : [`${k}: ${Array.isArray(v) ? v.join("..") : String(v)}`])).sort().join(", ");
+}
+
+function maskText(m: Mask): string {
+  const how = m.kind === "block" ? `scale ${m.scale.join("..")}, aspect ${m.aspect.join("..")}, min_keep ${m.minKeep}, ${m.sampler}` : m.kind === "random" ? `ratio ${m.ratio.join("..")}` : m.kind;
+  return `${m.count} of ${m.kind} (${how}, trim ${m.trim})${m.minus.length === 0 ? "" : ` minus ${m.minus.join(", ")}`}${m.allowOverlap ? ", overlap" : ""}`;
+}
+
+function trainingText(graph: ModelGraph, name: string): string {
+  const training = graph.instances.find((i) => i.name === name)?.training;
+  switch (training?.kind) {
+    case "ema": return `follows ${training.of} with ${scheduleText(training.momentum)}`;
+    case "frozen": return `frozen (${training.init})`;
+    default: return "trained";
+  }
+}
+
+function scheduleText(s: Schedule): string {
+  return s.points.length === 1 ? String(s.points[0]) : `${s.kind}(${s.points.join(" -> ")})`;
+}
+
+/** The difference as text, one line each, ending with a line break. */
+export function printDifference(difference: ProgramDifference): string {
+  const { before, after, changes } = difference;
+  if (changes.length === 0) return `${before} and ${after} are the same program\n`;
+  const lines = [`${before} -> ${after}`];
+  let kind = "";
+  for (const c of changes) {
+    if (c.what !== kind) lines.push("", `  ${c.what}`);
+    kind = c.what;
+    if (c.before !== undefined) lines.push(`    - ${c.name}: ${c.before}`);
+    if (c.after !== undefined) lines.push(`    + ${c.name}: ${c.after}`);
+  }
+  return `${lines.join("\n")}\n`;
+}
