@@ -79,7 +79,11 @@ export function batchFor(manifest: Manifest, step: number, size = manifest.train
     images[view.name] = Float32Array.from({ length: size * view.height * view.width * channels }, () => 2 * next.uniform() - 1);
   }
   const masks = Object.fromEntries(sampleMasks(manifest.masks, { seed: 3, step, batch: size }));
-  return { size, images, masks, draws: {} };
+  const draws = Object.fromEntries(manifest.draws.map((d) => {
+    const next = stream(7, `draw ${d.name} ${step}`, 0);
+    return [d.name, Float32Array.from({ length: d.shape.reduce((n, x) => n * x, 1) }, () => (d.distribution === "normal" ? next.normal() : next.uniform()))];
+  }));
+  return { size, images, masks, draws };
 }
 
 /** Scalars as a run in its middle has them. */

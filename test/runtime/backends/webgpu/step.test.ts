@@ -2,16 +2,13 @@
  * Whole steps on WebGPU: gradients against the float64 interpreter, trajectories against tfjs, bits against themselves.
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { evaluate } from "../../../../compiler/tensor/eval.js";
-import { funcOf, typeOf } from "../../../../compiler/tensor/ir.js";
-import type { NdArray } from "../../../../compiler/tensor/ndarray.js";
-import { evaluate as evaluateDim } from "../../../../compiler/types/dim.js";
-import type { Engine, StepBatch } from "../../../../runtime/abi.js";
+import type { Engine } from "../../../../runtime/abi.js";
 import { createTfjsEngine } from "../../../../runtime/backends/tfjs/run.js";
 import { loadTf } from "../../../../runtime/backends/tfjs/engine.js";
 import type { WebgpuEngine } from "../../../../runtime/backends/webgpu/engine.js";
 import { initialState } from "../../../../runtime/train/init.js";
 import { importModule } from "../../../fidelity/compiled.js";
+import { interpreted, relative } from "../../../compiler/targets/wgsl/oracle.js";
 import { batchFor, compilePlan, engineFor, hyperFor } from "../../../compiler/targets/wgsl/programs.js";
 
 const ready = compilePlan();
@@ -23,62 +20,12 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => engine?.dispose());
 
-/** Largest difference of two tensors over the largest magnitude of the second. */
-function relative(got: ArrayLike<number>, wanted: ArrayLike<number>): number {
-  let apart = 0;
-  let size = 0;
-  for (let i = 0; i < wanted.length; i++) {
-    apart = Math.max(apart, Math.abs((got[i] ?? NaN) - (wanted[i] ?? NaN)));
-    size = Math.max(size, Math.abs(wanted[i] ?? NaN));
-  }
-  return got.length === wanted.length ? apart / Math.max(size, 1e-12) : Infinity;
-}
-
-/** Runs forward and backward in float64; losses, gradients and watches by name. */
-function interpreted(state: ReadonlyMap<string, Float32Array>, batch: StepBatch): { losses: Map<string, NdArray>; grads: Map<string, Float64Array> } {
-  const { step } = ready;
-  const env = new Map([["B", batch.size], ...Object.entries(batch.masks).map(([name, m]): [string, number] => [`K_${name}`, m.length])]);
-  const given = new Map<string, NdArray>();
-  const run = (name: string): void => {
-    const func = funcOf(step.module, name);
-    const args = func.inputs.map((input): NdArray => {
-      const { shape, stack } = typeOf(func, input.value);
-      const sizes = [...stack, ...shape.map((d) => evaluateDim(d, env) ?? NaN)];
-      const known = given.get(input.path);
-      if (input.role === "saved" && known !== undefined) return known;
-      if (input.role === "param") return { shape: sizes, data: stacked(state, input.path, stack) };
-      return { shape: sizes, data: Float64Array.from(batch.masks[input.path]?.indices ?? batch.images[input.path] ?? []) };
-    });
-    evaluate(step.module, name, args, env).forEach((value, i) => given.set(`${func.outputs[i]?.role === "grad" ? "grad " : ""}${func.outputs[i]?.path ?? ""}`, value));
-  };
-  run(step.forward);
-  const losses = new Map([...given].filter(([name]) => funcOf(step.module, step.forward).outputs.some((o) => o.role === "loss" && o.path === name)));
-  run(step.backward);
-  const grads = new Map<string, Float64Array>();
-  for (const o of funcOf(step.module, step.backward).outputs) {
-    const value = given.get(`grad ${o.path}`);
-    const { stack } = typeOf(funcOf(step.module, step.backward), o.value);
-    if (value === undefined) continue;
-    const names = namesOf(o.path, stack);
-    names.forEach((name, i) => grads.set(name, value.data.subarray((i * value.data.length) / names.length, ((i + 1) * value.data.length) / names.length)));
-  }
-  return { losses, grads };
-}
-
-function namesOf(path: string, stack: readonly number[]): string[] {
-  return stack.reduce<string[]>((names, n) => names.flatMap((name) => Array.from({ length: n }, (_, i) => name.replace("*", String(i)))), [path]);
-}
-
-function stacked(state: ReadonlyMap<string, Float32Array>, path: string, stack: readonly number[]): Float64Array {
-  return Float64Array.from(namesOf(path, stack).flatMap((name) => [...(state.get(name) ?? [])]));
-}
-
 test("losses and all gradients of a step are the interpreter's", async () => {
   if (engine === undefined) return;
   for (const step of [1, 2]) {
     const state = await engine.exportState();
     const batch = batchFor(ready.manifest, step);
-    const wanted = interpreted(state, batch);
+    const wanted = interpreted(ready.step, state, batch);
     const got = await engine.step(batch, hyperFor(ready.manifest, step), none);
     expect(Math.abs(got.loss / (wanted.losses.get("total")?.data[0] ?? NaN) - 1)).toBeLessThan(1e-5);
     const grads = await engine.gradients();
