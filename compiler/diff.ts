@@ -8,7 +8,7 @@
 import type { CheckResult } from "./compile.js";
 import { lowerChecked } from "./compile.js";
 import { flopsPerImage } from "./lower/cost.js";
-import { nodeNamed, parameterCount, trainedBy } from "./model/queries.js";
+import { namedNodes, parameterCount, trainedBy } from "./model/queries.js";
 import type { Mask, ModelGraph, Node, Schedule } from "./model/ir.js";
 
 /** One thing that differs; undefined on the side that does not have it. */
@@ -48,13 +48,14 @@ function aspects(result: CheckResult, graph: ModelGraph): ReadonlyMap<Change["wh
   const count = parameterCount(graph);
   const average = graph.instances.filter((i) => i.training.kind === "ema").reduce((n, i) => n + parameterCount(graph, i).total, 0);
   const flops = countFlops(result);
+  const named = firstNamed(graph);
   return new Map<Change["what"], ReadonlyMap<string, string>>([
     ["input", new Map(graph.inputs.map((i) => [i.name, `${i.height}x${i.width}x${i.channels}`]))],
     ["view", new Map(graph.views.map((v) => [v.name, `${v.input} at ${v.height}x${v.width}: ${v.transforms.map((t) => `${t.name}(${flat(t.args)})`).join(" ")}`]))],
     ["mask", new Map(graph.masks.map((m) => [m.name, maskText(m)]))],
     ["instance", new Map(graph.instances.map((i) => [i.name, `${i.module}(${flat(i.config)}), ${trainingText(graph, i.name)}, ${parameterCount(graph, i).total} parameters`]))],
     ["value", values(graph)],
-    ["loss", new Map(graph.losses.map((l) => [l.name, `${scheduleText(l.weight)} * ${expression(graph, graph.body.nodes[l.node])}`]))],
+    ["loss", new Map(graph.losses.map((l) => [l.name, `${scheduleText(l.weight)} * ${expression(graph, graph.body.nodes[l.node], named)}`]))],
     ["gradient", new Map(graph.losses.map((l) => [l.name, `trains ${trainedBy(graph, l).join(", ") || "nothing"}`]))],
     ["verdict", verdicts(result)],
     ["parameters", new Map([["trained", String(count.trained)], ["total", String(count.total)]])],
@@ -81,19 +82,23 @@ function verdicts(result: CheckResult): ReadonlyMap<string, string> {
 }
 
 function values(graph: ModelGraph): ReadonlyMap<string, string> {
-  const out = new Map<string, string>();
-  for (const node of graph.body.nodes) if (node.name !== undefined && !out.has(node.name)) out.set(node.name, expression(graph, node));
-  return out;
+  const named = firstNamed(graph);
+  return new Map([...namedNodes(graph)].flatMap(([name, node]): [string, string][] => (node.op === "input" ? [] : [[name, expression(graph, node, named)]])));
+}
+
+/** The nodes that names stand for. */
+function firstNamed(graph: ModelGraph): ReadonlySet<number> {
+  return new Set([...namedNodes(graph).values()].map((n) => n.id));
 }
 
 const deepest = 40;
 
 /** An expression over the names of the program: a named operand is its name. */
-function expression(graph: ModelGraph, node: Node | undefined, depth = 0): string {
+function expression(graph: ModelGraph, node: Node | undefined, named: ReadonlySet<number>, depth = 0): string {
   if (node === undefined || depth > deepest) return "…";
   const args = node.args.map((id) => {
     const arg = graph.body.nodes[id];
-    return arg?.name !== undefined && nodeNamed(graph, arg.name)?.id === arg.id ? arg.name : expression(graph, arg, depth + 1);
+    return arg?.name !== undefined && named.has(id) ? arg.name : expression(graph, arg, named, depth + 1);
   });
   const { attrs } = node;
   switch (node.op) {

@@ -31,7 +31,8 @@ export function diagnosticOf(finding: Finding, facts: Facts, texts: Texts, allow
   return report(code, span, params, {
     severity,
     related: dedupe(steps.map((s) => ({ span: s.span, message: s.text })), span),
-    fixes: fixesOf(finding, facts, texts),
+    // An author who allows collapse wants it; a loss of a base that a variant inherits is not the variant's to change.
+    fixes: allowed || finding.term?.origin.file !== facts.graph.origin.file ? [] : fixesOf(finding, facts, texts),
   });
 }
 

@@ -36,6 +36,9 @@ export interface ChosenEngine {
  */
 export async function createEngine(manifest: Manifest, module: ProgramModule, choice: EngineChoice = "auto", seed: number = manifest.train.seed): Promise<ChosenEngine> {
   if (manifest.format !== 1) throw new HostError("mismatch", `this program has format ${String(manifest.format)}, this runtime reads format 1`, "compile it again, or install the version of jepac that made it");
+  if ((manifest.target === "wgsl") !== ("plan" in module)) {
+    throw new HostError("mismatch", `the manifest was compiled for ${manifest.target}, the module beside it was not`, "compile the program again into this folder");
+  }
   if ("plan" in module) return webgpuEngine(manifest, module, choice, seed);
   if (choice === "webgpu") throw new HostError("no-engine", "webgpu runs programs that were compiled for wgsl, this one was compiled for tfjs", "compile it with --target wgsl");
   try {

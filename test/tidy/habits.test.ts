@@ -9,7 +9,7 @@ const trees = sources.map(tree);
 
 test("every source file opens with a comment of 2 to 25 lines that says what it owns", () => {
   const bad = sources.flatMap(({ path, text }) => {
-    const header = /^(?:#!.*\n)?\/\*\*([^]*?)\*\//.exec(text)?.[1];
+    const header = /^(?:#!.*\n)?(?:\/\/\/ <reference.*\n)*\/\*\*([^]*?)\*\//.exec(text)?.[1];
     const lines = header?.split("\n").filter((line) => line.replace(/^\s*\*/, "").trim() !== "").length ?? 0;
     return lines >= 2 && lines <= 25 ? [] : [`${path}: ${lines} lines`];
   });

@@ -1,0 +1,89 @@
+/** Proofs, allowances, fixes, monitors and differences: what is made of a verdict. */
+import { readFileSync, readdirSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { expect, test } from "vitest";
+import { check, compile } from "../../../compiler/compile.js";
+import { diffPrograms, printDifference } from "../../../compiler/diff.js";
+import { applyFixes, certainFixes } from "../../../compiler/messages/fixes.js";
+import { explainProof } from "../../../compiler/proof.js";
+
+const root = join(import.meta.dirname, "../../..");
+const caseText = (name: string): string => readFileSync(join(import.meta.dirname, "cases", name), "utf8");
+const collapsing = caseText("c002-simsiam-nosg.jepa");
+
+test("every program of specs and examples is sound", () => {
+  for (const folder of ["specs", "examples"]) {
+    for (const name of readdirSync(join(root, folder)).filter((f) => f.endsWith(".jepa"))) {
+      const file = join(root, folder, name);
+      const read = (path: string): string | undefined => {
+        try {
+          return readFileSync(resolve(dirname(file), path), "utf8");
+        } catch {
+          return undefined;
+        }
+      };
+      const source = { file, text: readFileSync(file, "utf8"), read };
+      for (const program of check(source).programs) {
+        const { analyses } = check(source, { program });
+        expect(`${name} ${program}: ${analyses?.program.verdict ?? "none"} ${analyses?.diagnostics.filter((d) => d.severity !== "note").map((d) => d.code).join() ?? ""}`).toBe(`${name} ${program}: sound `);
+      }
+    }
+  }
+});
+
+test("allow collapse turns the refusal into a warning that stands in the manifest, and the verdict stays", () => {
+  const allowed = collapsing.replace("\n}\n\ntrain", "\n  allow collapse(\"ablation: no stop\")\n}\n\ntrain");
+  const refused = compile({ file: "m.jepa", text: collapsing });
+  expect(refused.ok).toBe(false);
+  expect(refused.files).toEqual([]);
+  const result = compile({ file: "m.jepa", text: allowed });
+  expect(result.ok).toBe(true);
+  expect(result.diagnostics.filter((d) => d.code === "JEP4001").map((d) => d.severity)).toEqual(["warning", "warning"]);
+  expect(result.analyses?.program).toMatchObject({ verdict: "error", allowed: true });
+  expect(result.manifest?.allowed).toEqual([{ what: "collapse", reason: "ablation: no stop", codes: ["JEP4001"] }]);
+  expect(result.manifest?.losses.map((l) => l.verdict)).toEqual(["error", "error"]);
+});
+
+test("the fix of a missing stop makes the program sound", () => {
+  const { diagnostics } = check({ file: "m.jepa", text: collapsing });
+  const { text } = applyFixes(collapsing, "m.jepa", certainFixes(diagnostics));
+  expect(text).toContain("negative_cosine(h(z1), stopgrad(z2))");
+  expect(check({ file: "m.jepa", text }).analyses?.program.verdict).toBe("sound");
+});
+
+test("a proof names the mechanism, the places and the rule; one by dynamics promises nothing", () => {
+  const sound = check({ file: "m.jepa", text: caseText("c008-byol.jepa") });
+  const text = sound.analyses === undefined ? "" : explainProof(sound.analyses, sound.texts);
+  expect(text).toContain("`h` predicts, and the target (`t`) is stopped and lags behind");
+  expect(text).not.toMatch(/cannot collapse/);
+  expect(text).toMatch(/m\.jepa:\d+:\d+/);
+  const refused = check({ file: "m.jepa", text: collapsing });
+  expect(refused.analyses === undefined ? "" : explainProof(refused.analyses, refused.texts)).toContain("E-SYM (JEP4001)");
+});
+
+test("witnesses lie in the file, and go from the loss to the encoder on both sides", () => {
+  const { analyses } = check({ file: "m.jepa", text: collapsing });
+  const texts = analyses?.losses[0]?.witness.map((s) => collapsing.slice(s.start, s.end)) ?? [];
+  expect(texts).toEqual(["negative_cosine(h(z1), z2)", "h(z1)", "pool(f(a))", "f(a)", "pool(f(b))", "f(b)"]);
+});
+
+test("monitors follow the proof: dynamics, statistics, codes and averages each have their own", () => {
+  const kinds = (name: string): string[] => [...new Set(check({ file: "m.jepa", text: caseText(name) }).analyses?.monitors.map((m) => m.kind))].sort();
+  expect(kinds("c001-simsiam.jepa")).toContain("loss-trivial");
+  expect(kinds("c008-byol.jepa")).toContain("teacher-distance");
+  expect(kinds("c039-vicreg.jepa")).toContain("effective-rank");
+  expect(kinds("c076-dino.jepa")).toContain("code-entropy");
+  expect(kinds("c084-ijepa.jepa")).toContain("token-std");
+});
+
+test("two spellings of one program do not differ; another mechanism does, in gradient and proof", () => {
+  const byol = check({ file: "m.jepa", text: caseText("c008-byol.jepa") });
+  const again = check({ file: "n.jepa", text: `// another layout\n${caseText("c008-byol.jepa").replace("0.5 * negative_cosine(h(pool(f(a)))", "0.5 * negative_cosine(\n    h(pool(f(a)))")}` });
+  expect(again.diagnostics).toEqual([]);
+  expect(diffPrograms(byol, again)?.changes).toEqual([]);
+  const simsiam = check({ file: "s.jepa", text: caseText("c001-simsiam.jepa") });
+  const difference = diffPrograms(simsiam, byol);
+  expect(difference?.changes.filter((c) => c.what === "verdict")).toEqual([{ what: "verdict", name: "proof of f", before: "predictor and stop", after: "predictor and average" }]);
+  expect(difference?.changes.some((c) => c.what === "instance" && c.name === "t" && c.before === undefined)).toBe(true);
+  expect(difference === undefined ? "" : printDifference(difference)).toContain("+ t: vit(");
+});
