@@ -222,9 +222,9 @@ function vacuous(facts: Facts, terms: readonly Term[], encoder: string, term: Te
   const others = terms.filter((t) => t !== term && t.sign > 0 && trainsHead(t.node));
   // A guard on the very value needs no second look.
   if (others.some((t) => (t.role === "variance" || t.role === "gaussian") && own.has(number(t.operands[0])) && refuses(facts, t, trainsHead, sampleBit, values, constants) !== undefined)) return [];
-  const lastHeads = new Set([p, q].flatMap((o) => lastHead(facts, o)).filter((g) => heads.has(g)));
+  const last = new Set([p, q].flatMap((o) => lastHeads(facts, o)).filter((g) => heads.has(g)));
   const same = new Set(facts.numbers.flatMap((n, id) => (own.has(n) ? [id] : [])));
-  const lowered = facts.under({ lost: lastHeads, axis: sampleBit, values: same, vary: new Map() });
+  const lowered = facts.under({ lost: last, axis: sampleBit, values: same, vary: new Map() });
   const isHeld = others.some((t) => refuses(facts, t, trainsHead, sampleBit, values, lowered) !== undefined);
   return isHeld ? [] : [finding("W-VACUOUS", term, encoder, { heads: [...heads], other: q })];
 }
@@ -232,13 +232,20 @@ function vacuous(facts: Facts, terms: readonly Term[], encoder: string, term: Te
 /** Facts of values that are all constant. */
 const constants: readonly Fact[] = [];
 
-/** The head that makes a value, seen through operations without parameters. */
-function lastHead(facts: Facts, id: number | undefined): string[] {
-  for (let at = nodeAt(facts, id); at !== undefined; at = nodeAt(facts, at.args[0])) {
-    if (isCall(at)) return facts.groups.get(rootOf(paramPrefix(at)))?.learns === true ? [rootOf(paramPrefix(at))] : [];
-    if (at.args.length !== 1) return [];
+/** The learned modules that make a value, seen through operations without parameters. */
+function lastHeads(facts: Facts, id: number | undefined): string[] {
+  const seen = new Set<number>();
+  const found = new Set<string>();
+  const todo = id === undefined ? [] : [id];
+  for (let at = todo.pop(); at !== undefined; at = todo.pop()) {
+    const node = nodeAt(facts, at);
+    if (node === undefined || seen.has(at)) continue;
+    seen.add(at);
+    const root = isCall(node) ? rootOf(paramPrefix(node)) : "";
+    if (root !== "" && facts.groups.get(root)?.learns === true) found.add(root);
+    else todo.push(...node.args);
   }
-  return [];
+  return [...found];
 }
 
 /** What does not hang on one encoder: whitening ranks, queues, stopped anchors, objectives that nothing reads. */

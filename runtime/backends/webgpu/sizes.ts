@@ -1,5 +1,7 @@
 /**
  * Values of a plan's sizes in a run, and workgroup counts that a device takes.
+ *
+ * Owns evaluation of size expressions and the folding of counts beyond a dimension's limit; leaves buffers to the session.
  */
 import type { SizeExpr } from "../../abi.js";
 import { HostError } from "../../base/errors.js";

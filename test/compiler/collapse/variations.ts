@@ -69,6 +69,14 @@ export const mechanisms: readonly Variation[] = [
   views("a variance term with the wrong sign", "error", ["E-GUARD-SIGN"], `${projected}\nloss 25 * mse(z1, z2) - 25 * variance(z1) + covariance(z1)`),
   views("regularizers on one of two tied branches", "sound", [], `${projected}\nloss 25 * mse(z1, z2) + 25 * variance(z1) + covariance(z1)`),
   views("variance of the encoder, agreement of a trained projector", "risky", ["W-VACUOUS"], `${projected}\nloss 25 * mse(z1, z2) + 25 * variance(pool(f(a))) + covariance(pool(f(a)))`),
+  views("multi-crop: local views against the mean of the global ones, normality of each", "sound", [], `view l1, l2 = augment(image, size: 16) {
+    random_resized_crop(scale: 0.05..0.4)
+  }
+  head p = projector(64, 64)
+  za, zb = separate(p(pool(f(union(a, b)))), 2)
+  zl = p(pool(f(union(l1, l2))))
+  middle = average(za, zb)
+  loss mse(union(za, zb), union(middle, middle)) + mse(zl, union(middle, middle)) + 0.05 * sigreg(za) + 0.05 * sigreg(zb) + 0.05 * sigreg(zl)`),
   views("a stop without predictor, with variance", "risky", ["W-DIM"], `${projected}\nloss 25 * mse(z1, stopgrad(z2)) + 25 * variance(z1)`),
   views("a stop without predictor, with variance and covariance", "sound", [], `${projected}\nloss 25 * mse(z1, stopgrad(z2)) + 25 * variance(z1) + covariance(z1)`),
   views("a predictor without stop, with variance and covariance", "sound", [], `${projected}\npredictor h = mlp_bn(64)\nloss 25 * mse(h(z1), z2) + 25 * variance(z1) + covariance(z1)`),

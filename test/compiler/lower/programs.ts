@@ -26,8 +26,8 @@ variant tiny of ijepa {
   param width = 8
   param depth = 2
   param heads = 2
-  mask targets = 4 of block(scale: 0.15..0.20, min_keep: 1)
-  mask context = block(scale: 0.85..1.00, aspect: 1.0, min_keep: 1) minus targets
+  mask targets = 4 of block(scale: 0.15..0.20, min_keep: 0)
+  mask context = block(scale: 0.85..1.00, aspect: 1.0, min_keep: 0) minus targets
   predictor predict = vit_predictor(width: 4, depth: 1, heads: 1)
 }
 `;
