@@ -75,19 +75,16 @@ function makeEnvironment(folder) {
 }
 
 /**
- * PyPI's torch for Linux x64 is the CUDA build, which does not import without its NVIDIA libraries (several GB). PyTorch's own
- * index has a CPU build of a few hundred MB; only where that cannot be reached is the large one taken.
+ * PyPI's torch for Linux x64 is the CUDA build, which does not import without its NVIDIA libraries (several GB). PyTorch
+ * has an index of CPU builds of a few hundred MB: whoever can reach it names it in JEPAC_TORCH_INDEX.
  */
 function install(python, packages, folder) {
   const pip = (args) => spawnSync(python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-cache-dir", ...args], { encoding: "utf8" });
   if (packages.includes("torch") && !probe(python, ["torch"]).ok) {
-    say("pip: torch, CPU build");
-    const cpu = pip(["--retries", "0", "--timeout", "10", "--index-url", "https://download.pytorch.org/whl/cpu", "torch"]);
-    if (cpu.status !== 0) {
-      requireDisk(folder, 12e9);
-      say("the index of CPU builds is out of reach; PyPI's build with its NVIDIA libraries (several GB)");
-      check(pip(["torch"]), "torch");
-    }
+    const index = process.env.JEPAC_TORCH_INDEX;
+    if (index === undefined) requireDisk(folder, 12e9);
+    say(index === undefined ? "pip: torch with its NVIDIA libraries (several GB; JEPAC_TORCH_INDEX can name an index of CPU builds)" : "pip: torch from the index in JEPAC_TORCH_INDEX");
+    check(pip([...(index === undefined ? [] : ["--index-url", index]), "torch"]), "torch");
   }
   const rest = packages.filter((name) => name !== "torch");
   say(`pip: ${rest.join(", ")}`);

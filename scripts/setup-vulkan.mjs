@@ -50,7 +50,9 @@ function installLavapipe() {
   if (release.ID === "debian" && release.VERSION_CODENAME === "bookworm") {
     const list = "/etc/apt/sources.list.d/jepac-backports.list";
     if (!existsSync(list)) {
-      writeFileSync(list, "deb http://deb.debian.org/debian bookworm-backports main\n");
+      const mirror = debianMirror(release.VERSION_CODENAME);
+      if (mirror === undefined) fail(`no apt source for ${release.VERSION_CODENAME} was found to take backports from`, "use --swiftshader, or add Debian's backports yourself");
+      writeFileSync(list, `deb ${mirror} ${release.VERSION_CODENAME}-backports main\n`);
       say(`added ${list}: Debian 12 itself has Mesa 22.3, which Dawn refuses`);
     }
     from.push("-t", "bookworm-backports");
@@ -60,6 +62,20 @@ function installLavapipe() {
   if (lavapipe() === undefined) fail("apt installed mesa-vulkan-drivers, but no lvp_icd.json is there", `look into ${icdFolders.join(" and ")}, or try --swiftshader`);
   if (mesaVersion() < 23) fail(`apt installed Mesa ${mesaVersion()}, which Dawn refuses (23 or newer is needed)`, "use --swiftshader, or a newer release of the system");
   say(`lavapipe (Mesa ${mesaVersion()}) is installed: ${lavapipe()}`);
+}
+
+/** Where this system takes Debian from already (its own mirror, perhaps): backports lie beside it. */
+function debianMirror(codename) {
+  const files = ["/etc/apt/sources.list", ...readdirSync("/etc/apt/sources.list.d").map((file) => join("/etc/apt/sources.list.d", file))].filter((file) => existsSync(file));
+  for (const text of files.map((file) => readFileSync(file, "utf8"))) {
+    const line = new RegExp(`^deb\\s+(?:\\[[^\\]]*\\]\\s+)?(\\S+)\\s+${codename}\\s`, "m").exec(text);
+    if (line !== null) return line[1];
+    for (const stanza of text.split(/\n\s*\n/)) {
+      const uris = /^URIs:\s*(\S+)/m.exec(stanza);
+      if (uris !== null && new RegExp(`^Suites:.*\\b${codename}(?!-)`, "m").test(stanza)) return uris[1];
+    }
+  }
+  return undefined;
 }
 
 function apt(words) {
