@@ -1,0 +1,60 @@
+/**
+ * Every program with a known verdict, in one list for all tests that need programs: the published cases (`cases/`), those
+ * written without looking at the checker (`unseen/`), and the mechanisms of `variations.ts`.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { anchors } from "./unseen/anchors.js";
+import { codes } from "./unseen/codes.js";
+import { dynamics } from "./unseen/dynamics.js";
+import { guards } from "./unseen/guards.js";
+import { maskedPrograms } from "./unseen/masked.js";
+import { masks } from "./unseen/masks.js";
+import type { Unseen, Verdict } from "./unseen/template.js";
+import { worlds } from "./unseen/worlds.js";
+import { mechanisms } from "./variations.js";
+
+export interface Case {
+  readonly id: string;
+  readonly source: string;
+  /** The verdict that theory or literature gives. */
+  readonly verdict: Verdict;
+  /** Verdicts that are not wrong, `verdict` among them. */
+  readonly accept: readonly Verdict[];
+  /** Rules of the theory that must be among the reasons. */
+  readonly rules: readonly string[];
+  /** Whether a target can train it on pictures: no films, actions, labels, pretrained networks, queues, moving weights. */
+  readonly trains: boolean;
+}
+
+const untrainable = /: (?:Video|Action|Label|Sequence)\[|pretrained\(|queue: [1-9]|\(\d+(?:\.\d+)? -> \d+(?:\.\d+)?\) \*/;
+
+/** Whether its text has nothing that is only checked and never trained. */
+export const canTrain = (source: string): boolean => !untrainable.test(source);
+
+const folder = join(import.meta.dirname, "cases");
+
+interface Expected {
+  readonly id: string;
+  readonly file: string;
+  readonly verdict: Verdict;
+  readonly accept: readonly Verdict[];
+  readonly rules: readonly string[];
+}
+
+const expected: readonly Expected[] = JSON.parse(readFileSync(join(folder, "expected.json"), "utf8"));
+
+/** The published cases. */
+export const published: readonly Case[] = expected.map(({ id, file, verdict, accept, rules }) => {
+  const source = readFileSync(join(folder, file), "utf8");
+  return { id, source, verdict, accept, rules, trains: canTrain(source) };
+});
+
+/** Programs of this project, written from the theory before the checker was asked. */
+export const unseen: readonly Unseen[] = [...dynamics, ...guards, ...codes, ...anchors, ...maskedPrograms, ...worlds, ...masks];
+
+export const corpus: readonly Case[] = [
+  ...published,
+  ...unseen.map(({ id, source, verdict, accept, rules }) => ({ id, source, verdict, accept, rules, trains: canTrain(source) })),
+  ...mechanisms.map((m, i) => ({ id: `M${String(i + 1).padStart(3, "0")}`, source: m.text, verdict: m.verdict, accept: [m.verdict], rules: m.rules, trains: canTrain(m.text) })),
+];
