@@ -226,6 +226,17 @@ export interface Hyper {
   readonly momentum: Readonly<Record<string, number>>;
 }
 
+/** What a step hands back beside its losses, and when. */
+export interface StepWants {
+  readonly watch: boolean;
+  readonly gradientNorm: boolean;
+  /**
+   * The result may come together with those of later steps, which saves a wait for the device. A step without it, and
+   * `exportState`, bring all results that are still out.
+   */
+  readonly later?: boolean;
+}
+
 export interface StepResult {
   readonly loss: number;
   readonly losses: Readonly<Record<string, number>>;
@@ -242,8 +253,13 @@ export interface StepResult {
 export interface Engine {
   readonly name: string;
   readonly version: string;
+  /**
+   * How many steps may be begun before the result of the first is awaited; 1 unless said. Steps run in the order of the
+   * calls and results come in that order. A step that wants features or norms is awaited before the next one of its kind.
+   */
+  readonly ahead?: number;
   /** One forward and backward pass and update of all parameters, moving averages last. */
-  step(batch: StepBatch, hyper: Hyper, want: { readonly watch: boolean; readonly gradientNorm: boolean }): Promise<StepResult>;
+  step(batch: StepBatch, hyper: Hyper, want: StepWants): Promise<StepResult>;
   /** Token features `[n, tokens, width]` (or `[n, width]` for an encoder that pools) of normalized images `[n, H, W, C]`. */
   encode(encoder: string, images: Float32Array, n: number): Promise<Float32Array>;
   /** All parameters and optimizer slots by name, for a checkpoint. */
@@ -324,8 +340,8 @@ export interface PlanKernel {
 
 /**
  * A buffer that the engine makes once. `kind` says who fills it. By name: `sizes` holds the blocks of sizes, 256 bytes for each
- * dispatch in the order step, norms, update, encoders; `hyper` the hyperparameters; `read losses 0` to `2`, `read watches`,
- * `read norms` and `read features` are what the host maps.
+ * dispatch in the order step, norms, update, encoders; `hyper` the hyperparameters; `read losses 0` and `1` (each for the losses of
+ * `WgslPlan.held` steps), `read watches`, `read norms` and `read features` are what the host maps.
  */
 export interface PlanBuffer {
   readonly name: string;
@@ -368,6 +384,8 @@ export interface WgslPlan {
   /** Forward and backward; outputs are the losses (the objective first). */
   readonly step: PlanProgram;
   readonly watches: readonly PlanOutput[];
+  /** Steps whose losses are read back together; as many again may be begun meanwhile. */
+  readonly held: number;
   /** Squares of gradients by group, 256 partial sums each; run before `update` when the norm is wanted. */
   readonly norms: PlanProgram;
   /** Clipping, optimizer, moving averages and running state. */

@@ -53,7 +53,7 @@ export async function createEngine(manifest: Manifest, module: ProgramModule, ch
 
 async function webgpuEngine(manifest: Manifest, module: WgslModule, choice: EngineChoice, seed: number): Promise<ChosenEngine> {
   if (choice !== "auto" && choice !== "webgpu") throw new HostError("no-engine", `${choice} runs programs that were compiled for tfjs, this one was compiled for wgsl`, "compile it with --target tfjs, or leave --engine away");
-  const { device, name, version, release } = await openNodeDevice(module);
-  const engine = await createWebgpuEngine(manifest, module, { device, name, version, release, initial: initialState(manifest, seed) });
+  const { device, name, language, version, release } = await openNodeDevice(module);
+  const engine = await createWebgpuEngine(manifest, module, { device, name, language, version, release, initial: initialState(manifest, seed) });
   return { engine, notes: [], why: "the one that runs wgsl" };
 }

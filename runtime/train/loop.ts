@@ -3,11 +3,13 @@
  *
  * Owns the order of things around a step (I-JEPA facts, section 5): scalars of the step, batch, engine step, check for
  * numbers that are not finite, metrics, monitors, checkpoint. The next batch is asked for before the step runs, so that
- * loading hides behind computing. It knows no file, clock or terminal: those come in as functions, and an engine is
+ * loading hides behind computing. An engine that can run ahead is given the next steps before the results of earlier ones
+ * have come; whatever is made of results (checks, metrics, monitors) comes in the order of steps, and nothing is saved
+ * before all steps up to it are known to be good. It knows no file, clock or terminal: those come in as functions, and an engine is
  * whatever answers to the contract. Given the same state and step it does the same thing, which is what makes resuming
  * exact.
  */
-import type { Engine, Manifest, StepBatch, StepResult } from "../abi.js";
+import type { Engine, Hyper, Manifest, StepBatch, StepResult } from "../abi.js";
 import { HostError } from "../base/errors.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { createMonitors } from "./monitors.js";
@@ -87,32 +89,64 @@ const FIRST_DISTANCE_STEP = 10;
 
 /**
  * Trains from the engine's present state to the end of the recipe. Throws `HostError` "not-a-number" (with step and last
- * good checkpoint) when a loss is not finite, and lets errors of the batches and the sink through.
+ * good checkpoint) when a loss is not finite, and lets errors of the batches and the sink through. A collapse that stops
+ * the run, or an interrupt, ends it after the steps that had been begun.
  */
 export async function runLoop(job: LoopJob): Promise<LoopEnd> {
-  const { recipe } = job;
+  const { recipe, engine } = job;
   const run = openRun(job);
-  const alarms: Alarm[] = [];
+  const ahead = Math.max(1, engine.ahead ?? 1);
   let step = job.resume?.step ?? 0;
   let pending = step < recipe.totalSteps ? ask(job.batches, step) : undefined;
   while (pending !== undefined) {
     const batch = await pending;
     step += 1;
     pending = step < recipe.totalSteps ? ask(job.batches, step) : undefined;
-    const hyper = recipe.hyperAt(step);
-    const result = await job.engine.step(batch, hyper, { watch: run.signals.wants(step), gradientNorm: run.wantsNorm(step) });
-    await checkFinite(result, step, job.sink);
-    const seen = await observe(job, run, step, batch, result);
-    const fresh = run.monitors.observe(seen);
-    alarms.push(...fresh);
-    report(job, run, step, batch, result, seen, fresh);
-    const stopping = fresh.length > 0 && recipe.onCollapse === "stop";
-    const interrupted = job.stopRequested() && step < recipe.totalSteps;
-    if (stopping || interrupted || step === recipe.totalSteps || step % recipe.checkpointEvery === 0) await save(job, run, step);
-    if (stopping || interrupted) return { kind: stopping ? "collapsed" : "interrupted", step, alarms };
+    const must = step === recipe.totalSteps || step % recipe.checkpointEvery === 0 || run.wantsDistance(step);
+    begin(job, run, step, batch, must);
+    const wants = run.flight.at(-1)?.awaited === true;
+    while (run.flight.length > 0 && (must || wants || run.flight.length >= ahead || run.flight[0]?.done === true)) await settle(job, run);
+    const interrupted = step < recipe.totalSteps && job.stopRequested();
+    const state = interrupted || run.stopping ? await settleAll(job, run) : undefined;
+    if (state !== undefined || step === recipe.totalSteps || step % recipe.checkpointEvery === 0) await save(job, run, step, state ?? await engine.exportState());
+    if (run.stopping || interrupted) return { kind: run.stopping ? "collapsed" : "interrupted", step, alarms: run.alarms };
     await breathe();
   }
-  return { kind: "finished", step, alarms };
+  return { kind: "finished", step, alarms: run.alarms };
+}
+
+/** Begins a step; `must` says that its result is wanted before the next one. */
+function begin(job: LoopJob, run: Run, step: number, batch: StepBatch, must: boolean): void {
+  const hyper = job.recipe.hyperAt(step);
+  const want = { watch: run.signals.wants(step), gradientNorm: run.wantsNorm(step) };
+  const awaited = want.watch || want.gradientNorm;
+  const result = job.engine.step(batch, hyper, must || awaited ? want : { ...want, later: true });
+  const kept = Object.fromEntries(Object.entries(batch.masks).map(([name, mask]) => [name, mask.length]));
+  const begun: Begun = { step, hyper, size: batch.size, kept, awaited, result, done: false };
+  const done = (): void => { begun.done = true; };
+  result.then(done, done);
+  run.flight.push(begun);
+}
+
+/** Waits for the oldest step that is out, and does with its result what is to be done. */
+async function settle(job: LoopJob, run: Run): Promise<void> {
+  const begun = run.flight.shift();
+  if (begun === undefined) return;
+  const result = await begun.result;
+  await checkFinite(result, begun.step, job.sink);
+  const seen = await observe(job, run, begun, result);
+  const fresh = run.monitors.observe(seen);
+  run.alarms.push(...fresh);
+  run.stopping ||= fresh.length > 0 && job.recipe.onCollapse === "stop";
+  report(job, run, begun, result, seen, fresh);
+}
+
+/** The results of all steps that are out, and the state after them: asking for it makes an engine hand results over. */
+async function settleAll(job: LoopJob, run: Run): Promise<State> {
+  const state = job.engine.exportState();
+  state.catch(() => undefined);
+  while (run.flight.length > 0) await settle(job, run);
+  return state;
 }
 
 /**
@@ -135,9 +169,26 @@ export function teacherDistance(manifest: Pick<Manifest, "ema" | "parameters">, 
   return Object.fromEntries([...sums].map(([name, { apart, size }]) => [name, Math.sqrt(apart) / Math.sqrt(size)]));
 }
 
+/** A step whose result is still out. */
+interface Begun {
+  readonly step: number;
+  readonly hyper: Hyper;
+  readonly size: number;
+  /** Tokens kept by mask. */
+  readonly kept: Readonly<Record<string, number>>;
+  /** It hands back more than losses. */
+  readonly awaited: boolean;
+  readonly result: Promise<StepResult>;
+  done: boolean;
+}
+
 interface Run {
   readonly signals: Signals;
   readonly monitors: Monitors;
+  readonly flight: Begun[];
+  readonly alarms: Alarm[];
+  /** A collapse has been seen, and the program says to stop. */
+  stopping: boolean;
   latest: Readonly<Record<string, WatchSignal>>;
   wantsNorm(step: number): boolean;
   wantsDistance(step: number): boolean;
@@ -157,6 +208,9 @@ function openRun(job: LoopJob): Run {
   return {
     signals,
     monitors,
+    flight: [],
+    alarms: [],
+    stopping: false,
     latest: {},
     wantsNorm: (step) => norms && (step === 1 || signals.due(step)),
     wantsDistance: (step) => distances && (step === FIRST_DISTANCE_STEP || step % recipe.checkpointEvery === 0),
@@ -177,8 +231,8 @@ async function checkFinite(result: StepResult, step: number, sink: LoopSink): Pr
   throw new HostError("not-a-number", `step ${step}: ${wrong[0]} is ${wrong[1]}; ${await sink.lastGood()}`, "lower the learning rate, warm up for longer or clip the gradient (gradient_clip); then go on from the last good state with --resume");
 }
 
-async function observe(job: LoopJob, run: Run, step: number, batch: StepBatch, result: StepResult): Promise<Observation> {
-  run.signals.push(result.watch, batch.size);
+async function observe(job: LoopJob, run: Run, { step, size }: Begun, result: StepResult): Promise<Observation> {
+  run.signals.push(result.watch, size);
   const signals = run.signals.due(step) ? run.signals.read() : undefined;
   if (signals !== undefined) run.latest = signals;
   const norms = run.wantsNorm(step) ? result.gradientNorm : undefined;
@@ -186,8 +240,7 @@ async function observe(job: LoopJob, run: Run, step: number, batch: StepBatch, r
   return { step, losses: result.losses, signals, gradientNorm: norms, teacherDistance: distance };
 }
 
-function report(job: LoopJob, run: Run, step: number, batch: StepBatch, result: StepResult, seen: Observation, alarms: readonly Alarm[]): void {
-  const hyper = job.recipe.hyperAt(step);
+function report(job: LoopJob, run: Run, { step, hyper, size, kept }: Begun, result: StepResult, seen: Observation, alarms: readonly Alarm[]): void {
   const row: MetricRow = {
     step,
     epoch: Math.floor((step - 1) / job.recipe.stepsPerEpoch) + 1,
@@ -196,16 +249,18 @@ function report(job: LoopJob, run: Run, step: number, batch: StepBatch, result: 
     lr: hyper.learningRate,
     wd: hyper.weightDecay,
     momentum: hyper.momentum,
-    kept: Object.fromEntries(Object.entries(batch.masks).map(([name, mask]) => [name, mask.length])),
+    kept,
     ...(seen.signals === undefined ? {} : { signals: seen.signals }),
     ...(seen.gradientNorm === undefined ? {} : { gradientNorm: seen.gradientNorm }),
     ...(alarms.length === 0 ? {} : { alarms }),
   };
-  job.sink.step({ row, signals: run.latest, images: batch.size });
+  job.sink.step({ row, signals: run.latest, images: size });
   for (const alarm of alarms) job.sink.alarm(alarm);
 }
 
-async function save(job: LoopJob, run: Run, step: number): Promise<void> {
+type State = Awaited<ReturnType<Engine["exportState"]>>;
+
+async function save(job: LoopJob, run: Run, step: number, state: State): Promise<void> {
   const { manifest, recipe, engine } = job;
   const checkpoint: Checkpoint = {
     step,
@@ -216,7 +271,7 @@ async function save(job: LoopJob, run: Run, step: number): Promise<void> {
     program: manifest.program,
     hash: manifest.source.hash,
     engine: engine.name,
-    state: await engine.exportState(),
+    state,
     queues: run.signals.exportState(),
     monitors: run.monitors.exportState(),
   };

@@ -78,6 +78,7 @@ export function planStep(program: StepProgram, manifest: Manifest, limits: PlanL
     parameters: shards.flatMap((s) => s.slots.map((slot) => writer.parameter(s, slot, manifest))),
     step: writer.program(step, step.drafts, named(step, traced.losses)),
     watches: named(step, traced.watches),
+    held: heldSteps(inputs),
     norms: writer.program(none, updates.norms, updates.groups.map(({ group, ref }) => ({ name: group, ref: writer.bound(none, ref), count: ref.count }))),
     update: writer.program(step, updates.update, []),
     hyper: updates.hyperNames,
@@ -172,13 +173,22 @@ function addInputs(buffers: Buffers, units: readonly Unit[], bytesOf: (t: Tensor
   });
 }
 
+/** Bytes of inputs that may wait for a device while steps run ahead. */
+const INPUTS_IN_FLIGHT = 64 * 1024 * 1024;
+
+/** Steps whose losses come back together: as many as inputs of twice that number may lie about, at most eight. */
+function heldSteps(inputs: WgslPlan["inputs"]): number {
+  const bytes = inputs.reduce((n, i) => n + i.ref.bytes, 0);
+  return Math.max(1, Math.min(8, Math.floor(INPUTS_IN_FLIGHT / 2 / Math.max(1, bytes))));
+}
+
 /** What the host writes and reads: sizes, hyperparameters, and staging for everything that comes back. */
 function addHostBuffers(buffers: Buffers, plan: WgslPlan): void {
   const programs = [plan.step, plan.norms, plan.update, ...Object.values(plan.encoders)];
   const bytes = (outputs: readonly PlanOutput[]): number => outputs.reduce((n, o) => n + aligned(o.ref.bytes), 0);
   buffers.add("sizes", "uniform", programs.reduce((n, p) => n + p.dispatches.length, 0) * SIZES_BYTES);
   buffers.add("hyper", "uniform", plan.hyper.length * 4);
-  for (const i of [0, 1, 2]) buffers.add(`read losses ${i}`, "staging", bytes(plan.step.outputs));
+  for (const i of [0, 1]) buffers.add(`read losses ${i}`, "staging", plan.held * bytes(plan.step.outputs));
   if (plan.watches.length > 0) buffers.add("read watches", "staging", bytes(plan.watches));
   if (plan.norms.outputs.length > 0) buffers.add("read norms", "staging", bytes(plan.norms.outputs));
   const features = Math.max(0, ...Object.values(plan.encoders).map((p) => bytes(p.outputs)));

@@ -7,7 +7,7 @@
  * files are for the training loop.
  */
 import { own } from "../../base/own.js";
-import type { Engine, Hyper, Manifest, Parameter, StepBatch, StepResult, TfjsInputs, TfjsModule, TfjsStep, Tree } from "../../abi.js";
+import type { Engine, Hyper, Manifest, Parameter, StepBatch, StepResult, StepWants, TfjsInputs, TfjsModule, TfjsStep, Tree } from "../../abi.js";
 import { HostError } from "../../base/errors.js";
 import { clipGradients, groupNorms, larsUpdates } from "./gradients.js";
 import { makeKernels } from "./kernels.js";
@@ -89,7 +89,7 @@ function pairsOf(manifest: Manifest, target: string): [string, string][] {
   return manifest.parameters.flatMap(({ name, group, role, follows }): [string, string][] => (group === target && role === "ema" && follows !== undefined ? [[name, follows]] : []));
 }
 
-async function step(run: Run, batch: StepBatch, hyper: Hyper, want: { readonly watch: boolean; readonly gradientNorm: boolean }): Promise<StepResult> {
+async function step(run: Run, batch: StepBatch, hyper: Hyper, want: StepWants): Promise<StepResult> {
   const { k, module, manifest } = run;
   const inputs = upload(run, batch);
   const out = module.step(k, parameterTree(run), inputs);

@@ -19,6 +19,8 @@ export interface NodeDevice {
   readonly device: GPUDevice;
   /** Adapter and driver in words. */
   readonly name: string;
+  /** What its WGSL knows beyond the standard. */
+  readonly language: ReadonlySet<string>;
   /** Version of the package. */
   readonly version: string;
   /** Lets go of the GPU object, which otherwise keeps the process alive. */
@@ -46,7 +48,7 @@ export async function openNodeDevice(module: Pick<WgslModule, "plan">): Promise<
   if (need.buffer > 256 * 1024 * 1024) requiredLimits["maxBufferSize"] = Math.min(need.buffer, limits.maxBufferSize);
   try {
     const device = await adapter.requestDevice({ requiredLimits });
-    return { device, name, version: `${version} (Dawn, ${name})`, release: () => { gpu = undefined; } };
+    return { device, name, language: new Set(gpu.wgslLanguageFeatures), version: `${version} (Dawn, ${name})`, release: () => { gpu = undefined; } };
   } catch (error) {
     throw new HostError("no-engine", `${name} gives no device: ${errorText(error)}`, WAY, { cause: error });
   }

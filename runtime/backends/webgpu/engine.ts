@@ -2,11 +2,14 @@
  * A compiled plan as an engine: what the training loop calls, under Node and in a page.
  *
  * Owns the order inside a step (write inputs and hyperparameters, forward and backward, norms where wanted, update, copies
- * of what comes back: one encoder, one submit) and the names of state. Nothing is allocated in a step. Results are exact:
+ * of what comes back: one encoder, one submit, no wait) and the names of state. Nothing is allocated in a step; losses come
+ * back through a ring (`ring.ts`) while later steps run. Results are exact:
  * export, import, and on from there gives the same bits, because state is all there is and every kernel is deterministic.
  */
-import type { Engine, Hyper, Manifest, PlanOutput, StepBatch, StepResult, WgslModule } from "../../abi.js";
+import type { Engine, Hyper, Manifest, PlanOutput, StepBatch, StepResult, StepWants, WgslModule } from "../../abi.js";
 import { HostError } from "../../base/errors.js";
+import { LossRing } from "./ring.js";
+import type { Losses } from "./ring.js";
 import type { Session } from "./session.js";
 import { copyOutputs, openSession, readBuffer, readOutputs } from "./session.js";
 import type { Symbols } from "./sizes.js";
@@ -18,6 +21,8 @@ export interface WebgpuHost {
   readonly version: string;
   /** Values of every parameter of the manifest, by name. */
   readonly initial: ReadonlyMap<string, Float32Array>;
+  /** `navigator.gpu.wgslLanguageFeatures`: with immediates, the scalars of a step take no buffer. */
+  readonly language?: ReadonlySet<string>;
   /** Called when the engine is disposed, after its device. */
   readonly release?: () => void;
 }
@@ -31,16 +36,20 @@ interface Run {
   readonly manifest: Manifest;
   readonly module: WgslModule;
   readonly session: Session;
-  /** Which of the staging buffers for losses is next. */
-  turn: number;
+  readonly ring: LossRing;
+  /** Inputs that forward and backward read, and whose absence is a mistake. */
+  readonly inputs: readonly { readonly input: WgslModule["plan"]["inputs"][number]; readonly buffer: GPUBuffer; readonly needed: boolean }[];
 }
 
 /** The engine of a compiled plan. Throws `HostError` "no-engine" where the device cannot run it, "mismatch" where parts do not fit. */
 export async function createWebgpuEngine(manifest: Manifest, module: WgslModule, host: WebgpuHost): Promise<WebgpuEngine> {
   const { plan } = module;
   if (plan.format !== 1) throw new HostError("mismatch", `this plan has format ${String(plan.format)}, this runtime reads format 1`, "compile it again, or install the version of jepac that made it");
-  const session = await openSession(host.device, module, host.name);
-  const run: Run = { manifest, module, session, turn: 0 };
+  const session = await openSession(host.device, module, host.name, host.language);
+  const ring = new LossRing(session, plan.step.outputs, plan.held, 1, [session.buffer("read losses 0"), session.buffer("read losses 1")]);
+  const used = new Set(plan.step.dispatches.flatMap((d) => d.bind.map((r) => r.buffer)));
+  const inputs = plan.inputs.map((input) => ({ input, buffer: session.bufferAt(input.ref.buffer), needed: used.has(input.ref.buffer) }));
+  const run: Run = { manifest, module, session, ring, inputs };
   for (const { name, ref } of plan.parameters) {
     const values = host.initial.get(name);
     if (values === undefined) throw new HostError("mismatch", `there is no initial value for ${name}`, "compile the program again");
@@ -49,6 +58,7 @@ export async function createWebgpuEngine(manifest: Manifest, module: WgslModule,
   return {
     name: "webgpu",
     version: host.version,
+    ahead: 2 * plan.held,
     step: (batch, hyper, want) => step(run, batch, hyper, want),
     encode: (encoder, images, n) => encode(run, encoder, images, n),
     exportState: () => exportState(run),
@@ -62,31 +72,39 @@ export async function createWebgpuEngine(manifest: Manifest, module: WgslModule,
   };
 }
 
-async function step(run: Run, batch: StepBatch, hyper: Hyper, want: { readonly watch: boolean; readonly gradientNorm: boolean }): Promise<StepResult> {
-  const { session, module: { plan } } = run;
+/** Submits a step at once; the promise is for its results. */
+async function step(run: Run, batch: StepBatch, hyper: Hyper, want: StepWants): Promise<StepResult> {
+  const { session, ring, module: { plan } } = run;
   session.check();
   const symbols = upload(run, batch);
-  session.device.queue.writeBuffer(session.buffer("hyper"), 0, hyperBlock(run, hyper));
-  const losses = session.buffer(`read losses ${run.turn}`);
-  run.turn = (run.turn + 1) % 3;
+  session.setHyper(hyperBlock(run, hyper));
   const encoder = session.device.createCommandEncoder();
   const pass = encoder.beginComputePass();
   session.encode(pass, plan.step, symbols);
   if (want.gradientNorm) session.encode(pass, plan.norms, symbols);
   session.encode(pass, plan.update, symbols);
   pass.end();
-  copyOutputs(encoder, session, plan.step.outputs, losses);
+  ring.copy(encoder, 0);
   const watches = want.watch && plan.watches.length > 0 ? session.buffer("read watches") : undefined;
   if (watches !== undefined) copyOutputs(encoder, session, plan.watches, watches);
   const norms = want.gradientNorm && plan.norms.outputs.length > 0 ? session.buffer("read norms") : undefined;
   if (norms !== undefined) copyOutputs(encoder, session, plan.norms.outputs, norms);
   session.device.queue.submit([encoder.finish()]);
-  const [total, ...terms] = await readOutputs(session, plan.step.outputs, losses, symbols);
-  const watched = watches === undefined ? [] : await readOutputs(session, plan.watches, watches, symbols);
-  const squares = norms === undefined ? [] : await readOutputs(session, plan.norms.outputs, norms, symbols);
+  const losses = ring.begun(symbols, want.later === true && watches === undefined && norms === undefined);
+  if (watches === undefined && norms === undefined) return resultOf(run, await losses, [], []);
+  const [own, watched, squares] = await Promise.all([
+    losses,
+    watches === undefined ? [] : readOutputs(session, plan.watches, watches, symbols),
+    norms === undefined ? [] : readOutputs(session, plan.norms.outputs, norms, symbols),
+  ]);
+  return resultOf(run, own, watched, squares);
+}
+
+function resultOf({ module: { plan } }: Run, parts: Losses, watched: readonly Float32Array[], squares: readonly Float32Array[]): StepResult {
+  const mean = (i: number): number => parts.reduce((n, losses) => n + (losses[i]?.[0] ?? Number.NaN), 0) / parts.length;
   return {
-    loss: total?.[0] ?? Number.NaN,
-    losses: Object.fromEntries(plan.step.outputs.slice(1).map(({ name }, i) => [name, terms[i]?.[0] ?? Number.NaN])),
+    loss: mean(0),
+    losses: Object.fromEntries(plan.step.outputs.slice(1).map(({ name }, i) => [name, mean(i + 1)])),
     watch: Object.fromEntries(plan.watches.flatMap(({ name }, i) => (watched[i] === undefined ? [] : [[name, watched[i]]]))),
     gradientNorm: groupNorms(plan.norms.outputs, squares),
   };
@@ -98,11 +116,11 @@ function upload(run: Run, batch: StepBatch): Symbols {
   const most = plan.bounds["B"] ?? 0;
   if (batch.size > most) throw new HostError("mismatch", `the plan is for batches of up to ${most}, this one has ${batch.size}`, `compile the program with batch ${batch.size}`);
   const symbols = new Map([["B", batch.size]]);
-  for (const input of plan.inputs) {
+  for (const { input, buffer, needed } of run.inputs) {
     const mask = batch.masks[input.name];
     const data = mask?.indices ?? batch.images[input.name] ?? batch.draws[input.name];
     if (data === undefined) {
-      if (usedByStep(run, input.ref.buffer)) throw new HostError("mismatch", `the batch has no ${input.name}`, "report this: loader and plan disagree");
+      if (needed) throw new HostError("mismatch", `the batch has no ${input.name}`, "report this: loader and plan disagree");
       continue;
     }
     if (mask !== undefined && input.symbol !== undefined) {
@@ -111,18 +129,19 @@ function upload(run: Run, batch: StepBatch): Symbols {
       symbols.set(input.symbol, mask.length);
     }
     if (data.byteLength > input.ref.bytes) throw new HostError("mismatch", `${input.name} has ${data.byteLength} bytes, the plan is for ${input.ref.bytes}`, "report this: loader and plan disagree");
-    session.device.queue.writeBuffer(session.bufferAt(input.ref.buffer), 0, copyable(data));
+    session.device.queue.writeBuffer(buffer, 0, copyable(data));
   }
   return symbols;
 }
 
-/** The view that WebGPU's types ask for: of a buffer that is not shared. */
+/** A view that a queue takes: Dawn aborts the process over one of shared memory. */
 function copyable(data: Float32Array | Int32Array): Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> {
+  if (isUnshared(data)) return data;
   return data instanceof Float32Array ? new Float32Array(data) : new Int32Array(data);
 }
 
-function usedByStep({ module: { plan } }: Run, buffer: number): boolean {
-  return plan.step.dispatches.some((d) => d.bind.some((r) => r.buffer === buffer));
+function isUnshared(data: Float32Array | Int32Array): data is Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> {
+  return data.buffer instanceof ArrayBuffer;
 }
 
 function hyperBlock({ manifest, module: { plan } }: Run, hyper: Hyper): Float32Array<ArrayBuffer> {
@@ -191,6 +210,7 @@ async function gradients(run: Run): Promise<Map<string, Float32Array>> {
 async function readAll(run: Run, kinds: readonly string[]): Promise<Map<number, Float32Array>> {
   const out = new Map<number, Float32Array>();
   run.session.check();
+  run.ring.land();
   for (const [i, b] of run.module.plan.buffers.entries()) if (kinds.includes(b.kind)) out.set(i, await readBuffer(run.session, run.session.bufferAt(i)));
   run.session.check();
   return out;

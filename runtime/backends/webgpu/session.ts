@@ -7,10 +7,10 @@
  * buffers of the plan. Errors of the device become `HostError`s with the way out; which engine calls what, when, is
  * `engine.ts`.
  */
-import type { PlanDispatch, PlanOutput, PlanProgram, PlanRef, WgslModule } from "../../abi.js";
+import type { PlanDispatch, PlanKernel, PlanOutput, PlanProgram, PlanRef, WgslModule } from "../../abi.js";
 import { HostError, errorText } from "../../base/errors.js";
 import type { Symbols } from "./sizes.js";
-import { groupCounts, sizeValue } from "./sizes.js";
+import { ProgramSizes, sizeValue } from "./sizes.js";
 
 /** Bytes of a dispatch's block of sizes. */
 const BLOCK = 256;
@@ -21,6 +21,8 @@ export interface Session {
   /** The buffer of that name. Throws `HostError` "mismatch" where the plan has none. */
   buffer(name: string): GPUBuffer;
   bufferAt(index: number): GPUBuffer;
+  /** The scalars of the step to come. */
+  setHyper(values: Float32Array<ArrayBuffer>): void;
   /** Encodes a program's dispatches into a pass. */
   encode(pass: GPUComputePassEncoder, program: PlanProgram, symbols: Symbols): void;
   /** Throws what went wrong on the device since the last look, if anything did. */
@@ -30,53 +32,47 @@ export interface Session {
   dispose(): void;
 }
 
+/** A program with everything that its dispatches need, in arrays that the walk goes through. */
 interface Prepared {
-  readonly program: PlanProgram;
-  /** Number of its first block of sizes. */
+  readonly sizes: ProgramSizes;
+  /** Byte of its first block of sizes. */
   readonly first: number;
+  readonly kernels: readonly number[];
   readonly groups: readonly GPUBindGroup[];
-  readonly blocks: Uint32Array<ArrayBuffer>;
-  counts: readonly (readonly [number, number, number])[];
-  key: string;
+}
+
+/** A kernel on this device; `immediate` says that its scalars are not in a binding. */
+interface Ready {
+  readonly pipeline: GPUComputePipeline;
+  readonly layout: GPUBindGroupLayout;
+  readonly immediate: boolean;
 }
 
 /** Puts a plan on a device. Throws `HostError` "no-engine" where the device cannot hold or run it. */
-export async function openSession(device: GPUDevice, module: WgslModule, name: string): Promise<Session> {
+export async function openSession(device: GPUDevice, module: WgslModule, name: string, language: ReadonlySet<string> = new Set()): Promise<Session> {
   const { plan } = module;
   checkLimits(device, module, name);
   const faults = watchDevice(device, name);
   const buffers = await makeBuffers(device, module, name);
-  const layouts = new Map<string, GPUBindGroupLayout>();
-  const kinds = plan.kernels.map((kernel) => layoutOf(device, layouts, kernel.writes, kernel.hyper));
-  const pipelines = await Promise.all(plan.kernels.map((kernel, i) => makePipeline(device, kinds[i] ?? fail("layout"), kernel.file, module.kernels[kernel.file] ?? missingKernel(kernel.file), name)));
+  const ready = await makePipelines(device, module, name, language);
   const index = new Map(plan.buffers.map((b, i) => [b.name, buffers[i] ?? fail(b.name)]));
   const buffer = (wanted: string): GPUBuffer => index.get(wanted) ?? fail(`buffer ${wanted}`);
-  const [sizes, hyper] = [buffer("sizes"), buffer("hyper")];
-  const group = (dispatch: PlanDispatch, block: number): GPUBindGroup => {
-    const kernel = plan.kernels[dispatch.kernel] ?? fail("kernel");
-    const entries: GPUBindGroupEntry[] = [
-      { binding: 0, resource: { buffer: sizes, offset: block * BLOCK, size: BLOCK } },
-      ...dispatch.bind.map((ref, i) => ({ binding: i + 1, resource: { buffer: buffers[ref.buffer] ?? fail("buffer"), offset: ref.at, size: ref.bytes } })),
-      ...(kernel.hyper ? [{ binding: dispatch.bind.length + 1, resource: { buffer: hyper } }] : []),
-    ];
-    return device.createBindGroup({ layout: kinds[dispatch.kernel] ?? fail("layout"), entries });
-  };
-  const prepared = new Map<PlanProgram, Prepared>();
-  let first = 0;
-  device.pushErrorScope("validation");
-  for (const program of [plan.step, plan.norms, plan.update, ...Object.values(plan.encoders)]) {
-    const n = program.dispatches.length;
-    const from = first;
-    prepared.set(program, { program, first, groups: program.dispatches.map((d, i) => group(d, from + i)), blocks: new Uint32Array(n * (BLOCK / 4)), counts: [], key: "" });
-    first += n;
-  }
-  const wrong = await device.popErrorScope();
-  if (wrong !== null) throw new HostError("no-engine", `${name} refuses the plan: ${wrong.message}`, "report this: it is a mistake of the compiler");
+  const prepared = await prepare(device, module, name, buffers, ready, { sizes: buffer("sizes"), hyper: buffer("hyper") });
+  let hyper = new Float32Array(plan.hyper.length);
+  const uniform = ready.some((r, i) => plan.kernels[i]?.hyper === true && !r.immediate);
   return {
     device,
     buffer,
     bufferAt: (i) => buffers[i] ?? fail(`buffer ${i}`),
-    encode: (pass, program, symbols) => encode(device, sizes, pipelines, prepared.get(program) ?? fail("program"), pass, symbols),
+    setHyper(values) {
+      hyper = values;
+      if (uniform) device.queue.writeBuffer(buffer("hyper"), 0, values);
+    },
+    encode(pass, program, symbols) {
+      const own = prepared.get(program) ?? fail("program");
+      if (own.sizes.fill(symbols)) device.queue.writeBuffer(buffer("sizes"), own.first, own.sizes.blocks);
+      walk(pass, own, ready, hyper);
+    },
     check: () => faults.check(),
     memory: () => ({ tensors: buffers.length, bytes: plan.buffers.reduce((n, b) => n + b.bytes, 0) }),
     dispose() {
@@ -87,26 +83,49 @@ export async function openSession(device: GPUDevice, module: WgslModule, name: s
   };
 }
 
-function encode(device: GPUDevice, sizes: GPUBuffer, pipelines: readonly GPUComputePipeline[], prepared: Prepared, pass: GPUComputePassEncoder, symbols: Symbols): void {
-  const key = [...symbols].join();
-  const { dispatches } = prepared.program;
-  if (key !== prepared.key && dispatches.length > 0) {
-    dispatches.forEach((d, i) => d.sizes.forEach((s, j) => (prepared.blocks[i * (BLOCK / 4) + j] = sizeValue(s, symbols))));
-    device.queue.writeBuffer(sizes, prepared.first * BLOCK, prepared.blocks);
-    prepared.counts = dispatches.map((d) => groupCounts(d.groups, symbols));
-    prepared.key = key;
+/** Bind groups of all programs. */
+async function prepare(device: GPUDevice, { plan }: WgslModule, name: string, buffers: readonly GPUBuffer[], ready: readonly Ready[], host: { readonly sizes: GPUBuffer; readonly hyper: GPUBuffer }): Promise<Map<PlanProgram, Prepared>> {
+  const group = (dispatch: PlanDispatch, offset: number): GPUBindGroup => {
+    const kernel = plan.kernels[dispatch.kernel] ?? fail("kernel");
+    const { layout, immediate } = ready[dispatch.kernel] ?? fail("kernel");
+    const entries: GPUBindGroupEntry[] = [
+      { binding: 0, resource: { buffer: host.sizes, offset, size: BLOCK } },
+      ...dispatch.bind.map((ref, i) => ({ binding: i + 1, resource: { buffer: buffers[ref.buffer] ?? fail("buffer"), offset: ref.at, size: ref.bytes } })),
+      ...(kernel.hyper && !immediate ? [{ binding: dispatch.bind.length + 1, resource: { buffer: host.hyper } }] : []),
+    ];
+    return device.createBindGroup({ layout, entries });
+  };
+  const prepared = new Map<PlanProgram, Prepared>();
+  let first = 0;
+  device.pushErrorScope("validation");
+  for (const program of programsOf(plan)) {
+    const sizes = new ProgramSizes(program, BLOCK / 4);
+    const from = first;
+    prepared.set(program, { sizes, first, kernels: program.dispatches.map((d) => d.kernel), groups: program.dispatches.map((d, i) => group(d, from + (sizes.blockOf[i] ?? 0) * BLOCK)) });
+    first += sizes.blocks.byteLength;
   }
+  const wrong = await device.popErrorScope();
+  if (wrong !== null) throw new HostError("no-engine", `${name} refuses the plan: ${wrong.message}`, "report this: it is a mistake of the compiler");
+  return prepared;
+}
+
+/** Everything that is run, in the order in which blocks of sizes lie. */
+function programsOf(plan: WgslModule["plan"]): PlanProgram[] {
+  return [plan.step, plan.norms, plan.update, ...Object.values(plan.encoders)];
+}
+
+function walk(pass: GPUComputePassEncoder, { kernels, groups, sizes: { counts } }: Prepared, ready: readonly Ready[], hyper: Float32Array<ArrayBuffer>): void {
   let current = -1;
-  for (let i = 0; i < dispatches.length; i++) {
-    const kernel = dispatches[i]?.kernel ?? -1;
-    const pipeline = pipelines[kernel];
-    const bound = prepared.groups[i];
-    const counts = prepared.counts[i];
-    if (pipeline === undefined || bound === undefined || counts === undefined) continue;
-    if (kernel !== current) pass.setPipeline(pipeline);
-    current = kernel;
-    pass.setBindGroup(0, bound);
-    pass.dispatchWorkgroups(counts[0], counts[1], counts[2]);
+  for (let i = 0; i < kernels.length; i++) {
+    const kernel = kernels[i] ?? -1;
+    if (kernel !== current) {
+      const own = ready[kernel] ?? fail("kernel");
+      pass.setPipeline(own.pipeline);
+      if (own.immediate) pass.setImmediates(0, hyper);
+      current = kernel;
+    }
+    pass.setBindGroup(0, groups[i]);
+    pass.dispatchWorkgroups(counts[i * 3] ?? 0, counts[i * 3 + 1] ?? 0, counts[i * 3 + 2] ?? 0);
   }
 }
 
@@ -119,21 +138,35 @@ export function copyOutputs(encoder: GPUCommandEncoder, session: Session, output
   }
 }
 
+/** Bytes that outputs take in a staging buffer. */
+export function outputBytes(outputs: readonly PlanOutput[]): number {
+  return outputs.reduce((n, { ref }) => n + padded(ref), 0);
+}
+
 /** Maps a staging buffer and takes the outputs out of it, each with the number of elements it has in this run. */
-export async function readOutputs(session: Session, outputs: readonly PlanOutput[], staging: GPUBuffer, symbols: Symbols): Promise<Float32Array[]> {
+export function readOutputs(session: Session, outputs: readonly PlanOutput[], staging: GPUBuffer, symbols: Symbols): Promise<Float32Array[]> {
+  return mapped(session, staging, (range) => outputsIn(range, 0, outputs, symbols));
+}
+
+/** Outputs that lie in a mapped range from `at` on. */
+export function outputsIn(range: ArrayBuffer, at: number, outputs: readonly PlanOutput[], symbols: Symbols): Float32Array[] {
+  let from = at;
+  return outputs.map(({ ref, count }) => {
+    const values = new Float32Array(range.slice(from, from + 4 * sizeValue(count, symbols)));
+    from += padded(ref);
+    return values;
+  });
+}
+
+/** Maps a staging buffer for as long as `take` needs. Throws what the device has to say where that fails. */
+export async function mapped<T>(session: Session, staging: GPUBuffer, take: (range: ArrayBuffer) => T): Promise<T> {
   try {
     await staging.mapAsync(GPU_MAP_READ);
   } catch (error) {
     session.check();
     throw new HostError("device-lost", `results could not be read back: ${errorText(error)}`, RESUME);
   }
-  const range = staging.getMappedRange();
-  let at = 0;
-  const out = outputs.map(({ ref, count }) => {
-    const values = new Float32Array(range.slice(at, at + 4 * sizeValue(count, symbols)));
-    at += padded(ref);
-    return values;
-  });
+  const out = take(staging.getMappedRange());
   staging.unmap();
   session.check();
   return out;
@@ -176,8 +209,7 @@ function checkLimits(device: GPUDevice, module: WgslModule, name: string): void 
 
 /** What a device must take: the largest binding and the largest buffer, in bytes. */
 export function neededLimits({ plan }: Pick<WgslModule, "plan">): { readonly binding: number; readonly buffer: number } {
-  const programs = [plan.step, plan.norms, plan.update, ...Object.values(plan.encoders)];
-  const binding = programs.reduce((n, p) => p.dispatches.reduce((m, d) => d.bind.reduce((k, r) => Math.max(k, r.bytes), m), n), 0);
+  const binding = programsOf(plan).reduce((n, p) => p.dispatches.reduce((m, d) => d.bind.reduce((k, r) => Math.max(k, r.bytes), m), n), 0);
   return { binding, buffer: plan.buffers.reduce((n, b) => Math.max(n, b.bytes), 0) };
 }
 
@@ -194,24 +226,43 @@ async function makeBuffers(device: GPUDevice, { plan }: WgslModule, name: string
   return buffers;
 }
 
-function layoutOf(device: GPUDevice, known: Map<string, GPUBindGroupLayout>, writes: readonly boolean[], hyper: boolean): GPUBindGroupLayout {
-  const key = `${writes.map((w) => (w ? "w" : "r")).join("")}${hyper ? "h" : ""}`;
+/** Line of a kernel that declares the scalars of a step, and what stands there on devices that take them without a buffer. */
+const HYPER = { uniform: /@group\(0\) @binding\(\d+\) var<uniform> h: Hyper;/, immediate: "var<immediate> h: Hyper;" };
+
+/** All pipelines at once. */
+async function makePipelines(device: GPUDevice, { plan, kernels }: WgslModule, name: string, language: ReadonlySet<string>): Promise<Ready[]> {
+  const layouts = new Map<string, GPUBindGroupLayout>();
+  const bytes = plan.hyper.length * 4;
+  const has = language.has("immediate_address_space") && bytes <= ((device.limits as { readonly maxImmediateSize?: number }).maxImmediateSize ?? 0);
+  return Promise.all(plan.kernels.map(async (kernel) => {
+    const text = kernels[kernel.file] ?? missingKernel(kernel.file);
+    const immediate = kernel.hyper && has && HYPER.uniform.test(text);
+    const layout = layoutOf(device, layouts, kernel, immediate);
+    const code = immediate ? `requires immediate_address_space;\n${text.replace(HYPER.uniform, HYPER.immediate)}` : text;
+    const pipelineLayout = device.createPipelineLayout({ bindGroupLayouts: [layout], ...(immediate ? { immediateSize: bytes } : {}) });
+    return { layout, immediate, pipeline: await makePipeline(device, pipelineLayout, kernel.file, code, name) };
+  }));
+}
+
+function layoutOf(device: GPUDevice, known: Map<string, GPUBindGroupLayout>, { writes, hyper }: PlanKernel, immediate: boolean): GPUBindGroupLayout {
+  const block = hyper && !immediate;
+  const key = `${writes.map((w) => (w ? "w" : "r")).join("")}${block ? "h" : ""}`;
   const compute = 4;
   const storage = (write: boolean): GPUBufferBindingLayout => ({ type: write ? "storage" : "read-only-storage" });
   const entries: GPUBindGroupLayoutEntry[] = [
     { binding: 0, visibility: compute, buffer: { type: "uniform" } },
     ...writes.map((write, i) => ({ binding: i + 1, visibility: compute, buffer: storage(write) })),
-    ...(hyper ? [{ binding: writes.length + 1, visibility: compute, buffer: { type: "uniform" } satisfies GPUBufferBindingLayout }] : []),
+    ...(block ? [{ binding: writes.length + 1, visibility: compute, buffer: { type: "uniform" } satisfies GPUBufferBindingLayout }] : []),
   ];
   const layout = known.get(key) ?? device.createBindGroupLayout({ entries });
   known.set(key, layout);
   return layout;
 }
 
-async function makePipeline(device: GPUDevice, layout: GPUBindGroupLayout, file: string, code: string, name: string): Promise<GPUComputePipeline> {
+async function makePipeline(device: GPUDevice, layout: GPUPipelineLayout, file: string, code: string, name: string): Promise<GPUComputePipeline> {
   const shader = device.createShaderModule({ label: file, code });
   try {
-    return await device.createComputePipelineAsync({ label: file, layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }), compute: { module: shader, entryPoint: "main" } });
+    return await device.createComputePipelineAsync({ label: file, layout, compute: { module: shader, entryPoint: "main" } });
   } catch (error) {
     const info = await shader.getCompilationInfo();
     const [first] = info.messages.filter((m) => m.type === "error");

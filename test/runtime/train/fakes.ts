@@ -87,6 +87,29 @@ export function linearEngine(manifest: Manifest, seed: number, faults: Faults = 
   };
 }
 
+/** The same engine behind a device's back: results of steps that may wait come in threes, up to six steps may be begun. */
+export function runningAhead(engine: Engine): Engine {
+  let waiting: (() => void)[] = [];
+  const land = (): void => {
+    waiting.forEach((give) => give());
+    waiting = [];
+  };
+  return {
+    ...engine,
+    ahead: 6,
+    step(batch, hyper, want) {
+      const result = engine.step(batch, hyper, want);
+      const held = new Promise<void>((give) => waiting.push(give));
+      if (want.later !== true || waiting.length === 3) land();
+      return held.then(() => result);
+    },
+    exportState() {
+      land();
+      return engine.exportState();
+    },
+  };
+}
+
 function descend(batch: StepBatch, hyper: Hyper, want: { watch: boolean; gradientNorm: boolean }, part: (name: string) => Float32Array, truth: Float32Array, faults: Faults): StepResult {
   const weight = part("student.weight");
   const slot = part("optimizer.momentum.student.weight");
@@ -133,10 +156,11 @@ export interface Recording {
 }
 
 /** Runs the loop over the linear problem, recording everything in memory. */
-export async function record(options: { manifest?: Manifest; faults?: Faults; stopAfter?: number; resume?: Checkpoint; change?: Partial<LoopJob> } = {}): Promise<Recording> {
+export async function record(options: { manifest?: Manifest; faults?: Faults; ahead?: boolean; stopAfter?: number; resume?: Checkpoint; change?: Partial<LoopJob> } = {}): Promise<Recording> {
   const manifest = options.manifest ?? fakeManifest();
   const recipe = resolveRecipe(manifest, 80);
-  const engine = linearEngine(manifest, recipe.seed, options.faults);
+  const own = linearEngine(manifest, recipe.seed, options.faults);
+  const engine = options.ahead === true ? runningAhead(own) : own;
   if (options.resume !== undefined) await engine.importState(options.resume.state);
   const rows: MetricRow[] = [];
   const alarms: Alarm[] = [];

@@ -5,7 +5,8 @@
 import { expect, test } from "vitest";
 import { HostError } from "../../../runtime/base/errors.js";
 import { decodeCheckpoint, encodeCheckpoint } from "../../../runtime/train/checkpoint.js";
-import { fakeBatch, fakeManifest, monitor, record } from "./fakes.js";
+import type { Checkpoint } from "../../../runtime/train/checkpoint.js";
+import { fakeBatch, fakeManifest, linearEngine, monitor, record, runningAhead } from "./fakes.js";
 
 async function failure(run: Promise<unknown>): Promise<HostError> {
   const error = await run.then(() => undefined, (thrown: unknown) => thrown);
@@ -104,6 +105,47 @@ test("the next batch is asked for before the step runs, and no step is asked for
   expect(seen.slice(0, -1).every((ahead) => ahead === 1)).toBe(true);
 });
 
+test("an engine that runs ahead leaves the same rows, checkpoints and bits, wherever it is stopped and resumed", async () => {
+  const manifest = fakeManifest({ monitors: [monitor("teacher-distance", 1e-9, 1), monitor("gradient-norm", 1e-9, 1)] });
+  const whole = await record({ manifest });
+  const ahead = await record({ manifest, ahead: true });
+  expect(ahead.rows).toEqual(whole.rows);
+  expect(ahead.end).toEqual(whole.end);
+  const bytes = (checkpoints: readonly Checkpoint[]): Buffer[] => checkpoints.map((c) => Buffer.from(encodeCheckpoint(c, manifest.parameters)));
+  expect(bytes(ahead.saved)).toEqual(bytes(whole.saved));
+  for (const stopAfter of [4, 11, 26]) {
+    const first = await record({ manifest, ahead: true, stopAfter });
+    const checkpoint = first.saved.at(-1);
+    expect(first.end.kind).toBe("interrupted");
+    expect(checkpoint?.step).toBe(first.end.step);
+    expect(first.rows.length).toBe(first.end.step);
+    const second = await record({ manifest, ahead: true, ...(checkpoint === undefined ? {} : { resume: checkpoint }) });
+    expect([...first.rows, ...second.rows]).toEqual(whole.rows);
+    expect(bytes(second.saved.slice(-1))).toEqual(bytes(whole.saved.slice(-1)));
+  }
+});
+
+test("steps are begun before the results of earlier ones have come, and a bad one is still called by its own number", async () => {
+  const manifest = fakeManifest({ watches: [] });
+  const out: number[] = [];
+  let begun = 0;
+  const engine = runningAhead(linearEngine(manifest, 7, { nanAt: 25 }));
+  const counted = { ...engine, step: (...given: Parameters<typeof engine.step>) => { begun += 1; return engine.step(...given); } };
+  const saved: number[] = [];
+  const sink = {
+    step: ({ row }: { readonly row: { readonly step: number } }) => { out.push(begun - row.step); },
+    alarm: () => undefined,
+    save: (checkpoint: Checkpoint) => { saved.push(checkpoint.step); return Promise.resolve(); },
+    lastGood: () => Promise.resolve(`the last good state is step ${saved.at(-1)}`),
+  };
+  const error = await failure(record({ manifest, change: { engine: counted, sink } }));
+  expect(error.message).toBe("step 25: the loss is NaN; the last good state is step 20");
+  expect(saved).toEqual([10, 20]);
+  expect(begun).toBeGreaterThan(25);
+  expect(Math.max(...out)).toBeGreaterThanOrEqual(2);
+  expect(out.length).toBe(24);
+});
+
 test("a loader that fails ends the run with its own error", async () => {
   const broken = { next: (step: number) => (step === 3 ? Promise.reject(new HostError("bad-image", "cat.jpg is cut short", "remove it")) : Promise.resolve(fakeBatch(7, step, 8))) };
   expect((await failure(record({ change: { batches: broken } }))).message).toBe("cat.jpg is cut short");
@@ -114,8 +156,11 @@ test("a collapse ends the run when the program says stop, and only warns otherwi
   const warned = await record({ manifest: base, faults: { collapseFrom: 12 } });
   expect(warned.end.kind).toBe("finished");
   expect(warned.alarms.length).toBe(1);
-  const stopped = await record({ manifest: { ...base, train: { ...base.train, onCollapse: "stop" } }, faults: { collapseFrom: 12 } });
-  expect(stopped.end.kind).toBe("collapsed");
-  expect(stopped.end.step).toBeLessThan(22);
-  expect(stopped.saved.at(-1)?.step).toBe(stopped.end.step);
+  for (const ahead of [false, true]) {
+    const stopped = await record({ manifest: { ...base, train: { ...base.train, onCollapse: "stop" } }, faults: { collapseFrom: 12 }, ahead });
+    expect(stopped.end.kind).toBe("collapsed");
+    expect(stopped.end.step).toBeLessThan(22);
+    expect(stopped.saved.at(-1)?.step).toBe(stopped.end.step);
+    expect(stopped.rows.length).toBe(stopped.end.step);
+  }
 });

@@ -127,7 +127,7 @@ afterAll(() => {
 });
 
 const emptyPlan: WgslPlan = {
-  format: 1, bounds: {}, kernels: [], buffers: [], inputs: [], parameters: [], watches: [], hyper: [], encoders: {},
+  format: 1, bounds: {}, held: 1, kernels: [], buffers: [], inputs: [], parameters: [], watches: [], hyper: [], encoders: {},
   step: { dispatches: [], outputs: [] }, norms: { dispatches: [], outputs: [] }, update: { dispatches: [], outputs: [] }, memory: { total: 0, work: 0, lowerBound: 0 },
 };
 

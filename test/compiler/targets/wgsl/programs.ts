@@ -67,7 +67,7 @@ export async function deviceFor(module: WgslModule): Promise<NodeDevice | undefi
 export async function engineFor(ready: WithPlan, seed = 1): Promise<WebgpuEngine | undefined> {
   const node = await deviceFor(ready.module);
   if (node === undefined) return undefined;
-  return createWebgpuEngine(ready.manifest, ready.module, { device: node.device, name: node.name, version: node.version, release: () => node.release(), initial: initialState(ready.manifest, seed) });
+  return createWebgpuEngine(ready.manifest, ready.module, { device: node.device, name: node.name, language: node.language, version: node.version, release: () => node.release(), initial: initialState(ready.manifest, seed) });
 }
 
 /** A batch of noise with the masks of a step. */
