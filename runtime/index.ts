@@ -35,6 +35,7 @@ export { alarmText, createMonitors } from "./train/monitors.js";
 export type { Alarm, Monitors, Observation } from "./train/monitors.js";
 export { nearestAccuracy } from "./train/nearest.js";
 export type { NearestOptions } from "./train/nearest.js";
+export { plainBatches } from "./train/plain-batches.js";
 export { probeTable, runProbes } from "./train/probe.js";
 export type { EncoderScore, FactorScore, ProbeJob, ProbeReport } from "./train/probe.js";
 export { resolveRecipe } from "./train/recipe.js";

@@ -1,173 +1,298 @@
 /**
- * The page: a device, the compiled plan, the runtime's loop, and three small pictures of what happens.
+ * The page: a device, a compiled plan, the runtime's loop, and what a person sees of them.
  *
- * `?steps=20` limits the run (tests use that); `window.jepac` holds what the tests read. Everything under /runtime/ is
- * jepac's own runtime, the same modules as under Node.
+ * Everything under /runtime/ is jepac's own runtime, the same modules as under Node; a run on generated pictures is the
+ * run of `jepac train --target wgsl` on the same program. Checkpoints are kept in memory: Stop and Go on, a lost device and
+ * the download all use the latest. `?auto&steps=20&program=name` starts by itself; `window.jepac` holds what tests read.
  */
 import { createWebgpuEngine } from "/runtime/backends/webgpu/engine.js";
+import { neededLimits } from "/runtime/backends/webgpu/session.js";
+import { applyView, compileView } from "/runtime/data/augment.js";
+import { syntheticSignature, syntheticSource } from "/runtime/data/synthetic.js";
+import { encodeCheckpoint } from "/runtime/train/checkpoint.js";
 import { initialState } from "/runtime/train/init.js";
-import { resolveRecipe } from "/runtime/train/recipe.js";
 import { runLoop } from "/runtime/train/loop.js";
-import { sampleMasks } from "/runtime/masks/sample.js";
-import { drawPicture } from "/runtime/data/synthetic.js";
-import { writeSafetensors } from "/runtime/base/safetensors.js";
-import { createBatches } from "./batches.js";
+import { alarmText } from "/runtime/train/monitors.js";
+import { plainBatches } from "/runtime/train/plain-batches.js";
+import { resolveRecipe } from "/runtime/train/recipe.js";
+import { folderPictures } from "./folder.js";
+import { showCurves, showFeatures, showMasks } from "./show.js";
+
+/** Seed of the generated pictures, as under Node: the data set is one, whatever the seed of the run. */
+const PICTURES_SEED = 0;
+/** Pictures whose patch features are shown. */
+const SHOWN = 8;
 
 const $ = (id) => document.getElementById(id);
-const state = { losses: [], ranks: [], done: false, error: undefined };
-window.jepac = state;
-let engine;
-let manifest;
-let stopping = false;
-let pictures;
+const wanted = new URLSearchParams(location.search);
 
-$("start").addEventListener("click", () => train().catch(fail));
-$("stop").addEventListener("click", () => { stopping = true; });
-$("save").addEventListener("click", () => save().catch(fail));
-$("folder").addEventListener("change", (event) => take([...event.target.files]).catch(fail));
-if (new URLSearchParams(location.search).has("auto")) train().catch(fail);
+/** The run: what it is made of and where it stands. */
+const run = { name: "", manifest: undefined, module: undefined, engine: undefined, device: undefined, folder: undefined, checkpoint: undefined, ended: undefined, stopping: false, busy: false };
+/** What is on the screen. */
+const shown = { losses: [], ranks: new Map(), batches: new Map(), stepped: undefined, components: undefined, drawing: false, encoding: false, times: [] };
+window.jepac = { run, losses: [], done: false, error: undefined };
+
+$("controls").addEventListener("submit", (event) => { event.preventDefault(); void guarded(train); });
+$("stop").addEventListener("click", () => { run.stopping = true; say("Stopping after this step …"); });
+$("again").addEventListener("click", () => { forget(); void guarded(train); });
+$("save").addEventListener("click", () => void guarded(save));
+$("program").addEventListener("change", () => void guarded(choose));
+$("folder").addEventListener("change", (event) => void guarded(() => take([...event.target.files])));
+$("generated").addEventListener("click", () => { run.folder = undefined; $("folder").value = ""; forget(); say("Ready, on generated pictures."); });
+void guarded(open);
+
+/** Programs that the server has, and whether this browser can run them. */
+async function open() {
+  const programs = await fetched("/programs.json");
+  $("program").replaceChildren(...programs.map(({ name, title }) => new Option(title, name)));
+  const adapter = await findAdapter();
+  $("t-device").textContent = $("t-device").title = nameOf(adapter);
+  // A software driver is told by its maker; the last program is the smallest.
+  const slow = adapter.info.isFallbackAdapter === true || /swiftshader|llvmpipe|software/i.test(nameOf(adapter));
+  $("program").value = programs.some((p) => p.name === wanted.get("program")) ? wanted.get("program") : programs.at(slow ? -1 : 0).name;
+  await choose();
+  say(slow ? "Ready. This browser computes WebGPU in software, so training will be slow." : "Ready.");
+  if (wanted.has("auto")) await train();
+}
+
+async function choose() {
+  run.name = $("program").value;
+  run.manifest = await fetched(`/compiled/${run.name}/manifest.json`);
+  run.folder = undefined;
+  $("folder").value = "";
+  $("steps").value = wanted.get("steps") ?? resolveRecipe(run.manifest, countOf()).totalSteps;
+  $("masks-part").hidden = run.manifest.masks.length === 0;
+  $("features-part").hidden = encoderOf(run.manifest) === undefined;
+  forget();
+  buttons();
+}
 
 async function train() {
-  $("start").disabled = true;
-  const started = performance.now();
-  say("Compiling kernels ...");
-  const module = await import("/compiled/model.mjs");
-  manifest = await (await fetch("/compiled/manifest.json")).json();
-  engine?.dispose();
-  const { device, name } = await openDevice();
-  const seed = manifest.train.seed;
-  engine = await createWebgpuEngine(manifest, module, { device, name, version: navigator.userAgent, initial: initialState(manifest, seed) });
-  const count = pictures?.length ?? manifest.train.data.count ?? 1024;
-  const steps = Number(new URLSearchParams(location.search).get("steps") ?? 0);
-  const recipe = resolveRecipe(manifest, count, steps > 0 ? { duration: { unit: "steps", value: steps } } : {});
-  const side = manifest.views[0].height;
-  const draw = async (index) => pictures?.[index] ?? drawPicture(seed, index, side);
-  const source = createBatches(manifest, recipe, count, draw, sampleMasks);
-  let latest;
-  const batches = { next: async (step) => { latest = await source.next(step); return latest; } };
-  say(`Ready after ${((performance.now() - started) / 1000).toFixed(1)} s on ${name}.`);
-  stopping = false;
-  $("stop").disabled = false;
-  const end = await runLoop({
-    manifest, engine, recipe, batches, data: "page", stopRequested: () => stopping,
-    sink: {
-      step({ row, signals }) {
-        const [rank] = Object.values(signals);
-        state.losses.push(row.loss);
-        if (rank !== undefined) state.ranks.push(rank.rank);
-        say(`Step ${row.step} of ${recipe.totalSteps}, loss ${row.loss.toFixed(4)}${Object.entries(signals).map(([name, s]) => `, ${name}: rank ${s.rank.toFixed(1)}, spread ${s.std.toFixed(2)}`).join("")}\n${(row.step / ((performance.now() - started) / 1000)).toFixed(1)} steps a second on ${name}`);
-        line($("loss"), state.losses, "#1461a8");
-        line($("rank"), state.ranks, "#2c8a4b");
-        if (latest !== undefined) showMasks($("masks"), latest);
+  const { manifest } = run;
+  const resume = run.checkpoint;
+  run.busy = true;
+  run.stopping = false;
+  window.jepac.done = false;
+  buttons();
+  try {
+    const source = run.folder ?? syntheticSource({ count: countOf(), side: sideOf(manifest), seed: PICTURES_SEED });
+    const recipe = resolveRecipe(manifest, source.size, { duration: { unit: "steps", value: Math.max(1, Math.floor(Number($("steps").value)) || 1) } });
+    if (resume !== undefined && resume.step >= recipe.totalSteps) throw failure(`The run has ${resume.step} steps already.`, "Give more steps, or start over.");
+    const started = performance.now();
+    say("Compiling kernels …");
+    await openEngine(recipe.seed);
+    if (resume !== undefined) await run.engine.importState(resume.state);
+    say(`${resume === undefined ? "Training" : `Going on after step ${resume.step}`}. Everything was ready after ${((performance.now() - started) / 1000).toFixed(1)} s.`);
+    const features = featurePictures(manifest, source);
+    await look(features, resume === undefined ? "untrained" : `after step ${resume.step}`);
+    const batches = plainBatches(manifest, source, recipe);
+    shown.times = [[performance.now(), 0]];
+    const end = await runLoop({
+      manifest, recipe, engine: run.engine, resume, stopRequested: () => run.stopping,
+      batches: { next: async (step) => { const batch = await batches.next(step); shown.batches.set(step + 1, batch); return batch; } },
+      data: source.spec === undefined ? source.name : syntheticSignature(source.spec),
+      sink: {
+        step: (report) => afterStep(report, recipe, features),
+        alarm: (alarm) => note(alarmText(alarm)),
+        save: async (checkpoint) => { run.checkpoint = checkpoint; },
+        lastGood: async () => (run.checkpoint === undefined ? "no checkpoint had been kept yet" : `the last good state is step ${run.checkpoint.step}`),
       },
-      alarm: (alarm) => say(`Alarm: ${alarm.because ?? alarm.kind}`),
-      save: async () => undefined,
-      lastGood: async () => "a page keeps no checkpoints",
-    },
-  });
-  $("save").disabled = false;
-  $("stop").disabled = true;
-  $("start").disabled = false;
-  state.done = true;
-  say(`${$("said").textContent}\n${end.kind} after step ${end.step}.`);
+    });
+    run.ended = end.kind;
+    draw();
+    await look(features, `after step ${end.step}`);
+    say({ finished: `Done: ${end.step} steps.`, interrupted: `Stopped after step ${end.step}.`, collapsed: `Stopped after step ${end.step}: the features are collapsing.` }[end.kind]);
+    window.jepac.done = true;
+  } finally {
+    run.busy = false;
+    buttons();
+  }
 }
 
-async function openDevice() {
-  const adapter = await navigator.gpu?.requestAdapter();
-  if (!adapter) throw new Error("This browser gives no WebGPU adapter. Chrome 113 or newer has one; on Linux it may need --enable-unsafe-webgpu.");
-  const device = await adapter.requestDevice();
-  return { device, name: [adapter.info.vendor, adapter.info.description || adapter.info.architecture].filter(Boolean).join(" ") || "WebGPU" };
+/** A fresh device and engine; what was there before is let go. */
+async function openEngine(seed) {
+  const { manifest } = run;
+  run.engine?.dispose();
+  run.engine = undefined;
+  run.module = await import(`/compiled/${run.name}/model.mjs`);
+  const adapter = await findAdapter();
+  const need = neededLimits(run.module);
+  const requiredLimits = {};
+  if (need.binding > 128 * 1024 * 1024) requiredLimits.maxStorageBufferBindingSize = Math.min(need.binding, adapter.limits.maxStorageBufferBindingSize);
+  if (need.buffer > 256 * 1024 * 1024) requiredLimits.maxBufferSize = Math.min(need.buffer, adapter.limits.maxBufferSize);
+  run.device = await adapter.requestDevice({ requiredLimits });
+  run.engine = await createWebgpuEngine(manifest, run.module, { device: run.device, name: nameOf(adapter), version: navigator.userAgent, initial: initialState(manifest, seed) });
 }
 
-/** Pictures of a folder, cropped to the middle and scaled. */
+function afterStep({ row, signals, images }, recipe, features) {
+  window.jepac.losses.push(row.loss);
+  shown.losses.push([row.step, row.loss]);
+  if (row.signals !== undefined) {
+    for (const [name, { rank }] of Object.entries(row.signals)) shown.ranks.set(name, [...(shown.ranks.get(name) ?? []), [row.step, rank]]);
+    void look(features, `after step ${row.step}`).catch(() => undefined);
+  }
+  const [name, signal] = Object.entries(signals)[0] ?? [];
+  shown.times.push([performance.now(), images]);
+  if (shown.times.length > 30) shown.times.shift();
+  const seconds = (shown.times.at(-1)[0] - shown.times[0][0]) / 1000;
+  shown.tiles = {
+    "t-step": `${row.step} / ${recipe.totalSteps}`,
+    "t-loss": row.loss.toFixed(4),
+    "t-rank": signal === undefined ? "–" : signal.rank.toFixed(1),
+    "t-rank-name": name === undefined ? "effective rank of features" : `effective rank of ${name}`,
+    "t-rate": (shown.times.slice(1).reduce((n, [, count]) => n + count, 0) / Math.max(seconds, 1e-6)).toFixed(seconds > 3 ? 1 : 0),
+  };
+  shown.part = row.step / recipe.totalSteps;
+  shown.stepped = shown.batches.get(row.step);
+  // Steps may be begun before the results of earlier ones are there: only what is past can go.
+  for (const step of shown.batches.keys()) if (step <= row.step) shown.batches.delete(step);
+  if (shown.drawing) return;
+  shown.drawing = true;
+  requestAnimationFrame(draw);
+}
+
+function draw() {
+  shown.drawing = false;
+  for (const [id, text] of Object.entries(shown.tiles ?? {})) $(id).textContent = text;
+  $("bar").value = shown.part ?? 0;
+  if (shown.losses.length > 0) showCurves($("loss"), $("rank"), shown.losses, shown.ranks);
+  if (shown.stepped !== undefined && run.manifest.masks.length > 0) showMasks($("masks"), run.manifest, shown.stepped, SHOWN);
+}
+
+/** The first pictures of a source as the encoder takes them, whole. */
+function featurePictures(manifest, source) {
+  const encoder = encoderOf(manifest);
+  const view = manifest.views.find((v) => v.input === encoder?.input);
+  if (encoder === undefined || view === undefined) return undefined;
+  const compiled = compileView({ ...view, transforms: [] }, manifest.train.mean, manifest.train.std);
+  const n = Math.min(SHOWN, source.size);
+  const size = view.height * view.width * 3;
+  const pixels = new Float32Array(n * size);
+  const ready = Promise.all(Array.from({ length: n }, async (_, i) => applyView(compiled, await source.decode(i), { seed: 0, step: 0, slot: i }, pixels, i * size)));
+  return { encoder, pixels, n, ready };
+}
+
+/** Encodes the shown pictures and draws what came out; one at a time, since results share a buffer. */
+async function look(features, when) {
+  if (features === undefined || shown.encoding) return;
+  shown.encoding = true;
+  try {
+    await features.ready;
+    const tokens = await run.engine.encode(features.encoder.name, features.pixels, features.n);
+    shown.components = showFeatures($("features"), run.manifest, features.pixels, tokens, features.encoder, shown.components);
+    $("features-encoder").textContent = features.encoder.name;
+    $("features-step").textContent = when;
+  } finally {
+    shown.encoding = false;
+  }
+}
+
+/** The moving average where there is one: it is what one would take along. */
+function encoderOf({ encoders, ema }) {
+  const onGrid = encoders.filter((e) => e.grid !== undefined && e.tokens === e.grid.rows * e.grid.cols);
+  return onGrid.find((e) => ema.some((edge) => edge.target === e.name)) ?? onGrid[0];
+}
+
 async function take(files) {
-  const side = 32;
-  const canvas = new OffscreenCanvas(side, side);
-  const pen = canvas.getContext("2d", { willReadFrequently: true });
-  const taken = [];
-  for (const file of files.filter((f) => f.type.startsWith("image/"))) {
-    const bitmap = await createImageBitmap(file).catch(() => undefined);
-    if (bitmap === undefined) continue;
-    const crop = Math.min(bitmap.width, bitmap.height);
-    pen.drawImage(bitmap, (bitmap.width - crop) / 2, (bitmap.height - crop) / 2, crop, crop, 0, 0, side, side);
-    const { data } = pen.getImageData(0, 0, side, side);
-    taken.push({ width: side, height: side, data: Uint8Array.from({ length: side * side * 3 }, (_, i) => data[Math.floor(i / 3) * 4 + (i % 3)]) });
-  }
-  if (taken.length < 8) throw new Error(`The folder holds ${taken.length} pictures that this browser reads; 8 are needed for one batch.`);
-  pictures = taken;
-  say(`${taken.length} pictures of your own are ready.`);
+  const { manifest } = run;
+  run.folder = await folderPictures(files, sideOf(manifest), manifest.train.batch, say);
+  forget();
+  say(`Ready, on ${run.folder.name}.`);
 }
 
+/** A checkpoint as a file: what `jepac train --resume` goes on from, and what any reader of safetensors loads. */
 async function save() {
-  const values = await engine.exportState();
-  const tensors = manifest.parameters.map(({ name, shape }) => ({ name, shape, data: { dtype: "F32", values: values.get(name) } }));
+  const bytes = encodeCheckpoint(run.checkpoint, run.manifest.parameters);
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([writeSafetensors(tensors, { program: manifest.program })]));
-  link.download = `${manifest.program}.safetensors`;
+  link.href = URL.createObjectURL(new Blob([bytes], { type: "application/octet-stream" }));
+  link.download = "checkpoint.safetensors";
   link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  say(`Saved step ${run.checkpoint.step}. Put the file into runs/${run.manifest.program}, then go on there: npx jepac train ${run.manifest.source.file} --target wgsl --resume`);
 }
 
-function line(canvas, values, color) {
-  const pen = canvas.getContext("2d");
-  pen.clearRect(0, 0, canvas.width, canvas.height);
-  if (values.length < 2) return;
-  const [low, high] = [Math.min(...values), Math.max(...values)];
-  pen.strokeStyle = color;
-  pen.lineWidth = 2;
-  pen.beginPath();
-  values.forEach((v, i) => pen.lineTo((i / (values.length - 1)) * canvas.width, canvas.height - 8 - ((v - low) / (high - low || 1)) * (canvas.height - 16)));
-  pen.stroke();
-  pen.fillStyle = "#555";
-  pen.fillText(`${values.at(-1).toFixed(4)}`, 4, 12);
+/** Leaves the run: the next one begins at step 0. */
+function forget() {
+  run.checkpoint = undefined;
+  run.ended = undefined;
+  Object.assign(shown, { losses: [], ranks: new Map(), batches: new Map(), stepped: undefined, components: undefined, tiles: undefined, part: 0, times: [] });
+  window.jepac.losses = [];
+  for (const id of ["t-step", "t-loss", "t-rank", "t-rate"]) $(id).textContent = "–";
+  for (const id of ["loss", "rank", "masks", "features"]) $(id).innerHTML = '<p class="empty">not yet</p>';
+  $("features-step").textContent = "untrained";
+  $("bar").value = 0;
+  note("");
+  buttons();
 }
 
-/** The first pictures of a batch: context in their colors, targets tinted, the rest dark. */
-function showMasks(canvas, batch) {
-  const pen = canvas.getContext("2d");
-  const [view] = manifest.views;
-  const { mean, std } = manifest.train;
-  const pixels = Object.values(batch.images)[0];
-  const shown = Math.min(7, batch.size);
-  const scale = Math.floor(canvas.height / view.height);
-  for (let b = 0; b < shown; b++) {
-    const image = pen.createImageData(view.width * scale, view.height * scale);
-    for (let y = 0; y < view.height * scale; y++) {
-      for (let x = 0; x < view.width * scale; x++) {
-        const [row, col] = [Math.floor(y / scale), Math.floor(x / scale)];
-        const tint = tintAt(batch, b, row / view.height, col / view.width);
-        for (let c = 0; c < 3; c++) {
-          const value = (pixels[((b * view.height + row) * view.width + col) * 3 + c] * std[c] + mean[c]) * 255;
-          image.data[(y * image.width + x) * 4 + c] = tint === "context" ? value : tint === undefined ? value * 0.2 : value * 0.5 + tint[c] * 0.5;
-        }
-        image.data[(y * image.width + x) * 4 + 3] = 255;
-      }
-    }
-    pen.putImageData(image, b * (view.width * scale + 6), 0);
+function buttons() {
+  const going = run.checkpoint !== undefined && run.ended !== "collapsed";
+  $("start").textContent = going ? "Go on" : "Train";
+  $("start").disabled = run.busy || run.manifest === undefined;
+  $("again").hidden = run.busy || run.checkpoint === undefined;
+  $("stop").disabled = !run.busy;
+  $("save").disabled = run.busy || run.checkpoint === undefined;
+  $("generated").hidden = run.folder === undefined;
+  for (const id of ["program", "steps", "folder", "generated"]) $(id).disabled = run.busy;
+}
+
+async function findAdapter() {
+  const ways = "Chrome and Edge have WebGPU from version 113 on. Elsewhere it may have to be switched on: on Linux start Chrome with --enable-unsafe-webgpu, or set chrome://flags/#enable-unsafe-webgpu.";
+  if (!window.isSecureContext) throw failure("This page was not opened in a secure context, and WebGPU is only there in one.", "Open it as http://127.0.0.1 on the machine that serves it.");
+  if (navigator.gpu === undefined) throw failure("This browser has no WebGPU.", ways);
+  const adapter = await navigator.gpu.requestAdapter();
+  if (adapter === null) throw failure("This browser finds no WebGPU adapter: no graphics driver that it takes.", ways);
+  return adapter;
+}
+
+function nameOf({ info }) {
+  return [info.vendor, info.description || info.architecture].filter(Boolean).join(" ") || "WebGPU";
+}
+
+function countOf() {
+  return run.folder?.size ?? run.manifest.train.data.count ?? 1024;
+}
+
+function sideOf(manifest) {
+  return Math.max(...manifest.inputs.map((input) => Math.max(input.height, input.width)));
+}
+
+async function fetched(path) {
+  const answer = await fetch(path).catch(() => undefined);
+  if (answer === undefined || !answer.ok) throw failure(`The server does not give ${path}.`, "Is examples/browser/serve.mjs still running?");
+  return answer.json();
+}
+
+function failure(message, help) {
+  return Object.assign(new Error(message), { help });
+}
+
+/** Runs something; what goes wrong is said, with the way out. */
+async function guarded(action) {
+  try {
+    note("");
+    await action();
+  } catch (error) {
+    // Reading back may fail a moment before the device says that it is gone.
+    const lost = error?.code === "device-lost" ? await Promise.race([run.device?.lost, new Promise((go) => setTimeout(go, 1000))]) : undefined;
+    const what = lost !== undefined ? `The device was lost: ${lost.message || lost.reason}` : error instanceof Error ? error.message : String(error);
+    const way = lost !== undefined ? (run.checkpoint === undefined ? "Train again: a new device is opened." : `Go on from step ${run.checkpoint.step}: a new device is opened.`) : error?.help ?? "";
+    note(`${sentence(what)}${way === "" ? "" : `\n${sentence(way)}`}`);
+    say(lost !== undefined ? "The device was lost." : "");
+    window.jepac.error = $("note").textContent;
+    buttons();
   }
 }
 
-const tints = [[220, 80, 60], [70, 130, 220], [90, 170, 80], [220, 170, 40]];
-
-function tintAt(batch, b, y, x) {
-  for (const spec of manifest.masks) {
-    const { indices, count, length } = batch.masks[spec.name];
-    const place = Math.floor(y * spec.grid.rows) * spec.grid.cols + Math.floor(x * spec.grid.cols);
-    for (let m = 0; m < count; m++) {
-      const from = (m * batch.size + b) * length;
-      if (indices.subarray(from, from + length).includes(place)) return spec.name === "context" ? "context" : tints[m % tints.length];
-    }
-  }
-  return undefined;
+function sentence(text) {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?:)]$/.test(text) ? "" : "."}`;
 }
 
 function say(text) {
-  $("said").className = "";
   $("said").textContent = text;
 }
 
-function fail(error) {
-  state.error = error instanceof Error ? `${error.message}${error.help === undefined ? "" : `; ${error.help}`}` : String(error);
-  $("said").className = "error";
-  $("said").textContent = state.error;
-  $("start").disabled = false;
+function note(text) {
+  $("note").textContent = text;
+  $("note").hidden = text === "";
 }

@@ -1,43 +1,69 @@
 /**
- * Serves the page: compiles the program beside this file for WebGPU and hands out page, plan, kernels and runtime.
+ * Serves the page: compiles programs for WebGPU and hands out page, plans, kernels and runtime.
  *
- *   npm run build && node examples/browser/serve.mjs [port]
+ *   node examples/browser/serve.mjs [programs.jepa ..] [--port 8080]
  *
- * then open the address it prints in Chrome. WebGPU wants a secure context, which 127.0.0.1 is.
+ * then open the address it prints in Chrome. WebGPU wants a secure context, which 127.0.0.1 is. Without a program it serves
+ * the small I-JEPA and a narrow one for software drivers. It reads nothing but the repository and answers only this machine.
  */
 import { createServer } from "node:http";
-import { existsSync, readFileSync } from "node:fs";
-import { dirname, extname, join, normalize } from "node:path";
+import { existsSync, readFileSync, realpathSync } from "node:fs";
+import { dirname, extname, isAbsolute, join, normalize, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = dirname(dirname(here));
-const types = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".json": "application/json", ".wgsl": "text/plain" };
+const types = { ".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".mjs": "text/javascript", ".json": "application/json", ".wgsl": "text/plain" };
+const own = ["index.html", "style.css", "page.js", "show.js", "features.js", "folder.js"];
 
-/** A server: `files` are the compiled ones by name, `runtime(path)` the text of a runtime module (`base/random.js`) or undefined. */
-export function pageServer(files, runtime) {
+/**
+ * A server for compiled programs, the page's own first choice first: `[{ name, title, files }]`, `files` being texts by
+ * path. `runtime(path)` is the text of a runtime module (`base/random.js`) or undefined; `report` the report's style sheet.
+ */
+export function pageServer(programs, runtime, report) {
   return createServer((request, response) => {
-    const path = normalize(new URL(request.url ?? "/", "http://page").pathname).replace(/^\/+/, "");
-    const text = textOf(path === "" ? "index.html" : path, files, runtime);
-    response.writeHead(text === undefined ? 404 : 200, { "content-type": `${types[extname(path === "" ? "index.html" : path)] ?? "text/plain"}; charset=utf-8`, "cache-control": "no-store" });
+    const asked = normalize(decodeURIComponent(new URL(request.url ?? "/", "http://page").pathname)).replace(/^[/\\]+/, "");
+    const path = asked === "" || asked === "." ? "index.html" : asked;
+    const text = textOf(path, programs, runtime, report);
+    response.writeHead(text === undefined ? 404 : 200, { "content-type": `${types[extname(path)] ?? "text/plain"}; charset=utf-8`, "cache-control": "no-store" });
     response.end(text ?? "not found");
   });
 }
 
-function textOf(path, files, runtime) {
-  if (path.startsWith("compiled/")) return files.get(path.slice("compiled/".length));
-  if (path.startsWith("runtime/")) return runtime(path.slice("runtime/".length));
-  const file = join(here, path);
-  return ["index.html", "page.js", "batches.js"].includes(path) && existsSync(file) ? readFileSync(file, "utf8") : undefined;
+function textOf(path, programs, runtime, report) {
+  if (path === "programs.json") return JSON.stringify(programs.map(({ name, title }) => ({ name, title })));
+  if (path === "report.css") return report;
+  const [folder, ...rest] = path.split(/[/\\]/);
+  if (folder === "compiled") return programs.find((p) => p.name === rest[0])?.files.get(rest.slice(1).join("/"));
+  if (folder === "runtime" && !rest.includes("..")) return runtime(rest.join("/"));
+  return own.includes(path) ? readFileSync(join(here, path), "utf8") : undefined;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { compile } = await import(join(root, "dist/compiler/index.js"));
-  const name = "examples/browser/ijepa-page.jepa";
-  const read = (path) => { try { return readFileSync(join(root, path), "utf8"); } catch { return undefined; } };
-  const result = compile({ file: name, text: read(name) ?? "", read }, { target: "wgsl" });
-  if (!result.ok) throw new Error(result.diagnostics.map((d) => d.message).join("\n"));
-  const files = new Map(result.files.map((f) => [f.path, f.text]));
-  const server = pageServer(files, (path) => read(join("dist/runtime", path)));
-  server.listen(Number(process.argv[2] ?? 8080), "127.0.0.1", () => console.log(`open http://127.0.0.1:${server.address().port}/ in Chrome`));
+async function main() {
+  const { positionals, values } = parseArgs({ allowPositionals: true, options: { port: { type: "string", default: "8080" } } });
+  if (!existsSync(join(root, "dist/compiler/index.js"))) throw new Error("jepac is not built; run npm run build first");
+  const { compile } = await import(new URL("../../dist/compiler/index.js", import.meta.url).href);
+  const { REPORT_STYLE } = await import(new URL("../../dist/runtime/train/report-style.js", import.meta.url).href);
+  const read = (path) => { try { return readFileSync(isAbsolute(path) ? path : join(root, path), "utf8"); } catch { return undefined; } };
+  const files = positionals.length === 0 ? ["examples/ijepa-small.jepa", "examples/browser/ijepa-page.jepa"] : positionals.map((path) => relative(root, resolve(path)));
+  const programs = files.map((file) => {
+    const text = read(file);
+    if (text === undefined) throw new Error(`there is no program ${file}`);
+    const result = compile({ file, text, read }, { target: "wgsl" });
+    if (!result.ok) throw new Error(`${file} does not compile (npx jepac check ${file} says where):\n${result.diagnostics.map((d) => `${d.code}: ${d.message}`).join("\n")}`);
+    const { program, parameters } = result.manifest;
+    const weights = parameters.filter((p) => p.role === "trained").reduce((n, p) => n + p.shape.reduce((a, b) => a * b, 1), 0);
+    return { name: program, title: `${program}, ${weights.toLocaleString("en")} weights`, files: new Map(result.files.map((f) => [f.path, f.text])) };
+  });
+  const server = pageServer(programs, (path) => read(join("dist/runtime", path)), REPORT_STYLE);
+  server.on("error", (error) => fail(error.code === "EADDRINUSE" ? `port ${values.port} is taken; give another with --port` : error.message));
+  server.listen(Number(values.port), "127.0.0.1", () => console.log(`open http://127.0.0.1:${server.address().port}/ in Chrome`));
 }
+
+function fail(message) {
+  console.error(`error: ${message}`);
+  process.exit(2);
+}
+
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) main().catch((error) => fail(error.message));

@@ -9,9 +9,9 @@
 import { availableParallelism } from "node:os";
 import type { ViewSpec } from "../abi.js";
 import { HostError } from "../base/errors.js";
-import { stream } from "../base/random.js";
 import type { DoneShare } from "./assemble.js";
 import { compileView } from "./augment.js";
+import { epochOrder, placeOf } from "./order.js";
 import { openPool, type Pool } from "./pool.js";
 import type { ImageSource } from "./source.js";
 
@@ -121,7 +121,7 @@ class BatchLoader implements Loader {
   #order(epoch: number): Int32Array {
     const held = this.#orders.get(epoch);
     if (held !== undefined) return held;
-    const order = stream(this.#options.seed, "order", epoch).permutation(this.#source.size);
+    const order = epochOrder(this.#options.seed, epoch, this.#source.size);
     if (this.#orders.size >= 2) this.#orders.delete(Math.min(...this.#orders.keys()));
     this.#orders.set(epoch, order);
     return order;
@@ -129,8 +129,7 @@ class BatchLoader implements Loader {
 
   async #make(step: number): Promise<LoaderBatch> {
     const { batch, views, factor } = this.#options;
-    const epoch = Math.floor(step / this.stepsPerEpoch);
-    const from = (step % this.stepsPerEpoch) * batch;
+    const { epoch, from } = placeOf(step, batch, this.#source.size);
     const wanted = this.#order(epoch).subarray(from, from + batch);
     const images = views.map((view) => new Float32Array(batch * view.height * view.width * 3));
     const indices = new Int32Array(batch);

@@ -234,3 +234,8 @@ export function syntheticSource(options: { readonly count: number; readonly side
     decode: (index) => Promise.resolve(drawPicture(seed, index, side)),
   };
 }
+
+/** A fingerprint of generated pictures for checkpoints. */
+export function syntheticSignature(spec: { readonly count: number; readonly side: number; readonly seed: number }): string {
+  return `${spec.count} synthetic pictures of ${spec.side}, seed ${spec.seed}`;
+}

@@ -5,13 +5,12 @@
  * masks from the sampler, random tensors from streams named after them. So a batch can be asked for at any step, and a
  * resumed run gets the batches it would have got.
  */
-import type { DrawSpec, Manifest, StepBatch } from "../abi.js";
-import { stream } from "../base/random.js";
+import type { Manifest, StepBatch } from "../abi.js";
 import { createLoader } from "../data/loader.js";
 import type { ImageSource } from "../data/source.js";
 import { sampleMasks } from "../masks/sample.js";
+import { drawTensor } from "./draws.js";
 import type { BatchSource } from "./loop.js";
-import { elementCount } from "./init.js";
 import type { Recipe } from "./recipe.js";
 
 /** A source of batches that holds threads. */
@@ -44,12 +43,4 @@ export async function openBatches(manifest: Pick<Manifest, "views" | "masks" | "
     },
     close: () => loader.close(),
   };
-}
-
-/** A random tensor of a step: standard normal, or uniform in [0, 1). */
-export function drawTensor(spec: DrawSpec, seed: number, step: number): Float32Array {
-  const draws = stream(seed, `draw ${spec.name}`, step);
-  const out = new Float32Array(elementCount(spec.shape));
-  for (let i = 0; i < out.length; i++) out[i] = spec.distribution === "normal" ? draws.normal() : draws.uniform();
-  return out;
 }

@@ -13,7 +13,7 @@ import { HostError } from "../base/errors.js";
 import { evalSet } from "../data/eval-set.js";
 import { folderSource } from "../data/folder.js";
 import type { ImageSource } from "../data/source.js";
-import { syntheticSource } from "../data/synthetic.js";
+import { syntheticSignature, syntheticSource } from "../data/synthetic.js";
 import type { Factor, ProbeSet } from "./features.js";
 import { probedEncoders } from "./probe.js";
 
@@ -82,7 +82,7 @@ function described(source: ImageSource): TrainingData {
 function signatureOf(source: ImageSource): string {
   const { spec } = source;
   if (spec === undefined) return `${source.size} pictures, ${source.name}`;
-  if (spec.kind === "synthetic") return `${spec.count} synthetic pictures of ${spec.side}, seed ${spec.seed}`;
+  if (spec.kind === "synthetic") return syntheticSignature(spec);
   const hash = createHash("sha256").update(JSON.stringify([spec.classes, spec.files.map((file) => file.replaceAll("\\", "/"))])).digest("hex");
   return `${source.size} pictures, ${hash.slice(0, 16)}`;
 }

@@ -1,91 +1,159 @@
 /**
- * The page in headless Chromium: twenty steps, number by number beside Node.
+ * The page in headless Chromium: twenty steps number by number beside Node, weights that Node reads, pictures of a folder,
+ * and what it says when there is no WebGPU, when the device is lost, and when a folder is too small.
  */
-import { existsSync, readFileSync } from "node:fs";
-import type { Server } from "node:http";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { chromium } from "playwright-core";
-import ts from "typescript";
-import { expect, test } from "vitest";
-import { compile } from "../../../../compiler/compile.js";
-import type { StepBatch } from "../../../../runtime/abi.js";
-import { drawPicture } from "../../../../runtime/data/synthetic.js";
-import { sampleMasks } from "../../../../runtime/masks/sample.js";
+import type { Browser, Page } from "playwright-core";
+import sharp from "sharp";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { syntheticSource } from "../../../../runtime/data/synthetic.js";
+import { openBatches } from "../../../../runtime/train/batches.js";
+import { checkFits, decodeCheckpoint } from "../../../../runtime/train/checkpoint.js";
 import { resolveRecipe } from "../../../../runtime/train/recipe.js";
-import { compilePlan, engineFor } from "../../../compiler/targets/wgsl/programs.js";
-import { readRepo } from "../../../fidelity/compiled.js";
+import { engineFor, moduleOf } from "../../../compiler/targets/wgsl/programs.js";
+import { compileRepo } from "../../../fidelity/compiled.js";
+import { openBrowser, openPage, servePage, until } from "./browser.js";
 
-const file = "examples/browser/ijepa-page.jepa";
+vi.setConfig({ testTimeout: 900_000, hookTimeout: 300_000 });
+
 const STEPS = 20;
-const browser = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome", process.env["CHROME_PATH"] ?? ""].find((path) => path !== "" && existsSync(path));
-
-/** The page's own modules are plain JavaScript; these are their types. */
-interface PageModules {
-  pageServer(files: ReadonlyMap<string, string>, runtime: (path: string) => string | undefined): Server;
-  createBatches(manifest: unknown, recipe: unknown, count: number, draw: (index: number) => Promise<unknown>, masks: typeof sampleMasks): { next(step: number): Promise<StepBatch> };
-}
-
-async function pageModules(): Promise<PageModules> {
-  const folder = join(import.meta.dirname, "../../../../examples/browser");
-  const [serve, batches]: [Pick<PageModules, "pageServer">, Pick<PageModules, "createBatches">] = await Promise.all([import(join(folder, "serve.mjs")), import(join(folder, "batches.js"))]);
-  return { pageServer: serve.pageServer, createBatches: batches.createBatches };
-}
-
-/** A runtime module as JavaScript: types taken out of the source. */
-function runtimeText(path: string): string | undefined {
-  const source = join(import.meta.dirname, "../../../../runtime", path.replace(/\.js$/, ".ts"));
-  if (!existsSync(source)) return undefined;
-  return ts.transpileModule(readFileSync(source, "utf8"), { compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022, verbatimModuleSyntax: true } }).outputText;
-}
-
-async function inPage(pageServer: PageModules["pageServer"]): Promise<{ losses: number[]; error: string | undefined }> {
-  const compiled = compile({ file, text: readRepo(file) ?? "", read: readRepo }, { target: "wgsl" });
-  const server = pageServer(new Map(compiled.files.map((f) => [f.path, f.text])), runtimeText);
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const address = server.address();
-  const port = typeof address === "object" && address !== null ? address.port : 0;
-  const chrome = await chromium.launch({ executablePath: browser ?? "", args: ["--headless=new", "--enable-unsafe-webgpu", "--no-sandbox"] });
-  try {
-    const page = await chrome.newPage();
-    const noise: string[] = [];
-    page.on("console", (m) => noise.push(m.text()));
-    page.on("pageerror", (e) => noise.push(e.message));
-    await page.goto(`http://127.0.0.1:${port}/?auto&steps=${STEPS}`);
-    try {
-      await page.waitForFunction("window.jepac?.done === true || window.jepac?.error !== undefined", undefined, { timeout: 200_000 });
-    } catch (error) {
-      throw new Error(`the page did not come to an end: ${noise.join("\n")}`, { cause: error });
-    }
-    const found: { losses: number[]; error?: string } = await page.evaluate("({ losses: window.jepac.losses, error: window.jepac.error })");
-    return { losses: found.losses, error: found.error };
-  } finally {
-    await chrome.close();
-    server.close();
+const file = "examples/browser/page-test.jepa";
+/** Small enough for SwiftShader on a busy machine; checkpoints every four steps. */
+const text = `use "./ijepa-page.jepa"
+variant page_test of ijepa_page {
+  param width = 24
+  param depth = 1
+  param heads = 2
+  predictor predict = vit_predictor(width: 16, depth: 1, heads)
+  train {
+    data  shapes(count: 8) { random_resized_crop(scale: 0.3..1.0) }
+    batch 2
+    epochs 40
+    checkpoint_every 1 epochs
   }
 }
+`;
 
-test("a page in Chromium trains twenty steps, and Node gets the same losses from the same batches", async () => {
-  if (browser === undefined) {
-    console.warn("NOT TESTED: WebGPU in a page: no Chrome or Chromium here; apt install chromium, or set CHROME_PATH");
-    return;
-  }
-  const { pageServer, createBatches } = await pageModules();
-  const { losses, error } = await inPage(pageServer);
-  expect(error).toBeUndefined();
+let browser: Browser | undefined;
+let server: { readonly address: string; close(): void } | undefined;
+beforeAll(async () => {
+  browser = await openBrowser({ webgpu: true });
+  if (browser !== undefined) server = await servePage(file, text);
+});
+afterAll(async () => {
+  await browser?.close();
+  server?.close();
+});
+
+const said = (page: Page): Promise<string> => page.evaluate("document.getElementById('said').textContent");
+const noted = (page: Page): Promise<string> => page.evaluate("document.getElementById('note').textContent");
+const done = "window.jepac.done || window.jepac.error";
+
+test("a page trains twenty steps on the batches and with the losses of Node, and Node loads its weights bit for bit", async () => {
+  if (browser === undefined || server === undefined) return;
+  const { page, noise } = await openPage(browser, `${server.address}?auto&steps=${STEPS}`);
+  await until(page, done, noise);
+  expect(await noted(page)).toBe("");
+  const losses: number[] = await page.evaluate("window.jepac.losses");
   expect(losses.length).toBe(STEPS);
-  const ready = compilePlan(readRepo(file)?.replace("../../specs", "../specs") ?? "", "ijepa_page");
-  const engine = await engineFor(ready, ready.manifest.train.seed);
-  if (engine === undefined) return;
+  for (const id of ["loss", "rank"]) expect(await page.locator(`#${id} svg path.line`).count(), `${id} curve`).toBeGreaterThan(0);
+  expect(await page.locator("#masks canvas").count()).toBe(2);
+  expect(await page.locator("#features canvas").count()).toBe(16);
+  expect(await page.evaluate("document.getElementById('features-step').textContent")).toBe(`after step ${STEPS}`);
+  expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "no overflow").toBe(true);
+  const [download] = await Promise.all([page.waitForEvent("download"), page.click("#save")]);
+  const saved = decodeCheckpoint(new Uint8Array(readFileSync(await download.path())), "the download");
+  const bits: [string, number[]][] = await page.evaluate("(async () => [...await window.jepac.run.engine.exportState()].map(([name, x]) => [name, [...new Uint32Array(x.buffer, x.byteOffset, x.length)]]))()");
+  expect(noise).toEqual([]);
+  await page.close();
+
+  const compiled = compileRepo(file, { text });
+  const ready = { ...compiled, module: moduleOf(compiled) };
   const { manifest } = ready;
-  const count = manifest.train.data.kind === "synthetic" ? manifest.train.data.count : 0;
-  const recipe = resolveRecipe(manifest, count, { duration: { unit: "steps", value: STEPS } });
-  const batches = createBatches(manifest, recipe, count, async (i) => drawPicture(manifest.train.seed, i, 32), sampleMasks);
-  const seed0 = await engine.exportState();
-  expect(seed0.size).toBeGreaterThan(10);
+  checkFits(saved, manifest, "the download");
+  expect([saved.step, saved.program]).toEqual([STEPS, "page_test"]);
+  expect(bits.length).toBeGreaterThan(manifest.parameters.length);
+  expect([...saved.state.keys()].sort()).toEqual(bits.map(([name]) => name).sort());
+  for (const [name, wanted] of bits) expect(bitsOf(saved.state.get(name)), name).toEqual(wanted);
+
+  const engine = await engineFor(ready, manifest.train.seed);
+  if (engine === undefined) return;
+  // The loader with its permutations, crops and masks, as `jepac train` has it.
+  const source = syntheticSource({ count: 8, side: 32, seed: 0 });
+  const recipe = resolveRecipe(manifest, 8, { duration: { unit: "steps", value: STEPS } });
+  const batches = await openBatches(manifest, source, recipe, { workers: 0 });
   const own: number[] = [];
   for (let step = 1; step <= STEPS; step++) own.push((await engine.step(await batches.next(step - 1), recipe.hyperAt(step), { watch: false, gradientNorm: false })).loss);
-  engine.dispose();
   const worst = Math.max(...own.map((x, i) => Math.abs(x / (losses[i] ?? NaN) - 1)));
   console.info(`page beside Node, worst loss of ${STEPS}: ${worst.toExponential(1)} relative; from ${own[0]?.toFixed(4)} to ${own.at(-1)?.toFixed(4)}`);
   expect(worst).toBeLessThan(1e-3);
-}, 300_000);
+  expect(new Set(own.map((x) => x.toFixed(5))).size).toBeGreaterThan(STEPS / 2);
+  await engine.importState(saved.state);
+  const again = await engine.exportState();
+  for (const [name, wanted] of bits) expect(bitsOf(again.get(name)), name).toEqual(wanted);
+  await batches.close();
+  engine.dispose();
+});
+
+test("a lost device is said, and the page goes on from its last checkpoint on a new one", async () => {
+  if (browser === undefined || server === undefined) return;
+  const { page, noise } = await openPage(browser, `${server.address}?auto&steps=9`);
+  await until(page, "window.jepac.run.checkpoint?.step >= 4", noise);
+  await page.evaluate("window.jepac.run.device.destroy()");
+  await until(page, done, noise);
+  expect(await noted(page)).toMatch(/was lost.*\nGo on from step \d+: a new device is opened\./);
+  await page.evaluate("window.jepac.error = undefined");
+  await page.click("#start");
+  await until(page, done, noise);
+  expect(await noted(page)).toBe("");
+  expect(await said(page)).toBe("Done: 9 steps.");
+  await page.close();
+});
+
+test("pictures of a folder are taken; too few of them, or files that are none, are said", async () => {
+  if (browser === undefined || server === undefined) return;
+  const folder = mkdtempSync(join(tmpdir(), "jepac-page-"));
+  try {
+    const { page, noise } = await openPage(browser, `${server.address}?steps=2`);
+    await until(page, "!document.getElementById('start').disabled", noise);
+    const picture = (i: number): ReturnType<typeof sharp> => sharp({ create: { width: 90 + i, height: 60, channels: 3, background: { r: 60 * i, g: 90, b: 30 } } });
+    await picture(0).png().toFile(join(folder, "one.png"));
+    await page.setInputFiles("#folder", folder);
+    await until(page, "window.jepac.error", noise);
+    expect(await noted(page)).toBe("The folder holds 1 pictures that this browser reads, and a batch needs 2.\nChoose a folder with more JPEG, PNG or WebP files.");
+    await picture(1).jpeg().toFile(join(folder, "two.jpg"));
+    await picture(2).webp().toFile(join(folder, "three.webp"));
+    await page.evaluate("window.jepac.error = undefined");
+    await page.setInputFiles("#folder", folder);
+    await until(page, "/Ready, on 3/.test(document.getElementById('said').textContent)", noise);
+    await page.click("#start");
+    await until(page, done, noise);
+    expect(await noted(page)).toBe("");
+    expect(await page.locator("#features canvas").count()).toBe(6);
+    const losses: number[] = await page.evaluate("window.jepac.losses");
+    expect(losses.map(Number.isFinite)).toEqual([true, true]);
+    expect(noise).toEqual([]);
+    await page.close();
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("a browser without WebGPU is told how to get it, and nothing can be started", async () => {
+  const plain = await openBrowser({ webgpu: false });
+  if (plain === undefined || server === undefined) return;
+  try {
+    const { page, noise } = await openPage(plain, server.address);
+    await until(page, "window.jepac.error", noise);
+    expect(await noted(page)).toMatch(/WebGPU[^]*--enable-unsafe-webgpu/);
+    expect(await page.isDisabled("#start")).toBe(true);
+  } finally {
+    await plain.close();
+  }
+});
+
+function bitsOf(x: Float32Array | undefined): number[] {
+  return x === undefined ? [] : [...new Uint32Array(x.buffer, x.byteOffset, x.length)];
+}
