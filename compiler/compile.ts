@@ -68,8 +68,11 @@ export function check(source: Source, options: ProgramOptions = {}): CheckResult
 function checkLoaded(files: Loaded, options: ProgramOptions, diagnostics: Diagnostics): CheckResult {
   const programs = listPrograms(files, createDiagnostics());
   const checked = checkFiles(files, checkOptions(options), diagnostics);
-  const analyses = checked === undefined || diagnostics.hasErrors() ? undefined : analyze(checked, files.texts);
-  for (const d of analyses?.diagnostics ?? []) if (d.severity !== "note") diagnostics.add(d);
+  // A loss across spaces is refused, and leaves the graph as whole as it was: verdicts are had, and their words wait.
+  const refused = diagnostics.hasErrors();
+  const broken = diagnostics.list.some((d) => d.severity === "error" && d.code !== "JEP3013");
+  const analyses = checked === undefined || broken ? undefined : analyze(checked, files.texts);
+  for (const d of refused ? [] : (analyses?.diagnostics ?? [])) if (d.severity !== "note") diagnostics.add(d);
   const sorted = [...diagnostics.list].sort((a, b) => (a.span.file === b.span.file ? a.span.start - b.span.start : a.span.file < b.span.file ? -1 : 1));
   return { ok: !diagnostics.hasErrors(), diagnostics: sorted, texts: files.texts, programs, checked, graph: checked?.graph, analyses };
 }

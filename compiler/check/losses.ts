@@ -115,7 +115,7 @@ function spacesMeet(cx: BodyCx, name: string, a: { value: Tensor; span: Span }, 
   const right = resolveSpace(cx.env.spaces, b.value.type.space);
   if (left.kind === "any" || right.kind === "any" || sameSpace(left, right)) return true;
   if (left.kind === "logits" || right.kind === "logits") return true;
-  if (left.kind === "latent" && right.kind === "latent" && (follows(cx, left.of, right.of) || follows(cx, right.of, left.of))) return true;
+  if (left.kind === "latent" && right.kind === "latent" && sourceOf(cx, left.of) === sourceOf(cx, right.of)) return true;
   if (left.kind === "free") return bindSpace(cx.env.spaces, left.by, right, b.span);
   if (right.kind === "free") return bindSpace(cx.env.spaces, right.by, left, a.span);
   cx.diagnostics.add(report("JEP3013", at, { op: name, left: printSpace(left), right: printSpace(right) }, {
@@ -124,19 +124,22 @@ function spacesMeet(cx: BodyCx, name: string, a: { value: Tensor; span: Span }, 
       { span: b.span, message: `this is in ${printSpace(right)}${because(cx.env.spaces, b.value.type.space)}` },
     ],
   }));
-  return false;
+  // The graph is whole all the same, and its other verdicts are worth telling.
+  return true;
 }
 
-/** Whether the first is a moving average of the second: it starts as its copy and stays near, so their coordinates agree. */
-function follows(cx: BodyCx, target: string, source: string): boolean {
-  const [root = "", ...path] = target.split(".");
+/**
+ * The encoder whose coordinates a latent space is in: of an average that of its source, as it starts as its copy and stays
+ * near; of a part that of the whole, whose other parts are trained to work in it.
+ */
+function sourceOf(cx: BodyCx, space: string): string {
+  let [name = ""] = space.split(".");
   const seen = new Set<string>();
-  for (let at = cx.env.instances.get(root); at?.instance.training.kind === "ema" && !seen.has(at.instance.name);) {
-    seen.add(at.instance.name);
-    if ([at.instance.training.of, ...path].join(".") === source) return true;
-    at = cx.env.instances.get(at.instance.training.of);
+  for (let at = cx.env.instances.get(name); at?.instance.training.kind === "ema" && !seen.has(name); at = cx.env.instances.get(name)) {
+    seen.add(name);
+    name = at.instance.training.of;
   }
-  return false;
+  return name;
 }
 
 function because(table: SpaceTable, space: Space): string {

@@ -72,20 +72,33 @@ export function maskCount(cx: BodyCx, mask: string): number {
 
 /** One copy of a vector at each position of a mask (the mask token of a predictor, MAE 3 and I-JEPA 3.2). */
 export function spread(cx: BodyCx, vector: Tensor, mask: string, at: Span): Value {
-  const grid = cx.env.masks.get(mask)?.grid;
+  const known = cx.env.masks.get(mask)?.grid;
+  const grids = known === undefined ? gridsHere(cx) : [];
+  const grid = known ?? grids.find((g) => g !== "opaque");
   const width = vector.type.shape.at(-1);
   if (width === undefined || !isVector(vector.type)) {
     cx.diagnostics.add(report("JEP3003", at, { what: "the vector to spread", expected: "one vector of features", found: shapeText(vector.type) }));
     return poison;
   }
   if (grid === undefined) {
-    cx.diagnostics.add(report("JEP3009", at, { mask }));
+    if (grids.some((g) => g === "opaque")) cx.attempt.needsPositions = true;
+    else cx.diagnostics.add(report("JEP3009", at, { mask }));
     return poison;
   }
   useMask(cx, mask, grid, at);
   const shape = [mul(batch, constantDim(maskCount(cx, mask))), maskLength(mask), width];
   const type: ValueType = { shape, axes: ["batch", "token", "feature"], positions: { kind: "mask", mask, grid }, space: anySpace, dtype: "f32", pending: undefined };
   return emit(cx, "expand_at", [vector.id], { mask, grid }, type, at);
+}
+
+/** Grids of the tokens that a body is given (a model: that it has made so far, the latest first). */
+function gridsHere(cx: BodyCx): (Grid | "opaque")[] {
+  const nodes = cx.kind === "model" ? cx.nodes.toReversed() : cx.inputs.flatMap((id) => cx.nodes[id] ?? []);
+  return nodes.flatMap(({ type: { positions } }): (Grid | "opaque")[] => {
+    if (positions.kind === "opaque") return ["opaque"];
+    if (positions.kind === "concat") return positions.parts.flatMap((p) => (p.positions.kind === "all" || p.positions.kind === "mask" ? [p.positions.grid] : []));
+    return positions.kind === "none" ? [] : [positions.grid];
+  });
 }
 
 /** `replace(x, vector, at: mask)`: the tokens at the positions of a mask give way to one vector (BEiT, data2vec 3.1). */

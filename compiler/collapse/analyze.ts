@@ -112,6 +112,9 @@ function judgeEncoder(facts: Facts, terms: readonly Term[], encoder: string, gua
   for (const j of judged) if (j.mechanism !== undefined) mechanisms.push({ term: j.term, mechanism: j.mechanism });
   if (grade === undefined) findings.push(...unguarded(facts, attractive, encoder, dynamic, mechanisms));
   else findings.push(...graded(facts, terms, encoder, { protectors, grade, dynamic, held: pairs.length > 0 && mechanisms.length === pairs.length }));
+  // Weights matter where the regularizers are all that holds: not beside a predictor and an average (C-JEPA).
+  const alone = (): boolean => pairs.length === 0 || pairs.some((t) => judgeTerm(facts, terms, encoder, t, guard.values).mechanism === undefined);
+  if (grade === "full" && findings.some((f) => f.rule === "W-COEF") && !alone()) findings.splice(0, findings.length, ...findings.filter((f) => f.rule !== "W-COEF"));
   if (grade !== undefined) findings.push(...sideFindings(facts, terms, encoder, guard.values, pairs));
   return { encoder, verdict: verdictOf(findings), protectors, grade, mechanisms, findings: unique(findings) };
 }

@@ -25,6 +25,8 @@ export interface Code {
   readonly center: number | undefined;
   /** One-hot codes of a codebook. */
   readonly hard: boolean;
+  /** Every code is given the same share of the batch's rows. */
+  readonly balanced: boolean;
 }
 
 /** What is known of a value. */
@@ -42,12 +44,14 @@ export interface Fact {
   readonly placed: boolean;
   /** Per run of a concatenation: whether tokens of the run differ. */
   readonly runs: readonly boolean[] | undefined;
+  /** Inputs that it may vary over samples by, each with a comma behind it, in order. */
+  readonly from: string;
 }
 
-const noCode: Code = { temperature: undefined, center: undefined, hard: false };
+const noCode: Code = { temperature: undefined, center: undefined, hard: false, balanced: false };
 
 /** What is known of a constant. */
-export const constantFact: Fact = { may: 0, must: 0, why: 0, free: false, gain: 1, code: noCode, normalized: false, placed: false, runs: undefined };
+export const constantFact: Fact = { may: 0, must: 0, why: 0, free: false, gain: 1, code: noCode, normalized: false, placed: false, runs: undefined, from: "" };
 
 /** What the null test takes away: an axis of the outputs of some groups; and groups proved to vary. */
 export interface Assumption {
@@ -62,8 +66,8 @@ export interface Assumption {
 
 export const noAssumption: Assumption = { lost: new Set(), axis: 0, vary: new Map() };
 
-/** Facts under an assumption. `simple` names groups that are no more than a linear map of their input. */
-export function factDomain(groups: Groups, simple: ReadonlySet<string>, episodes: boolean, assume: Assumption): Domain<Fact> {
+/** Facts under an assumption. `simple`: groups that are no more than a linear map of their input; `inputOf`: what a view shows. */
+export function factDomain(groups: Groups, simple: ReadonlySet<string>, episodes: boolean, assume: Assumption, inputOf: (path: string) => string): Domain<Fact> {
   const sourceOf = (root: string): string => {
     const group = groups.get(root);
     return group !== undefined && moves(group) ? group.source : root;
@@ -72,7 +76,7 @@ export function factDomain(groups: Groups, simple: ReadonlySet<string>, episodes
     nothing: constantFact,
     key: factKey,
     rootKey: (root) => (root === "" || !changes(groups.get(root)) ? "fixed" : "moving"),
-    input: (node) => inputFact(node, episodes),
+    input: (node) => ({ ...inputFact(node, episodes), from: `${inputOf(node.attrs.path ?? "")},` }),
     parameter: (node, place) => parameterFact(node, place, groups),
     op: (node, args, place) => {
       const out = opFact(node, args, place);
@@ -94,7 +98,7 @@ export function factDomain(groups: Groups, simple: ReadonlySet<string>, episodes
 }
 
 function without(fact: Fact, axis: number): Fact {
-  return { ...fact, may: fact.may & ~axis, runs: axis === tokenBit ? fact.runs?.map(() => false) : fact.runs };
+  return { ...fact, may: fact.may & ~axis, from: axis === sampleBit ? "" : fact.from, runs: axis === tokenBit ? fact.runs?.map(() => false) : fact.runs };
 }
 
 /** Whether a group's values can go anywhere in training: where a gradient leads, or weight decay. */
@@ -104,7 +108,7 @@ function changes(group: Group | undefined): boolean {
 
 function factKey(f: Fact): string {
   const { code } = f;
-  return `${f.may},${f.must},${f.why},${f.free ? 1 : 0}${f.normalized ? 1 : 0}${f.placed ? 1 : 0}${code.hard ? 1 : 0},${f.gain},${code.temperature ?? ""},${code.center ?? ""},${f.runs?.map(Number).join("") ?? ""}`;
+  return `${f.may},${f.must},${f.why},${f.free ? 1 : 0}${f.normalized ? 1 : 0}${f.placed ? 1 : 0}${code.hard ? 1 : 0}${code.balanced ? 1 : 0},${f.gain},${code.temperature ?? ""},${code.center ?? ""},${f.runs?.map(Number).join("") ?? ""},${f.from}`;
 }
 
 function inputFact(node: Node, episodes: boolean): Fact {
@@ -142,7 +146,7 @@ function opFact(node: Node, args: readonly Fact[], place: Place): Fact {
     case "l2_normalize": return { ...withoutScale(a), normalized: true };
     case "batch_normalize": case "batch_norm": return overBatch({ ...a, gain: 1 }, node, why.standardized);
     case "whiten": return overBatch({ ...a, gain: 1 }, node, why.whitened);
-    case "sinkhorn": return { ...overBatch(a, node, why.balanced), code: { ...a.code, temperature: (node.attrs.temperature ?? 1) / Math.abs(a.gain) } };
+    case "sinkhorn": return { ...overBatch(a, node, why.balanced), code: { ...a.code, temperature: (node.attrs.temperature ?? 1) / Math.abs(a.gain), balanced: true } };
     case "center": return { ...a, normalized: true, code: { ...a.code, center: node.attrs.momentum ?? 0.9 } };
     case "assign": return { ...a, must: a.free || args[1]?.free === true ? 0 : a.must, free: a.free || args[1]?.free === true, gain: 1, code: { ...noCode, hard: true } };
     case "mean": case "sum": return reducedFact(a, node);
@@ -164,12 +168,19 @@ function joined(args: readonly Fact[]): Fact {
     ...first,
     may: args.reduce((b, x) => b | x.may, 0), must: args.reduce((b, x) => b | x.must, 0), why: args.reduce((b, x) => b | x.why, 0),
     free: args.some((x) => x.free), normalized: args.every((x) => x.normalized), placed: args.some((x) => x.placed),
-    code: args.every((x) => sameCode(x.code, first.code)) ? first.code : noCode, runs: mergeRuns(args),
+    code: args.every((x) => sameCode(x.code, first.code)) ? first.code : noCode, runs: mergeRuns(args), from: mergeSources(args),
   };
 }
 
+function mergeSources(args: readonly Fact[]): string {
+  const different = new Set(args.map((x) => x.from));
+  if (different.size === 1) return args[0]?.from ?? "";
+  const names = new Set([...different].flatMap((x) => x.split(",")).filter((n) => n !== ""));
+  return [...names].sort().map((n) => `${n},`).join("");
+}
+
 function sameCode(a: Code, b: Code): boolean {
-  return a.temperature === b.temperature && a.center === b.center && a.hard === b.hard;
+  return a.temperature === b.temperature && a.center === b.center && a.hard === b.hard && a.balanced === b.balanced;
 }
 
 function mergeRuns(args: readonly Fact[]): readonly boolean[] | undefined {
@@ -239,7 +250,7 @@ function softmaxFact(a: Fact, node: Node): Fact {
   const temperature = (node.attrs.temperature ?? 1) / Math.abs(a.gain);
   if (!(node.attrs.over ?? []).includes("batch")) return { ...a, gain: 1, code: { ...a.code, temperature } };
   // Each code's column sums to one over the batch: no code can take all rows.
-  return { ...a, must: a.must | sampleBit, why: a.why | why.balanced, free: false, gain: 1, code: { ...a.code, temperature } };
+  return { ...a, must: a.must | sampleBit, why: a.why | why.balanced, free: false, gain: 1, code: { ...a.code, temperature, balanced: true } };
 }
 
 /** Standardizing the length of each vector undoes what was forced on the batch, up to directions. */

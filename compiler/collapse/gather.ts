@@ -77,7 +77,8 @@ export function gatherFacts(graph: ModelGraph, recipe: Recipe): Facts {
   const groups = readGroups(graph, trained, recipe.decays);
   const simple = simpleGroups(graph, body);
   const episodes = body.nodes.some((n) => n.op === "input" && n.type.space.kind === "actions");
-  const under = (assume: Assumption): readonly Fact[] => interpret(graph, body, factDomain(groups, simple, episodes, assume));
+  const shows = new Map(graph.views.map((v) => [v.name, v.input]));
+  const under = (assume: Assumption): readonly Fact[] => interpret(graph, body, factDomain(groups, simple, episodes, assume, (path) => shows.get(path) ?? path));
   const known = new Map<NodeId, Behind>();
   const learnable = new Set(graph.instances.flatMap((i) => i.params.flatMap((p) => (p.role === "learn" ? [`${i.name}.${p.path}`] : []))));
   const behind = (id: NodeId): Behind => {

@@ -85,7 +85,8 @@ export function refuses(facts: Facts, term: Term, reaches: (id: number) => boole
     }
     case "variance": case "gaussian": {
       const over = axesOfWord(term.words["over"], sampleBit);
-      if ((low(p).may & over & present(facts, p)) !== 0) return undefined;
+      if ((low(p).may & over & rowsOf(facts, p)) !== 0) return undefined;
+      if (term.role === "variance" && isStandardized(factOf(values, p))) return undefined;
       return (over & axis) === 0 ? undefined : term.role === "variance" ? { grade: "dimensional", because: "variance" } : { grade: "full", because: "normality" };
     }
     case "spread": return (low(p).may & rowsOf(facts, p)) === 0 ? { grade: "weak", because: "neighbors" } : undefined;
@@ -94,15 +95,15 @@ export function refuses(facts: Facts, term: Term, reaches: (id: number) => boole
   }
 }
 
+/** Its deviation over the batch is one whatever it was: a term that asks for a deviation has nothing to push. */
+export function isStandardized(fact: Fact): boolean {
+  return (fact.must & sampleBit) !== 0 && fact.why !== 0 && (fact.why & ~(why.standardized | why.whitened)) === 0;
+}
+
 /** Axes that the rows of a batch enumerate: images, and where there are, tokens and moments. */
 function rowsOf(facts: Facts, id: number | undefined): number {
   const axes = nodeAt(facts, id)?.type.axes ?? [];
   return sampleBit | (axes.includes("token") ? tokenBit : 0) | (axes.includes("time") ? timeBit : 0);
-}
-
-/** Axes that a statistic can run over: those of the shape. */
-function present(facts: Facts, id: number | undefined): number {
-  return rowsOf(facts, id);
 }
 
 /** Two sides cannot agree where one must vary and the other cannot. */
@@ -111,7 +112,10 @@ function pairRefuses(term: Term, reaches: (id: number) => boolean, axis: number,
   for (const [own, other] of [[p, q], [q, p]]) {
     if (own === undefined || other === undefined || !reaches(own)) continue;
     const target = directional(term, factOf(values, other));
-    if ((target.must & axis) === 0 || (factOf(lowered, own).may & axis) !== 0) continue;
+    const left = factOf(lowered, own);
+    // Another input may go on varying, and tells nothing of this one: an action, of the next picture.
+    const told = (left.may & axis) !== 0 && (axis !== sampleBit || left.from.split(",").some((n) => n !== "" && target.from.split(",").includes(n)));
+    if ((target.must & axis) === 0 || told) continue;
     return reasonOf(target.why);
   }
   return undefined;

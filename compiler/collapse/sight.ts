@@ -63,6 +63,7 @@ function seenOf(node: Node, args: readonly Seen[]): Seen {
 }
 
 function sightOf(node: Node, args: readonly Sight[]): Sight {
+  if (node.op === "scale" && node.attrs.value === 0 && node.attrs.schedule === undefined) return none;
   const { mask } = node.attrs;
   const all = union(args);
   if (mask !== undefined && node.op === "at") return map(all, (x) => narrowed(x, mask));

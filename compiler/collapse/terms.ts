@@ -11,6 +11,7 @@ import type { Fact } from "./facts.js";
 import { why } from "./facts.js";
 import type { Facts } from "./gather.js";
 import { cone, factOf, flowOf, nodeAt, sourcesBehind, trainedThrough } from "./gather.js";
+import { isStandardized } from "./null-test.js";
 import { paramsAfter } from "./order.js";
 import { moves } from "./groups.js";
 import type { Finding } from "./findings.js";
@@ -43,14 +44,14 @@ export function judgeTerm(facts: Facts, terms: readonly Term[], encoder: string,
   if (p === undefined || q === undefined) return { findings: [], mechanism: undefined };
   const viaP = trainedThrough(facts, p);
   const viaQ = trainedThrough(facts, q);
-  if (viaP.size > 0 && viaQ.size > 0) return { findings: [bothSides(facts, terms, encoder, term, viaP, viaQ)], mechanism: undefined };
+  if (viaP.size > 0 && viaQ.size > 0) return { findings: [bothSides(facts, terms, encoder, term, viaP, viaQ, values)], mechanism: undefined };
   const sides = viaP.size > 0 ? { student: p, target: q } : { student: q, target: p };
   const extra = idleGuards(facts, terms, encoder).slice(0, 1);
   const judged = oneSide(facts, terms, encoder, term, sides, values);
   return judged.findings.some((f) => f.level === "error") ? { ...judged, findings: [...judged.findings, ...extra] } : judged;
 }
 
-function bothSides(facts: Facts, terms: readonly Term[], encoder: string, term: Term, viaP: ReadonlySet<string>, viaQ: ReadonlySet<string>): Finding {
+function bothSides(facts: Facts, terms: readonly Term[], encoder: string, term: Term, viaP: ReadonlySet<string>, viaQ: ReadonlySet<string>, values: readonly Fact[]): Finding {
   const [p = 0, q = 0] = term.operands;
   const isEncoder = (g: string): boolean => facts.encoders.some((e) => e.name === g);
   if (viaP.has(encoder) !== viaQ.has(encoder)) {
@@ -61,7 +62,8 @@ function bothSides(facts: Facts, terms: readonly Term[], encoder: string, term: 
     if (![...otherGroups].some(isEncoder)) return finding("E-TARGET-HEAD", term, encoder, { heads: [...otherGroups], other });
   }
   const guard = idleGuards(facts, terms, encoder)[0];
-  const weak = terms.find((t) => t.sign > 0 && (t.role === "covariance" || t.role === "decorrelate" || t.role === "balance") && trainedThrough(facts, t.node).has(encoder));
+  const forced = (t: Term): boolean => t.role === "variance" && isStandardized(factOf(values, t.operands[0]));
+  const weak = terms.find((t) => t.sign > 0 && (t.role === "covariance" || t.role === "decorrelate" || t.role === "balance" || forced(t)) && trainedThrough(facts, t.node).has(encoder));
   if (guard !== undefined) return { ...guard, term };
   if (weak !== undefined) return finding("E-NOGUARD", term, encoder, { heads: [], other: weak.operands[0] });
   return finding("E-SYM", term, encoder, { heads: [...new Set([...viaP, ...viaQ])], other: q });
@@ -192,7 +194,11 @@ function fixedTarget(facts: Facts, encoder: string, term: Term, sides: Sides, va
   const fact = factOf(values, sides.target);
   const other = sides.target;
   const shrinking = names.filter((g) => facts.groups.get(g)?.shrinks === true);
-  if (shrinking.length > 0) return { findings: [finding("W-DECAYED-TARGET", term, encoder, { heads: shrinking, other })], mechanism: undefined };
+  if (shrinking.length > 0) {
+    const random = shrinking.filter((g) => !facts.simple.has(g));
+    const fixed = random.length === 0 ? [] : [finding("W-FROZEN-TARGET", term, encoder, { heads: random, other })];
+    return { findings: [finding("W-DECAYED-TARGET", term, encoder, { heads: shrinking, other }), ...fixed], mechanism: undefined };
+  }
   if ((fact.may & sampleBit) === 0) return { findings: [finding("W-TARGET-UNINFORMED", term, encoder, { heads: names, other })], mechanism: undefined };
   if ((fact.why & why.random) !== 0) return { findings: [finding("W-FROZEN-TARGET", term, encoder, { heads: names, other })], mechanism: undefined };
   return { findings: [], mechanism: { kind: names.length === 0 ? "anchor" : "pretrained target", predictor: [], target: names } };
@@ -244,6 +250,8 @@ function codes(facts: Facts, terms: readonly Term[], encoder: string, term: Term
   const hold = (findings: Finding[]): Judgment => ({ findings, mechanism: { kind: "balanced codes", predictor: [], target: targets } });
   const lose = (rule: "E-ONEHOT" | "E-UNIFORM" | "E-UNBALANCED" | "E-CENTER-NO-EMA"): Judgment => ({ findings: [finding(rule, term, encoder, { heads: targets, other })], mechanism: undefined });
   if (balancing && sharp) return hold([]);
+  // Balanced over images and their tokens alike: the tokens of one image can satisfy it by their places alone.
+  if (target.code.balanced) return hold([finding("W-POSITION", term, encoder, { heads: targets, other })]);
   if (!centered) return sharp && lags ? lose("E-ONEHOT") : lose("E-UNBALANCED");
   if (!sharp) return lose("E-UNIFORM");
   if (!lags) return lose("E-CENTER-NO-EMA");

@@ -20,7 +20,10 @@ type Fault = Omit<MaskFinding, "losses">;
 
 /** Leaks of every attracting term. */
 export function findLeaks(facts: Facts): MaskFinding[] {
-  const terms = facts.terms.filter((t) => t.sign > 0 && t.operands.length === 2 && (t.role === "attract" || t.role === "classify" || t.role === "contrast"));
+  // Where an encoder trains, a term that only fits heads to one another (a tokenizer, an inverse predictor) hides nothing.
+  const encoders = facts.encoders.filter((e) => e.state === "trained");
+  const matters = (t: Term): boolean => encoders.length === 0 || encoders.some((e) => trainedThrough(facts, t.node).has(e.name));
+  const terms = facts.terms.filter((t) => t.sign > 0 && t.operands.length === 2 && (t.role === "attract" || t.role === "classify" || t.role === "contrast") && matters(t));
   const found = terms.flatMap((term) => ofTerm(facts, term).map((f) => ({ ...f, losses: term.losses })));
   return [...found, ...blindEncoders(facts)];
 }

@@ -20,8 +20,9 @@ export function findMaskFaults(graph: ModelGraph, facts: Facts, batch: number): 
   return graph.masks.filter((m) => used.has(m.name) && m.grid !== undefined).flatMap((mask) => {
     const losses = graph.losses.map((l) => l.name);
     const removed = mask.allowOverlap ? [] : mask.minus.flatMap((name) => byName.get(name) ?? []);
-    const own = [...hangs(mask), ...empty(mask, removed)];
-    const rest = own.length > 0 ? [] : [...relaxes(mask, removed, batch), ...reach(mask, removed), ...settings(mask, removed, isPredicted(facts, mask))];
+    const predicted = isPredicted(facts, mask);
+    const own = [...hangs(mask), ...empty(mask, removed, predicted)];
+    const rest = own.length > 0 ? [] : [...relaxes(mask, removed, batch), ...reach(mask, removed), ...settings(mask, removed, predicted)];
     return [...own, ...rest].map((f) => ({ ...f, losses }));
   });
 }
@@ -43,10 +44,10 @@ function hangs(mask: Mask): Fault[] {
   return [{ rule: "M-NONTERM", diagnostic: report("JEP5010", mask.origin, { mask: mask.name, share: share === "all" ? "all" : `about ${share}`, keep: mask.minKeep, grid: gridText(mask) }) }];
 }
 
-function empty(mask: Mask, removed: readonly Mask[]): Fault[] {
+function empty(mask: Mask, removed: readonly Mask[], predicted: boolean): Fault[] {
   const full = removed.find((m) => coversAll(m, mask));
   if (full === undefined) return [];
-  return [{ rule: "M-CTX-EMPTY", diagnostic: report("JEP5011", mask.origin, { mask: mask.name, why: `\`${full.name}\` always covers every position that it could have` }, { related: [{ span: full.origin, message: `\`${full.name}\` is declared here` }] }) }];
+  return [{ rule: predicted ? "M-EMPTY-TGT" : "M-CTX-EMPTY", diagnostic: report("JEP5011", mask.origin, { mask: mask.name, why: `\`${full.name}\` always covers every position that it could have` }, { related: [{ span: full.origin, message: `\`${full.name}\` is declared here` }] }) }];
 }
 
 /** Whether a mask always covers whatever another could hold. */
@@ -57,7 +58,10 @@ function coversAll(m: Mask, of: Mask): boolean {
   switch (m.kind) {
     case "all": return true;
     case "complement": return false;
-    case "random": return m.ratio[0] >= 1;
+    case "random": {
+      const cells = grid.rows * grid.cols * (grid.frames ?? 1);
+      return Math.trunc(cells * (1 - m.ratio[1])) === 0;
+    }
     case "rasterized": return m.count >= 4;
     case "block": {
       const lowest = sizeLaw(m, grid).sizes;
@@ -71,7 +75,7 @@ function coversAll(m: Mask, of: Mask): boolean {
 function relaxes(mask: Mask, removed: readonly Mask[], batch: number): Fault[] {
   if (mask.grid === undefined || removed.length === 0) return [];
   const count = kept(mask, removed, mask.grid, batch);
-  if (count === undefined) return [];
+  if (count === undefined) return worstCase(mask, removed);
   const found: Fault[] = [];
   if (mask.sampler === "published" && count.relaxes > 0.0005) {
     found.push({ rule: "M-CTX-WORST", diagnostic: report("JEP5012", mask.origin, { mask: mask.name, why: `in ${percent(count.relaxes)} of images no place keeps more than min_keep = ${mask.minKeep} positions` }) });
@@ -81,6 +85,18 @@ function relaxes(mask: Mask, removed: readonly Mask[], batch: number): Fault[] {
     found.push({ rule: "M-TRUNC", diagnostic: report("JEP5014", mask.origin, { mask: mask.name, why }) });
   }
   return found;
+}
+
+/** Of everything less some blocks, what is surely left: nothing, where the largest blocks can cover the grid together. */
+function worstCase(mask: Mask, removed: readonly Mask[]): Fault[] {
+  const { grid } = mask;
+  if (grid === undefined || mask.kind !== "all" || removed.some((m) => m.kind !== "block" || m.grid === undefined)) return [];
+  const largest = removed.reduce((sum, m) => sum + m.count * Math.max(0, ...sizeLaw(m, grid).sizes.map((s) => s.height * s.width)), 0);
+  const covered = removed.map((m) => coverage(m, grid));
+  const safe = covered[0]?.filter((_, i) => covered.every((c) => c[i] === 0)).length ?? 0;
+  const cells = grid.rows * grid.cols;
+  if (safe > 0 || cells > largest) return [];
+  return [{ rule: "M-CTX-WORST", diagnostic: report("JEP5012", mask.origin, { mask: mask.name, why: `blocks of up to ${largest} positions together can cover all ${cells}` }) }];
 }
 
 function reach(mask: Mask, removed: readonly Mask[]): Fault[] {
@@ -106,6 +122,7 @@ function settings(mask: Mask, removed: readonly Mask[], predicted: boolean): Fau
   if (mask.kind === "block" && predicted && mask.count === 1) weak(`\`${mask.name}\` predicts one block; with one target block I-JEPA reaches 9.0, with four 54.2`);
   if (mask.kind === "block" && predicted && mask.scale[0] < 0.15) weak(`\`${mask.name}\` may be as small as ${mask.scale[0]} of the grid; with targets from 0.075 I-JEPA reaches 19.2, from 0.15 54.2`);
   if (mask.kind === "block" && !predicted && removed.length > 0 && mask.scale[0] < 0.75) weak(`\`${mask.name}\` may be as small as ${mask.scale[0]} of the grid; with contexts from 0.4 I-JEPA reaches 31.2, from 0.85 54.2`);
+  if (mask.kind === "random" && predicted && (mask.grid?.frames ?? 1) > 1) found.push({ rule: "M-TEMPORAL", diagnostic: report("JEP5025", mask.origin, { mask: mask.name }) });
   if (mask.kind === "block" && predicted && mask.count > 1) found.push({ rule: "M-DUP", diagnostic: report("JEP5023", mask.origin, { mask: mask.name, count: mask.count }) });
   if (mask.kind === "block" && mask.sampler === "published" && mask.scale[0] < mask.scale[1] && mask.aspect[0] < mask.aspect[1]) found.push({ rule: "M-CORR", diagnostic: report("JEP5024", mask.origin, { mask: mask.name }) });
   return found;

@@ -84,10 +84,20 @@ test("a mask lies on one grid", () => {
 `));
 });
 
-test("a predictor needs masks whose grid is known", () => {
+test("a predictor of a pooled value needs masks whose grid is known", () => {
+  checkMarked(sound(`  mask late = random(0.5)
+  y = expand(pool(z_context), at: late)
+`, `module expand(x: Vector[width], at: Positions) -> Tokens[width] {
+  learn token[1, 1, width] ~ zeros
+  spread(token, at)
+//^^^^^^^^^^^^^^^^^ JEP3009 The grid of the mask \`late\` is not known
+}
+`));
+});
+
+test("a mask lies on the grid of the tokens that a predictor is given", () => {
   checkMarked(sound(`  mask late = random(0.5)
   y = predict(z_context, at: late)
-//    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP3009 The grid of the mask \`late\` is not known
 `));
 });
 

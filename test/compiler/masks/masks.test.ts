@@ -93,6 +93,33 @@ test("JEP5013, JEP5014, JEP5023 and JEP5024 are notes on the published setting, 
   expect(result.diagnostics).toEqual([]);
 });
 
+test("JEP5025: a film whose positions are hidden one by one is remarked; a picture's are not", () => {
+  const film = (mask: string): CheckResult => {
+    const text = `use std.vit\nmodule net(width) (clip) -> Tokens[width] {\n  part embed = linear(width)\n  part mix = block(2)\n  mix(embed(tubes(clip, 4, 2)) + sincos2d(width))\n}\nmodel m {\n  input video: Video[8, 32, 32, 3]\n  mask targets = ${mask}\n  mask context = all minus targets\n  encoder f = net(32)\n  encoder t = ema(f, momentum: 0.99)\n  predictor h = vit_predictor(width: 16, depth: 1, heads: 2)\n  loss l1(h(f(video at context), at: targets), normalize(t(video)) at targets)\n}\n`;
+    return check({ file: "m.jepa", text });
+  };
+  expect(heard(film("random(0.5)"))).toContain("JEP5025");
+  expect(heard(film("4 of block(scale: 0.15..0.2, min_keep: 1)"))).not.toContain("JEP5025");
+  expect(heard(program("  mask targets = random(0.5)\n  mask context = all minus targets"))).not.toContain("JEP5025");
+});
+
+test("JEP5012: everything less blocks that can cover it together is a warning, less smaller ones is not", () => {
+  const of = (scale: string): readonly string[] => heard(program(`  mask targets = 4 of block(scale: ${scale}, min_keep: 1, sampler: corrected)\n  mask context = all minus targets`));
+  expect(of("0.3..0.4")).toContain("JEP5012");
+  expect(of("0.15..0.2")).not.toContain("JEP5012");
+});
+
+test("JEP5011: of a mask that hides all but a thousandth, nothing is left on a grid of 256", () => {
+  expect(heard(program("  mask targets = random(0.999)\n  mask context = all minus targets"))).toContain("JEP5011");
+  expect(heard(program("  mask targets = random(0.99)\n  mask context = all minus targets"))).not.toContain("JEP5011");
+});
+
+test("the grid of a mask is that of the tokens at hand, whichever line comes first", () => {
+  const result = program("  mask targets = random(0.5)\n  mask context = all minus targets", "  loss smooth_l1(h(f(image at context), at: targets), normalize(t(image)) at targets)");
+  expect(result.diagnostics).toEqual([]);
+  expect(result.graph?.masks.map((m) => m.grid?.rows)).toEqual([16, 16]);
+});
+
 test("JEP5022: weak settings are remarked", () => {
   const result = program("  mask targets = block(scale: 0.05..0.1, min_keep: 1)\n  mask context = block(scale: 0.4..1.0, aspect: 1.0, min_keep: 1) minus targets");
   expect(result.analyses?.diagnostics.filter((d) => d.code === "JEP5022").length).toBe(3);

@@ -13,6 +13,8 @@ export interface Unseen {
   readonly accept: readonly Verdict[];
   /** Rules that must be among the reasons. */
   readonly rules: readonly string[];
+  /** The code with which the types refuse it already. */
+  readonly code: string | undefined;
   /** What the verdict rests on. */
   readonly why: string;
   readonly source: string;
@@ -26,6 +28,7 @@ export interface Claim {
   readonly accept?: readonly Verdict[];
   readonly rules?: readonly string[];
   readonly why: string;
+  readonly code?: string;
   readonly body: string;
   /** Modules of its own. */
   readonly modules?: string;
@@ -57,7 +60,7 @@ function build(claim: Claim, head: string): Unseen {
     "}\n",
   ].join("\n");
   const { id, title, verdict, why, rules = [], accept = [verdict] } = claim;
-  return { id, title, verdict, accept, rules, why, source };
+  return { id, title, verdict, accept, rules, code: claim.code, why, source };
 }
 
 /** Two views of a picture, `a` and `b`, and an encoder `f`. */
