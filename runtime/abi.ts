@@ -326,6 +326,8 @@ export interface PlanDispatch {
   readonly sizes: readonly SizeExpr[];
   /** Workgroups. A single number is folded over two dimensions where it is larger than a device takes. */
   readonly groups: readonly [SizeExpr] | readonly [SizeExpr, SizeExpr, SizeExpr];
+  /** What it does at the least, for profiles: floating-point operations of matrix work, and bytes read and written. */
+  readonly cost: { readonly flops?: SizeExpr; readonly bytes: SizeExpr };
 }
 
 /** A kernel: one WGSL file with the entry point `main`. */

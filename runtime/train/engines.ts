@@ -1,16 +1,23 @@
+/// <reference types="@webgpu/types" />
 /**
  * From a compiled program to a running engine.
  *
  * Owns the choice by target and the translation of a missing engine into a host error. What engines exist and how they
  * are found is known in backends/; what a step does is known to the engine.
  */
+import { performance } from "node:perf_hooks";
 import type { Engine, Manifest, TfjsModule, WgslModule } from "../abi.js";
 import { EngineMissing, loadTf } from "../backends/tfjs/engine.js";
 import type { Kernels } from "../backends/tfjs/kernels.js";
 import { createTfjsEngine } from "../backends/tfjs/run.js";
 import type { Tensor } from "../backends/tfjs/tf.js";
+import { measureCeilings } from "../backends/webgpu/ceilings.js";
 import { openNodeDevice } from "../backends/webgpu/device.js";
 import { createWebgpuEngine } from "../backends/webgpu/engine.js";
+import type { Profile } from "../backends/webgpu/profile-report.js";
+import { profileOf, profileText, profileTrace } from "../backends/webgpu/profile-report.js";
+import type { Profiler } from "../backends/webgpu/profiler.js";
+import { createProfiler } from "../backends/webgpu/profiler.js";
 import { HostError } from "../base/errors.js";
 import { initialState } from "./init.js";
 import type { EngineChoice } from "./options.js";
@@ -28,19 +35,35 @@ export interface ChosenEngine {
   readonly notes: readonly string[];
   /** Why this one, in a sentence. */
   readonly why: string;
+  /** The profile of the steps so far, where one was asked for; undefined before enough steps. */
+  readonly profile?: () => Promise<ProfileFiles | undefined>;
+}
+
+/** A profile in its three forms: for a terminal, as data, as a trace for a viewer. */
+export interface ProfileFiles {
+  readonly text: string;
+  readonly data: Profile;
+  readonly trace: string;
+}
+
+/** Wishes beside the engine itself. */
+export interface EngineWishes {
+  /** Look at this many steps as wholes and as many dispatch by dispatch. */
+  readonly profile?: number;
 }
 
 /**
  * The engine for a compiled program, holding its initial parameters for `seed`. Throws `HostError` "no-engine" when the
  * one asked for is not here, and "mismatch" for a program of another target.
  */
-export async function createEngine(manifest: Manifest, module: ProgramModule, choice: EngineChoice = "auto", seed: number = manifest.train.seed): Promise<ChosenEngine> {
+export async function createEngine(manifest: Manifest, module: ProgramModule, choice: EngineChoice = "auto", seed: number = manifest.train.seed, wishes: EngineWishes = {}): Promise<ChosenEngine> {
   if (manifest.format !== 1) throw new HostError("mismatch", `this program has format ${String(manifest.format)}, this runtime reads format 1`, "compile it again, or install the version of jepac that made it");
   if ((manifest.target === "wgsl") !== ("plan" in module)) {
     throw new HostError("mismatch", `the manifest was compiled for ${manifest.target}, the module beside it was not`, "compile the program again into this folder");
   }
-  if ("plan" in module) return webgpuEngine(manifest, module, choice, seed);
+  if ("plan" in module) return webgpuEngine(manifest, module, choice, seed, wishes);
   if (choice === "webgpu") throw new HostError("no-engine", "webgpu runs programs that were compiled for wgsl, this one was compiled for tfjs", "compile it with --target wgsl");
+  if (wishes.profile !== undefined) throw new HostError("usage", "--profile measures the kernels of a program that was compiled for wgsl; this one was compiled for tfjs", "add --target wgsl, or profile the process with node --cpu-prof");
   try {
     const { tf, name, version, raw, notes } = await loadTf(choice);
     const engine = await createTfjsEngine(manifest, module, { tf, raw, name, version, initial: initialState(manifest, seed) });
@@ -51,9 +74,17 @@ export async function createEngine(manifest: Manifest, module: ProgramModule, ch
   }
 }
 
-async function webgpuEngine(manifest: Manifest, module: WgslModule, choice: EngineChoice, seed: number): Promise<ChosenEngine> {
+async function webgpuEngine(manifest: Manifest, module: WgslModule, choice: EngineChoice, seed: number, wishes: EngineWishes): Promise<ChosenEngine> {
   if (choice !== "auto" && choice !== "webgpu") throw new HostError("no-engine", `${choice} runs programs that were compiled for tfjs, this one was compiled for wgsl`, "compile it with --target tfjs, or leave --engine away");
-  const { device, name, language, version, release } = await openNodeDevice(module);
-  const engine = await createWebgpuEngine(manifest, module, { device, name, language, version, release, initial: initialState(manifest, seed) });
-  return { engine, notes: [], why: "the one that runs wgsl" };
+  const { device, name, language, version, release } = await openNodeDevice(module, { timestamps: wishes.profile !== undefined });
+  const profiler = wishes.profile === undefined ? undefined : createProfiler({ device, plan: module.plan, clock: () => performance.now(), steps: wishes.profile });
+  const engine = await createWebgpuEngine(manifest, module, { device, name, language, version, release, profiler, initial: initialState(manifest, seed) });
+  const why = "the one that runs wgsl";
+  return profiler === undefined ? { engine, notes: [], why } : { engine, notes: [], why, profile: () => profileFiles(device, name, profiler) };
+}
+
+async function profileFiles(device: GPUDevice, name: string, profiler: Profiler): Promise<ProfileFiles | undefined> {
+  const samples = profiler.samples();
+  const data = profileOf(name, samples, await measureCeilings(device));
+  return data === undefined ? undefined : { data, text: profileText(data), trace: profileTrace(name, samples) };
 }

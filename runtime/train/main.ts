@@ -113,11 +113,27 @@ export async function train(trainer: Trainer): Promise<RunSummary> {
   try {
     if (resume !== undefined) await chosen.engine.importState(resume.state);
     if (resume === undefined) await writeRunOptions(folder, options);
-    return await trainAndTell({ trainer, host, options, folder, progress, data, recipe, store, resume, engine: chosen.engine, batches });
+    const summary = await trainAndTell({ trainer, host, options, folder, progress, data, recipe, store, resume, engine: chosen.engine, batches });
+    await tellProfile(chosen, folder, progress);
+    return summary;
   } finally {
     await batches.close();
     chosen.engine.dispose();
   }
+}
+
+/** Writes the profile, where one was asked for. */
+async function tellProfile(chosen: ChosenEngine, folder: string, progress: Progress): Promise<void> {
+  if (chosen.profile === undefined) return;
+  const profile = await chosen.profile();
+  if (profile === undefined) {
+    progress.note("no profile: the run was too short; give more --steps, or look at fewer with --profile=2");
+    return;
+  }
+  await writeAtomic(join(folder, RUN_FILES.profile), `${JSON.stringify(profile.data, undefined, 1)}\n`);
+  await writeAtomic(join(folder, RUN_FILES.trace), profile.trace);
+  progress.note(profile.text);
+  progress.note(`profile: ${join(folder, RUN_FILES.profile)}; trace for chrome://tracing or ui.perfetto.dev: ${join(folder, RUN_FILES.trace)}`);
 }
 
 interface Session {
@@ -240,7 +256,7 @@ function fullHost(part: Partial<TrainerHost> = {}): TrainerHost {
     terminal: part.terminal ?? process.stderr,
     signals: part.signals ?? process,
     clock: part.clock ?? (() => performance.now()),
-    createEngine: part.createEngine ?? ((manifest, module, options, seed) => createEngine(manifest, module, options.engine, seed)),
+    createEngine: part.createEngine ?? ((manifest, module, options, seed) => createEngine(manifest, module, options.engine, seed, { profile: options.profile })),
   };
 }
 

@@ -29,6 +29,8 @@ export interface TrainerOptions {
   readonly workers?: number;
   readonly probe?: boolean;
   readonly report?: boolean;
+  /** Steps to look at, as wholes and again dispatch by dispatch. */
+  readonly profile?: number;
   readonly quiet?: boolean;
   readonly help?: boolean;
 }
@@ -70,6 +72,9 @@ export interface TrainerOption {
   read(value: string): TrainerOptions;
 }
 
+/** Steps that a profile looks at unless told otherwise. */
+const PROFILED = 8;
+
 /** The options, in the order of the help text. */
 export const TRAINER_OPTIONS: readonly TrainerOption[] = [
   { name: "--data", value: "<folder>", help: "pictures to train on (class sub-folders are labels for probes only)", read: (data) => ({ data }) },
@@ -87,6 +92,7 @@ export const TRAINER_OPTIONS: readonly TrainerOption[] = [
   { name: "--no-probe", help: "do not", read: () => ({ probe: false }) },
   { name: "--report", help: "write report.html at the end (the default)", read: () => ({ report: true }) },
   { name: "--no-report", help: "do not", read: () => ({ report: false }) },
+  { name: "--profile", value: "[steps]", optional: [`${PROFILED}`], help: "wgsl: time of every kernel against the device's ceilings; --profile=20 looks at 20 steps", read: (value) => ({ profile: whole("--profile", value === "" ? `${PROFILED}` : value, 1) }) },
   { name: "--quiet", help: "no progress", read: () => ({ quiet: true }) },
   { name: "--help", help: "this text", read: () => ({ help: true }) },
 ];

@@ -13,7 +13,7 @@ import { isRecord } from "./guards.js";
 import type { TrainerOptions } from "./options.js";
 
 /** File names in a run folder, beside the checkpoints. */
-export const RUN_FILES = { metrics: "metrics.jsonl", probe: "probe.json", report: "report.html", run: "run.json" } as const;
+export const RUN_FILES = { metrics: "metrics.jsonl", probe: "probe.json", report: "report.html", run: "run.json", profile: "profile.json", trace: "trace.json" } as const;
 
 /** Options that make a run what it is; a resumed run takes them from its folder unless they are given again. */
 export type RunOptions = Pick<TrainerOptions, "data" | "evalData" | "steps" | "epochs" | "batch" | "seed">;

@@ -5,6 +5,7 @@
  * `kernels/`, places in memory are given later (`memory.ts`).
  */
 import type { Dim } from "../../types/dim.js";
+import { costed } from "./cost.js";
 import type { Op, Tensor } from "./graph.js";
 import { readsOf } from "./graph.js";
 import { attentionDraft, attentionGradDrafts } from "./kernels/attention.js";
@@ -31,7 +32,7 @@ export function draftsOf(traced: Traced, bounds: ReadonlyMap<string, number>): D
       return made;
     },
   };
-  return ops.flatMap((op) => drafts(cx, op, live));
+  return ops.flatMap((op) => costed(op.work, drafts(cx, op, live)));
 }
 
 function drafts(cx: Limits, op: Op, live: (t: Tensor) => boolean): Draft[] {

@@ -44,6 +44,8 @@ export interface Draft {
   readonly origin: Span | undefined;
   /** The shape of the result, in words. */
   readonly shape: string;
+  /** Arithmetic, where it is counted (see `cost.ts`). */
+  readonly flops?: Dim;
 }
 
 /** What kernels may know of the run when they choose tiles and splits. */

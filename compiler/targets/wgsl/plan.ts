@@ -11,6 +11,7 @@ import { constantDim, constantOf, product, symbolsOf } from "../../types/dim.js"
 import type { StepProgram } from "../step.js";
 import type { Shard, Slot } from "./arenas.js";
 import { layOut } from "./arenas.js";
+import { bytesMoved } from "./cost.js";
 import { draftsOf } from "./emit-ops.js";
 import { fuse } from "./fuse.js";
 import type { Tensor } from "./graph.js";
@@ -217,7 +218,8 @@ class PlanWriter {
     this.#byText.set(draft.text, known);
     const [x, y, z] = draft.groups;
     const groups = y === undefined || z === undefined ? [sizeExpr(x)] as const : [sizeExpr(x), sizeExpr(y), sizeExpr(z)] as const;
-    return { kernel: known.index, bind: draft.binds.map((b) => this.bound(unit, b)), sizes: draft.sizes.map(sizeExpr), groups };
+    const cost = { ...(draft.flops === undefined ? {} : { flops: sizeExpr(draft.flops) }), bytes: sizeExpr(bytesMoved(draft)) };
+    return { kernel: known.index, bind: draft.binds.map((b) => this.bound(unit, b)), sizes: draft.sizes.map(sizeExpr), groups, cost };
   }
 
   /** Where something bound lies. */

@@ -30,13 +30,20 @@ export interface NodeDevice {
 /** What gets a driver where there is none. */
 const WAY = "run jepac doctor; on a machine without a GPU: node scripts/setup-vulkan.mjs gets a software driver";
 
+/** What else a device is opened for. */
+export interface DeviceWishes {
+  /** With timestamps, as exact as the driver has them. */
+  readonly timestamps?: boolean;
+}
+
 /** Opens a device on which the plan fits. Throws `HostError` "no-engine". */
-export async function openNodeDevice(module: Pick<WgslModule, "plan">): Promise<NodeDevice> {
+export async function openNodeDevice(module: Pick<WgslModule, "plan">, wishes: DeviceWishes = {}): Promise<NodeDevice> {
   const { create, version } = await loadPackage();
-  let gpu: GPU | undefined = create([]);
+  const toggles = wishes.timestamps === true ? ["disable-dawn-features=timestamp_quantization"] : [];
+  let gpu: GPU | undefined = create(toggles);
   let adapter = await gpu.requestAdapter();
   if (adapter === null && useSwiftShader()) {
-    gpu = create([]);
+    gpu = create(toggles);
     adapter = await gpu.requestAdapter();
   }
   if (adapter === null) throw new HostError("no-engine", "WebGPU finds no adapter: no usable Vulkan, Metal or D3D12 driver", WAY);
@@ -46,8 +53,9 @@ export async function openNodeDevice(module: Pick<WgslModule, "plan">): Promise<
   const requiredLimits: Record<string, number> = {};
   if (need.binding > 128 * 1024 * 1024) requiredLimits["maxStorageBufferBindingSize"] = Math.min(need.binding, limits.maxStorageBufferBindingSize);
   if (need.buffer > 256 * 1024 * 1024) requiredLimits["maxBufferSize"] = Math.min(need.buffer, limits.maxBufferSize);
+  const timestamps: GPUFeatureName[] = wishes.timestamps === true && adapter.features.has("timestamp-query") ? ["timestamp-query"] : [];
   try {
-    const device = await adapter.requestDevice({ requiredLimits });
+    const device = await adapter.requestDevice({ requiredLimits, requiredFeatures: timestamps });
     return { device, name, language: new Set(gpu.wgslLanguageFeatures), version: `${version} (Dawn, ${name})`, release: () => { gpu = undefined; } };
   } catch (error) {
     throw new HostError("no-engine", `${name} gives no device: ${errorText(error)}`, WAY, { cause: error });

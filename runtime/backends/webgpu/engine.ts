@@ -6,8 +6,9 @@
  * back through a ring (`ring.ts`) while later steps run. Results are exact:
  * export, import, and on from there gives the same bits, because state is all there is and every kernel is deterministic.
  */
-import type { Engine, Hyper, Manifest, PlanOutput, StepBatch, StepResult, StepWants, WgslModule } from "../../abi.js";
+import type { Engine, Hyper, Manifest, PlanOutput, PlanProgram, StepBatch, StepResult, StepWants, WgslModule } from "../../abi.js";
 import { HostError } from "../../base/errors.js";
+import type { Profiler } from "./profiler.js";
 import { LossRing } from "./ring.js";
 import type { Losses } from "./ring.js";
 import type { Session } from "./session.js";
@@ -25,6 +26,8 @@ export interface WebgpuHost {
   readonly language?: ReadonlySet<string>;
   /** Called when the engine is disposed, after its device. */
   readonly release?: () => void;
+  /** Looks at steps; their results stay the same bits. */
+  readonly profiler?: Profiler;
 }
 
 /** An engine that can also show the gradients of its last step, for tests. */
@@ -37,6 +40,7 @@ interface Run {
   readonly module: WgslModule;
   readonly session: Session;
   readonly ring: LossRing;
+  readonly profiler: Profiler | undefined;
   /** Inputs that forward and backward read, and whose absence is a mistake. */
   readonly inputs: readonly { readonly input: WgslModule["plan"]["inputs"][number]; readonly buffer: GPUBuffer; readonly needed: boolean }[];
 }
@@ -49,7 +53,7 @@ export async function createWebgpuEngine(manifest: Manifest, module: WgslModule,
   const ring = new LossRing(session, plan.step.outputs, plan.held, 1, [session.buffer("read losses 0"), session.buffer("read losses 1")]);
   const used = new Set(plan.step.dispatches.flatMap((d) => d.bind.map((r) => r.buffer)));
   const inputs = plan.inputs.map((input) => ({ input, buffer: session.bufferAt(input.ref.buffer), needed: used.has(input.ref.buffer) }));
-  const run: Run = { manifest, module, session, ring, inputs };
+  const run: Run = { manifest, module, session, ring, profiler: host.profiler, inputs };
   for (const { name, ref } of plan.parameters) {
     const values = host.initial.get(name);
     if (values === undefined) throw new HostError("mismatch", `there is no initial value for ${name}`, "compile the program again");
@@ -76,28 +80,39 @@ export async function createWebgpuEngine(manifest: Manifest, module: WgslModule,
 async function step(run: Run, batch: StepBatch, hyper: Hyper, want: StepWants): Promise<StepResult> {
   const { session, ring, module: { plan } } = run;
   session.check();
+  const look = run.profiler?.begin();
   const symbols = upload(run, batch);
   session.setHyper(hyperBlock(run, hyper));
+  look?.mark("upload");
   const encoder = session.device.createCommandEncoder();
-  const pass = encoder.beginComputePass();
-  session.encode(pass, plan.step, symbols);
-  if (want.gradientNorm) session.encode(pass, plan.norms, symbols);
-  session.encode(pass, plan.update, symbols);
-  pass.end();
+  const programs = want.gradientNorm ? [plan.step, plan.norms, plan.update] : [plan.step, plan.update];
+  if (look === undefined) encodePass(session, encoder, programs, symbols);
+  else look.encode(session, encoder, programs, symbols);
   ring.copy(encoder, 0);
   const watches = want.watch && plan.watches.length > 0 ? session.buffer("read watches") : undefined;
   if (watches !== undefined) copyOutputs(encoder, session, plan.watches, watches);
   const norms = want.gradientNorm && plan.norms.outputs.length > 0 ? session.buffer("read norms") : undefined;
   if (norms !== undefined) copyOutputs(encoder, session, plan.norms.outputs, norms);
-  session.device.queue.submit([encoder.finish()]);
+  const commands = encoder.finish();
+  look?.mark("encode");
+  session.device.queue.submit([commands]);
+  look?.mark("submit");
   const losses = ring.begun(symbols, want.later === true && watches === undefined && norms === undefined);
-  if (watches === undefined && norms === undefined) return resultOf(run, await losses, [], []);
+  if (watches === undefined && norms === undefined && look === undefined) return resultOf(run, await losses, [], []);
   const [own, watched, squares] = await Promise.all([
     losses,
     watches === undefined ? [] : readOutputs(session, plan.watches, watches, symbols),
     norms === undefined ? [] : readOutputs(session, plan.norms.outputs, norms, symbols),
+    look?.end(),
   ]);
   return resultOf(run, own, watched, squares);
+}
+
+/** All dispatches in one pass. */
+function encodePass(session: Session, encoder: GPUCommandEncoder, programs: readonly PlanProgram[], symbols: Symbols): void {
+  const pass = encoder.beginComputePass();
+  for (const program of programs) session.encode(pass, program, symbols);
+  pass.end();
 }
 
 function resultOf({ module: { plan } }: Run, parts: Losses, watched: readonly Float32Array[], squares: readonly Float32Array[]): StepResult {

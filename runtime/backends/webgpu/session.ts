@@ -25,6 +25,8 @@ export interface Session {
   setHyper(values: Float32Array<ArrayBuffer>): void;
   /** Encodes a program's dispatches into a pass. */
   encode(pass: GPUComputePassEncoder, program: PlanProgram, symbols: Symbols): void;
+  /** The same with a pass of its own for each dispatch, begun by `open`. For profiles. */
+  encodeEach(open: () => GPUComputePassEncoder, program: PlanProgram, symbols: Symbols): void;
   /** Throws what went wrong on the device since the last look, if anything did. */
   check(): void;
   /** Buffers and their bytes. */
@@ -59,6 +61,11 @@ export async function openSession(device: GPUDevice, module: WgslModule, name: s
   const buffer = (wanted: string): GPUBuffer => index.get(wanted) ?? fail(`buffer ${wanted}`);
   const prepared = await prepare(device, module, name, buffers, ready, { sizes: buffer("sizes"), hyper: buffer("hyper") });
   let hyper = new Float32Array(plan.hyper.length);
+  const filled = (program: PlanProgram, symbols: Symbols): Prepared => {
+    const own = prepared.get(program) ?? fail("program");
+    if (own.sizes.fill(symbols)) device.queue.writeBuffer(buffer("sizes"), own.first, own.sizes.blocks);
+    return own;
+  };
   const uniform = ready.some((r, i) => plan.kernels[i]?.hyper === true && !r.immediate);
   return {
     device,
@@ -68,10 +75,14 @@ export async function openSession(device: GPUDevice, module: WgslModule, name: s
       hyper = values;
       if (uniform) device.queue.writeBuffer(buffer("hyper"), 0, values);
     },
-    encode(pass, program, symbols) {
-      const own = prepared.get(program) ?? fail("program");
-      if (own.sizes.fill(symbols)) device.queue.writeBuffer(buffer("sizes"), own.first, own.sizes.blocks);
-      walk(pass, own, ready, hyper);
+    encode: (pass, program, symbols) => walk(pass, filled(program, symbols), ready, hyper),
+    encodeEach(open, program, symbols) {
+      const own = filled(program, symbols);
+      own.kernels.forEach((_, i) => {
+        const pass = open();
+        walk(pass, own, ready, hyper, i, i + 1);
+        pass.end();
+      });
     },
     check: () => faults.check(),
     memory: () => ({ tensors: buffers.length, bytes: plan.buffers.reduce((n, b) => n + b.bytes, 0) }),
@@ -114,9 +125,9 @@ function programsOf(plan: WgslModule["plan"]): PlanProgram[] {
   return [plan.step, plan.norms, plan.update, ...Object.values(plan.encoders)];
 }
 
-function walk(pass: GPUComputePassEncoder, { kernels, groups, sizes: { counts } }: Prepared, ready: readonly Ready[], hyper: Float32Array<ArrayBuffer>): void {
+function walk(pass: GPUComputePassEncoder, { kernels, groups, sizes: { counts } }: Prepared, ready: readonly Ready[], hyper: Float32Array<ArrayBuffer>, from = 0, to = kernels.length): void {
   let current = -1;
-  for (let i = 0; i < kernels.length; i++) {
+  for (let i = from; i < to; i++) {
     const kernel = kernels[i] ?? -1;
     if (kernel !== current) {
       const own = ready[kernel] ?? fail("kernel");

@@ -172,7 +172,7 @@ async function onDevice(c: Case, module: Module, args: readonly NdArray[], devic
     if (!texts.has(d.text)) texts.set(d.text, texts.size);
     const size = (s: Size): ReturnType<typeof sizeExpr> => sizeExpr(s);
     const [x, y, z] = d.groups;
-    return { kernel: texts.get(d.text) ?? 0, bind: d.binds.map((b) => ("kind" in b ? { buffer: 0, at: 0, bytes: 4 } : place(b))), sizes: d.sizes.map(size), groups: y === undefined || z === undefined ? [size(x)] : [size(x), size(y), size(z)] };
+    return { kernel: texts.get(d.text) ?? 0, bind: d.binds.map((b) => ("kind" in b ? { buffer: 0, at: 0, bytes: 4 } : place(b))), sizes: d.sizes.map(size), groups: y === undefined || z === undefined ? [size(x)] : [size(x), size(y), size(z)], cost: { bytes: 0 } };
   });
   const outs = results.map(place);
   const inputs = ready.graph.tensors.filter((x) => x.home.kind === "input").map((x) => ({ x, ref: place(x) }));
