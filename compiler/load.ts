@@ -12,6 +12,7 @@ import { report } from "./messages/report.js";
 import type { SourceFiles } from "./check/check.js";
 import type * as ast from "./syntax/ast.js";
 import { parse } from "./syntax/parse.js";
+import { isLibraryName, libraryName } from "./std/names.js";
 import { sources } from "./std/sources.js";
 
 /** Gives the text of a file, or undefined when there is none (or it lies outside of what may be read). */
@@ -21,9 +22,6 @@ export type Read = (path: string) => string | undefined;
 export interface Loaded extends SourceFiles {
   readonly texts: ReadonlyMap<string, string>;
 }
-
-/** Library files are named `std/vit.jepa` in spans. */
-export const libraryName = (name: string): string => `std/${name}.jepa`;
 
 let library: readonly ast.File[] | undefined;
 
@@ -87,7 +85,7 @@ function resolveUse(item: ast.Use, from: string, diagnostics: Diagnostics): stri
     return undefined;
   }
   const path = joinPath(from, item.path.text);
-  if (path !== undefined) return path;
+  if (path !== undefined && !isLibraryName(path)) return path;
   diagnostics.add(report("JEP2028", item.span, { path: item.path.text, why: "it leaves the project" }, { help: "Use a file inside the project, by a relative path." }));
   return undefined;
 }

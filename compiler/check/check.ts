@@ -9,6 +9,7 @@ import type { Diagnostics } from "../messages/report.js";
 import { report } from "../messages/report.js";
 import type { ModelGraph } from "../model/ir.js";
 import type * as ast from "../syntax/ast.js";
+import { reportDangling } from "./dangling.js";
 import type { EncoderEntry, Overrides } from "./model.js";
 import { elaborateModel } from "./model.js";
 import type { Items, Program } from "./program.js";
@@ -58,6 +59,8 @@ export function check(files: SourceFiles, options: CheckOptions, diagnostics: Di
   const libraries = new Set(files.library.map((f) => f.span.file));
   const overrides = options.overrides ?? new Map<string, Static>();
   const model = elaborateModel(program, overrides, (file) => libraries.has(file), diagnostics);
+  const variant = items.variants.get(program.name);
+  if (variant !== undefined) reportDangling(program, variant, diagnostics);
   const training = checkTraining(program, model.params, model.encoderNames, diagnostics);
   checkBatch(model.graph, training.train.batch, diagnostics);
   const sweeps = program.sweeps.map((s) => ({ name: s.name.text, points: sweepPoints(s, model, diagnostics) }));
@@ -71,6 +74,6 @@ function choose(items: Items, options: CheckOptions, files: SourceFiles, diagnos
     return name;
   }
   if (items.models.has(options.program) || items.variants.has(options.program)) return options.program;
-  diagnostics.add(report("JEP2030", { ...files.main.span, end: files.main.span.start }, { name: options.program, known: items.own.join(", ") || "none" }));
+  diagnostics.add(report("JEP2030", { ...files.main.span, end: files.main.span.start }, { name: options.program, known: programNames(items).join(", ") || "none" }));
   return undefined;
 }

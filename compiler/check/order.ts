@@ -61,7 +61,7 @@ function reportCycle(statements: readonly ast.Statement[], path: readonly number
 }
 
 /** Every identifier that an expression or statement mentions. */
-function freeNames(statement: ast.Statement): string[] {
+export function freeNames(statement: ast.Statement): string[] {
   const names: string[] = [];
   const todo: (ast.Expr | undefined)[] = [];
   switch (statement.kind) {

@@ -34,8 +34,10 @@ export interface Items {
   readonly sweeps: readonly ast.Sweep[];
   readonly trains: readonly ast.Train[];
   readonly probes: readonly ast.Probe[];
-  /** Names declared in the main file, in order. */
+  /** Models and variants declared in the main file, in order. */
   readonly own: readonly string[];
+  /** Models and variants of used files that the main file sweeps; where it declares nothing else, those that it trains or probes. */
+  readonly adopted: readonly string[];
 }
 
 /** Collects items of the main file and of what it uses; library modules may be replaced by the program's own. */
@@ -69,8 +71,11 @@ export function collect(main: ast.File, used: readonly ast.File[], library: read
     }
   }
   const own = main.items.flatMap((i) => (i.kind === "model" || i.kind === "variant" ? [i.name.text] : []));
+  const swept = main.items.flatMap((i) => (i.kind === "sweep" ? [i.base.text] : []));
+  const recipes = main.items.flatMap((i) => (i.kind === "train" || i.kind === "probe" ? i.model?.text ?? [] : []));
+  const adopted = [...new Set(own.length + swept.length > 0 ? swept : recipes)].filter((n) => !own.includes(n) && (models.has(n) || variants.has(n)));
   checkTargets(models, variants, sweeps, trains, probes, diagnostics);
-  return { models, variants, modules, sweeps, trains, probes, own };
+  return { models, variants, modules, sweeps, trains, probes, own, adopted };
 }
 
 function checkTargets(models: ReadonlyMap<string, unknown>, variants: ReadonlyMap<string, unknown>, sweeps: readonly ast.Sweep[], trains: readonly ast.Train[], probes: readonly ast.Probe[], diagnostics: Diagnostics): void {
@@ -88,15 +93,15 @@ function unknownModel(name: ast.Name, known: readonly string[], diagnostics: Dia
   }));
 }
 
-/** The program to take when nothing is said: the only model, else the only variant, else the first of the file. */
+/** The program to take when nothing is said: the file's first model, else its first variant, else the first that it adopts. */
 export function defaultProgram(items: Items): string | undefined {
   const models = items.own.filter((n) => items.models.has(n));
-  return models[0] ?? items.own[0];
+  return models[0] ?? items.own[0] ?? items.adopted[0];
 }
 
-/** Every model and variant of the main file. */
+/** Every model and variant of the main file, and those that it adopts. */
 export function programNames(items: Items): readonly string[] {
-  return items.own;
+  return [...items.own, ...items.adopted];
 }
 
 /** Assembles a model or variant; undefined after a reported mistake. */
@@ -138,7 +143,10 @@ export function assemble(items: Items, name: string, diagnostics: Diagnostics): 
 }
 
 function settingsOf(items: Items, name: string, body: readonly ast.Statement[]): readonly ast.Setting[] {
-  const outer = items.trains.filter((t) => t.model?.text === name).flatMap((t) => t.settings);
+  // A file that uses another one says over again what it would have otherwise; within one file, twice is a mistake.
+  const trains = items.trains.filter((t) => t.model?.text === name);
+  const files = [...new Set(trains.map((t) => t.span.file))];
+  const outer = files.reduce<readonly ast.Setting[]>((settings, file) => mergeSettings(settings, trains.flatMap((t) => (t.span.file === file ? t.settings : []))), []);
   const inner = body.flatMap((s) => (s.kind === "train" ? s.settings : []));
   return mergeSettings(outer, inner);
 }

@@ -17,12 +17,13 @@ import type { Diagnostic } from "../messages/report.js";
 import { createDiagnostics } from "../messages/report.js";
 import { explainProof } from "../proof.js";
 import { toSarif } from "../messages/sarif.js";
+import { isLibraryName } from "../std/names.js";
 import { version } from "../version.js";
 import { writeAtomic } from "../../runtime/base/files.js";
 import type { Command } from "./command.js";
 import { CliError } from "./command.js";
 import type { Opened } from "./source.js";
-import { isLibrary, openSource, programOptions, readProgramOptions, readText, shownDiagnostics, shownTexts } from "./source.js";
+import { openSource, programOptions, readProgramOptions, readText, shownDiagnostics, shownTexts } from "./source.js";
 import type { CliTerminal } from "./terminal.js";
 import { styleOf } from "./terminal.js";
 
@@ -108,7 +109,7 @@ async function applyCertain(report: Report, cx: CliTerminal): Promise<number> {
   const files = new Set(fixes.flatMap((f) => f.edits.map((e) => e.span.file)));
   let applied = 0;
   for (const file of files) {
-    if (isLibrary(file)) continue;
+    if (isLibraryName(file)) continue;
     const shown = report.opened.show(file);
     const path = resolve(cx.cwd, shown);
     const { text, applied: done } = applyFixes(report.texts.get(file) ?? readText(path, shown), file, fixes);

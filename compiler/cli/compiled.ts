@@ -4,6 +4,7 @@
  * Owns the checks between a folder on disk and the runtime: the manifest is JSON of a known format, the module has what the
  * contract asks for. What does not fit is a mistake of files (exit code 2) that names the file.
  */
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -23,7 +24,9 @@ export async function loadCompiled(folder: string, shown: string): Promise<Compi
   const manifest = readManifest(folder, shown);
   const path = join(folder, "model.mjs");
   try {
-    const module: unknown = await import(pathToFileURL(path).href);
+    // A module is loaded once for its address: with its content in the address, a second program in this folder is not the first.
+    const content = createHash("sha256").update(readFileSync(path)).digest("hex").slice(0, 16);
+    const module: unknown = await import(`${pathToFileURL(path).href}?${content}`);
     if (isModule(module)) return { manifest, module };
   } catch (error) {
     throw new CliError(`cannot load ${shown}/model.mjs: ${reason(error)}`, "compile the program again");

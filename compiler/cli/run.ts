@@ -66,7 +66,10 @@ function parseWords(words: readonly string[]): Parsed {
   });
   const wantsHelp = words.includes("--help") || words.includes("-h") || words.includes("--version");
   if (output !== "" && wantsHelp) return { kind: "text", text: output, code: 0 };
-  if (failure !== undefined) throw new CliError(sentence(failure), "run it with --help to see how it is used");
+  if (failure !== undefined) {
+    refuseUnknown(words);
+    throw new CliError(sentence(failure), "run it with --help to see how it is used");
+  }
   if (selected === undefined) return unknownCommand(rest, parser);
   return { kind: "run", command: selected.command, args: strict(selected.command, selected.values) };
 }
@@ -109,16 +112,33 @@ function normalize(words: readonly string[]): string[] {
 }
 
 function strict(command: Command, values: Record<string, unknown>): Arguments {
-  const options = Object.entries(command.options);
-  const known = new Set(["_", "$0", "help", "h", "version", "--", ...Object.keys(command.words), ...options.flatMap(([name, o]) => (o.alias === undefined ? [name] : [name, o.alias]))]);
-  for (const key of Object.keys(values)) {
-    if (known.has(key)) continue;
-    const near = suggest(key, options.map(([name]) => name));
-    throw new CliError(`\`jepac ${command.name}\` has no option ${dashed(key)}`, near[0] === undefined ? `its options are ${options.map(([name]) => `--${name}`).join(", ") || "none"}` : `did you mean --${near[0]}?`);
-  }
+  const known = new Set(["_", "$0", "--", ...Object.keys(command.words), ...optionNames(command)]);
+  for (const key of Object.keys(values)) if (!known.has(key)) throw noSuchOption(command, key);
   const extra = Array.isArray(values["_"]) ? values["_"].slice(1) : [];
   if (extra.length > 0) throw new CliError(`\`jepac ${command.name}\` does not take \`${String(extra[0])}\``, `it is used as: jepac ${command.usage}`);
   return new Arguments(values);
+}
+
+function optionNames(command: Command): string[] {
+  return ["help", "h", "version", ...Object.entries(command.options).flatMap(([name, o]) => (o.alias === undefined ? [name] : [name, o.alias]))];
+}
+
+/** An option that does not exist may have taken the word that yargs says is missing: it is named first. @throws CliError */
+function refuseUnknown(words: readonly string[]): void {
+  const command = commands.find((c) => c.name === words.find((word) => !word.startsWith("-")));
+  if (command === undefined) return;
+  const known = optionNames(command);
+  for (const word of words) {
+    if (word === "--") return;
+    const name = /^--?([A-Za-z][^=]*)/.exec(word)?.[1];
+    if (name !== undefined && !known.includes(name) && !known.includes(name.replace(/^no-/, ""))) throw noSuchOption(command, name);
+  }
+}
+
+function noSuchOption(command: Command, name: string): CliError {
+  const names = Object.keys(command.options);
+  const near = suggest(name, names);
+  return new CliError(`\`jepac ${command.name}\` has no option ${dashed(name)}`, near[0] === undefined ? `its options are ${names.map((n) => `--${n}`).join(", ") || "none"}` : `did you mean --${near[0]}?`);
 }
 
 function unknownCommand(rest: readonly (string | number)[], parser: Argv): Parsed {

@@ -12,8 +12,7 @@ import type { ProgramOptions, Source } from "../compile.js";
 import type { Diagnostic } from "../messages/report.js";
 import type { Span } from "../base/span.js";
 import { systemCode } from "../../runtime/base/errors.js";
-import { libraryName } from "../load.js";
-import { sources } from "../std/sources.js";
+import { isLibraryName } from "../std/names.js";
 import type { Static } from "../check/values.js";
 import type { Arguments, OptionSpec } from "./command.js";
 import { CliError } from "./command.js";
@@ -39,7 +38,7 @@ export function openSource(path: string, cx: Pick<CliTerminal, "cwd">): Opened {
   const text = readText(absolute, path);
   const root = projectRoot(absolute);
   const name = (file: string): string => slashes(relative(root, file));
-  const show = (file: string): string => (isLibrary(file) ? file : slashes(isAbsolute(path) ? join(root, file) : relative(cx.cwd, join(root, file))));
+  const show = (file: string): string => (isLibraryName(file) ? file : slashes(isAbsolute(path) ? join(root, file) : relative(cx.cwd, join(root, file))));
   const read = (file: string): string | undefined => readInside(root, join(root, file));
   return { source: { file: name(absolute), text, read }, path: absolute, shown: show(name(absolute)), show };
 }
@@ -91,13 +90,6 @@ function readInside(root: string, file: string): string | undefined {
 /** A byte-order mark stays out of the text; bytes that are not UTF-8 become a sign that no program contains. */
 function decode(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes);
-}
-
-const libraryNames = new Set(Object.keys(sources).map(libraryName));
-
-/** Whether a name in a span is a file of the standard library. */
-export function isLibrary(file: string): boolean {
-  return libraryNames.has(file);
 }
 
 function slashes(path: string): string {

@@ -7,6 +7,7 @@
 import type { Span } from "../base/span.js";
 import type { Diagnostic, Fix } from "../messages/report.js";
 import { report } from "../messages/report.js";
+import { isLibraryName } from "../std/names.js";
 import type { Finding } from "./findings.js";
 import { rules } from "./findings.js";
 import type { Facts } from "./gather.js";
@@ -46,7 +47,7 @@ function dedupe<T extends { readonly span: Span; readonly message: string }>(lis
   const seen = new Set([`${own.file}:${own.start}-${own.end}`]);
   return list.filter((x) => {
     const key = `${x.span.file}:${x.span.start}-${x.span.end}`;
-    if (seen.has(key) || x.span.file.startsWith("std/")) return false;
+    if (seen.has(key) || isLibraryName(x.span.file)) return false;
     seen.add(key);
     return true;
   });

@@ -34,8 +34,14 @@ export interface CheckpointStore {
   save(checkpoint: Checkpoint): Promise<void>;
   /** Reads one that fits the program. Throws a `HostError` that says what is wrong and whether the other one is whole. */
   load(which: Which, options?: { readonly otherSource?: boolean }): Promise<Checkpoint>;
-  /** The last good checkpoint in words, for messages. */
-  lastGood(): Promise<string>;
+  /** The last good checkpoint, for messages. */
+  lastGood(): Promise<LastGood>;
+}
+
+/** The newest checkpoint that is whole: its step, absent where there is none, and a clause that says so. */
+export interface LastGood {
+  readonly step?: number;
+  readonly text: string;
 }
 
 /** The files of this machine. */
@@ -81,9 +87,9 @@ export function openCheckpoints(folder: string, manifest: Pick<Manifest, "progra
     async lastGood() {
       for (const which of ["latest", "previous"] as const) {
         const checkpoint = await peek(which);
-        if (checkpoint !== undefined) return `the last good state is step ${checkpoint.step} in ${path(which)}`;
+        if (checkpoint !== undefined) return { step: checkpoint.step, text: `the last good state is step ${checkpoint.step} in ${path(which)}` };
       }
-      return "no checkpoint had been written yet";
+      return { text: "no checkpoint had been written yet" };
     },
   };
 }

@@ -12,6 +12,7 @@
 import type { Engine, Hyper, Manifest, StepBatch, StepResult } from "../abi.js";
 import { HostError } from "../base/errors.js";
 import type { Checkpoint } from "./checkpoint.js";
+import type { LastGood } from "./checkpoint-store.js";
 import { createMonitors } from "./monitors.js";
 import type { Alarm, Monitors, Observation } from "./monitors.js";
 import type { Recipe } from "./recipe.js";
@@ -58,8 +59,8 @@ export interface LoopSink {
   alarm(alarm: Alarm): void;
   /** Keeps a checkpoint; a throw ends the run. */
   save(checkpoint: Checkpoint): Promise<void>;
-  /** The last good checkpoint in words, for errors. */
-  lastGood(): Promise<string>;
+  /** The last good checkpoint, for errors. */
+  lastGood(): Promise<LastGood>;
 }
 
 /** Everything the loop needs. */
@@ -228,7 +229,9 @@ async function checkFinite(result: StepResult, step: number, sink: LoopSink): Pr
   const entries: [string, number][] = [["the loss", result.loss], ...Object.entries(result.losses).map(([name, value]): [string, number] => [`loss ${name}`, value]), ...Object.entries(result.gradientNorm).map(([name, value]): [string, number] => [`the gradient of ${name}`, value])];
   const wrong = entries.find(([, value]) => !Number.isFinite(value));
   if (wrong === undefined) return;
-  throw new HostError("not-a-number", `step ${step}: ${wrong[0]} is ${wrong[1]}; ${await sink.lastGood()}`, "lower the learning rate, warm up for longer or clip the gradient (gradient_clip); then go on from the last good state with --resume");
+  const last = await sink.lastGood();
+  const then = last.step === undefined ? "then start again" : "then go on from the last good state with --resume";
+  throw new HostError("not-a-number", `step ${step}: ${wrong[0]} is ${wrong[1]}; ${last.text}`, `lower the learning rate, warm up for longer or clip the gradient (gradient_clip); ${then}`);
 }
 
 async function observe(job: LoopJob, run: Run, { step, size }: Begun, result: StepResult): Promise<Observation> {
@@ -279,7 +282,7 @@ async function save(job: LoopJob, run: Run, step: number, state: State): Promise
     await job.sink.save(checkpoint);
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
-    throw new HostError(error.code, `${error.message}; ${await job.sink.lastGood()}`, error.help, { cause: error });
+    throw new HostError(error.code, `${error.message}; ${(await job.sink.lastGood()).text}`, error.help, { cause: error });
   }
 }
 

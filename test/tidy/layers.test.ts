@@ -13,8 +13,8 @@ const compilerOrder: readonly (readonly string[])[] = [
 ];
 const runtimeOrder: readonly (readonly string[])[] = [["abi.ts"], ["base"], ["data"], ["masks"], ["optim"], ["log"], ["backends"], ["train"], ["export"], ["import"], ["."]];
 
-/** The standard library as data, and the version: anybody may read them, and they import nothing. */
-const leaves: readonly string[] = ["compiler/std/sources.ts", "compiler/version.ts"];
+/** The standard library as data with its names, and the version: anybody may read them, and they import nothing. */
+const leaves: readonly string[] = ["compiler/std/sources.ts", "compiler/std/names.ts", "compiler/version.ts"];
 
 function layerOf(path: string): string {
   const [, first = "", second] = path.split("/");

@@ -112,7 +112,7 @@ function loadNative(name: "tfjs-node-gpu" | "tfjs-node"): Engine {
     try {
       const tf: Tf = require(packageName);
       const library = nodeBackend(tf)?.binding.TF_Version ?? "unknown";
-      return { tf, name, version: `${tf.version["tfjs"]} (TensorFlow ${library})`, raw: true };
+      return { tf, name, version: `${tf.version.tfjs} (TensorFlow ${library})`, raw: true };
     } catch (error) {
       failures.push(firstLine(error));
     }
@@ -135,13 +135,13 @@ async function loadWasm(): Promise<Engine> {
     wasm.setWasmPaths(join(folder, "dist") + "/");
     if (!(await tf.setBackend("wasm"))) throw new Error("the backend did not start");
     await tf.ready();
-    return { tf, name: "wasm", version: tf.version["tfjs"], raw: false };
+    return { tf, name: "wasm", version: tf.version.tfjs, raw: false };
   } catch (error) {
     throw new EngineMissing("wasm", firstLine(error), wayToGet.wasm);
   }
 }
 
-type WasmModule = Pick<typeof import("@tensorflow/tfjs-backend-wasm"), "setWasmPaths">;
+type WasmModule = { setWasmPaths(folder: string): void };
 
 async function loadPlain(): Promise<Engine> {
   const require = createRequire(import.meta.url);
@@ -149,7 +149,7 @@ async function loadPlain(): Promise<Engine> {
     const tf: Tf = require("@tensorflow/tfjs");
     await tf.setBackend("cpu");
     await tf.ready();
-    return { tf, name: "cpu", version: tf.version["tfjs"], raw: false };
+    return { tf, name: "cpu", version: tf.version.tfjs, raw: false };
   } catch (error) {
     throw new EngineMissing("cpu", firstLine(error), wayToGet.cpu);
   }

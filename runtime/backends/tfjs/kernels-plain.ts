@@ -191,7 +191,7 @@ function attention(tf: Tf) {
  */
 function losses(tf: Tf) {
   const smoothL1Pair: Kernels["smoothL1Pair"] = (x, y, beta, seed = 1) => tf.tidy((): [Tensor, Tensor] => {
-    const d = tf.sub<Tensor>(x, y);
+    const d = tf.sub(x, y);
     const c = d.clipByValue(-beta, beta);
     return [c.mul(d.sub(c.mul(0.5))).mean().mul(1 / beta), c.mul(seed / (beta * x.size))];
   });
@@ -200,7 +200,7 @@ function losses(tf: Tf) {
     smoothL1Grad: (x: Tensor, y: Tensor, beta: number, seed?: number): Tensor => tf.tidy(() => smoothL1Pair(x, y, beta, seed)[1]),
     smoothL1Pair,
     mse: (x: Tensor, y: Tensor): Tensor => tf.tidy(() => tf.squaredDifference(x, y).mean()),
-    mseGrad: (x: Tensor, y: Tensor, seed = 1): Tensor => tf.tidy(() => tf.sub<Tensor>(x, y).mul((2 * seed) / x.size)),
+    mseGrad: (x: Tensor, y: Tensor, seed = 1): Tensor => tf.tidy(() => tf.sub(x, y).mul((2 * seed) / x.size)),
   };
 }
 

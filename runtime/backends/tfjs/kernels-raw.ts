@@ -182,7 +182,7 @@ function picking(tf: Tf, { ops, plain }: Shared) {
   const flatIndex = (index: Tensor, batch: number, tokens: number): Tensor => tf.tidy(() => {
     const [count = 0] = index.shape;
     const starts = ops.ints(Array.from({ length: count }, (_, row) => (row % batch) * tokens));
-    return tf.add<Tensor>(index, starts.reshape([count, 1]));
+    return tf.add(index, starts.reshape([count, 1]));
   });
   return {
     gatherRows: (x: Tensor, index: Tensor, copies: number): Tensor => {

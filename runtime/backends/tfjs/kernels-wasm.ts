@@ -10,9 +10,10 @@ import type { Kernels } from "./kernels.js";
 import { asMatrix } from "./kernels-plain.js";
 import { simdKernels } from "./wasm-simd.js";
 import type { SimdKernels } from "./wasm-simd.js";
+import type { DataType } from "./api.js";
 import type { Tensor, Tf } from "./tf.js";
 
-type TensorInfo = Pick<Tensor, "dataId" | "shape" | "dtype">;
+type TensorInfo = { dataId: object; shape: number[]; dtype: DataType };
 
 /** What the kernels need of the wasm backend. */
 type Backend = {
@@ -118,7 +119,7 @@ function products(tf: Tf, heap: Heap, plain: Kernels) {
   };
   const matmul: Kernels["matmul"] = (a, b, ta = false, tb = false) => {
     if (b.rank === 2 && (a.rank === 2 || !ta)) {
-      if (ta && tb) return tf.tidy(() => tf.matMul<Tensor>(transposed(heap, a), transposed(heap, b)));
+      if (ta && tb) return tf.tidy(() => tf.matMul(transposed(heap, a), transposed(heap, b)));
       if (ta) return linearGradWeight(a, b);
       return tb ? linearGradInput(a, b) : flatProduct(a, b);
     }
@@ -164,7 +165,7 @@ function pointwise(heap: Heap) {
   const geluGrad: Kernels["geluGrad"] = (x, dy) => {
     const [y, slope] = geluPair(x);
     y.dispose();
-    const dx = slope.mul<Tensor>(dy);
+    const dx = slope.mul(dy);
     slope.dispose();
     return dx;
   };
@@ -206,7 +207,7 @@ function rows(heap: Heap, plain: Kernels) {
     layerNormGrad: (y: Tensor, rstd: Tensor, scale: Tensor, dout: Tensor): [Tensor, Tensor, Tensor] => {
       const dx = heap.make(y.shape);
       simd.layerNormGrad(at(y), at(rstd), at(scale), at(dout), at(dx), ...asMatrix(y));
-      const product = dout.mul<Tensor>(y);
+      const product = dout.mul(y);
       const dscale = sumLeading(product);
       product.dispose();
       return [dx, dscale, sumLeading(dout)];

@@ -72,7 +72,7 @@ export function rawUpdates(tf: Tf, node: NodeBackend, initial: readonly (readonl
     },
     sgd: (name, grad, { lr, momentum, weightDecay }, decay) => tf.tidy(() => {
       const p = param(name);
-      const pulled = decay && weightDecay !== 0 ? grad.add<Tensor>(p.read().mul(weightDecay)) : grad;
+      const pulled = decay && weightDecay !== 0 ? grad.add(p.read().mul(weightDecay)) : grad;
       apply("ResourceApplyMomentum", momentumAttrs, [p, slotOf("sgd.momentum", name)], [tf.scalar(lr), pulled, tf.scalar(momentum)]);
     }),
     ema: (target, source, m) => {

@@ -32,22 +32,22 @@ export function tensorUpdates(tf: Tf, initial: readonly (readonly [ParamSpec, Fl
     adamw: (name, grad, { lr, weightDecay, beta1, beta2, eps, t }, decay) => tf.tidy(() => {
       const p = param(name);
       const [mOld, vOld] = [slotOrZero(`adam.m/${name}`, p), slotOrZero(`adam.v/${name}`, p)];
-      const m = mOld.add<Tensor>(grad.sub(mOld).mul(1 - beta1));
-      const v = vOld.add<Tensor>(grad.square().sub(vOld).mul(1 - beta2));
+      const m = mOld.add(grad.sub(mOld).mul(1 - beta1));
+      const v = vOld.add(grad.square().sub(vOld).mul(1 - beta2));
       const move = m.div(v.sqrt().mul(1 / Math.sqrt(1 - beta2 ** t)).add(eps)).mul(lr / (1 - beta1 ** t));
-      const next = p.mul(decay ? 1 - lr * weightDecay : 1).sub<Tensor>(move);
+      const next = p.mul(decay ? 1 - lr * weightDecay : 1).sub(move);
       replace(state, `adam.m/${name}`, m);
       replace(state, `adam.v/${name}`, v);
       replace(params, name, next);
     }),
     sgd: (name, grad, { lr, momentum, weightDecay }, decay) => tf.tidy(() => {
       const p = param(name);
-      const velocity = slotOrZero(`sgd.momentum/${name}`, p).mul(momentum).add<Tensor>(decay ? grad.add(p.mul(weightDecay)) : grad);
-      const next = p.sub<Tensor>(velocity.mul(lr));
+      const velocity = slotOrZero(`sgd.momentum/${name}`, p).mul(momentum).add(decay ? grad.add(p.mul(weightDecay)) : grad);
+      const next = p.sub(velocity.mul(lr));
       replace(state, `sgd.momentum/${name}`, velocity);
       replace(params, name, next);
     }),
-    ema: (target, source, m) => tf.tidy(() => replace(params, target, param(target).mul(m).add<Tensor>(param(source).mul(1 - m)))),
+    ema: (target, source, m) => tf.tidy(() => replace(params, target, param(target).mul(m).add(param(source).mul(1 - m)))),
     dispose: () => {
       for (const tensor of [...params.values(), ...state.values()]) tensor.dispose();
       params.clear();

@@ -1,16 +1,14 @@
 /**
  * The few names through which the rest of jepac speaks of TensorFlow.js.
  *
- * Types only. tfjs-node and the wasm build hand out the same API object, so one type serves both; what only the native
+ * tfjs-node and the wasm build hand out the same API object, so one type (api.ts) serves both; what only the native
  * engine can do (running any TensorFlow op by its name) is described here structurally, because the package that
  * declares it is not a dependency and may not be installed.
  */
+import type { Tensor, Tf } from "./api.js";
 
-/** The TensorFlow.js API object, whichever engine stands behind it. */
-export type Tf = typeof import("@tensorflow/tfjs");
 
-/** A float32 or int32 tensor of any rank. */
-export type Tensor = import("@tensorflow/tfjs").Tensor;
+export type { Tensor, Tf };
 
 /** One attribute of a TensorFlow op, as the native binding takes it. */
 export type OpAttr = { readonly name: string; readonly type: number; readonly value: unknown };

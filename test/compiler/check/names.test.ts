@@ -464,3 +464,29 @@ test("a sweep of too many runs is refused", () => {
   }
 `));
 });
+
+test("a binding of a variant that no loss depends on is a slip of the pen", () => {
+  checkMarked(sound("", `variant v of m {
+  z_targt = stopgrad(teacher(image)) at targets
+//^^^^^^^ JEP2022 Did you mean \`z_target\`, which \`m\` declares?
+  spare = z_hat * 2
+//^^^^^ JEP2022 Use it, or remove the line
+  z_hat = predict(z_context, at: targets) * 2
+}
+`), { program: "v" });
+});
+
+test("a binding of a variant that a loss needs through others, or that an unknown name may mean, is not dangling", () => {
+  checkMarked(sound("", `variant v of m {
+  half, rest = split(teacher(image), 2)
+  wide = join(half, half)
+  z_target = stopgrad(wide) at targets
+}
+`), { program: "v" });
+  checkMarked(sound("", `variant w of m {
+  z_aim = stopgrad(teacher(image)) at targets
+  loss smooth_l1(z_hat, z_aimm)
+//                      ^^^^^^ JEP2001 \`z_aimm\` is not known here
+}
+`), { program: "w" });
+});

@@ -2,6 +2,7 @@
 import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { loadCompiled } from "../../../compiler/cli/compiled.js";
 import { jepac, root, small, temporary } from "./support.js";
 
 const broken = small.replace("stopgrad(normalize(teacher(image)))", "stopgrad(normalize(techer(image)))").replace("aspect: 0.75..1.5", "aspct: 0.75..1.5").replace("batch          16", "batch          0");
@@ -118,4 +119,55 @@ test("colours are for terminals only", async () => {
   expect((await jepac(["check", "broken.jepa"], { cwd })).out).not.toContain(escape);
   expect((await jepac(["check", "broken.jepa"], { cwd, tty: true })).out).toContain(escape);
   expect((await jepac(["check", "broken.jepa"], { cwd, tty: true, env: { NO_COLOR: "1" } })).out).not.toContain(escape);
+});
+
+test("a file that only sweeps, trains or probes what it uses stands for that program", async () => {
+  const cwd = temporary({
+    "package.json": "{}", "small.jepa": small,
+    "sweep.jepa": 'use "./small.jepa"\n\nsweep depths of tiny { predict.depth in [1, 2] }\n',
+    "slip.jepa": 'use "./small.jepa"\n\nvariant mine of tiny { param width = 8 }\n\nsweep depths of tiny { predict.dept in [1, 2] }\n',
+    "longer.jepa": 'use "./small.jepa"\n\ntrain tiny { steps 9 }\n',
+    "nothing.jepa": 'use "./small.jepa"\n',
+  });
+  expect(await jepac(["check", "sweep.jepa"], { cwd })).toMatchObject({ code: 0, out: "sweep.jepa: no mistakes (tiny)\n" });
+  expect((await jepac(["list", "sweep.jepa"], { cwd })).out).toContain("tiny: sweep depths, 2 runs");
+  expect((await jepac(["sweep", "sweep.jepa", "--list"], { cwd })).out.split("\n").map((l) => l.split(" ")[0])).toEqual(["depths.predict.depth=1", "depths.predict.depth=2", ""]);
+  const slip = await jepac(["check", "slip.jepa"], { cwd });
+  expect(slip.out).toContain("Did you mean `predict.depth`");
+  expect((await jepac(["sweep", "longer.jepa", "--list"], { cwd })).out).toMatch(/^tiny /);
+  await jepac(["compile", "longer.jepa", "-o", "out"], { cwd });
+  expect(JSON.parse(readFileSync(join(cwd, "out/manifest.json"), "utf8"))).toMatchObject({ program: "tiny", train: { duration: { unit: "steps", value: 9 } } });
+  expect((await jepac(["check", "nothing.jepa"], { cwd })).out).toContain("JEP2031");
+});
+
+test("an option that does not exist is named, also where it took the place of a word", async () => {
+  for (const words of [["check", "--bogus", "x"], ["check", "--bogus"], ["check", "small.jepa", "--bogus"]]) {
+    const ran = await jepac(words);
+    expect(ran.code).toBe(2);
+    expect(ran.err).toContain("`jepac check` has no option --bogus");
+  }
+  expect((await jepac(["train", "--resum", "x"])).err).toContain("did you mean --resume?");
+  expect((await jepac(["check", "--no-fix"])).err).toContain("a word is missing");
+});
+
+test("a program's own std/vit.jepa is not the library's", async () => {
+  const cwd = temporary({ "package.json": "{}", "std/vit.jepa": broken, "user.jepa": 'use "./std/vit.jepa"\n\nvariant mine of tiny { param width = 8 }\n', "odd.jepa": 'use "./jepac:std/vit.jepa"\n' });
+  const line = broken.split("\n").findIndex((l) => l.includes("techer")) + 1;
+  expect((await jepac(["check", "std/vit.jepa", "--format", "short"], { cwd })).out).toContain(`std/vit.jepa:${line}:`);
+  const user = await jepac(["check", "user.jepa", "--format", "short"], { cwd });
+  expect(user.out).toContain(`std/vit.jepa:${line}:`);
+  expect(user.out).not.toContain("JEP2003");
+  expect((await jepac(["check", "odd.jepa"], { cwd })).out).toContain("JEP2028");
+});
+
+test("a program compiled into the folder of another one in the same process is the one that is loaded", async () => {
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small, "squared.jepa": small.replace("smooth_l1(", "mse(") });
+  const steps: string[] = [];
+  for (const file of ["small.jepa", "squared.jepa"]) {
+    await jepac(["compile", file, "-o", "out"], { cwd });
+    const { module } = await loadCompiled(join(cwd, "out"), "out");
+    steps.push("step" in module ? module.step.toString() : "");
+  }
+  expect(steps[0]).toContain("losses: { smooth_l1 }");
+  expect(steps[1]).toContain("losses: { mse }");
 });

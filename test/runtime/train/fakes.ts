@@ -8,6 +8,7 @@
 import type { Engine, Hyper, Manifest, MonitorSpec, StepBatch, StepResult } from "../../../runtime/abi.js";
 import { stream } from "../../../runtime/base/random.js";
 import type { Checkpoint } from "../../../runtime/train/checkpoint.js";
+import type { LastGood } from "../../../runtime/train/checkpoint-store.js";
 import { initialState } from "../../../runtime/train/init.js";
 import { runLoop } from "../../../runtime/train/loop.js";
 import type { LoopEnd, LoopJob, MetricRow } from "../../../runtime/train/loop.js";
@@ -180,7 +181,7 @@ export async function record(options: { manifest?: Manifest; faults?: Faults; ah
         saved.push(checkpoint);
         return Promise.resolve();
       },
-      lastGood: () => Promise.resolve(`the last good state is step ${saved.at(-1)?.step ?? 0}`),
+      lastGood: () => Promise.resolve(lastOf(saved)),
     },
     ...options.change,
   });
@@ -190,4 +191,9 @@ export async function record(options: { manifest?: Manifest; faults?: Faults; ah
 /** A monitor with the usual fields. */
 export function monitor(kind: MonitorSpec["kind"], threshold: number, steps: number, change: Partial<MonitorSpec> = {}): MonitorSpec {
   return { kind, watch: undefined, loss: undefined, threshold, steps, because: "the loss is protected by dynamics only", ...change };
+}
+
+function lastOf(saved: readonly Checkpoint[]): LastGood {
+  const step = saved.at(-1)?.step;
+  return step === undefined ? { text: "no checkpoint had been written yet" } : { step, text: `the last good state is step ${step}` };
 }

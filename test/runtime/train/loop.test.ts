@@ -52,6 +52,13 @@ test("a run that is stopped anywhere and resumed is the run that never stopped, 
   }
 });
 
+test("before the first checkpoint there is nothing to go on from, and the way out does not say so", async () => {
+  const error = await failure(record({ faults: { nanAt: 3 } }));
+  expect(error.message).toBe("step 3: the loss is NaN; no checkpoint had been written yet");
+  expect(error.help).not.toMatch(/resume|last good/);
+  expect(error.help).toMatch(/then start again$/);
+});
+
 test("a loss that is not a number stops the run, and names the step and the last good state", async () => {
   const error = await failure(record({ faults: { nanAt: 25 } }));
   expect(error.code).toBe("not-a-number");
@@ -70,7 +77,7 @@ test("a state with an infinite weight is never written over a good one", async (
           step: () => undefined,
           alarm: () => undefined,
           save: (checkpoint) => Promise.resolve().then(() => void bytes.push(encodeCheckpoint(checkpoint, manifest.parameters))),
-          lastGood: () => Promise.resolve("the last good state is step 10"),
+          lastGood: () => Promise.resolve({ step: 10, text: "the last good state is step 10" }),
         },
       },
     }),
@@ -97,7 +104,7 @@ test("the next batch is asked for before the step runs, and no step is asked for
         },
         alarm: () => undefined,
         save: () => Promise.resolve(),
-        lastGood: () => Promise.resolve(""),
+        lastGood: () => Promise.resolve({ text: "" }),
       },
     },
   });
@@ -136,7 +143,7 @@ test("steps are begun before the results of earlier ones have come, and a bad on
     step: ({ row }: { readonly row: { readonly step: number } }) => { out.push(begun - row.step); },
     alarm: () => undefined,
     save: (checkpoint: Checkpoint) => { saved.push(checkpoint.step); return Promise.resolve(); },
-    lastGood: () => Promise.resolve(`the last good state is step ${saved.at(-1)}`),
+    lastGood: () => Promise.resolve({ step: 20, text: `the last good state is step ${saved.at(-1)}` }),
   };
   const error = await failure(record({ manifest, change: { engine: counted, sink } }));
   expect(error.message).toBe("step 25: the loss is NaN; the last good state is step 20");
