@@ -5,7 +5,7 @@ import { compile } from "../dist/compiler/index.js";
 const [file = "bench/vit-b.jepa", program, ...sets] = process.argv.slice(2);
 const read = (path) => { try { return readFileSync(path, "utf8"); } catch { return undefined; } };
 const set = Object.fromEntries(sets.map((s) => { const [k, v] = s.split("="); return [k, Number(v)]; }));
-const compiled = compile({ file, text: read(file), read }, { target: "wgsl", ...(program === undefined ? {} : { program }), set });
+const compiled = compile({ file, text: read(file), read }, { target: "wgsl", device: { bindingBytes: 2 ** 31 - 4, bufferBytes: 2 ** 32 - 4 }, ...(program === undefined ? {} : { program }), set });
 if (!compiled.ok) throw new Error(JSON.stringify(compiled.diagnostics, undefined, 1));
 const { plan } = compiled;
 const counts = new Map();

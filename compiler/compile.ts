@@ -6,7 +6,7 @@
  */
 import { sha256 } from "./base/hash.js";
 import type { CheckOptions, Checked } from "./check/check.js";
-import { check as checkFiles, listPrograms } from "./check/check.js";
+import { check as checkFiles, listPrograms, settingSpan } from "./check/check.js";
 import type { Static } from "./check/values.js";
 import { flopsPerImage } from "./lower/cost.js";
 import type { Lowered } from "./lower/program.js";
@@ -15,7 +15,7 @@ import type { Loaded, Read } from "./load.js";
 import { load } from "./load.js";
 import { makeManifest } from "./manifest.js";
 import type { Diagnostic, Diagnostics } from "./messages/report.js";
-import { createDiagnostics } from "./messages/report.js";
+import { createDiagnostics, report } from "./messages/report.js";
 import type { ModelGraph } from "./model/ir.js";
 import type { StageRecord } from "./passes/pass.js";
 import { buildStep } from "./targets/build-step.js";
@@ -24,7 +24,11 @@ import type { StepProgram } from "./targets/step.js";
 import { untrainable } from "./targets/supported.js";
 import { emitTfjs } from "./targets/tfjs/emit.js";
 import { tfjsPasses } from "./targets/tfjs/passes.js";
-import { emitWgsl } from "./targets/wgsl/emit.js";
+import { emitPlanned } from "./targets/wgsl/emit.js";
+import { fitPlan } from "./targets/wgsl/fit.js";
+import type { PlanLimits } from "./targets/wgsl/plan.js";
+import { portable } from "./targets/wgsl/plan.js";
+import { tooLarge } from "./targets/wgsl/too-large.js";
 import type { Analyses } from "./analyses.js";
 import { analyze } from "./analyses.js";
 import { verdictsOf } from "./verdicts.js";
@@ -93,6 +97,8 @@ export function graph(source: Source, options: ProgramOptions = {}): ModelGraph 
 export interface CompileOptions extends ProgramOptions {
   /** `tfjs` unless said. */
   readonly target?: Manifest["target"];
+  /** For the wgsl target: what the device must be able to hold; WebGPU's own limits unless said. */
+  readonly device?: PlanLimits;
   /** A clock in milliseconds for the record of stages. */
   readonly now?: () => number;
 }
@@ -128,14 +134,17 @@ export function compile(source: Source, options: CompileOptions = {}): CompileRe
     checked, lowered, target: options.target ?? "tfjs", file: source.file, hash: sourceHash(result.texts, options), compiler: version,
     flopsPerImage: flopsPerImage(checked.graph, lowered, checked.training.train.batch), verdicts: verdictsOf(result.analyses, lowered.watches),
   });
-  const wgsl = options.target === "wgsl" ? emitWgsl(step, manifest) : undefined;
+  const planned = options.target === "wgsl" ? fitPlan(step, manifest, options.device ?? portable) : undefined;
+  const told = planned !== undefined && "limit" in planned ? [tooLarge(checked, manifest, planned)] : planned === undefined && manifest.train.recompute !== undefined ? [report("JEP7002", settingSpan(checked.program, "recompute"), {})] : [];
+  if (planned !== undefined && "limit" in planned) return { ...result, ok: false, diagnostics: [...result.diagnostics, ...told], files: [], manifest: undefined, step: undefined, stages: records };
+  const wgsl = planned === undefined ? undefined : emitPlanned(step, planned);
   const files = [
     ...(wgsl === undefined ? emitTfjs(step) : wgsl.files),
     { path: "manifest.json", text: `${JSON.stringify(manifest, undefined, 1)}\n` },
     { path: "train.mjs", text: trainText(checked.graph.name) },
     { path: encodersFile, text: encodersText(lowered) },
   ];
-  return { ...result, files, manifest, step, stages: records, ...(wgsl === undefined ? {} : { plan: wgsl.plan }) };
+  return { ...result, diagnostics: [...result.diagnostics, ...told], files, manifest, step, stages: records, ...(wgsl === undefined ? {} : { plan: wgsl.plan }) };
 }
 
 /** Lowers a checked program without errors. */

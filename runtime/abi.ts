@@ -180,6 +180,10 @@ export interface TrainConfig {
   readonly data: DataConfig;
   readonly duration: Duration;
   readonly batch: number;
+  /** Parts that the batch runs in, one after the other, with their gradients added; 1 unless said. */
+  readonly accumulate?: number;
+  /** What the backward pass makes again rather than keep; for targets that plan their memory. */
+  readonly recompute?: "blocks";
   readonly seed: number;
   readonly optimizer:
     | { readonly kind: "adamw"; readonly beta1: number; readonly beta2: number; readonly eps: number }
@@ -382,6 +386,12 @@ export interface WgslPlan {
   readonly buffers: readonly PlanBuffer[];
   /** Inputs of a step and of encoders, by name; `symbol` is what an index input's length is called. */
   readonly inputs: readonly { readonly name: string; readonly ref: PlanRef; readonly symbol?: string }[];
+  /**
+   * How many parts a batch runs in, where there is more than one: `B` is then the size of a part, every input lies `parts`
+   * times in its buffer (each part from the next multiple of 256), and after each part `first` or `rest` takes its
+   * gradients into the sums that `norms` and `update` read.
+   */
+  readonly accumulate?: { readonly parts: number; readonly first: PlanProgram; readonly rest: PlanProgram };
   readonly parameters: readonly PlanParameter[];
   /** Forward and backward; outputs are the losses (the objective first). */
   readonly step: PlanProgram;

@@ -1,9 +1,12 @@
 /**
- * A batch of one and statistics over a batch do not go together.
+ * What a batch must be where images are compared with each other.
  *
- * Owns one rule (JEP6011): a program that standardizes, whitens, balances, contrasts or measures variance over images needs
- * two images to a step at least. A variance over one sample is nought over nought, and negatives of one image are none.
+ * Owns two rules. A program that standardizes, whitens, balances, contrasts or measures variance over images needs two
+ * images to a step at least (JEP6011): a variance over one sample is nought over nought, and negatives of one image are
+ * none. And its batch cannot run in parts (JEP6013), for a part would be compared with itself alone; what can must come in
+ * equal parts (JEP6012), so that the mean of their gradients is that of the batch.
  */
+import type { Span } from "../base/span.js";
 import type { Diagnostics } from "../messages/report.js";
 import { report } from "../messages/report.js";
 import type { ModelGraph, Node } from "../model/ir.js";
@@ -24,4 +27,26 @@ export function checkBatch(graph: ModelGraph, batch: number, diagnostics: Diagno
   if (batch > 1) return;
   const node = [...graph.body.nodes, ...graph.funcs.flatMap((f) => f.body.nodes)].find(needsCompany);
   if (node !== undefined) diagnostics.add(report("JEP6011", node.origin, {}));
+}
+
+const balancing = new Set(["mean_entropy", "diversity"]);
+
+/** Whether a value of one image depends on the others of its step. */
+function comparesImages(node: Node): boolean {
+  if (needsCompany(node) || node.op === "center") return true;
+  if (node.op === "loss") return balancing.has(node.attrs.loss ?? "");
+  return (node.op === "mean" || node.op === "sum") && (node.attrs.over ?? []).includes("batch");
+}
+
+/** Reports what keeps a batch from running in `parts` parts: `at` is where they are asked for. */
+export function checkParts(graph: ModelGraph, batch: number, parts: number, at: Span, diagnostics: Diagnostics): void {
+  if (parts < 2) return;
+  if (batch % parts !== 0) diagnostics.add(report("JEP6012", at, { batch, parts }));
+  const node = comparing(graph);
+  if (node !== undefined) diagnostics.add(report("JEP6013", node.origin, {}, { related: [{ span: at, message: "asked for here" }] }));
+}
+
+/** The first node that compares images, if any does. */
+export function comparing(graph: ModelGraph): Node | undefined {
+  return [...graph.body.nodes, ...graph.funcs.flatMap((f) => f.body.nodes)].find(comparesImages);
 }

@@ -5,6 +5,7 @@
  * partial where the program has mistakes, so that tools can show what is known. Leaves analyses of the graph to their own
  * folders and loading of files to the caller.
  */
+import type { Span } from "../base/span.js";
 import type { Diagnostics } from "../messages/report.js";
 import { report } from "../messages/report.js";
 import type { ModelGraph } from "../model/ir.js";
@@ -17,7 +18,7 @@ import { assemble, collect, defaultProgram, programNames } from "./program.js";
 import type { SweepPoint } from "./sweep.js";
 import { sweepPoints } from "./sweep.js";
 import type { CheckedTraining } from "./train.js";
-import { checkBatch } from "./batch.js";
+import { checkBatch, checkParts } from "./batch.js";
 import { checkTraining } from "./train.js";
 import type { Static } from "./values.js";
 
@@ -63,8 +64,18 @@ export function check(files: SourceFiles, options: CheckOptions, diagnostics: Di
   if (variant !== undefined) reportDangling(program, variant, diagnostics);
   const training = checkTraining(program, model.params, model.encoderNames, diagnostics);
   checkBatch(model.graph, training.train.batch, diagnostics);
+  checkParts(model.graph, training.train.batch, training.train.accumulate ?? 1, settingSpan(program, "accumulate"), diagnostics);
   const sweeps = program.sweeps.map((s) => ({ name: s.name.text, points: sweepPoints(s, model, diagnostics) }));
   return { program, graph: model.graph, training, encoders: model.encoders, params: model.params, sweeps };
+}
+
+/** Where a setting of `train` stands, else the first of the named ones that does, else the program's name. */
+export function settingSpan(program: Program, ...names: readonly string[]): Span {
+  for (const name of names) {
+    const setting = program.settings.find((s) => s.name.text === name);
+    if (setting !== undefined) return setting.span;
+  }
+  return program.span;
 }
 
 function choose(items: Items, options: CheckOptions, files: SourceFiles, diagnostics: Diagnostics): string | undefined {

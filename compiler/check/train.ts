@@ -132,6 +132,8 @@ const settings: Readonly<Record<string, Reader>> = {
   epochs: durationSetting((draft, d) => { draft.duration = d; }, "epochs"),
   steps: durationSetting((draft, d) => { draft.duration = d; }, "steps"),
   batch: numberSetting(1, 1 << 20, true, (draft, n) => { draft.batch = n; }),
+  accumulate: numberSetting(1, 1 << 16, true, (draft, n) => { draft.accumulate = n; }),
+  recompute: wordSetting(["blocks"], (draft, word) => { draft.recompute = word; }),
   seed: numberSetting(0, 2 ** 31 - 1, true, (draft, n) => { draft.seed = n; }),
   optimizer: readOptimizer,
   learning_rate: scheduleSetting(0, (draft, s) => { draft.learningRate = s; }),

@@ -8,8 +8,13 @@ import { join, relative, resolve } from "node:path";
 import { compile } from "../compile.js";
 import type { CompileResult } from "../compile.js";
 import type { WgslPlan } from "../../runtime/abi.js";
+import { nodeLimits } from "../../runtime/backends/webgpu/device.js";
+import { HostError } from "../../runtime/base/errors.js";
+import type { PlanLimits } from "../targets/wgsl/plan.js";
+import { large, portable } from "../targets/wgsl/plan.js";
 import { toSvg } from "../model/export-svg.js";
-import type { Arguments, Command } from "./command.js";
+import type { Arguments, Command, OptionSpec } from "./command.js";
+import { CliError } from "./command.js";
 import { linkRuntime, writeFolder } from "./output.js";
 import { count, short, tellDiagnostics } from "./show.js";
 import type { Opened } from "./source.js";
@@ -24,6 +29,31 @@ export function targetOf(args: Pick<Arguments, "text">): (typeof targets)[number
   return args.text("target") === "wgsl" ? "wgsl" : "tfjs";
 }
 
+/** Options that say what a plan of the wgsl target must fit. */
+export const deviceOptions: Readonly<Record<string, OptionSpec>> = {
+  device: { kind: "text", choices: ["portable", "large", "here"], help: "for wgsl, what the plan must fit: every WebGPU device, graphics cards, or this machine's device" },
+  memory: { kind: "text", help: "for wgsl, GiB that all buffers together may take" },
+};
+
+/** What a plan must fit; `fallback` where nothing is said. */
+export async function planLimits(args: Pick<Arguments, "text">, fallback: "portable" | "here"): Promise<PlanLimits> {
+  const device = args.text("device") ?? fallback;
+  const gigabytes = Number(args.text("memory") ?? NaN);
+  if (args.text("memory") !== undefined && !(gigabytes > 0)) throw new CliError(`--memory is a number of GiB above 0, not ${args.text("memory") ?? ""}`, "write for example --memory 24");
+  const own = device === "large" ? large : device === "here" ? await limitsHere(args.text("device") === "here") : portable;
+  return { ...own, ...(gigabytes > 0 ? { memoryBytes: gigabytes * 2 ** 30 } : {}) };
+}
+
+/** This machine's device; where there is none the portable profile, unless the device was asked for. */
+async function limitsHere(asked: boolean): Promise<PlanLimits> {
+  try {
+    return await nodeLimits();
+  } catch (error) {
+    if (asked || !(error instanceof HostError)) throw error;
+    return portable;
+  }
+}
+
 export const compileCommand: Command = {
   name: "compile",
   usage: "compile <file>",
@@ -32,6 +62,7 @@ export const compileCommand: Command = {
   options: {
     target: { kind: "text", choices: targets, initial: "tfjs", help: "what to compile to" },
     out: { kind: "text", alias: "o", initial: "out", help: "the folder" },
+    ...deviceOptions,
     ...programOptions,
   },
   examples: [
@@ -40,7 +71,8 @@ export const compileCommand: Command = {
   ],
   async run(args, cx) {
     const opened = openSource(args.need("file"), cx);
-    const result = compile(opened.source, { ...readProgramOptions(args), target: targetOf(args) });
+    const target = targetOf(args);
+    const result = compile(opened.source, { ...readProgramOptions(args), target, ...(target === "wgsl" ? { device: await planLimits(args, "portable") } : {}) });
     tellDiagnostics(result, opened, cx);
     if (!result.ok) return 1;
     const shown = args.text("out") ?? "out";
@@ -58,10 +90,12 @@ export const compileCommand: Command = {
 };
 
 /** What a plan will ask of a device. */
-function planLine(plan: WgslPlan): string {
+export function planLine(plan: WgslPlan): string {
   const megabytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
-  const dispatches = plan.step.dispatches.length + plan.update.dispatches.length;
-  return `plan: ${dispatches} dispatches a step by ${plan.kernels.length} kernels; peak memory ${megabytes(plan.memory.total)} at batch ${plan.bounds["B"] ?? 0}, of which ${megabytes(plan.memory.work)} for values within a step (no packing needs less than ${megabytes(plan.memory.lowerBound)})\n`;
+  const { parts, first } = plan.accumulate ?? { parts: 1, first: { dispatches: [] } };
+  const dispatches = parts * (plan.step.dispatches.length + first.dispatches.length) + plan.update.dispatches.length;
+  const batch = `${(plan.bounds["B"] ?? 0) * parts}${parts === 1 ? "" : ` in ${parts} parts`}`;
+  return `plan: ${dispatches} dispatches a step by ${plan.kernels.length} kernels; peak memory ${megabytes(plan.memory.total)} at batch ${batch}, of which ${megabytes(plan.memory.work)} for values within a step (no packing needs less than ${megabytes(plan.memory.lowerBound)})\n`;
 }
 
 /** Writes the files of a compiled program, its graph, and the link to the runtime where one is needed. */

@@ -6,8 +6,7 @@
  * that optimizer and moving average are one sweep over both. Gradients and slots have the layout of their parameters.
  */
 import type { Manifest, Parameter } from "../../../runtime/abi.js";
-import { IrError } from "../../tensor/ir.js";
-import { aligned } from "./memory.js";
+import { TooLarge, aligned } from "./memory.js";
 
 /** One parameter's place in its shard, in elements. */
 export interface Slot {
@@ -64,7 +63,7 @@ function shards(group: string, ordered: readonly { p: Parameter; r: number }[], 
   for (const { p, r } of ordered) {
     const count = p.shape.reduce((n, d) => n * d, 1);
     const size = aligned(count * 4) / 4;
-    if (size * 4 > shardBytes) throw new IrError(`wgsl target: ${p.name} has ${count * 4} bytes, more than the ${shardBytes} that one binding holds.`);
+    if (size * 4 > shardBytes) throw new TooLarge(`the parameter \`${p.name}\``, count * 4, shardBytes);
     if ((at + size) * 4 > shardBytes) close();
     slots.push({ parameter: p, at, count });
     ranks.push(r);

@@ -23,6 +23,11 @@ export class GraphBuilder implements Graph {
   origin: Span | undefined;
   /** The name of the value being lowered, for readers. */
   name: string | undefined;
+  /** The iteration and the pass that operations belong to. */
+  block: number | undefined;
+  backward = false;
+  /** Iterations so far. */
+  blocks = 0;
 
   /** A new tensor. */
   tensor(dtype: DType, shape: readonly Dim[], home: Home = { kind: "work" }, name = this.name): Tensor {
@@ -42,7 +47,7 @@ export class GraphBuilder implements Graph {
   }
 
   push(work: Work): void {
-    this.ops.push({ work, origin: this.origin });
+    this.ops.push({ work, origin: this.origin, block: this.block, backward: this.backward });
   }
 
   /** Elementwise work over operands that broadcast to `shape`; one result for each expression that `make` gives. */

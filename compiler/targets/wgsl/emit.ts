@@ -11,7 +11,7 @@ import { lineColumn, lineTable } from "../../base/span.js";
 import type { OutputFile } from "../files.js";
 import type { StepProgram } from "../step.js";
 import type { Draft } from "./kernel.js";
-import type { PlanLimits } from "./plan.js";
+import type { PlanLimits, Planned } from "./plan.js";
 import { planStep } from "./plan.js";
 
 /** What the target made. */
@@ -20,9 +20,13 @@ export interface EmittedWgsl {
   readonly plan: WgslPlan;
 }
 
-/** Emits the plan and the kernels of a program. */
+/** Emits the plan and the kernels of a program. @throws TooLarge where it does not fit the limits. */
 export function emitWgsl(program: StepProgram, manifest: Manifest, limits?: PlanLimits): EmittedWgsl {
-  const { plan, kernels } = planStep(program, manifest, limits);
+  return emitPlanned(program, planStep(program, manifest, limits));
+}
+
+/** Emits a plan that was made. */
+export function emitPlanned(program: StepProgram, { plan, kernels }: Planned): EmittedWgsl {
   const lines = new SourceLines(program.sources);
   const files = kernels.map(({ kernel, draft, uses }) => ({ path: kernel.file, text: `${header(program, draft, uses, lines)}\n${draft.text}` }));
   return { plan, files: [...files, { path: "plan.json", text: planText(plan) }, { path: "model.mjs", text: modelText(program) }] };

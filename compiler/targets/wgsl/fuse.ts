@@ -56,14 +56,18 @@ function biasSums(given: readonly Op[]): Op[] {
   return ops.filter((op) => op !== undefined);
 }
 
-/** Results of maps that nobody reads are not made. */
-function withoutUnread(ops: readonly Op[], keep: (t: Tensor) => boolean): Op[] {
+/** Results of maps and epilogues that nobody reads are not made. */
+export function withoutUnread(ops: readonly Op[], keep: (t: Tensor) => boolean): Op[] {
   const read = readers(ops);
+  const live = <M extends MapWork>(map: M): M => {
+    const kept = map.outs.map((t) => keep(t) || read.has(t));
+    return map.outs.length < 2 || !kept.includes(true) ? map : { ...map, outs: map.outs.filter((_, i) => kept[i]), exprs: map.exprs.filter((_, i) => kept[i]) };
+  };
   return ops.map((op) => {
     const { work } = op;
-    if (work.kind !== "map" || work.outs.length < 2) return op;
-    const live = work.outs.map((t) => keep(t) || read.has(t));
-    return { ...op, work: { ...work, outs: work.outs.filter((_, i) => live[i]), exprs: work.exprs.filter((_, i) => live[i]) } };
+    if (work.kind === "map") return { ...op, work: live(work) };
+    if ((work.kind === "gemm" || work.kind === "norm_grad") && work.epilogue !== undefined) return { ...op, work: { ...work, epilogue: live(work.epilogue) } };
+    return op;
   });
 }
 
@@ -122,7 +126,7 @@ function epilogues(given: readonly Op[], keep: (t: Tensor) => boolean): Op[] {
     if (at === undefined || reader === undefined || more.length > 0 || reader.work.kind !== "map") return;
     const epilogue = asEpilogue(work, reader.work);
     if (epilogue === undefined) return;
-    ops[at] = { origin: op.origin ?? reader.origin, work: { ...work, epilogue } };
+    ops[at] = { ...reader, origin: op.origin ?? reader.origin, work: { ...work, epilogue } };
     ops[i] = undefined;
   });
   return ops.filter((op) => op !== undefined);

@@ -118,6 +118,10 @@ export interface Part {
 export interface Op {
   readonly work: Work;
   readonly origin: Span | undefined;
+  /** The iteration of an outermost repeat of the forward pass that it belongs to, counted over all repeats. */
+  readonly block?: number | undefined;
+  /** It belongs to the backward pass. */
+  readonly backward?: boolean | undefined;
 }
 
 /** A graph in order of execution. */
@@ -160,5 +164,32 @@ export function writesOf(work: Work): Tensor[] {
     case "attention_grad": return [...new Set([work.dq.tensor, work.dk.tensor, work.dv.tensor])];
     case "smooth_l1_mean": return [work.loss, work.slope];
     default: return [work.out];
+  }
+}
+
+/** The same work on other tensors. */
+export function withTensors(work: Work, f: (t: Tensor) => Tensor): Work {
+  const map = <M extends MapWork>(m: M): M => ({ ...m, loads: m.loads.map((l) => ({ ...l, tensor: f(l.tensor) })), outs: m.outs.map(f) });
+  const part = (p: Part): Part => ({ ...p, tensor: f(p.tensor) });
+  const epilogue = (e: MapWork | undefined): MapWork | undefined => (e === undefined ? undefined : map(e));
+  switch (work.kind) {
+    case "map": return map(work);
+    case "gemm": return { ...work, a: f(work.a), b: f(work.b), out: f(work.out), epilogue: epilogue(work.epilogue) };
+    case "gemm_tn_sums": return { ...work, a: f(work.a), b: f(work.b), out: f(work.out), sums: work.sums === undefined ? undefined : f(work.sums) };
+    case "reduce": case "rows": case "one_hot": case "pad": return { ...work, x: f(work.x), out: f(work.out) };
+    case "rows_grad": return { ...work, y: f(work.y), dy: f(work.dy), out: f(work.out) };
+    case "norm": {
+      const { affine } = work;
+      return { ...work, x: f(work.x), y: f(work.y), rstd: f(work.rstd), affine: affine === undefined ? undefined : { scale: f(affine.scale), offset: f(affine.offset), out: f(affine.out) } };
+    }
+    case "norm_grad": return { ...work, y: f(work.y), rstd: f(work.rstd), dy: f(work.dy), out: f(work.out), scale: work.scale === undefined ? undefined : f(work.scale), epilogue: epilogue(work.epilogue) };
+    case "norm_grad_affine": return { ...work, y: f(work.y), dout: f(work.dout), dscale: f(work.dscale), doffset: f(work.doffset) };
+    case "attention": return { ...work, q: part(work.q), k: part(work.k), v: part(work.v), o: f(work.o), lse: f(work.lse) };
+    case "attention_grad": return { ...work, q: part(work.q), k: part(work.k), v: part(work.v), o: f(work.o), lse: f(work.lse), dO: f(work.dO), dq: part(work.dq), dk: part(work.dk), dv: part(work.dv) };
+    case "gather": return { ...work, x: f(work.x), indices: f(work.indices), out: f(work.out) };
+    case "scatter": return { ...work, dy: f(work.dy), indices: f(work.indices), out: f(work.out) };
+    case "concat": return { ...work, parts: work.parts.map((p) => ({ ...p, x: f(p.x) })), out: f(work.out) };
+    case "iota": return { ...work, out: f(work.out) };
+    case "smooth_l1_mean": return { ...work, a: f(work.a), b: f(work.b), loss: f(work.loss), slope: f(work.slope) };
   }
 }

@@ -6,9 +6,17 @@
  * are upper bounds, so places hold for every mask. Arenas are buffers of at most `arenaBytes`; a tensor never crosses one.
  * Starts are multiples of 256 bytes, as WebGPU wants them of bindings.
  */
-import { IrError } from "../../tensor/ir.js";
+import { printShape } from "../../types/dim.js";
 import type { Tensor } from "./graph.js";
 import type { Draft } from "./kernel.js";
+
+/** Something does not fit the limits: caught where the plan is asked for, and told as a diagnostic. */
+export class TooLarge extends Error {
+  /** `what` in words, its bytes, and the bytes that there are. */
+  constructor(readonly what: string, readonly bytes: number, readonly limit: number) {
+    super(`${what}: ${bytes} bytes, ${limit} fit`);
+  }
+}
 
 /** Bindings start at multiples of this. */
 export const ALIGN = 256;
@@ -49,7 +57,7 @@ export function pack(drafts: readonly Draft[], bytesOf: (t: Tensor) => number, p
   const placed: { life: Life; place: Place }[] = [];
   const order = [...lives].sort((a, b) => b.bytes - a.bytes || a.from - b.from || a.tensor.id - b.tensor.id);
   for (const life of order) {
-    if (life.bytes > arenaBytes) throw new IrError(`wgsl target: a tensor of ${life.bytes} bytes is larger than an arena of ${arenaBytes}.`);
+    if (life.bytes > arenaBytes) throw new TooLarge(nameOf(life.tensor), life.bytes, arenaBytes);
     const rivals = placed.filter((p) => p.life.from <= life.to && life.from <= p.life.to);
     const place = firstGap(life, rivals.map((r) => r.place), arenas.length, arenaBytes);
     arenas[place.arena] = Math.max(arenas[place.arena] ?? 0, place.at + aligned(life.bytes));
@@ -57,6 +65,11 @@ export function pack(drafts: readonly Draft[], bytesOf: (t: Tensor) => number, p
     placed.push({ life, place });
   }
   return { places, arenas, lowerBound: mostAlive(lives, drafts.length) };
+}
+
+/** A tensor in words. */
+export function nameOf(t: Tensor): string {
+  return `${t.name === undefined ? "a value" : `\`${t.name}\``} ${printShape(t.shape)}`;
 }
 
 function livesOf(drafts: readonly Draft[], bytesOf: (t: Tensor) => number, pinned: ReadonlySet<Tensor>): Life[] {

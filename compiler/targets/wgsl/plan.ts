@@ -18,20 +18,26 @@ import type { Tensor } from "./graph.js";
 import type { Bound, Draft, Size } from "./kernel.js";
 import { upperBound } from "./kernel.js";
 import type { Packing } from "./memory.js";
-import { aligned, pack } from "./memory.js";
+import { TooLarge, aligned, nameOf, pack } from "./memory.js";
 import { slotsOf } from "./kernels/optimizer.js";
+import { recomputeBlocks } from "./recompute.js";
 import { traceEncoder, traceStep, withoutDead } from "./trace.js";
 import type { Traced } from "./trace.js";
-import { updatesOf } from "./updates.js";
+import { totalOf, updatesOf } from "./updates.js";
 
 /** What a device must be able to hold; the defaults are WebGPU's own. */
 export interface PlanLimits {
   readonly bindingBytes: number;
   readonly bufferBytes: number;
+  /** All buffers together, where that is known. */
+  readonly memoryBytes?: number;
 }
 
 /** The portable profile. */
 export const portable: PlanLimits = { bindingBytes: 128 * 1024 * 1024, bufferBytes: 256 * 1024 * 1024 };
+
+/** What most graphics cards take with drivers of their own. */
+export const large: PlanLimits = { bindingBytes: 2 ** 31 - 4, bufferBytes: 2 ** 32 - 4 };
 
 /** A plan with what readers of the kernels want to know. */
 export interface Planned {
@@ -46,29 +52,48 @@ interface Unit {
   readonly packing: Packing;
 }
 
-/** Makes the plan. @throws IrError where a tensor does not fit the limits. */
+/** A program traced and fused, which its batch has no part in. */
+export interface Prepared {
+  readonly program: StepProgram;
+  readonly step: Traced;
+  readonly encoders: readonly (readonly [string, Traced])[];
+}
+
+/** Traces and fuses; `recompute` says whether blocks are made again in the backward pass. */
+export function prepareStep(program: StepProgram, recompute: boolean): Prepared {
+  const step = fuse(withoutDead(traceStep(program)));
+  const encoders = program.encoders.map((e): [string, Traced] => [e.name, fuse(withoutDead(traceEncoder(program, e.func)))]);
+  return { program, step: recompute ? recomputeBlocks(step) : step, encoders };
+}
+
+/** Makes the plan. @throws TooLarge where something does not fit the limits. */
 export function planStep(program: StepProgram, manifest: Manifest, limits: PlanLimits = portable): Planned {
+  return planPrepared(prepareStep(program, manifest.train.recompute === "blocks"), manifest, limits);
+}
+
+/** Makes the plan of a prepared program. @throws TooLarge where something does not fit the limits. */
+export function planPrepared(prepared: Prepared, manifest: Manifest, limits: PlanLimits): Planned {
+  const { program, step: traced } = prepared;
+  const parts = manifest.train.accumulate ?? 1;
   const bounds = boundsOf(program, manifest);
   const bytesOf = (t: Tensor): number => Math.max(4, 4 * upperBound(product(t.shape), bounds));
-  const traced = fuse(withoutDead(traceStep(program)));
   const shards = layOut(manifest, new Set(traced.grads), limits.bindingBytes);
   const buffers = new Buffers();
-  addParameters(buffers, shards, slotsOf(manifest.train.optimizer));
+  addParameters(buffers, shards, slotsOf(manifest.train.optimizer), parts);
   const updates = updatesOf(manifest, shards, traced.state);
   for (const [name, count] of updates.scratch) buffers.add(name, "scratch", count * 4);
   const stepDrafts = draftsOf(traced, bounds);
   const pinned = new Set([...traced.losses, ...traced.watches, ...traced.state].map((n) => n.tensor));
   const step: Unit = { traced, drafts: stepDrafts, packing: pack([...stepDrafts, ...updates.update], bytesOf, pinned, limits.bufferBytes) };
-  const encoders = program.encoders.map((e): [string, Unit] => {
-    const own = fuse(withoutDead(traceEncoder(program, e.func)));
+  const encoders = prepared.encoders.map(([name, own]): [string, Unit] => {
     const drafts = draftsOf(own, bounds);
-    return [e.name, { traced: own, drafts, packing: pack(drafts, bytesOf, new Set(own.result === undefined ? [] : [own.result]), limits.bufferBytes) }];
+    return [name, { traced: own, drafts, packing: pack(drafts, bytesOf, new Set(own.result === undefined ? [] : [own.result]), limits.bufferBytes) }];
   });
   const units = [step, ...encoders.map(([, u]) => u)];
   const arenas = Math.max(...units.map((u) => u.packing.arenas.length));
   for (let a = 0; a < arenas; a++) buffers.add(`work_${a}`, "work", Math.max(...units.map((u) => u.packing.arenas[a] ?? 0)));
-  const inputs = addInputs(buffers, units, bytesOf, program);
-  const writer = new PlanWriter(buffers, shards, bytesOf);
+  const inputs = addInputs(buffers, units, bytesOf, program, parts);
+  const writer = new PlanWriter(buffers, shards, bytesOf, totalOf(parts));
   const named = (u: Unit, list: Traced["losses"]): PlanOutput[] => list.map(({ name, tensor }) => ({ name, ref: writer.ref(u, tensor), count: sizeExpr(product(tensor.shape)) }));
   const none: Unit = { traced, drafts: [], packing: step.packing };
   const plan: WgslPlan = {
@@ -80,6 +105,7 @@ export function planStep(program: StepProgram, manifest: Manifest, limits: PlanL
     step: writer.program(step, step.drafts, named(step, traced.losses)),
     watches: named(step, traced.watches),
     held: heldSteps(inputs),
+    ...(parts === 1 ? {} : { accumulate: { parts, first: writer.program(none, updates.first, []), rest: writer.program(none, updates.rest, []) } }),
     norms: writer.program(none, updates.norms, updates.groups.map(({ group, ref }) => ({ name: group, ref: writer.bound(none, ref), count: ref.count }))),
     update: writer.program(step, updates.update, []),
     hyper: updates.hyperNames,
@@ -89,16 +115,28 @@ export function planStep(program: StepProgram, manifest: Manifest, limits: PlanL
   };
   addHostBuffers(buffers, plan);
   const kernels = writer.kernels();
-  const large = [...plan.step.dispatches, ...plan.update.dispatches].flatMap((d) => d.bind).find((r) => r.bytes > limits.bindingBytes);
-  if (large !== undefined) throw new IrError(`wgsl target: a tensor of ${large.bytes} bytes is larger than the ${limits.bindingBytes} that one binding holds.`);
   const bytes = (kinds: readonly PlanBuffer["kind"][]): number => buffers.list.reduce((n, b) => n + (kinds.length === 0 || kinds.includes(b.kind) ? b.bytes : 0), 0);
   const memory = { total: bytes([]), work: bytes(["work"]), lowerBound: Math.max(...units.map((u) => u.packing.lowerBound)) };
+  checkFits(units, bytesOf, memory.total, limits);
   return { plan: { ...plan, memory, kernels: kernels.map((k) => k.kernel) }, drafts: [...stepDrafts, ...updates.update], kernels };
+}
+
+/** What is too large where everything fits by itself. */
+export const ALL_BUFFERS = "the sum of all buffers";
+
+/** Every tensor is bound whole, and all buffers lie on the device at once. @throws TooLarge */
+function checkFits(units: readonly Unit[], bytesOf: (t: Tensor) => number, total: number, limits: PlanLimits): void {
+  for (const { drafts } of units) {
+    for (const bound of drafts.flatMap((d) => d.binds)) {
+      if (!("kind" in bound) && bytesOf(bound) > limits.bindingBytes) throw new TooLarge(nameOf(bound), bytesOf(bound), limits.bindingBytes);
+    }
+  }
+  if (limits.memoryBytes !== undefined && total > limits.memoryBytes) throw new TooLarge(ALL_BUFFERS, total, limits.memoryBytes);
 }
 
 /** Upper bounds of the symbols: the batch, and for each mask the most positions that a draw can keep. */
 export function boundsOf(program: StepProgram, manifest: Pick<Manifest, "masks" | "train">): Map<string, number> {
-  const bounds = new Map([["B", manifest.train.batch]]);
+  const bounds = new Map([["B", Math.ceil(manifest.train.batch / (manifest.train.accumulate ?? 1))]]);
   const forward = funcOf(program.module, program.forward);
   for (const input of forward.inputs) {
     if (input.role !== "index") continue;
@@ -148,16 +186,17 @@ class Buffers {
   }
 }
 
-function addParameters(buffers: Buffers, shards: readonly Shard[], slots: readonly string[]): void {
+function addParameters(buffers: Buffers, shards: readonly Shard[], slots: readonly string[], parts: number): void {
   for (const s of shards) buffers.add(s.name, "parameter", s.count * 4);
   for (const s of shards) {
     if (s.updated === 0 || !s.slots.some((x) => x.parameter.role === "trained")) continue;
     buffers.add(`${s.name}.grad`, "gradient", s.updated * 4);
+    if (parts > 1) buffers.add(`${s.name}.${totalOf(parts)}`, "gradient", s.updated * 4);
     for (const slot of slots) buffers.add(`${s.name}.${slot}`, "slot", s.updated * 4);
   }
 }
 
-function addInputs(buffers: Buffers, units: readonly Unit[], bytesOf: (t: Tensor) => number, program: StepProgram): WgslPlan["inputs"] {
+function addInputs(buffers: Buffers, units: readonly Unit[], bytesOf: (t: Tensor) => number, program: StepProgram, parts: number): WgslPlan["inputs"] {
   const found = new Map<string, { bytes: number; tensor: Tensor }>();
   for (const { traced } of units) {
     for (const t of traced.graph.tensors) if (t.home.kind === "input") found.set(t.home.name, { bytes: Math.max(bytesOf(t), found.get(t.home.name)?.bytes ?? 0), tensor: t });
@@ -168,7 +207,7 @@ function addInputs(buffers: Buffers, units: readonly Unit[], bytesOf: (t: Tensor
     return symbol === undefined ? [] : [[i.path, symbol]];
   }));
   return [...found].map(([name, { bytes }]) => {
-    buffers.add(`input ${name}`, "input", bytes);
+    buffers.add(`input ${name}`, "input", parts * aligned(bytes));
     const symbol = lengths.get(name);
     return { name, ref: { buffer: buffers.at(`input ${name}`), at: 0, bytes }, ...(symbol === undefined ? {} : { symbol }) };
   });
@@ -185,12 +224,14 @@ function heldSteps(inputs: WgslPlan["inputs"]): number {
 
 /** What the host writes and reads: sizes, hyperparameters, and staging for everything that comes back. */
 function addHostBuffers(buffers: Buffers, plan: WgslPlan): void {
-  const programs = [plan.step, plan.norms, plan.update, ...Object.values(plan.encoders)];
+  const { accumulate } = plan;
+  const programs = [plan.step, ...(accumulate === undefined ? [] : [accumulate.first, accumulate.rest]), plan.norms, plan.update, ...Object.values(plan.encoders)];
+  const parts = accumulate?.parts ?? 1;
   const bytes = (outputs: readonly PlanOutput[]): number => outputs.reduce((n, o) => n + aligned(o.ref.bytes), 0);
   buffers.add("sizes", "uniform", programs.reduce((n, p) => n + p.dispatches.length, 0) * SIZES_BYTES);
   buffers.add("hyper", "uniform", plan.hyper.length * 4);
-  for (const i of [0, 1]) buffers.add(`read losses ${i}`, "staging", plan.held * bytes(plan.step.outputs));
-  if (plan.watches.length > 0) buffers.add("read watches", "staging", bytes(plan.watches));
+  for (const i of [0, 1]) buffers.add(`read losses ${i}`, "staging", plan.held * parts * bytes(plan.step.outputs));
+  if (plan.watches.length > 0) buffers.add("read watches", "staging", parts * bytes(plan.watches));
   if (plan.norms.outputs.length > 0) buffers.add("read norms", "staging", bytes(plan.norms.outputs));
   const features = Math.max(0, ...Object.values(plan.encoders).map((p) => bytes(p.outputs)));
   if (features > 0) buffers.add("read features", "staging", features);
@@ -204,7 +245,7 @@ class PlanWriter {
   readonly #byText = new Map<string, { draft: Draft; uses: Draft[]; index: number }>();
   readonly #slots: ReadonlyMap<string, { shard: Shard; slot: Slot }>;
 
-  constructor(readonly buffers: Buffers, shards: readonly Shard[], readonly bytesOf: (t: Tensor) => number) {
+  constructor(readonly buffers: Buffers, shards: readonly Shard[], readonly bytesOf: (t: Tensor) => number, readonly total: "grad" | "total") {
     this.#slots = new Map(shards.flatMap((shard) => shard.slots.map((slot) => [slot.parameter.name, { shard, slot }])));
   }
 
@@ -250,7 +291,7 @@ class PlanWriter {
     const ref = this.#slotRef(shard.name, slot);
     if (!trained) return { name: slot.parameter.name, ref, slots: {} };
     const slots = Object.fromEntries(slotsOf(manifest.train.optimizer).map((s) => [s, this.#slotRef(`${shard.name}.${s}`, slot)]));
-    return { name: slot.parameter.name, ref, grad: this.#slotRef(`${shard.name}.grad`, slot), slots };
+    return { name: slot.parameter.name, ref, grad: this.#slotRef(`${shard.name}.${this.total}`, slot), slots };
   }
 
   /** Kernels in the order of their numbers, with names of their own. */

@@ -49,7 +49,9 @@ export function traceStep(program: StepProgram): Traced {
     if (input.role === "saved") return saved.get(input.path) ?? missing(input.path);
     return input.role === "cotangent" ? splat(1, typeOf(backward, input.value).shape) : entry(g, backward, input);
   });
+  g.backward = true;
   const gradients = traceFunc(g, module, backward, given, new Map());
+  g.backward = false;
   const named = (role: string): Named[] => forward.outputs.flatMap((o, i) => (o.role === role ? [{ name: o.path, tensor: g.whole(operand(results[i])) }] : []));
   const [losses, watches, state] = [named("loss"), named("watch"), named("data")];
   const pinned = new Set([...losses, ...watches, ...state].map((n) => n.tensor));
@@ -148,7 +150,10 @@ function traceRepeat(g: GraphBuilder, module: Module, node: Extract<Node, { op: 
   const made: Handle[][] = [];
   for (let step = 0; step < count; step++) {
     const at = reverse ? count - 1 - step : step;
+    const outermost = g.block === undefined && !g.backward;
+    if (outermost) g.block = g.blocks++;
     const results = traceFunc(g, module, func, [...state, ...fixed, ...stacked.map((s) => itemOf(s, at))], inner);
+    if (outermost) g.block = undefined;
     state = results.slice(0, carries);
     made[at] = results.slice(carries);
   }

@@ -9,11 +9,14 @@ import type { EmaEdge, Manifest } from "../../../runtime/abi.js";
 import type { Shard } from "./arenas.js";
 import type { BufferRef, Draft } from "./kernel.js";
 import type { HyperBlock, Update } from "./kernels/optimizer.js";
-import { NORM_PARTS, clipDraft, emaDraft, larsDrafts, normDraft, slotsOf, stateDraft, updateDraft } from "./kernels/optimizer.js";
+import { NORM_PARTS, accumulateDraft, clipDraft, emaDraft, larsDrafts, normDraft, slotsOf, stateDraft, updateDraft } from "./kernels/optimizer.js";
 import type { Named } from "./trace.js";
 
 /** Drafts and buffers of the update. */
 export interface Updates {
+  /** Gradients of the first part of a batch, and of the others, into their sums; empty where a batch runs in one. */
+  readonly first: readonly Draft[];
+  readonly rest: readonly Draft[];
   readonly norms: readonly Draft[];
   /** Where each group's partial sums lie. */
   readonly groups: readonly { readonly group: string; readonly ref: BufferRef }[];
@@ -23,6 +26,11 @@ export interface Updates {
   readonly scratch: readonly (readonly [string, number])[];
 }
 
+/** The ending of the buffers that hold the gradients of a whole batch. */
+export function totalOf(parts: number): "grad" | "total" {
+  return parts === 1 ? "grad" : "total";
+}
+
 /** Decides the update. */
 export function updatesOf(manifest: Manifest, shards: readonly Shard[], state: readonly Named[]): Updates {
   const { optimizer, gradientClip } = manifest.train;
@@ -30,7 +38,10 @@ export function updatesOf(manifest: Manifest, shards: readonly Shard[], state: r
   const trained = shards.filter((s) => s.updated > 0 && s.slots.some((x) => x.parameter.role === "trained"));
   const norms = trained.map((s, i) => ({ shard: s, ref: piece("norms", "norms", i * NORM_PARTS, NORM_PARTS) }));
   const clip = gradientClip === undefined ? undefined : piece("clip", "clip", 0, 1);
-  const normDrafts = norms.map(({ shard, ref }) => normDraft(piece(`${shard.name}.grad`, "grad", 0, shard.updated), ref));
+  const parts = manifest.train.accumulate ?? 1;
+  const total = totalOf(parts);
+  const taking = (first: boolean): Draft[] => (parts === 1 ? [] : trained.map((s) => accumulateDraft(piece(`${s.name}.grad`, "grad", 0, s.updated), piece(`${s.name}.${total}`, "total", 0, s.updated), parts, first)));
+  const normDrafts = norms.map(({ shard, ref }) => normDraft(piece(`${shard.name}.${total}`, "grad", 0, shard.updated), ref));
   const update: Draft[] = [];
   if (clip !== undefined && gradientClip !== undefined) update.push(...normDrafts, clipDraft(piece("norms", "norms", 0, trained.length * NORM_PARTS), clip, gradientClip));
   const done = new Set<EmaEdge>();
@@ -40,7 +51,7 @@ export function updatesOf(manifest: Manifest, shards: readonly Shard[], state: r
     const follower = edge === undefined || edges.length > 1 || optimizer.kind === "lars" ? undefined : followerOf(shards, s, edge);
     if (edge !== undefined && follower !== undefined) done.add(edge);
     const whole: Update = {
-      value: piece(s.name, "param", 0, s.count), grad: piece(`${s.name}.grad`, "grad", 0, s.updated),
+      value: piece(s.name, "param", 0, s.count), grad: piece(`${s.name}.${total}`, "grad", 0, s.updated),
       slots: slotsOf(optimizer).map((slot) => piece(`${s.name}.${slot}`, "slot", 0, s.updated)),
       decayed: s.decayed, updated: s.updated, followed: s.followed, clip,
       follower: follower === undefined || edge === undefined ? undefined : { value: piece(follower.name, "param", 0, follower.count), momentum: hyper.momentum(edge) },
@@ -49,7 +60,7 @@ export function updatesOf(manifest: Manifest, shards: readonly Shard[], state: r
     else {
       for (const slot of s.slots.filter((x) => x.at < s.updated)) {
         const own = (buffer: string, arena: string): BufferRef => piece(buffer, arena, slot.at, slot.count);
-        const one: Update = { ...whole, value: own(s.name, "param"), grad: own(`${s.name}.grad`, "grad"), slots: slotsOf(optimizer).map((n) => own(`${s.name}.${n}`, "slot")), updated: slot.count };
+        const one: Update = { ...whole, value: own(s.name, "param"), grad: own(`${s.name}.${total}`, "grad"), slots: slotsOf(optimizer).map((n) => own(`${s.name}.${n}`, "slot")), updated: slot.count };
         update.push(...larsDrafts(one, optimizer, slot.parameter.decay, piece("lars", "lars", 0, 1), hyper));
       }
     }
@@ -60,7 +71,7 @@ export function updatesOf(manifest: Manifest, shards: readonly Shard[], state: r
     if (place !== undefined) update.push(stateDraft(place, tensor));
   }
   const scratch: [string, number][] = [["norms", Math.max(1, trained.length) * NORM_PARTS], ...(clip === undefined ? [] : [["clip", 1] satisfies [string, number]]), ...(optimizer.kind === "lars" ? [["lars", 1] satisfies [string, number]] : [])];
-  return { norms: normDrafts, groups: norms.map(({ shard, ref }) => ({ group: shard.group, ref })), update, hyperNames: hyper.names, scratch };
+  return { first: taking(true), rest: taking(false), norms: normDrafts, groups: norms.map(({ shard, ref }) => ({ group: shard.group, ref })), update, hyperNames: hyper.names, scratch };
 }
 
 function hyperOf(ema: readonly EmaEdge[]): HyperBlock & { readonly names: readonly string[]; momentum(edge: EmaEdge): string } {

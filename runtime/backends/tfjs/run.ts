@@ -9,6 +9,7 @@
 import { own } from "../../base/own.js";
 import type { Engine, Hyper, Manifest, Parameter, StepBatch, StepResult, StepWants, TfjsInputs, TfjsModule, TfjsStep, Tree } from "../../abi.js";
 import { HostError } from "../../base/errors.js";
+import { partOf } from "../parts.js";
 import { clipGradients, groupNorms, larsUpdates } from "./gradients.js";
 import { makeKernels } from "./kernels.js";
 import type { Kernels } from "./kernels.js";
@@ -90,25 +91,60 @@ function pairsOf(manifest: Manifest, target: string): [string, string][] {
 }
 
 async function step(run: Run, batch: StepBatch, hyper: Hyper, want: StepWants): Promise<StepResult> {
-  const { k, module, manifest } = run;
-  const inputs = upload(run, batch);
-  const out = module.step(k, parameterTree(run), inputs);
-  free(k, [...Object.values(inputs.images), ...Object.values(inputs.masks), ...Object.values(inputs.draws)]);
-  const grads = gradientsByName(run, out);
+  const { k, manifest } = run;
+  const parts = manifest.train.accumulate ?? 1;
+  const outs: TfjsStep<Tensor>[] = [];
+  let grads = new Map<string, Tensor>();
+  for (let part = 0; part < parts; part++) {
+    const out = forwardAndBackward(run, partOf(batch, part, parts));
+    outs.push(out);
+    const own = gradientsByName(run, out);
+    grads = parts === 1 ? own : withShare(run, grads, own, parts);
+  }
   const norms = want.gradientNorm ? groupNorms(k, grads, run.trained) : undefined;
   update(run, grads, hyper);
   for (const [target, pairs] of run.averages) run.store.ema(pairs, momentumOf(hyper, target));
-  for (const [name, value] of Object.entries(out.state)) replaceState(run, name, value);
-  const names = Object.keys(out.losses);
-  const losses = await Promise.all(names.map((name) => scalarOf(out.losses[name])));
+  for (const [name, value] of Object.entries(outs.at(-1)?.state ?? {})) replaceState(run, name, value);
+  const losses = await Promise.all(outs.map(lossesOf));
+  const mean = (read: (values: Losses) => number): number => losses.reduce((n, values) => n + read(values), 0) / parts;
+  const watches = want.watch ? await Promise.all(outs.map((out) => readWatches(manifest, out))) : [];
   const result: StepResult = {
-    loss: await scalarOf(out.loss),
-    losses: Object.fromEntries(names.map((name, at) => [name, losses[at] ?? Number.NaN])),
-    watch: want.watch ? await readWatches(manifest, out) : {},
+    loss: mean((values) => values.loss),
+    losses: Object.fromEntries(Object.keys(losses[0]?.terms ?? {}).map((name) => [name, mean((values) => values.terms[name] ?? Number.NaN)])),
+    watch: Object.fromEntries(Object.keys(watches[0] ?? {}).map((name) => [name, joined(watches.flatMap((w) => w[name] ?? []))])),
     gradientNorm: norms === undefined ? {} : await readNorms(norms),
   };
-  free(k, [out.loss, ...Object.values(out.losses), ...Object.values(out.watch), ...(norms?.values() ?? [])]);
+  free(k, [...outs.flatMap((out) => [out.loss, ...Object.values(out.losses), ...Object.values(out.watch)]), ...(norms?.values() ?? [])]);
   return result;
+}
+
+function forwardAndBackward(run: Run, batch: StepBatch): TfjsStep<Tensor> {
+  const inputs = upload(run, batch);
+  const out = run.module.step(run.k, parameterTree(run), inputs);
+  free(run.k, [...Object.values(inputs.images), ...Object.values(inputs.masks), ...Object.values(inputs.draws)]);
+  return out;
+}
+
+interface Losses {
+  readonly loss: number;
+  readonly terms: Readonly<Record<string, number>>;
+}
+
+async function lossesOf(out: TfjsStep<Tensor>): Promise<Losses> {
+  const names = Object.keys(out.losses);
+  const terms = await Promise.all(names.map((name) => scalarOf(out.losses[name])));
+  return { loss: await scalarOf(out.loss), terms: Object.fromEntries(names.map((name, at) => [name, terms[at] ?? Number.NaN])) };
+}
+
+/** Gradients so far with the share of one more part; what went in is freed. */
+function withShare({ tf, k }: Run, sums: ReadonlyMap<string, Tensor>, grads: ReadonlyMap<string, Tensor>, parts: number): Map<string, Tensor> {
+  const next = new Map([...grads].map(([name, grad]): [string, Tensor] => [name, tf.tidy(() => {
+    const share = tf.mul(grad, 1 / parts);
+    const sum = sums.get(name);
+    return sum === undefined ? share : tf.add(sum, share);
+  })]));
+  free(k, [...sums.values(), ...grads.values()]);
+  return next;
 }
 
 function upload(run: Run, batch: StepBatch): TfjsInputs<Tensor> {

@@ -38,28 +38,47 @@ export interface DeviceWishes {
 
 /** Opens a device on which the plan fits. Throws `HostError` "no-engine". */
 export async function openNodeDevice(module: Pick<WgslModule, "plan">, wishes: DeviceWishes = {}): Promise<NodeDevice> {
-  const { create, version } = await loadPackage();
-  const toggles = wishes.timestamps === true ? ["disable-dawn-features=timestamp_quantization"] : [];
-  let gpu: GPU | undefined = create(toggles);
-  let adapter = await gpu.requestAdapter();
-  if (adapter === null && useSwiftShader()) {
-    gpu = create(toggles);
-    adapter = await gpu.requestAdapter();
-  }
-  if (adapter === null) throw new HostError("no-engine", "WebGPU finds no adapter: no usable Vulkan, Metal or D3D12 driver", WAY);
-  const { info, limits } = adapter;
-  const name = [info.vendor, info.description || info.device].filter((text) => text !== "").join(" ") || "WebGPU device";
+  const { gpu, adapter, name, version } = await openAdapter(wishes);
   const need = neededLimits(module);
+  const { limits } = adapter;
   const requiredLimits: Record<string, number> = {};
   if (need.binding > 128 * 1024 * 1024) requiredLimits["maxStorageBufferBindingSize"] = Math.min(need.binding, limits.maxStorageBufferBindingSize);
   if (need.buffer > 256 * 1024 * 1024) requiredLimits["maxBufferSize"] = Math.min(need.buffer, limits.maxBufferSize);
   const timestamps: GPUFeatureName[] = wishes.timestamps === true && adapter.features.has("timestamp-query") ? ["timestamp-query"] : [];
   try {
     const device = await adapter.requestDevice({ requiredLimits, requiredFeatures: timestamps });
-    return { device, name, language: new Set(gpu.wgslLanguageFeatures), version: `${version} (Dawn, ${name})`, release: () => { gpu = undefined; } };
+    let held: GPU | undefined = gpu;
+    return { device, name, language: new Set(gpu.wgslLanguageFeatures), version: `${version} (Dawn, ${name})`, release: () => { held &&= undefined; } };
   } catch (error) {
     throw new HostError("no-engine", `${name} gives no device: ${errorText(error)}`, WAY, { cause: error });
   }
+}
+
+/** What a plan must fit to run here: bytes of one binding and of one buffer. Throws `HostError` "no-engine". */
+export async function nodeLimits(): Promise<{ readonly bindingBytes: number; readonly bufferBytes: number }> {
+  const { adapter: { limits } } = await openAdapter();
+  return { bindingBytes: limits.maxStorageBufferBindingSize, bufferBytes: limits.maxBufferSize };
+}
+
+interface OpenAdapter {
+  readonly gpu: GPU;
+  readonly adapter: GPUAdapter;
+  readonly name: string;
+  readonly version: string;
+}
+
+async function openAdapter(wishes: DeviceWishes = {}): Promise<OpenAdapter> {
+  const { create, version } = await loadPackage();
+  const toggles = wishes.timestamps === true ? ["disable-dawn-features=timestamp_quantization"] : [];
+  let gpu = create(toggles);
+  let adapter = await gpu.requestAdapter();
+  if (adapter === null && useSwiftShader()) {
+    gpu = create(toggles);
+    adapter = await gpu.requestAdapter();
+  }
+  if (adapter === null) throw new HostError("no-engine", "WebGPU finds no adapter: no usable Vulkan, Metal or D3D12 driver", WAY);
+  const { info } = adapter;
+  return { gpu, adapter, version, name: [info.vendor, info.description || info.device].filter((text) => text !== "").join(" ") || "WebGPU device" };
 }
 
 interface DawnPackage {

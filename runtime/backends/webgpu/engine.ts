@@ -12,8 +12,10 @@ import type { Profiler } from "./profiler.js";
 import { LossRing } from "./ring.js";
 import type { Losses } from "./ring.js";
 import type { Session } from "./session.js";
-import { copyOutputs, openSession, readBuffer, readOutputs } from "./session.js";
+import { copyOutputs, mapped, openSession, outputBytes, outputsIn, readBuffer, readOutputs } from "./session.js";
 import type { Symbols } from "./sizes.js";
+import { copyable, upload } from "./upload.js";
+import type { InputPlace } from "./upload.js";
 
 /** A device and the values to start from. */
 export interface WebgpuHost {
@@ -41,8 +43,7 @@ interface Run {
   readonly session: Session;
   readonly ring: LossRing;
   readonly profiler: Profiler | undefined;
-  /** Inputs that forward and backward read, and whose absence is a mistake. */
-  readonly inputs: readonly { readonly input: WgslModule["plan"]["inputs"][number]; readonly buffer: GPUBuffer; readonly needed: boolean }[];
+  readonly inputs: readonly InputPlace[];
 }
 
 /** The engine of a compiled plan. Throws `HostError` "no-engine" where the device cannot run it, "mismatch" where parts do not fit. */
@@ -50,7 +51,7 @@ export async function createWebgpuEngine(manifest: Manifest, module: WgslModule,
   const { plan } = module;
   if (plan.format !== 1) throw new HostError("mismatch", `this plan has format ${String(plan.format)}, this runtime reads format 1`, "compile it again, or install the version of jepac that made it");
   const session = await openSession(host.device, module, host.name, host.language);
-  const ring = new LossRing(session, plan.step.outputs, plan.held, 1, [session.buffer("read losses 0"), session.buffer("read losses 1")]);
+  const ring = new LossRing(session, plan.step.outputs, plan.held, plan.accumulate?.parts ?? 1, [session.buffer("read losses 0"), session.buffer("read losses 1")]);
   const used = new Set(plan.step.dispatches.flatMap((d) => d.bind.map((r) => r.buffer)));
   const inputs = plan.inputs.map((input) => ({ input, buffer: session.bufferAt(input.ref.buffer), needed: used.has(input.ref.buffer) }));
   const run: Run = { manifest, module, session, ring, profiler: host.profiler, inputs };
@@ -81,18 +82,22 @@ async function step(run: Run, batch: StepBatch, hyper: Hyper, want: StepWants): 
   const { session, ring, module: { plan } } = run;
   session.check();
   const look = run.profiler?.begin();
-  const symbols = upload(run, batch);
+  const symbols = upload(session.device.queue, plan, run.inputs, batch);
   session.setHyper(hyperBlock(run, hyper));
   look?.mark("upload");
-  const encoder = session.device.createCommandEncoder();
-  const programs = want.gradientNorm ? [plan.step, plan.norms, plan.update] : [plan.step, plan.update];
-  if (look === undefined) encodePass(session, encoder, programs, symbols);
-  else look.encode(session, encoder, programs, symbols);
-  ring.copy(encoder, 0);
   const watches = want.watch && plan.watches.length > 0 ? session.buffer("read watches") : undefined;
-  if (watches !== undefined) copyOutputs(encoder, session, plan.watches, watches);
   const norms = want.gradientNorm && plan.norms.outputs.length > 0 ? session.buffer("read norms") : undefined;
+  const encoder = session.device.createCommandEncoder();
+  const parts = plan.accumulate?.parts ?? 1;
+  for (let part = 0; part < parts; part++) {
+    const programs = programsOf(plan, part, norms !== undefined);
+    if (look === undefined) encodePass(session, encoder, programs, symbols, part);
+    else look.encode(session, encoder, programs, symbols, part);
+    ring.copy(encoder, part);
+    if (watches !== undefined) copyOutputs(encoder, session, plan.watches, watches, part * outputBytes(plan.watches));
+  }
   if (norms !== undefined) copyOutputs(encoder, session, plan.norms.outputs, norms);
+  look?.resolve(encoder);
   const commands = encoder.finish();
   look?.mark("encode");
   session.device.queue.submit([commands]);
@@ -101,18 +106,30 @@ async function step(run: Run, batch: StepBatch, hyper: Hyper, want: StepWants): 
   if (watches === undefined && norms === undefined && look === undefined) return resultOf(run, await losses, [], []);
   const [own, watched, squares] = await Promise.all([
     losses,
-    watches === undefined ? [] : readOutputs(session, plan.watches, watches, symbols),
+    watches === undefined ? [] : readParts(session, plan.watches, watches, symbols, parts),
     norms === undefined ? [] : readOutputs(session, plan.norms.outputs, norms, symbols),
     look?.end(),
   ]);
   return resultOf(run, own, watched, squares);
 }
 
+/** What runs for one part of the batch; after the last one everything is updated. */
+function programsOf({ accumulate, ...plan }: WgslModule["plan"], part: number, norms: boolean): PlanProgram[] {
+  const last = part + 1 === (accumulate?.parts ?? 1);
+  return [plan.step, ...(accumulate === undefined ? [] : [part === 0 ? accumulate.first : accumulate.rest]), ...(last && norms ? [plan.norms] : []), ...(last ? [plan.update] : [])];
+}
+
 /** All dispatches in one pass. */
-function encodePass(session: Session, encoder: GPUCommandEncoder, programs: readonly PlanProgram[], symbols: Symbols): void {
+function encodePass(session: Session, encoder: GPUCommandEncoder, programs: readonly PlanProgram[], symbols: Symbols, part: number): void {
   const pass = encoder.beginComputePass();
-  for (const program of programs) session.encode(pass, program, symbols);
+  programs.forEach((program, i) => session.encode(pass, program, symbols, i === 0 ? part : 0));
   pass.end();
+}
+
+/** Outputs of all parts of a batch, one part after the other. */
+async function readParts(session: Session, outputs: readonly PlanOutput[], staging: GPUBuffer, symbols: Symbols, parts: number): Promise<Float32Array[]> {
+  const all = await mapped(session, staging, (range) => Array.from({ length: parts }, (_, part) => outputsIn(range, part * outputBytes(outputs), outputs, symbols)));
+  return outputs.map((_, i) => joined(all.flatMap((values) => values[i] ?? [])));
 }
 
 function resultOf({ module: { plan } }: Run, parts: Losses, watched: readonly Float32Array[], squares: readonly Float32Array[]): StepResult {
@@ -123,40 +140,6 @@ function resultOf({ module: { plan } }: Run, parts: Losses, watched: readonly Fl
     watch: Object.fromEntries(plan.watches.flatMap(({ name }, i) => (watched[i] === undefined ? [] : [[name, watched[i]]]))),
     gradientNorm: groupNorms(plan.norms.outputs, squares),
   };
-}
-
-/** Writes the batch into the inputs; the values of the symbols come from it. */
-function upload(run: Run, batch: StepBatch): Symbols {
-  const { session, module: { plan } } = run;
-  const most = plan.bounds["B"] ?? 0;
-  if (batch.size > most) throw new HostError("mismatch", `the plan is for batches of up to ${most}, this one has ${batch.size}`, `compile the program with batch ${batch.size}`);
-  const symbols = new Map([["B", batch.size]]);
-  for (const { input, buffer, needed } of run.inputs) {
-    const mask = batch.masks[input.name];
-    const data = mask?.indices ?? batch.images[input.name] ?? batch.draws[input.name];
-    if (data === undefined) {
-      if (needed) throw new HostError("mismatch", `the batch has no ${input.name}`, "report this: loader and plan disagree");
-      continue;
-    }
-    if (mask !== undefined && input.symbol !== undefined) {
-      const bound = plan.bounds[input.symbol] ?? 0;
-      if (mask.length > bound) throw new HostError("mismatch", `mask ${input.name} has ${mask.length} positions, the plan is for up to ${bound}`, "report this: the sampler drew more than the compiler's bound");
-      symbols.set(input.symbol, mask.length);
-    }
-    if (data.byteLength > input.ref.bytes) throw new HostError("mismatch", `${input.name} has ${data.byteLength} bytes, the plan is for ${input.ref.bytes}`, "report this: loader and plan disagree");
-    session.device.queue.writeBuffer(buffer, 0, copyable(data));
-  }
-  return symbols;
-}
-
-/** A view that a queue takes: Dawn aborts the process over one of shared memory. */
-function copyable(data: Float32Array | Int32Array): Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> {
-  if (isUnshared(data)) return data;
-  return data instanceof Float32Array ? new Float32Array(data) : new Int32Array(data);
-}
-
-function isUnshared(data: Float32Array | Int32Array): data is Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> {
-  return data.buffer instanceof ArrayBuffer;
 }
 
 function hyperBlock({ manifest, module: { plan } }: Run, hyper: Hyper): Float32Array<ArrayBuffer> {

@@ -44,8 +44,10 @@ export interface StepSample {
 /** A look at one step. */
 export interface Look {
   mark(phase: Phase): void;
-  /** Encodes programs, with timestamps. */
-  encode(session: Session, encoder: GPUCommandEncoder, programs: readonly PlanProgram[], symbols: Symbols): void;
+  /** Encodes what runs for one part of the batch, with timestamps; the first program reads that part's inputs. */
+  encode(session: Session, encoder: GPUCommandEncoder, programs: readonly PlanProgram[], symbols: Symbols, part: number): void;
+  /** After the last part: timestamps to where they can be read. */
+  resolve(encoder: GPUCommandEncoder): void;
   /** Takes the timestamps home. */
   end(): Promise<void>;
 }
@@ -82,9 +84,10 @@ const usage = { queryResolve: 0x200, copySource: 4, copyTarget: 8, mapRead: 1 };
 export function createProfiler(setup: ProfilerSetup): Profiler {
   const { device, plan } = setup;
   if (!device.features.has("timestamp-query")) throw new HostError("no-engine", "this device has no timestamp queries", "train without --profile, or profile on another device or driver");
-  const most = plan.step.dispatches.length + plan.norms.dispatches.length + plan.update.dispatches.length;
+  const parts = plan.accumulate?.parts ?? 1;
+  const most = parts * (plan.step.dispatches.length + (plan.accumulate?.rest.dispatches.length ?? 0)) + plan.norms.dispatches.length + plan.update.dispatches.length;
   // Several steps are under way at once, so each look has timestamps of its own.
-  const stamps = Array.from({ length: 2 * setup.steps }, (_, i) => new Stamps(device, 2 * (i < setup.steps ? 1 : Math.max(1, most))));
+  const stamps = Array.from({ length: 2 * setup.steps }, (_, i) => new Stamps(device, 2 * (i < setup.steps ? parts : Math.max(1, most))));
   const samples: StepSample[] = [];
   let seen = 0;
   const skip = setup.skip ?? SKIPPED;
@@ -102,25 +105,25 @@ export function createProfiler(setup: ProfilerSetup): Profiler {
 function look({ plan, clock }: ProfilerSetup, stamps: Stamps, kind: StepSample["kind"], keep: (sample: StepSample) => void): Look {
   const began = clock();
   const phases: Record<Phase, number> = { upload: began, encode: began, submit: began };
-  let facts: Omit<DispatchSample, "start" | "end">[] = [];
+  const facts: Omit<DispatchSample, "start" | "end">[] = [];
+  let pairs = 0;
   return {
     mark(phase) {
       phases[phase] = clock();
     },
-    encode(session, encoder, programs, symbols) {
-      facts = programs.flatMap((p) => factsOf(plan, p, symbols));
+    encode(session, encoder, programs, symbols, part) {
+      facts.push(...programs.flatMap((p) => factsOf(plan, p, symbols)));
       if (kind === "whole") {
-        const pass = encoder.beginComputePass({ timestampWrites: stamps.around(0) });
-        for (const program of programs) session.encode(pass, program, symbols);
+        const pass = encoder.beginComputePass({ timestampWrites: stamps.around(pairs++) });
+        programs.forEach((program, i) => session.encode(pass, program, symbols, i === 0 ? part : 0));
         pass.end();
       } else {
-        let n = 0;
-        for (const program of programs) session.encodeEach(() => encoder.beginComputePass({ timestampWrites: stamps.around(n++) }), program, symbols);
+        programs.forEach((program, i) => session.encodeEach(() => encoder.beginComputePass({ timestampWrites: stamps.around(pairs++) }), program, symbols, i === 0 ? part : 0));
       }
-      stamps.resolve(encoder, kind === "whole" ? 1 : facts.length);
     },
+    resolve: (encoder) => stamps.resolve(encoder, pairs),
     async end() {
-      const times = await stamps.read(kind === "whole" ? 1 : facts.length);
+      const times = await stamps.read(pairs);
       const dispatches = kind === "whole" ? [] : facts.map((f, i): DispatchSample => ({ ...f, start: times[2 * i] ?? 0, end: times[2 * i + 1] ?? 0 }));
       const bounds = { start: Math.min(...times.filter((_, i) => i % 2 === 0)), end: Math.max(...times) };
       stamps.dispose();

@@ -23,10 +23,10 @@ export interface Session {
   bufferAt(index: number): GPUBuffer;
   /** The scalars of the step to come. */
   setHyper(values: Float32Array<ArrayBuffer>): void;
-  /** Encodes a program's dispatches into a pass. */
-  encode(pass: GPUComputePassEncoder, program: PlanProgram, symbols: Symbols): void;
+  /** Encodes a program's dispatches into a pass; `part` says which part of the inputs it reads. */
+  encode(pass: GPUComputePassEncoder, program: PlanProgram, symbols: Symbols, part?: number): void;
   /** The same with a pass of its own for each dispatch, begun by `open`. For profiles. */
-  encodeEach(open: () => GPUComputePassEncoder, program: PlanProgram, symbols: Symbols): void;
+  encodeEach(open: () => GPUComputePassEncoder, program: PlanProgram, symbols: Symbols, part?: number): void;
   /** Throws what went wrong on the device since the last look, if anything did. */
   check(): void;
   /** Buffers and their bytes. */
@@ -40,7 +40,8 @@ interface Prepared {
   /** Byte of its first block of sizes. */
   readonly first: number;
   readonly kernels: readonly number[];
-  readonly groups: readonly GPUBindGroup[];
+  /** Bind groups by part of the batch. */
+  readonly groups: readonly (readonly GPUBindGroup[])[];
 }
 
 /** A kernel on this device; `immediate` says that its scalars are not in a binding. */
@@ -75,12 +76,16 @@ export async function openSession(device: GPUDevice, module: WgslModule, name: s
       hyper = values;
       if (uniform) device.queue.writeBuffer(buffer("hyper"), 0, values);
     },
-    encode: (pass, program, symbols) => walk(pass, filled(program, symbols), ready, hyper),
-    encodeEach(open, program, symbols) {
+    encode(pass, program, symbols, part = 0) {
       const own = filled(program, symbols);
+      walk(pass, own, own.groups[part] ?? fail(`part ${part}`), ready, hyper);
+    },
+    encodeEach(open, program, symbols, part = 0) {
+      const own = filled(program, symbols);
+      const groups = own.groups[part] ?? fail(`part ${part}`);
       own.kernels.forEach((_, i) => {
         const pass = open();
-        walk(pass, own, ready, hyper, i, i + 1);
+        walk(pass, own, groups, ready, hyper, i, i + 1);
         pass.end();
       });
     },
@@ -96,12 +101,14 @@ export async function openSession(device: GPUDevice, module: WgslModule, name: s
 
 /** Bind groups of all programs. */
 async function prepare(device: GPUDevice, { plan }: WgslModule, name: string, buffers: readonly GPUBuffer[], ready: readonly Ready[], host: { readonly sizes: GPUBuffer; readonly hyper: GPUBuffer }): Promise<Map<PlanProgram, Prepared>> {
-  const group = (dispatch: PlanDispatch, offset: number): GPUBindGroup => {
+  const parts = plan.accumulate?.parts ?? 1;
+  const inputs = new Map(plan.inputs.map((i) => [i.ref.buffer, partStride(i.ref)]));
+  const group = (dispatch: PlanDispatch, offset: number, part: number): GPUBindGroup => {
     const kernel = plan.kernels[dispatch.kernel] ?? fail("kernel");
     const { layout, immediate } = ready[dispatch.kernel] ?? fail("kernel");
     const entries: GPUBindGroupEntry[] = [
       { binding: 0, resource: { buffer: host.sizes, offset, size: BLOCK } },
-      ...dispatch.bind.map((ref, i) => ({ binding: i + 1, resource: { buffer: buffers[ref.buffer] ?? fail("buffer"), offset: ref.at, size: ref.bytes } })),
+      ...dispatch.bind.map((ref, i) => ({ binding: i + 1, resource: { buffer: buffers[ref.buffer] ?? fail("buffer"), offset: ref.at + part * (inputs.get(ref.buffer) ?? 0), size: ref.bytes } })),
       ...(kernel.hyper && !immediate ? [{ binding: dispatch.bind.length + 1, resource: { buffer: host.hyper } }] : []),
     ];
     return device.createBindGroup({ layout, entries });
@@ -112,7 +119,12 @@ async function prepare(device: GPUDevice, { plan }: WgslModule, name: string, bu
   for (const program of programsOf(plan)) {
     const sizes = new ProgramSizes(program, BLOCK / 4);
     const from = first;
-    prepared.set(program, { sizes, first, kernels: program.dispatches.map((d) => d.kernel), groups: program.dispatches.map((d, i) => group(d, from + (sizes.blockOf[i] ?? 0) * BLOCK)) });
+    const at = (i: number): number => from + (sizes.blockOf[i] ?? 0) * BLOCK;
+    const groups = [program.dispatches.map((d, i) => group(d, at(i), 0))];
+    for (let part = 1; part < (program === plan.step ? parts : 1); part++) {
+      groups.push(program.dispatches.map((d, i) => (d.bind.some((r) => inputs.has(r.buffer)) ? group(d, at(i), part) : groups[0]?.[i] ?? fail("group"))));
+    }
+    prepared.set(program, { sizes, first, kernels: program.dispatches.map((d) => d.kernel), groups });
     first += sizes.blocks.byteLength;
   }
   const wrong = await device.popErrorScope();
@@ -122,10 +134,11 @@ async function prepare(device: GPUDevice, { plan }: WgslModule, name: string, bu
 
 /** Everything that is run, in the order in which blocks of sizes lie. */
 function programsOf(plan: WgslModule["plan"]): PlanProgram[] {
-  return [plan.step, plan.norms, plan.update, ...Object.values(plan.encoders)];
+  const { accumulate } = plan;
+  return [plan.step, ...(accumulate === undefined ? [] : [accumulate.first, accumulate.rest]), plan.norms, plan.update, ...Object.values(plan.encoders)];
 }
 
-function walk(pass: GPUComputePassEncoder, { kernels, groups, sizes: { counts } }: Prepared, ready: readonly Ready[], hyper: Float32Array<ArrayBuffer>, from = 0, to = kernels.length): void {
+function walk(pass: GPUComputePassEncoder, { kernels, sizes: { counts } }: Prepared, groups: readonly GPUBindGroup[], ready: readonly Ready[], hyper: Float32Array<ArrayBuffer>, from = 0, to = kernels.length): void {
   let current = -1;
   for (let i = from; i < to; i++) {
     const kernel = kernels[i] ?? -1;
@@ -140,9 +153,14 @@ function walk(pass: GPUComputePassEncoder, { kernels, groups, sizes: { counts } 
   }
 }
 
-/** Copies outputs one after another into a staging buffer. */
-export function copyOutputs(encoder: GPUCommandEncoder, session: Session, outputs: readonly PlanOutput[], staging: GPUBuffer): void {
-  let at = 0;
+/** Bytes from one part of an input to the next. */
+export function partStride(ref: PlanRef): number {
+  return padded(ref);
+}
+
+/** Copies outputs one after another into a staging buffer, from `start` on. */
+export function copyOutputs(encoder: GPUCommandEncoder, session: Session, outputs: readonly PlanOutput[], staging: GPUBuffer, start = 0): void {
+  let at = start;
   for (const { ref } of outputs) {
     encoder.copyBufferToBuffer(session.bufferAt(ref.buffer), ref.at, staging, at, ref.bytes);
     at += padded(ref);

@@ -42,6 +42,16 @@ export function slotsOf(optimizer: Optimizer): readonly string[] {
   return optimizer.kind === "adamw" ? ["adam_m", "adam_v"] : ["sgd_momentum"];
 }
 
+/** The gradients of one part of a batch into the mean over all parts; the first part sets it. */
+export function accumulateDraft(grad: BufferRef, sum: BufferRef, parts: number, first: boolean): Draft {
+  const w = new KernelWriter(first ? "accumulate_first" : "accumulate", `${first ? "Sets the mean of gradients to the share" : "Adds the share"} of one part of the batch${first ? "" : " to the mean of gradients"}.`);
+  const share = `${w.read("x", grad)}[i] / f32(${w.size("parts", constantDim(parts))})`;
+  const code = `${linearEntry(w.size("n", constantDim(grad.count)))}
+  ${w.write("y", sum)}[i] ${first ? "=" : "+="} ${share};
+}`;
+  return w.finish(code, [up(constantDim(grad.count), 256)], undefined, `[${grad.count}]`);
+}
+
 /** Squares of gradients in 256 parts. */
 export function normDraft(grad: BufferRef, out: BufferRef): Draft {
   const w = new KernelWriter("squares", "Sum of squares of an arena of gradients, in parts.");

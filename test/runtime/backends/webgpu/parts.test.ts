@@ -1,0 +1,72 @@
+/**
+ * Batches in parts, and blocks made again: the same step in less memory.
+ */
+import { expect, test } from "vitest";
+import { createTfjsEngine } from "../../../../runtime/backends/tfjs/run.js";
+import { loadTf } from "../../../../runtime/backends/tfjs/engine.js";
+import { initialState } from "../../../../runtime/train/init.js";
+import { importModule } from "../../../fidelity/compiled.js";
+import { interpreted, relative } from "../../../compiler/targets/wgsl/oracle.js";
+import type { WithPlan } from "../../../compiler/targets/wgsl/programs.js";
+import { batchFor, compilePlan, engineFor, hyperFor, tinyText } from "../../../compiler/targets/wgsl/programs.js";
+
+const compiled = (lines: string): WithPlan => compilePlan(tinyText.replace("batch          5", lines).replace("param depth      = 2", "param depth      = 4"));
+const all = { watch: true, gradientNorm: true };
+
+test("a batch in three parts has the gradients of the whole one: the interpreter's, with its losses, watches and norms", async () => {
+  const [whole, parts] = [compiled("batch 6"), compiled("batch 6\n    accumulate 3")];
+  const { memory } = whole.module.plan;
+  expect(parts.module.plan.memory.work).toBeLessThan(0.6 * memory.work);
+  const [one, three] = [await engineFor(whole), await engineFor(parts)];
+  if (one === undefined || three === undefined) return;
+  const { tf, raw, name, version } = await loadTf("cpu");
+  const other = await createTfjsEngine(parts.manifest, await importModule(parts), { tf, raw, name, version, initial: initialState(parts.manifest, 1) });
+  try {
+    for (const step of [1, 2]) {
+      const batch = batchFor(whole.manifest, step);
+      const wanted = interpreted(parts.step, await three.exportState(), batch);
+      const hyper = hyperFor(whole.manifest, step);
+      const [a, b, c] = [await one.step(batch, hyper, all), await three.step(batch, hyper, all), await other.step(batch, hyper, all)];
+      expect(Math.abs(b.loss / (wanted.losses.get("total")?.data[0] ?? NaN) - 1)).toBeLessThan(1e-5);
+      expect(Math.abs(c.loss / b.loss - 1)).toBeLessThan(1e-5);
+      const grads = await three.gradients();
+      const worst = Math.max(...[...wanted.grads].map(([key, w]) => relative(grads.get(key) ?? [], w)));
+      console.info(`worst gradient of a batch in parts: ${worst.toExponential(1)}`);
+      expect(worst).toBeLessThan(1e-4);
+      for (const [key, w] of Object.entries(a.watch)) {
+        expect(relative(b.watch[key] ?? [], w)).toBeLessThan(1e-4);
+        expect(relative(c.watch[key] ?? [], w)).toBeLessThan(1e-4);
+      }
+      for (const [key, w] of Object.entries(a.gradientNorm)) {
+        expect(Math.abs((b.gradientNorm[key] ?? NaN) / w - 1)).toBeLessThan(1e-4);
+        expect(Math.abs((c.gradientNorm[key] ?? NaN) / w - 1)).toBeLessThan(1e-4);
+      }
+    }
+    expect(three.memory().bytes).toBe(parts.module.plan.memory.total);
+    await expect(three.step(batchFor(whole.manifest, 3, 4), hyperFor(whole.manifest, 3), all)).rejects.toMatchObject({ code: "mismatch", help: expect.stringContaining("multiple of 3") });
+  } finally {
+    [one, three, other].forEach((e) => e.dispose());
+  }
+}, 240_000);
+
+test("blocks made again in the backward pass leave every bit as it was, in less memory", async () => {
+  const [kept, again] = [compiled("batch 5"), compiled("batch 5\n    recompute blocks")];
+  const [a, b] = [kept.module.plan, again.module.plan];
+  console.info(`values within a step: ${a.memory.work} bytes kept, ${b.memory.work} made again; ${a.step.dispatches.length} and ${b.step.dispatches.length} dispatches`);
+  expect(b.memory.work).toBeLessThan(0.75 * a.memory.work);
+  expect(b.memory.work).toBeLessThan(1.25 * b.memory.lowerBound);
+  expect(b.kernels.length).toBeLessThan(a.kernels.length + 8);
+  const [one, other] = [await engineFor(kept), await engineFor(again)];
+  if (one === undefined || other === undefined) return;
+  try {
+    for (const step of [1, 2, 3]) {
+      const batch = batchFor(kept.manifest, step);
+      const results = [await one.step(batch, hyperFor(kept.manifest, step), all), await other.step(batch, hyperFor(kept.manifest, step), all)];
+      expect(results[1]).toEqual(results[0]);
+      expect(await other.gradients()).toEqual(await one.gradients());
+    }
+    expect(await other.exportState()).toEqual(await one.exportState());
+  } finally {
+    [one, other].forEach((e) => e.dispose());
+  }
+}, 240_000);
