@@ -1,5 +1,7 @@
 /**
- * A plan that does not fit, in words (JEP7001): what is too large, and each way out that was found to work.
+ * A plan that does not fit, in words (JEP7001).
+ *
+ * Owns the sentence: what is too large, and each way out that was found to work. The search is `fit.ts`.
  */
 import type { Manifest } from "../../../runtime/abi.js";
 import { comparing } from "../../check/batch.js";
