@@ -1,0 +1,17 @@
+/** A square f32 product by the kernels of the WGSL target: `node bench/wgsl/gemm.mjs --side 4096`. Prints a JSON line. */
+import { parseArgs } from "node:util";
+import { measureCeilings } from "../../dist/runtime/backends/webgpu/ceilings.js";
+import { openNodeDevice } from "../../dist/runtime/backends/webgpu/device.js";
+import { timePlan } from "../../dist/runtime/backends/webgpu/stopwatch.js";
+import { productModule } from "../../dist/compiler/targets/wgsl/product.js";
+
+const { values } = parseArgs({ options: { side: { type: "string", default: "4096" } } });
+const side = Number(values.side);
+const module = productModule({ form: "nn", batch: 1, m: side, n: side, k: side });
+const node = await openNodeDevice(module, { timestamps: true });
+const ms = await timePlan(module, { device: node.device, name: node.name, clock: () => performance.now(), repeats: 5, enough: 20_000 });
+const ceilings = await measureCeilings(node.device);
+const rate = (2 * side ** 3) / (ms / 1000);
+console.log(JSON.stringify({ device: node.name, side, ms, flops: rate, of_arithmetic: rate / ceilings.arithmetic, of_plain: rate / ceilings.gemm, ceilings }));
+node.release();
+process.exit(0);

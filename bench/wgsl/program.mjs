@@ -1,0 +1,26 @@
+/** Programs of the WebGPU benchmarks, compiled in this process. */
+import { readFileSync } from "node:fs";
+import { compile } from "../../dist/compiler/index.js";
+
+/** What large GPUs hold in one binding and in one buffer. */
+const large = { bindingBytes: 2 ** 31 - 4, bufferBytes: 2 ** 32 - 4 };
+
+/** Manifest and module of a program beside this file, planned for a large device. */
+export async function compileForBench(name, options = {}) {
+  const file = new URL(name, import.meta.url).pathname;
+  const read = (path) => {
+    try {
+      return readFileSync(path, "utf8");
+    } catch {
+      return undefined;
+    }
+  };
+  const result = compile({ file, text: readFileSync(file, "utf8"), read }, { target: "wgsl", device: large, ...options });
+  if (!result.ok) throw new Error(result.diagnostics.map((d) => d.message).join("\n"));
+  return { manifest: result.manifest, plan: result.plan, module: { plan: result.plan, kernels: Object.fromEntries(result.files.filter((f) => f.path.endsWith(".wgsl")).map((f) => [f.path, f.text])) } };
+}
+
+export function median(list) {
+  const sorted = [...list].sort((a, b) => a - b);
+  return sorted[sorted.length >> 1];
+}
