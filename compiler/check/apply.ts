@@ -197,7 +197,7 @@ interface Abstracted {
 /** Argument types as the callee sees them: batch as `B`; in a position-free attempt, tokens as `T`… at opaque positions. */
 function abstractTypes(bound: readonly BoundArg[], opaquely: boolean): Abstracted {
   const rows = bound.flatMap(({ arg }) => (arg.value.kind === "tensor" && arg.value.type.axes[0] === "batch" ? [arg.value.type.shape[0] ?? batch] : []));
-  const base = rows.reduce<Dim | undefined>((least, d) => (least === undefined || divide(least, d) !== undefined ? d : least), undefined) ?? batch;
+  const base = rows.reduce<Dim | undefined>((least, d) => (least === undefined || (least !== d && divide(least, d) !== undefined) ? d : least), undefined) ?? batch;
   const dims: Record<string, Dim> = { B: base };
   const opaque = new Map<string, Positions>();
   const tokens = new Map<string, Dim>();
@@ -205,7 +205,7 @@ function abstractTypes(bound: readonly BoundArg[], opaquely: boolean): Abstracte
     if (arg.value.kind !== "tensor") return undefined;
     const type = arg.value.type;
     const shape = type.shape.map((d, i) => {
-      if (type.axes[i] === "batch") return mul(batch, constantDim(multipleOf(d, base) ?? 1));
+      if (type.axes[i] === "batch") return timesBatch(multipleOf(d, base) ?? 1);
       if (type.axes[i] !== "token" || !opaquely) return d;
       const key = printDim(d);
       const known = tokens.get(key);
@@ -223,6 +223,10 @@ function abstractTypes(bound: readonly BoundArg[], opaquely: boolean): Abstracte
   return { types, dims, opaque };
 }
 
+function timesBatch(count: number): Dim {
+  return count === 1 ? batch : mul(batch, constantDim(count));
+}
+
 /** Two arguments at the same positions must look so inside: the first one's name stands for both. */
 function sharedName(bound: readonly BoundArg[], positions: Positions, own: string): string {
   const key = printPositions(positions);
@@ -230,8 +234,16 @@ function sharedName(bound: readonly BoundArg[], positions: Positions, own: strin
   return first?.formal.name.text ?? own;
 }
 
+const identities = new WeakMap<Partial, string>();
+
 /** Which module, configured how. */
 function identityOf(partial: Partial): string {
+  const known = identities.get(partial) ?? describeIdentity(partial);
+  identities.set(partial, known);
+  return known;
+}
+
+function describeIdentity(partial: Partial): string {
   return `${partial.module.name.span.file}:${partial.module.span.start}(${[...partial.config].map(([k, v]) => `${k}=${configKey(v)}`).sort().join(",")})`;
 }
 

@@ -222,9 +222,10 @@ function vacuous(facts: Facts, terms: readonly Term[], encoder: string, term: Te
   const number = (id: number | undefined): number => facts.numbers[id ?? -1] ?? -1;
   const own = new Set([number(p), number(q)]);
   const trainsHead = (id: number): boolean => [...heads].some((h) => trainedThrough(facts, id).has(h));
-  const others = terms.filter((t) => t !== term && t.sign > 0 && trainsHead(t.node));
+  const counts = (t: Term): boolean => t !== term && t.sign > 0 && trainsHead(t.node);
   // A guard on the very value needs no second look.
-  if (others.some((t) => (t.role === "variance" || t.role === "gaussian") && own.has(number(t.operands[0])) && refuses(facts, t, trainsHead, sampleBit, values, constants) !== undefined)) return [];
+  if (terms.some((t) => (t.role === "variance" || t.role === "gaussian") && own.has(number(t.operands[0])) && counts(t) && refuses(facts, t, trainsHead, sampleBit, values, constants) !== undefined)) return [];
+  const others = terms.filter(counts);
   const last = new Set([p, q].flatMap((o) => lastHeads(facts, o)).filter((g) => heads.has(g)));
   const same = new Set(facts.numbers.flatMap((n, id) => (own.has(n) ? [id] : [])));
   const lowered = facts.under({ lost: last, axis: sampleBit, values: same, vary: new Map() });

@@ -164,17 +164,25 @@ function opFact(node: Node, args: readonly Fact[], place: Place): Fact {
 /** Values beside each other: what any of them varies over. */
 function joined(args: readonly Fact[]): Fact {
   const first = args[0] ?? constantFact;
-  return {
-    ...first,
-    may: args.reduce((b, x) => b | x.may, 0), must: args.reduce((b, x) => b | x.must, 0), why: args.reduce((b, x) => b | x.why, 0),
-    free: args.some((x) => x.free), normalized: args.every((x) => x.normalized), placed: args.some((x) => x.placed),
-    code: args.every((x) => sameCode(x.code, first.code)) ? first.code : noCode, runs: mergeRuns(args), from: mergeSources(args),
-  };
+  if (args.every((x) => x === first)) return first;
+  let { may, must, free, normalized, placed, code } = first;
+  let reasons = first.why;
+  for (const x of args) {
+    may |= x.may;
+    must |= x.must;
+    reasons |= x.why;
+    free ||= x.free;
+    normalized &&= x.normalized;
+    placed ||= x.placed;
+    if (!sameCode(x.code, first.code)) code = noCode;
+  }
+  return { ...first, may, must, why: reasons, free, normalized, placed, code, runs: mergeRuns(args), from: mergeSources(args) };
 }
 
 function mergeSources(args: readonly Fact[]): string {
+  const own = args[0]?.from ?? "";
+  if (args.every((x) => x.from === own)) return own;
   const different = new Set(args.map((x) => x.from));
-  if (different.size === 1) return args[0]?.from ?? "";
   const names = new Set([...different].flatMap((x) => x.split(",")).filter((n) => n !== ""));
   return [...names].sort().map((n) => `${n},`).join("");
 }
@@ -184,6 +192,7 @@ function sameCode(a: Code, b: Code): boolean {
 }
 
 function mergeRuns(args: readonly Fact[]): readonly boolean[] | undefined {
+  if (args.every((x) => x.runs === undefined)) return undefined;
   const lists = args.flatMap((x) => (x.runs === undefined ? [] : [x.runs]));
   const [first] = lists;
   return first?.map((_, i) => lists.some((l) => l[i] === true) || args.some((x) => x.runs === undefined && (x.may & tokenBit) !== 0));

@@ -61,6 +61,8 @@ export interface Facts {
   readonly behind: (id: NodeId) => Behind;
   /** Groups that learn from a gradient at a value. */
   readonly trains: (id: NodeId) => ReadonlySet<string>;
+  /** Groups whose values, or averages of them, a value is computed from: by their sources. */
+  readonly sources: (id: NodeId) => ReadonlySet<string>;
   /** For every node, the first that computes the same. */
   readonly numbers: readonly NodeId[];
 }
@@ -93,10 +95,17 @@ export function gatherFacts(graph: ModelGraph, recipe: Recipe): Facts {
     reached.set(all, found);
     return found;
   };
+  const origins = new Map<ReadonlySet<string>, ReadonlySet<string>>();
+  const sources = (id: NodeId): ReadonlySet<string> => {
+    const all = flows.nodes.get(id)?.depends ?? nobody;
+    const found = origins.get(all) ?? new Set([...all].map((g) => sourceName(g, groups)));
+    origins.set(all, found);
+    return found;
+  };
   const values = under(noAssumption);
   const sights = interpret(graph, body, sightDomain).map((seen) => seen.all);
   const encoders = findEncoders(graph, body, flows, groups, simple);
-  return { graph, body, recipe, terms: canonical.terms, canonical, groups, flow: flows, values, sights, simple, encoders, episodes, under, behind, trains, numbers: canonical.numbers };
+  return { graph, body, recipe, terms: canonical.terms, canonical, groups, flow: flows, values, sights, simple, encoders, episodes, under, behind, trains, sources, numbers: canonical.numbers };
 }
 
 function readBehind(body: Body, id: NodeId, flows: Flow, groups: Groups, learnable: ReadonlySet<string>): Behind {
@@ -131,10 +140,12 @@ export function factOf(values: readonly Fact[], id: NodeId | undefined): Fact {
 
 /** Groups whose values, or averages of them, a value is computed from: by their sources. */
 export function sourcesBehind(facts: Facts, id: NodeId | undefined): ReadonlySet<string> {
-  return new Set([...flowOf(facts, id).depends].map((g) => {
-    const group = facts.groups.get(g);
-    return group !== undefined && moves(group) ? group.source : g;
-  }));
+  return id === undefined ? nobody : facts.sources(id);
+}
+
+function sourceName(name: string, groups: Groups): string {
+  const group = groups.get(name);
+  return group !== undefined && moves(group) ? group.source : name;
 }
 
 const bends: ReadonlySet<string> = new Set(["attend", "gelu", "relu", "tanh", "sigmoid", "exp", "square", "abs"]);

@@ -38,9 +38,16 @@ const rounds = 8;
 export function interpret<F>(graph: Pick<ModelGraph, "funcs">, body: Body, domain: Domain<F>, only?: ReadonlySet<NodeId>): readonly F[] {
   const funcs = new Map(graph.funcs.map((f) => [f.name, f]));
   const memo = new Map<string, readonly F[]>();
+  // Facts of a long chain are few, and asked for their keys often.
+  const keys = new Map<F, string>();
+  const keyOf = (fact: F): string => {
+    const known = keys.get(fact) ?? domain.key(fact);
+    keys.set(fact, known);
+    return known;
+  };
 
   const run = (func: Func, root: string, prefix: string, args: readonly F[]): readonly F[] => {
-    const key = `${func.name}\u0000${domain.rootKey(root)}\u0000${domain.byPlace === true ? prefix : ""}\u0000${args.map(domain.key).join("\u0000")}`;
+    const key = `${func.name}\u0000${domain.rootKey(root)}\u0000${domain.byPlace === true ? prefix : ""}\u0000${args.map(keyOf).join("\u0000")}`;
     const known = memo.get(key);
     if (known !== undefined) return known;
     const values = walk(func.body, { root, prefix, body: func.body }, args);
@@ -54,7 +61,7 @@ export function interpret<F>(graph: Pick<ModelGraph, "funcs">, body: Body, domai
     let carried: readonly F[] = args.slice(0, carries);
     for (let i = 0; i < Math.min(rounds, node.attrs.count ?? 0); i++) {
       const next = run(func, root, prefix, [...carried, ...args.slice(carries)]);
-      const same = next.every((f, k) => domain.key(f) === domain.key(carried[k] ?? domain.nothing));
+      const same = next.every((f, k) => keyOf(f) === keyOf(carried[k] ?? domain.nothing));
       carried = next;
       if (same) break;
     }

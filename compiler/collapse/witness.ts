@@ -20,8 +20,19 @@ export interface Step {
 
 const most = 12;
 
-/** From an operand of a term down to an encoder (or to the data, where the operand does not read it). */
-export function pathTo(facts: Facts, from: NodeId, encoder: string): Step[] {
+const paths = new WeakMap<Facts, Map<string, readonly Step[]>>();
+
+/** From an operand of a term down to an encoder (or to the data, where the operand does not read it). Terms share paths. */
+export function pathTo(facts: Facts, from: NodeId, encoder: string): readonly Step[] {
+  const known = paths.get(facts) ?? new Map<string, readonly Step[]>();
+  paths.set(facts, known);
+  const key = `${from} ${encoder}`;
+  const steps = known.get(key) ?? walk(facts, from, encoder);
+  known.set(key, steps);
+  return steps;
+}
+
+function walk(facts: Facts, from: NodeId, encoder: string): Step[] {
   const steps: Step[] = [];
   let at: Node | undefined = facts.body.nodes[from];
   while (at !== undefined && steps.length < most) {

@@ -64,6 +64,7 @@ type Reach = Sight & { readonly gradient: boolean };
 type Trace = ReadonlyMap<string, Reach>;
 
 const nothing: ReadonlySet<string> = new Set();
+const noTrace: Trace = new Map();
 const everything: Reach = { masks: undefined, without: nothing, local: true, gradient: true };
 const sightOf = ({ masks, without, local }: Sight): Sight => ({ masks, without, local });
 
@@ -75,15 +76,29 @@ export function flow(graph: ModelGraph): Flow {
   const traces = traceBody(graph.body, funcs, (node) => node.attrs.path ?? "?");
   const nodes = new Map<NodeId, ValueFlow>();
   const values: Groups[] = [];
+  // Long chains of values share their sets and traces, so what follows from one is worked out once.
+  const seenOf = shared((trace: Trace) => new Map([...trace].flatMap(([source, reach]): [string, Sight][] => (source === table ? [] : [[source, sightOf(reach)]]))));
+  const followsOf = shared((depends: ReadonlySet<string>) => followed(depends, instances));
   for (const node of graph.body.nodes) {
     const groups = groupsOf(graph.body, node, funcs, instances, values);
     values.push(groups);
-    const trace = traces[node.id] ?? new Map<string, Reach>();
-    const seen = new Map([...trace].flatMap(([source, reach]): [string, Sight][] => (source === table ? [] : [[source, sightOf(reach)]])));
+    const trace = traces[node.id] ?? noTrace;
     const told = trace.get(table);
-    nodes.set(node.id, { ...groups, follows: followed(groups.depends, instances), seen, placed: told && sightOf(told) });
+    nodes.set(node.id, { trains: groups.trains, depends: groups.depends, follows: followsOf(groups.depends), seen: seenOf(trace), placed: told && sightOf(told) });
   }
   return { nodes, funcs };
+}
+
+/** A function that gives the same answer for the same object. */
+function shared<K extends object, V>(make: (key: K) => V): (key: K) => V {
+  const known = new Map<K, V>();
+  return (key) => {
+    const old = known.get(key);
+    if (old !== undefined) return old;
+    const made = make(key);
+    known.set(key, made);
+    return made;
+  };
 }
 
 /** What a node that no flow knows has: nothing. For total look-ups. */
@@ -109,10 +124,11 @@ function groupsOf(body: Body, node: Node, funcs: ReadonlyMap<string, readonly Re
   const trained = result !== undefined && result.learns.size > 0 && instances.get(root)?.training.kind === "optimized";
   const used = from.node.args.filter((_, i) => result?.inputs.has(i));
   const reached = from.node.args.filter((_, i) => result?.inputs.get(i)?.gradient);
-  return {
-    trains: merge([...reached.map((a) => values[a]?.trains), trained ? new Set([root]) : undefined]),
-    depends: merge([...used.map((a) => values[a]?.depends), result !== undefined && result.reads.size > 0 ? new Set([root]) : undefined]),
-  };
+  const reads = result !== undefined && result.reads.size > 0;
+  const own = trained || reads ? new Set([root]) : undefined;
+  const trains = merge([...reached.map((a) => values[a]?.trains), trained ? own : undefined]);
+  const alike = trained === reads && used.length === reached.length && used.every((a) => values[a]?.trains === values[a]?.depends);
+  return { trains, depends: alike ? trains : merge([...used.map((a) => values[a]?.depends), reads ? own : undefined]) };
 }
 
 /** The union; the same object where one side holds all, so that long chains share sets. */
@@ -121,9 +137,15 @@ function merge(sets: readonly (ReadonlySet<string> | undefined)[]): ReadonlySet<
   for (const set of sets) {
     if (set === undefined || set === all || set.size === 0) continue;
     if (all.size === 0) all = set;
-    else if ([...set].some((x) => !all.has(x))) all = new Set([...all, ...set]);
+    else if (!holds(all, set)) all = holds(set, all) ? set : new Set([...all, ...set]);
   }
   return all;
+}
+
+function holds(all: ReadonlySet<string>, some: ReadonlySet<string>): boolean {
+  if (some.size > all.size) return false;
+  for (const x of some) if (!all.has(x)) return false;
+  return true;
 }
 
 /** Sources of the moving averages among `depends`, through averages of averages. */
@@ -219,6 +241,8 @@ function through(body: Body, node: Node, args: readonly Trace[]): Trace {
   const mask = node.op === "at" || node.op === "table_at" ? node.attrs.mask : undefined;
   const hidden = node.op === "replace_at" ? node.attrs.mask : undefined;
   const passes = passesGradient(node);
+  const [only] = args;
+  if (args.length === 1 && only !== undefined && !mixed && mask === undefined && hidden === undefined && passes) return only;
   // The right side of a product is a matrix: all of it goes into every token.
   const shared = (i: number): boolean => (node.op === "affine" || node.op === "matmul") && i > 0 && body.nodes[node.args[i] ?? -1]?.op !== "param";
   const all: [string, Reach][] = args.flatMap((trace, i) => [...trace].map(([source, reach]): [string, Reach] => {
@@ -226,7 +250,16 @@ function through(body: Body, node: Node, args: readonly Trace[]): Trace {
     const without = hidden !== undefined && i === 0 && reach.local ? merge([reach.without, new Set([hidden])]) : reach.without;
     return [source, { masks: narrowed, without, local: reach.local && !mixed && !shared(i), gradient: reach.gradient && passes }];
   }));
-  return collect(all);
+  return likeOneOf(args, collect(all));
+}
+
+/** The trace, as the object that one of the operands has already where the two say the same. */
+function likeOneOf(args: readonly Trace[], trace: Trace): Trace {
+  return args.find((old) => old.size === trace.size && [...trace].every(([source, reach]) => sameReach(old.get(source), reach))) ?? trace;
+}
+
+function sameReach(a: Reach | undefined, b: Reach): boolean {
+  return a !== undefined && a.masks === b.masks && a.without === b.without && a.local === b.local && a.gradient === b.gradient;
 }
 
 function collect(entries: readonly (readonly [string, Reach])[]): Trace {
@@ -265,7 +298,7 @@ function applyResult(result: ResultFlow | undefined, args: readonly Trace[]): Tr
     }
   }
   if (result.placed !== undefined) entries.push([table, { ...result.placed, gradient: false }]);
-  return collect(entries);
+  return likeOneOf(args, collect(entries));
 }
 
 /** Goes round until nothing changes: what is seen only grows coarser, so this ends after a few rounds. */

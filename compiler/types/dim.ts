@@ -117,6 +117,10 @@ export function symbolsOf(d: Dim): string[] {
 /** Replaces symbols by polynomials, all at once; symbols not in the map stay. */
 export function substitute(d: Dim, map: ReadonlyMap<string, Dim>): Dim {
   if (!symbolsOf(d).some((s) => map.has(s))) return d;
+  const [first] = d.terms;
+  const [power] = first?.powers ?? [];
+  // A symbol alone, as nearly every size is.
+  if (d.terms.length === 1 && first?.coefficient === 1 && first.powers.length === 1 && power?.[1] === 1) return map.get(power[0]) ?? d;
   return total(
     d.terms.map((t) => {
       const factors = t.powers.flatMap(([s, p]) => Array.from({ length: p }, () => map.get(s) ?? symbolDim(s)));
@@ -167,6 +171,7 @@ export function bounds(d: Dim, env: ReadonlyMap<string, readonly [number, number
 export function divide(a: Dim, b: Dim): Dim | undefined {
   const lead = b.terms[0];
   if (lead === undefined) return undefined;
+  if (a === b) return constantDim(1);
   let rest = a;
   let quotient = constantDim(0);
   // Long division by the leading term. Each round removes the largest remaining monomial, so it ends.
