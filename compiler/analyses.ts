@@ -19,6 +19,7 @@ import { witness } from "./collapse/witness.js";
 import { findDeadParts } from "./dead/analyze.js";
 import { findLeaks } from "./leaks/analyze.js";
 import { findMaskFaults } from "./masks/analyze.js";
+import { mendMask } from "./masks/mend.js";
 import type { Diagnostic } from "./messages/report.js";
 import type { MonitorSpec } from "../runtime/abi.js";
 
@@ -57,7 +58,7 @@ export function analyze(checked: Checked, texts: ReadonlyMap<string, string>): A
   const collapse = analyzeCollapse(facts);
   const allows = (what: string): boolean => graph.allowed.some((a) => a.what === what);
   const shown = collapse.findings.map((f) => ({ finding: f, diagnostic: diagnosticOf(f, facts, texts, allows("collapse")) }));
-  const masked = [...findMaskFaults(graph, facts, train.batch), ...findLeaks(facts)].map((m) => (m.diagnostic.severity === "error" && allows("leak") ? { ...m, diagnostic: { ...m.diagnostic, severity: "warning" as const }, relaxed: true } : { ...m, relaxed: false }));
+  const masked = [...findMaskFaults(graph, facts, train.batch), ...findLeaks(facts)].map((m) => mendMask(m, facts, texts)).map((m) => (m.diagnostic.severity === "error" && allows("leak") ? { ...m, diagnostic: { ...m.diagnostic, severity: "warning" as const }, relaxed: true } : { ...m, relaxed: false }));
   const dead = findDeadParts(graph, facts);
   const losses = graph.losses.map((l) => lossVerdict(l.name, facts, collapse, shown, masked));
   const witnessed = shown.filter((s) => s.finding.level !== "note");

@@ -169,10 +169,11 @@ function query(read: (type: ValueType) => number | undefined): Builtin {
 
 const gridOf = (type: ValueType) => (type.positions.kind === "all" || type.positions.kind === "mask" ? type.positions.grid : undefined);
 
-/** The patch size when a program says it once: the grid of any mask already in use. */
+/** The patch size when a program says it once: the grid of any mask already in use, or the `patch` of its networks. */
 function knownPatch(cx: BodyCx): number | undefined {
   for (const mask of cx.env.masks.values()) if (mask.grid !== undefined) return mask.grid.patch;
-  return undefined;
+  const sizes = new Set([...cx.env.instances.values()].map((i) => i.instance.config["patch"]).filter((p) => typeof p === "number"));
+  return sizes.size === 1 ? [...sizes][0] : undefined;
 }
 
 function instanceName(call: Call, formal: string): { path: string; value: Value & { kind: "instance" } } | undefined {

@@ -49,11 +49,12 @@ export function canonicalTerms(body: Body, raw: readonly RawTerm[]): Canonical {
     }
     const operands = term.operands.map((id) => numbers[id] ?? id);
     if (symmetric.has(term.kind)) operands.sort((a, b) => a - b);
-    const course = term.weight.points.length === 1 ? "" : JSON.stringify([term.weight, merged.size]);
+    // Weights of one course add up point by point.
+    const course = term.weight.points.length === 1 ? "" : JSON.stringify({ ...term.weight, points: term.weight.points.length });
     const key = JSON.stringify([term.kind, operands, Object.entries(term.numbers).sort(), Object.entries(term.words).sort(), course]);
     const known = merged.get(key);
     if (known === undefined) merged.set(key, { first: term, weight: term.weight, losses: new Set([term.loss]) });
-    else merged.set(key, { first: known.first, weight: { ...known.weight, points: [(known.weight.points[0] ?? 0) + (term.weight.points[0] ?? 0)] }, losses: known.losses.add(term.loss) });
+    else merged.set(key, { first: known.first, weight: { ...known.weight, points: known.weight.points.map((p, i) => p + (term.weight.points[i] ?? 0)) }, losses: known.losses.add(term.loss) });
   }
   const terms: Term[] = [];
   for (const { first, weight, losses } of merged.values()) {

@@ -2,8 +2,8 @@
  * The objective as a list of terms over one flat model body.
  *
  * A loss may stand in a module, in a sum of sums, behind a factor, or be spelled out of primitives; what it is does not
- * depend on that. Owns two rewritings: calls of modules that hold losses are replaced by their bodies (all other calls
- * stay: an analysis asks about modules, not about matmuls), and sums, differences, factors and well-known hand-written
+ * depend on that. Owns two rewritings: calls of modules that hold losses, or no parameters, are replaced by their bodies (all
+ * other calls stay: an analysis asks about modules, not about matmuls), and sums, differences, factors and well-known hand-written
  * forms are read as weighted terms of the loss table. What cannot be read stays, as a term of role `unknown`.
  */
 import type { Span } from "../base/span.js";
@@ -41,19 +41,20 @@ export function expandObjective(graph: ModelGraph): Objective {
   return { body, terms };
 }
 
-/** Functions that hold a loss, or give a scalar. */
-function lossy(graph: ModelGraph): ReadonlySet<string> {
+/** Functions that hold a loss, or give a scalar; and those without parameters, which are a way of writing only. */
+function transparent(graph: ModelGraph): ReadonlySet<string> {
   const found = new Set<string>();
   for (const func of graph.funcs) {
     const scalar = func.body.results.some((id) => func.body.nodes[id]?.type.shape.length === 0);
     const holds = func.body.nodes.some((n) => n.op === "loss" || (n.op === "call" && found.has(n.attrs.func ?? "")));
-    if (scalar || holds) found.add(func.name);
+    const learns = func.body.nodes.some((n) => n.op === "param" || n.op === "repeat" || (n.op === "call" && !found.has(n.attrs.func ?? "")));
+    if (scalar || holds || !learns) found.add(func.name);
   }
   return found;
 }
 
 function inlineLosses(graph: ModelGraph): { readonly body: Body; readonly moved: ReadonlyMap<NodeId, NodeId> } {
-  const inlined = lossy(graph);
+  const inlined = transparent(graph);
   const used = graph.body.nodes.some((n) => n.op === "call" && inlined.has(n.attrs.func ?? ""));
   if (!used) return { body: graph.body, moved: new Map() };
   const funcs = funcTable(graph);
@@ -62,7 +63,8 @@ function inlineLosses(graph: ModelGraph): { readonly body: Body; readonly moved:
     nodes.push({ ...node, id: nodes.length, args, attrs });
     return nodes.length - 1;
   };
-  const copy = (body: Body, prefix: string, given: readonly NodeId[], at: Span | undefined): Map<NodeId, NodeId> => {
+  const copy = (body: Body, prefix: string, given: readonly NodeId[], by: Node | undefined): Map<NodeId, NodeId> => {
+    const at = by?.origin;
     const map = new Map<NodeId, NodeId>();
     const own = new Map<NodeId, readonly NodeId[]>();
     const inputs = new Map(body.inputs.map((id, i) => [id, given[i]]));
@@ -74,18 +76,24 @@ function inlineLosses(graph: ModelGraph): { readonly body: Body; readonly moved:
       const behind = own.get(node.args[0] ?? -1);
       if (known !== undefined) map.set(node.id, known);
       else if (func !== undefined && inlined.has(func.name)) {
-        const inner = copy(func.body, attrs.instance ?? "", args, node.origin);
+        const inner = copy(func.body, attrs.instance ?? "", args, node);
         const outs = func.body.results.map((r) => inner.get(r) ?? 0);
         own.set(node.id, outs);
         map.set(node.id, outs[0] ?? 0);
       } else if (node.op === "result" && behind !== undefined) map.set(node.id, behind[node.attrs.index ?? 0] ?? 0);
-      else map.set(node.id, emit(at === undefined ? node : { ...node, origin: node.op === "loss" ? at : node.origin }, args, attrs));
+      else map.set(node.id, emit(by === undefined ? node : inCaller(node, by, body), args, attrs));
     }
     return map;
   };
   const moved = copy(graph.body, "", [], undefined);
   const inputs = graph.body.inputs.map((id) => moved.get(id) ?? id);
   return { body: { inputs, nodes, results: graph.body.results.map((id) => moved.get(id) ?? id) }, moved };
+}
+
+/** A node of an inlined body: its result is of the type and name that the caller gave it, where positions are known. */
+function inCaller(node: Node, by: Node, body: Body): Node {
+  if (node.op === "loss") return { ...node, origin: by.origin };
+  return node.id === body.results[0] && body.results.length === 1 ? { ...node, type: by.type, name: by.name, origin: by.origin } : node;
 }
 
 function renamed(node: Node, prefix: string): Node["attrs"] {

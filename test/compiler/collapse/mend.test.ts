@@ -1,0 +1,62 @@
+/** Fixes mend: applied to the programs of the corpus, they take the fault away, break nothing, and leave no refusal. */
+import { expect, test } from "vitest";
+import { check } from "../../../compiler/compile.js";
+import type { CheckResult } from "../../../compiler/compile.js";
+import { applyFixes, certainFixes } from "../../../compiler/messages/fixes.js";
+import type { Diagnostic } from "../../../compiler/messages/report.js";
+import { corpus } from "./corpus.js";
+
+const checked = (text: string): CheckResult => check({ file: "m.jepa", text });
+const ofGraph = (d: Diagnostic): boolean => /^JEP[45]/.test(d.code);
+
+interface Mended {
+  readonly id: string;
+  readonly offered: readonly string[];
+  readonly left: readonly string[];
+  readonly verdict: string;
+  readonly text: string;
+}
+
+/** Applies certain fixes round by round, as `jepac check --fix` does; undefined where there are none. */
+function mend(id: string, source: string): Mended | undefined {
+  let result = checked(source);
+  let text = source;
+  const offered = new Set<string>();
+  for (let round = 0; round < 6; round++) {
+    const found = result.diagnostics.filter((d) => ofGraph(d) && d.fixes.length === 1);
+    if (found.length === 0) break;
+    for (const d of found) offered.add(d.code);
+    ({ text } = applyFixes(text, "m.jepa", certainFixes(found)));
+    result = checked(text);
+  }
+  if (offered.size === 0) return undefined;
+  return { id, offered: [...offered], left: result.diagnostics.map((d) => d.code), verdict: result.analyses?.program.verdict ?? "broken", text };
+}
+
+const all = corpus.filter((c) => c.verdict !== "sound").flatMap((c) => mend(c.id, c.source) ?? []);
+
+test("no fix breaks a program, and none leaves the fault that it was offered for", () => {
+  expect(all.length).toBeGreaterThan(80);
+  expect(all.filter((m) => m.verdict === "broken" || m.left.some((code) => m.offered.includes(code))).map((m) => `${m.id} ${m.left.join()}\n${m.text}`)).toEqual([]);
+});
+
+test("what was refused and has a fix is refused no more", () => {
+  expect(all.filter((m) => m.verdict === "error").map((m) => `${m.id} ${m.left.join()}\n${m.text}`)).toEqual([]);
+});
+
+test.each([
+  "JEP4001", "JEP4002", "JEP4003", "JEP4004", "JEP4005", "JEP4006", "JEP4007", "JEP4008", "JEP4009", "JEP4010", "JEP4011", "JEP4012", "JEP4013", "JEP4014", "JEP4015", "JEP4016",
+  "JEP4020", "JEP4022", "JEP4032", "JEP4035", "JEP5010", "JEP5015", "JEP5016", "JEP5021",
+])("%s has a fix that makes some program of the corpus sound", (code) => {
+  expect(all.filter((m) => m.offered.includes(code) && m.verdict === "sound").length).toBeGreaterThan(0);
+});
+
+test("a predictor is put in, once for both directions, and a head is moved to the other side", () => {
+  const textOf = (id: string): string => all.find((m) => m.id === id)?.text ?? "";
+  expect(textOf("C003")).toContain("  predictor predict = mlp(64)\n");
+  expect(textOf("C003")).toContain("loss 0.5 * negative_cosine(predict(z1), stopgrad(z2)) + 0.5 * negative_cosine(predict(z2), stopgrad(z1))");
+  expect(textOf("C012")).toContain("negative_cosine(h(z1), stopgrad(z2))");
+  expect(textOf("C028")).toContain("negative_cosine(h(pool(f(a))), pool(t(b)))");
+  expect(textOf("C121")).toContain("min_keep: 8");
+  expect(textOf("C119")).not.toContain("overlap: true");
+});
