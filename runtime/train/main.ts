@@ -34,6 +34,7 @@ import type { TrainerOptions } from "./options.js";
 import { percent, probeTable, runProbes } from "./probe.js";
 import type { ProbeReport } from "./probe.js";
 import { resolveRecipe } from "./recipe.js";
+import { throughLosses } from "./recover.js";
 import type { Recipe } from "./recipe.js";
 import { writeReport } from "./report-file.js";
 import { chooseFolder, resumeCommand, RUN_FILES, withRunOptions, writeRunOptions } from "./run-folder.js";
@@ -105,7 +106,7 @@ export async function train(trainer: Trainer): Promise<RunSummary> {
   const store = openCheckpoints(folder, trainer.manifest);
   const resume = options.resume === undefined ? undefined : await store.load(options.resume, { otherSource: options.otherSource });
   if (resume !== undefined) checkSameRun(resume, recipe, data, progress);
-  const chosen = await host.createEngine(trainer.manifest, trainer.module, options, recipe.seed);
+  let chosen = await host.createEngine(trainer.manifest, trainer.module, options, recipe.seed);
   for (const note of chosen.notes) progress.note(`passed over ${note}`);
   progress.note(`engine: ${chosen.engine.name} ${chosen.engine.version} (${chosen.why})`);
   if (resume !== undefined && resume.step > 0 && resume.engine !== chosen.engine.name) progress.note(`the run began on ${resume.engine}: on ${chosen.engine.name} it goes on soundly, but not to the same last bits`);
@@ -113,7 +114,12 @@ export async function train(trainer: Trainer): Promise<RunSummary> {
   try {
     if (resume !== undefined) await chosen.engine.importState(resume.state);
     if (resume === undefined) await writeRunOptions(folder, options);
-    const summary = await trainAndTell({ trainer, host, options, folder, progress, data, recipe, store, resume, engine: chosen.engine, batches });
+    const reopen = async (): Promise<Engine> => {
+      chosen.engine.dispose();
+      chosen = await host.createEngine(trainer.manifest, trainer.module, options, recipe.seed);
+      return chosen.engine;
+    };
+    const summary = await trainAndTell({ trainer, host, options, folder, progress, data, recipe, store, resume, engine: chosen.engine, batches }, reopen);
     await tellProfile(chosen, folder, progress);
     return summary;
   } finally {
@@ -150,11 +156,16 @@ interface Session {
   readonly batches: Batches;
 }
 
-async function trainAndTell(session: Session): Promise<RunSummary> {
-  const { host, folder, progress, recipe, options } = session;
+async function trainAndTell(first: Session, reopen: () => Promise<Engine>): Promise<RunSummary> {
+  const { host, folder, progress, recipe, options } = first;
   const started = host.clock();
-  progress.note(`${session.resume === undefined ? "training" : `going on after step ${session.resume.step}`}: ${recipe.totalSteps} steps, batches of ${recipe.batch}, seed ${recipe.seed}, into ${folder}`);
-  const { end, speed } = await loop(session);
+  progress.note(`${first.resume === undefined ? "training" : `going on after step ${first.resume.step}`}: ${recipe.totalSteps} steps, batches of ${recipe.batch}, seed ${recipe.seed}, into ${folder}`);
+  const { end, speed, session } = await throughLosses({ engine: first.engine, from: first.resume }, {
+    run: (engine, from) => loop({ ...first, engine, resume: from }),
+    reopen,
+    last: () => lastCheckpoint(first.store),
+    note: (text) => progress.note(text),
+  });
   const seconds = (host.clock() - started) / 1000;
   if (end.kind === "interrupted") {
     progress.note(`stopped after step ${end.step} of ${recipe.totalSteps}; go on with: ${resumeCommand(session.trainer.command ?? startedAs(), folder)}`);
@@ -170,7 +181,17 @@ async function trainAndTell(session: Session): Promise<RunSummary> {
   return { end, folder, probe, exitCode: end.kind === "collapsed" ? 3 : 0 };
 }
 
-async function loop(session: Session): Promise<{ end: LoopEnd; speed: Speed }> {
+/** The last whole checkpoint; undefined before the first. */
+async function lastCheckpoint(store: CheckpointStore): Promise<Checkpoint | undefined> {
+  try {
+    return await store.load("latest");
+  } catch (error) {
+    if (error instanceof HostError && error.code === "not-found") return undefined;
+    throw error;
+  }
+}
+
+async function loop(session: Session): Promise<{ end: LoopEnd; speed: Speed; session: Session }> {
   const { host, folder, progress, recipe, store } = session;
   const rows = await openRows<MetricRow>(join(folder, RUN_FILES.metrics), session.resume?.step ?? 0);
   const interrupts = watchInterrupts(host.signals, (text) => progress.note(text));
@@ -206,7 +227,7 @@ async function loop(session: Session): Promise<{ end: LoopEnd; speed: Speed }> {
         lastGood: () => store.lastGood(),
       },
     });
-    return { end, speed };
+    return { end, speed, session };
   } finally {
     progress.end();
     interrupts.release();

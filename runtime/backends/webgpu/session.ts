@@ -263,14 +263,20 @@ async function makePipelines(device: GPUDevice, { plan, kernels }: WgslModule, n
   const layouts = new Map<string, GPUBindGroupLayout>();
   const bytes = plan.hyper.length * 4;
   const has = language.has("immediate_address_space") && bytes <= ((device.limits as { readonly maxImmediateSize?: number }).maxImmediateSize ?? 0);
-  return Promise.all(plan.kernels.map(async (kernel) => {
-    const text = kernels[kernel.file] ?? missingKernel(kernel.file);
+  const texts = plan.kernels.map((kernel) => kernels[kernel.file] ?? missingKernel(kernel.file));
+  const made = await Promise.allSettled(plan.kernels.map(async (kernel, i) => {
+    const text = texts[i] ?? missingKernel(kernel.file);
     const immediate = kernel.hyper && has && HYPER.uniform.test(text);
     const layout = layoutOf(device, layouts, kernel, immediate);
     const code = immediate ? `requires immediate_address_space;\n${text.replace(HYPER.uniform, HYPER.immediate)}` : text;
     const pipelineLayout = device.createPipelineLayout({ bindGroupLayouts: [layout], ...(immediate ? { immediateSize: bytes } : {}) });
     return { layout, immediate, pipeline: await makePipeline(device, pipelineLayout, kernel.file, code, name) };
   }));
+  // All have come back before one is complained about: Dawn does not survive a device that is let go of with pipelines under way.
+  return made.map((result) => {
+    if (result.status === "rejected") throw result.reason;
+    return result.value;
+  });
 }
 
 function layoutOf(device: GPUDevice, known: Map<string, GPUBindGroupLayout>, { writes, hyper }: PlanKernel, immediate: boolean): GPUBindGroupLayout {
