@@ -61,6 +61,8 @@ async function choose() {
   run.folder = undefined;
   $("folder").value = "";
   $("steps").value = wanted.get("steps") ?? resolveRecipe(run.manifest, countOf()).totalSteps;
+  $("title").textContent = run.manifest.program;
+  document.title = `${run.manifest.program}, trained in this page`;
   $("masks-part").hidden = run.manifest.masks.length === 0;
   $("features-part").hidden = encoderOf(run.manifest) === undefined;
   forget();
