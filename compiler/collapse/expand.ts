@@ -41,16 +41,24 @@ export function expandObjective(graph: ModelGraph): Objective {
   return { body, terms };
 }
 
-/** Functions that hold a loss, or give a scalar; and those without parameters, which are a way of writing only. */
+/** Nodes that an inlined function may come to: modules that double one another would otherwise have no end. */
+const mostNodes = { lossy: 20_000, plain: 64 };
+
+/** Functions that hold a loss, or give a scalar; and short ones without parameters, which are a way of writing only. */
 function transparent(graph: ModelGraph): ReadonlySet<string> {
-  const found = new Set<string>();
-  for (const func of graph.funcs) {
-    const scalar = func.body.results.some((id) => func.body.nodes[id]?.type.shape.length === 0);
-    const holds = func.body.nodes.some((n) => n.op === "loss" || (n.op === "call" && found.has(n.attrs.func ?? "")));
-    const learns = func.body.nodes.some((n) => n.op === "param" || n.op === "repeat" || (n.op === "call" && !found.has(n.attrs.func ?? "")));
-    if (scalar || holds || !learns) found.add(func.name);
+  const found = new Map<string, number>();
+  const holds = new Set<string>();
+  for (const { name, body } of graph.funcs) {
+    const inner = (n: Node): number | undefined => (n.op === "call" ? found.get(n.attrs.func ?? "") : undefined);
+    const size = body.nodes.reduce((sum, n) => sum + (inner(n) ?? 1), 0);
+    const scalar = body.results.some((id) => body.nodes[id]?.type.shape.length === 0);
+    const lossy = scalar || body.nodes.some((n) => n.op === "loss" || (n.op === "call" && holds.has(n.attrs.func ?? "")));
+    const plain = body.nodes.every((n) => n.op !== "param" && n.op !== "repeat" && (n.op !== "call" || inner(n) !== undefined));
+    if (size > (lossy ? mostNodes.lossy : mostNodes.plain) || (!lossy && !plain)) continue;
+    found.set(name, size);
+    if (lossy) holds.add(name);
   }
-  return found;
+  return new Set(found.keys());
 }
 
 function inlineLosses(graph: ModelGraph): { readonly body: Body; readonly moved: ReadonlyMap<NodeId, NodeId> } {

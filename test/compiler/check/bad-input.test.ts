@@ -117,6 +117,12 @@ test("modules that use two others each, sixty deep, cost no more than their numb
   expect(timed(() => survives(sound("  y = m0(student(image))\n", `${modules}\nmodule m60(x) { gelu(x) }\n`)))).toBeLessThan(5000);
 });
 
+test("losses that use two others each, forty deep, are checked to their end", () => {
+  const modules = Array.from({ length: 40 }, (_, i) => `module m${i}(x: Tensor, y: Tensor) {\n  ${i === 0 ? "mse(x, y)" : `m${i - 1}(x, y) + m${i - 1}(y, x)`}\n}\n`);
+  const text = `use std.vit\n${modules.join("")}model m {\n  input image: Image[32, 32, 3]\n  encoder f = vit(8, 32, 1, 2)\n  loss m39(f(image), f(image))\n}\n`;
+  expect(check({ file: "m.jepa", text }).analyses?.program.verdict).not.toBe("sound");
+});
+
 test("a program of too many nodes is refused", () => {
   const splits = Array.from({ length: 420 }, (_, i) => `  s${i} = split(wide, 1024)`).join("\n");
   const result = survives(sound("  y = large(student(image))\n", `module large(x: Tokens[width]) {\n  wide = linear(1024)(x)\n${splits}\n  layer_norm()(x)\n}\n`));
