@@ -65,20 +65,18 @@ test.each(cases)("one step of $name", async (given) => {
   await oneStep(given);
 });
 
-test("one step of every row of the ablations", async () => {
-  const folder = join(root, "examples/ablations");
-  const seen = new Set<string>();
-  let rows = 0;
-  for (const file of readdirSync(folder).filter((f) => f.endsWith(".jepa")).sort()) {
-    for (const row of sweepRows([openSource(join(folder, file), { cwd: root })], {})) {
-      rows += 1;
-      const fresh = await oneStep({ name: row.name, file: `examples/ablations/${file}`, program: row.options.program, floor: 0 }, seen);
-      if (fresh === "no device") return;
-    }
+const folder = join(root, "examples/ablations");
+/** Programs that were compared already, by what they compute: rows of several tables are the same baseline. */
+const seen = new Set<string>();
+
+test.each(readdirSync(folder).filter((f) => f.endsWith(".jepa")).sort())("one step of every row of ablations/%s", async (file) => {
+  const rows = sweepRows([openSource(join(folder, file), { cwd: root })], {});
+  expect(rows.length).toBeGreaterThan(1);
+  for (const row of rows) {
+    const { program } = row.options;
+    if (await oneStep({ name: row.name, file: `examples/ablations/${file}`, program, floor: 0 }, seen) === "no device") return;
   }
-  console.info(`${rows} rows of the ablations, ${seen.size} different plans`);
-  expect(rows).toBeGreaterThan(20);
-}, 1_200_000);
+});
 
 /** Takes one step on both; with `seen`, only if no program before had the same code and masks. */
 async function oneStep({ name, file, program, text, floor }: Case, seen?: Set<string>): Promise<"compared" | "seen" | "no device"> {
