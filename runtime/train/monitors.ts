@@ -51,6 +51,14 @@ export function rankBaselineStep(total: number): number {
   return Math.max(1, Math.min(500, Math.floor(total / 4)));
 }
 
+/**
+ * How many steps in a row a number must be bad: what the monitor says, but no more than a quarter of the run, or a run of
+ * a few hundred steps would be over before anything could be said of it.
+ */
+export function patience(spec: Pick<MonitorSpec, "steps">, total: number): number {
+  return Math.max(1, Math.min(spec.steps, Math.floor(total / 4)));
+}
+
 /** Monitors for a manifest; `total` is the number of steps of the run. */
 export function createMonitors(manifest: Pick<Manifest, "monitors" | "losses">, total: number): Monitors {
   const memory = manifest.monitors.map(fresh);
@@ -76,7 +84,7 @@ interface Memory {
   /** First step of the bad stretch by subject. */
   readonly bad: Map<string, number>;
   readonly raised: Set<string>;
-  /** Numbers a monitor compares with later: rank at the baseline step, highest spread, last distance. */
+  /** Numbers a monitor compares with later: rank at the baseline step, first and highest spread, last distance. */
   readonly marks: Map<string, number>;
 }
 
@@ -101,7 +109,7 @@ function judge(spec: MonitorSpec, memory: Memory, seen: Observation, manifest: P
     }
     const since = memory.bad.get(subject) ?? seen.step;
     memory.bad.set(subject, since);
-    if (memory.raised.has(subject) || seen.step - since + 1 < spec.steps) continue;
+    if (memory.raised.has(subject) || seen.step - since + 1 < patience(spec, total)) continue;
     memory.raised.add(subject);
     alarms.push({ step: seen.step, monitor: spec.kind, subject, value, limit, since, because: spec.because });
   }
@@ -111,7 +119,7 @@ function judge(spec: MonitorSpec, memory: Memory, seen: Observation, manifest: P
 function readings(spec: MonitorSpec, memory: Memory, seen: Observation, manifest: Pick<Manifest, "losses">, total: number): Reading[] {
   switch (spec.kind) {
     case "embedding-std":
-      return overWatch(spec, seen, (signal) => signal.std);
+      return spreadReadings(spec, memory, seen);
     case "token-std":
       return overWatch(spec, seen, (signal) => signal.imagesToTokens);
     case "code-entropy":
@@ -142,6 +150,19 @@ function overWatch(spec: MonitorSpec, seen: Observation, pick: (signal: WatchSig
 /** The signals a monitor looks at: its own watch, or all of them when it names none. */
 function watched(spec: MonitorSpec, seen: Observation): [string, WatchSignal][] {
   return Object.entries(seen.signals ?? {}).filter(([name]) => spec.watch === undefined || spec.watch === name);
+}
+
+/**
+ * Spread against the threshold, or against half of the first reading where that is less: features of an untrained vision
+ * transformer already spread by under 0.2, because every picture has the same positions. Never less than a tenth of it.
+ */
+function spreadReadings(spec: MonitorSpec, memory: Memory, seen: Observation): Reading[] {
+  return watched(spec, seen).map(([name, { std }]) => {
+    const first = memory.marks.get(name) ?? std;
+    memory.marks.set(name, first);
+    const limit = Number.isNaN(first) ? spec.threshold : Math.max(spec.threshold / 10, Math.min(spec.threshold, first / 2));
+    return below(name, std, limit);
+  });
 }
 
 function rankReadings(spec: MonitorSpec, memory: Memory, seen: Observation, total: number): Reading[] {

@@ -3,7 +3,7 @@
  */
 import { expect, test } from "vitest";
 import { stream } from "../../../runtime/base/random.js";
-import { alarmText, createMonitors, rankBaselineStep } from "../../../runtime/train/monitors.js";
+import { alarmText, createMonitors, patience, rankBaselineStep } from "../../../runtime/train/monitors.js";
 import type { Alarm, Monitors, Observation } from "../../../runtime/train/monitors.js";
 import { codeEntropy, createSignals, tokenRatio } from "../../../runtime/train/signals.js";
 import type { WatchSignal } from "../../../runtime/train/signals.js";
@@ -34,6 +34,25 @@ test("a spread under the threshold alarms once it has held for long enough, and 
 test("a spread that recovers starts counting anew", () => {
   const monitors = createMonitors(fakeManifest({ monitors: [monitor("embedding-std", 0.2, 5)] }), 1000);
   expect(alarmsOf(monitors, range(1, 40).map((step) => seen(step, { std: step % 4 === 0 ? 0.9 : 0.1 })))).toEqual([]);
+});
+
+test("features that begin with a small spread are held against half of it, and never against less than a tenth of the limit", () => {
+  const from = (first: number, then: number): number | undefined => {
+    const monitors = createMonitors(fakeManifest({ monitors: [monitor("embedding-std", 0.2, 1)] }), 1000);
+    return alarmsOf(monitors, [seen(1, { std: first }), seen(2, { std: then })])[0]?.limit;
+  };
+  expect(from(0.18, 0.1)).toBeUndefined();
+  expect(from(0.18, 0.08)).toBe(0.09);
+  expect(from(0.03, 0.025)).toBeUndefined();
+  expect(from(0.01, 0.01)).toBeCloseTo(0.02, 12);
+});
+
+test("in a short run a quarter of it is long enough", () => {
+  expect(patience({ steps: 200 }, 10_000)).toBe(200);
+  expect(patience({ steps: 200 }, 160)).toBe(40);
+  expect(patience({ steps: 200 }, 2)).toBe(1);
+  const monitors = createMonitors(fakeManifest({ monitors: [monitor("embedding-std", 0.2, 200)] }), 40);
+  expect(alarmsOf(monitors, range(1, 40).map((step) => seen(step, { std: step >= 20 ? 0.1 : 0.9 }))).map((a) => a.step)).toEqual([29]);
 });
 
 test("features that are not numbers alarm too", () => {
@@ -144,7 +163,7 @@ test.each(["constructor", "__proto__", "toString"])("an encoder called %s is wat
   expect(Object.entries(signals.read()).map(([key, signal]) => [key, signal.rows])).toEqual([[name, 4]]);
 
   const manifest = fakeManifest({ monitors: [monitor("embedding-std", 0.2, 3)] });
-  const low = (step: number): Observation => ({ step, losses: {}, signals: Object.fromEntries([[name, { ...healthy, std: 0.1 }]]) });
+  const low = (step: number): Observation => ({ step, losses: {}, signals: Object.fromEntries([[name, { ...healthy, std: 0.01 }]]) });
   const whole = alarmsOf(createMonitors(manifest, 100), [4, 5, 6, 7].map(low));
   expect(whole.map(({ step, subject, since }) => ({ step, subject, since }))).toEqual([{ step: 6, subject: name, since: 4 }]);
   const first = createMonitors(manifest, 100);

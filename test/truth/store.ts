@@ -1,0 +1,49 @@
+/**
+ * Results of the truth test on disk, so that a rerun trains only what changed.
+ *
+ * One JSON per program and seed in runs/truth/, with a key over everything that decides the numbers: the compiled module
+ * and manifest of the program, the recipe, and the seed. A file whose key differs is trained anew and replaced.
+ */
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { compile } from "../../compiler/compile.js";
+import { readRepo } from "../fidelity/compiled.js";
+import type { Case } from "./corpus.js";
+import { allowing, checkCase } from "./corpus.js";
+import type { Measured } from "./measure.js";
+import { settings } from "./recipe.js";
+
+const folder = join(import.meta.dirname, "../../runs/truth");
+
+/** The key of a result: what was trained and how. Comments and texts of the program do not count, its meaning does. */
+export function keyOf(one: Case, seed: number): string {
+  const text = checkCase(one).ok ? one.text : allowing(one.text);
+  const { manifest, files } = compile({ file: one.file, text, read: readRepo }, one.set === undefined ? {} : { set: one.set });
+  const { parameters, views, masks, draws, ema, losses, monitors, watches } = manifest ?? {};
+  const code = (files.find((f) => f.path === "model.mjs")?.text ?? "").replace(/^\s*(\/\/|\*|\/\*).*$/gm, "").replace(/\s*\/\/ .*$/gm, "");
+  return createHash("sha256").update(JSON.stringify([settings, seed, code, parameters, views, masks, draws, ema, losses?.map((l) => [l.name, l.kind, l.weight, l.trivial]), monitors?.map(({ because: _, ...m }) => m), watches])).digest("hex").slice(0, 16);
+}
+
+/** The result of a program, when there is one of this key. */
+export function recall(one: Case, seed: number, key: string = keyOf(one, seed)): Measured | undefined {
+  try {
+    const found: unknown = JSON.parse(readFileSync(fileOf(one, seed), "utf8"), (_, v: unknown) => (v === "NaN" ? NaN : v));
+    return isKept(found) && found.key === key ? found.measured : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export function keep(one: Case, seed: number, key: string, measured: Measured): void {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(fileOf(one, seed), `${JSON.stringify({ key, measured }, (_, v: unknown) => (typeof v === "number" && !Number.isFinite(v) ? "NaN" : v), 1)}\n`);
+}
+
+function fileOf(one: Case, seed: number): string {
+  return join(folder, `${one.id}.${seed}.json`);
+}
+
+function isKept(value: unknown): value is { readonly key: string; readonly measured: Measured } {
+  return typeof value === "object" && value !== null && "key" in value && "measured" in value;
+}
