@@ -126,14 +126,7 @@ export function compile(source: Source, options: CompileOptions = {}): CompileRe
   if (!result.ok || checked === undefined) return { ...result, files: [], manifest: undefined, step: undefined, stages: [] };
   const refused = untrainable(checked.graph);
   if (refused.length > 0) return { ...result, ok: false, diagnostics: [...result.diagnostics, ...refused], files: [], manifest: undefined, step: undefined, stages: [] };
-  const lowered = lowerChecked(checked);
-  const { step, records } = buildStep(lowered, { name: checked.graph.name, doc: checked.graph.doc, file: source.file, texts: result.texts }, {
-    before: tfjsPasses.before, after: tfjsPasses.after, ...(options.now === undefined ? {} : { now: options.now }),
-  });
-  const manifest = makeManifest({
-    checked, lowered, target: options.target ?? "tfjs", file: source.file, hash: sourceHash(result.texts, options), compiler: version,
-    flopsPerImage: flopsPerImage(checked.graph, lowered, checked.training.train.batch), verdicts: verdictsOf(result.analyses, lowered.watches),
-  });
+  const { lowered, step, manifest, records } = stepOf(checked, result, source.file, options);
   const planned = options.target === "wgsl" ? fitPlan(step, manifest, options.device ?? portable) : undefined;
   const told = planned !== undefined && "limit" in planned ? [tooLarge(checked, manifest, planned)] : planned === undefined && manifest.train.recompute !== undefined ? [report("JEP7002", settingSpan(checked.program, "recompute"), {})] : [];
   if (planned !== undefined && "limit" in planned) return { ...result, ok: false, diagnostics: [...result.diagnostics, ...told], files: [], manifest: undefined, step: undefined, stages: records };
@@ -145,6 +138,19 @@ export function compile(source: Source, options: CompileOptions = {}): CompileRe
     { path: encodersFile, text: encodersText(lowered) },
   ];
   return { ...result, diagnostics: [...result.diagnostics, ...told], files, manifest, step, stages: records, ...(wgsl === undefined ? {} : { plan: wgsl.plan }) };
+}
+
+/** From a checked program without errors to its step program and manifest: what every target starts from. */
+export function stepOf(checked: Checked, result: CheckResult, file: string, options: CompileOptions = {}): { readonly lowered: Lowered; readonly step: StepProgram; readonly manifest: Manifest; readonly records: readonly StageRecord[] } {
+  const lowered = lowerChecked(checked);
+  const { step, records } = buildStep(lowered, { name: checked.graph.name, doc: checked.graph.doc, file, texts: result.texts }, {
+    before: tfjsPasses.before, after: tfjsPasses.after, ...(options.now === undefined ? {} : { now: options.now }),
+  });
+  const manifest = makeManifest({
+    checked, lowered, target: options.target ?? "tfjs", file, hash: sourceHash(result.texts, options), compiler: version,
+    flopsPerImage: flopsPerImage(checked.graph, lowered, checked.training.train.batch), verdicts: verdictsOf(result.analyses, lowered.watches),
+  });
+  return { lowered, step, manifest, records };
 }
 
 /** Lowers a checked program without errors. */

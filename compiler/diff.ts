@@ -6,10 +6,13 @@
  * arithmetic and memory. Names are how the two are matched; order, layout and comments are not looked at. Pure.
  */
 import type { CheckResult } from "./compile.js";
-import { lowerChecked } from "./compile.js";
+import { lowerChecked, stepOf } from "./compile.js";
 import { flopsPerImage } from "./lower/cost.js";
 import { namedNodes, parameterCount, trainedBy } from "./model/queries.js";
+import { usualLengths } from "./masks/usual.js";
 import type { Mask, ModelGraph, Node, Schedule } from "./model/ir.js";
+import { tfjsMemory, wgslMemory } from "./targets/memory.js";
+import { untrainable } from "./targets/supported.js";
 
 /** One thing that differs; undefined on the side that does not have it. */
 export interface Change {
@@ -46,7 +49,6 @@ const kinds: readonly Change["what"][] = ["input", "view", "mask", "instance", "
 /** What is compared of one program: per kind, names with a text of what they are. */
 function aspects(result: CheckResult, graph: ModelGraph): ReadonlyMap<Change["what"], ReadonlyMap<string, string>> {
   const count = parameterCount(graph);
-  const average = graph.instances.filter((i) => i.training.kind === "ema").reduce((n, i) => n + parameterCount(graph, i).total, 0);
   const flops = countFlops(result);
   const named = firstNamed(graph);
   return new Map<Change["what"], ReadonlyMap<string, string>>([
@@ -60,9 +62,29 @@ function aspects(result: CheckResult, graph: ModelGraph): ReadonlyMap<Change["wh
     ["verdict", verdicts(result)],
     ["parameters", new Map([["trained", String(count.trained)], ["total", String(count.total)]])],
     ["flops", new Map(flops === undefined ? [] : [["forward, per image", String(flops)]])],
-    // Values, gradients and two moments of what is trained; the rest once. Activations depend on the engine's plan.
-    ["memory", new Map([["parameters and optimizer", `${4 * (4 * count.trained + (count.total - count.trained - average) + average)} bytes`]])],
+    ["memory", memory(result)],
   ]);
+}
+
+/** Peaks of a step at the batch size, by target; nothing for programs that can only be checked. */
+function memory(result: CheckResult): ReadonlyMap<string, string> {
+  const { checked } = result;
+  if (!result.ok || checked === undefined || untrainable(checked.graph).length > 0) return new Map();
+  const { step, manifest } = stepOf(checked, result, checked.graph.name);
+  const { batch } = manifest.train;
+  const tfjs = tfjsMemory(step, manifest, usualLengths(checked.graph, batch));
+  const wgsl = wgslMemory(step, manifest);
+  return new Map([
+    ["parameters and optimizer", megabytes(tfjs.kept)],
+    [`tfjs, step of ${batch}`, megabytes(tfjs.step)],
+    [`wgsl, step of ${batch}`, megabytes(wgsl.step)],
+    ["tfjs, in all", megabytes(tfjs.total)],
+    ["wgsl, in all", megabytes(wgsl.total)],
+  ]);
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 2 : 1)} MB`;
 }
 
 function countFlops(result: CheckResult): number | undefined {

@@ -49,7 +49,7 @@ export function makeManifest(parts: ManifestParts): Manifest {
       name: l.name, kind: l.kind, weight: l.weight.points[0] ?? 1,
       trivial: isLoss(l.kind) ? lossTable[l.kind].trivial : undefined, verdict: parts.verdicts.byLoss.get(l.name) ?? "unknown",
     })),
-    watches: lowered.watches.map((w) => ({ name: w.name, width: w.width, over: "images" })),
+    watches: lowered.watches.map((w) => (w.of === undefined ? { name: w.name, width: w.width, over: "images" } : { ...w, over: "positions" })),
     monitors: parts.verdicts.monitors,
     train: training.train,
     probes: training.probes,

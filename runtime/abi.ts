@@ -143,11 +143,16 @@ export interface LossInfo {
   readonly verdict: string;
 }
 
-/** Pooled features `[B, width]` that a step can hand back for the live collapse signals. */
+/**
+ * Features that a step can hand back for the live collapse signals: of an encoder pooled over tokens, `[B, width]` (over
+ * images), or, for encoders of tokens, the mean token of all images at each position, `[tokens, width]` (over positions).
+ */
 export interface Watch {
   readonly name: string;
   readonly width: number;
-  readonly over: "images" | "tokens";
+  readonly over: "images" | "positions";
+  /** Over positions: the watch over images that it belongs to. */
+  readonly of?: string;
 }
 
 export interface MonitorSpec {

@@ -18,6 +18,8 @@ import { aloneName, findRewrites, lowerFuncs, lowerNodes, openScope } from "./bo
 export interface WatchInfo {
   readonly name: string;
   readonly width: number;
+  /** For the mean token of each position: the encoder. */
+  readonly of?: string;
 }
 
 /** A tensor of standard normal numbers that each step is given. */
@@ -123,7 +125,13 @@ function lowerMain(cx: LowerCx, module: Module, graph: ModelGraph, params: reado
     const tokens = node.type.axes.indexOf("token");
     const pooled = tokens < 0 ? scope.value(w.node) : b.op("mean", [scope.value(w.node)], { axes: [tokens], keep: false });
     b.output(w.name, pooled, "watch");
-    found.watches.push({ name: w.name, width: width.terms[0]?.coefficient ?? 0 });
+    const info = { name: w.name, width: width.terms[0]?.coefficient ?? 0 };
+    found.watches.push(info);
+    if (tokens !== 1 || node.type.shape.length !== 3) continue;
+    // Beside the pictures' features the positions': position codes alone can make tokens look varied.
+    const positions = `${w.name} by position`;
+    b.output(positions, b.op("mean", [scope.value(w.node)], { axes: [0], keep: false }), "watch");
+    found.watches.push({ ...info, name: positions, of: w.name });
   }
   for (const [path, value] of scope.state) b.output(path, value, "data");
   return b.finish();

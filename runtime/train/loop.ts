@@ -234,8 +234,8 @@ async function checkFinite(result: StepResult, step: number, sink: LoopSink): Pr
   throw new HostError("not-a-number", `step ${step}: ${wrong[0]} is ${wrong[1]}; ${last.text}`, `lower the learning rate, warm up for longer or clip the gradient (gradient_clip); ${then}`);
 }
 
-async function observe(job: LoopJob, run: Run, { step, size }: Begun, result: StepResult): Promise<Observation> {
-  run.signals.push(result.watch, size);
+async function observe(job: LoopJob, run: Run, { step }: Begun, result: StepResult): Promise<Observation> {
+  run.signals.push(result.watch);
   const signals = run.signals.due(step) ? run.signals.read() : undefined;
   if (signals !== undefined) run.latest = signals;
   const norms = run.wantsNorm(step) ? result.gradientNorm : undefined;

@@ -16,7 +16,7 @@ export interface WatchSignal {
   readonly std: number;
   /** RankMe of the centered features, at most `rows` and `width`. */
   readonly rank: number;
-  /** Spread over images by spread over tokens; only for watches over tokens, NaN when tokens do not vary at all. */
+  /** Spread of pooled features over images by spread of the mean tokens over positions; only for encoders of tokens. */
   readonly imagesToTokens: number | undefined;
   /** Rows in the queue. */
   readonly rows: number;
@@ -31,7 +31,7 @@ export interface Signals {
   /** Whether a reading is due after `step`. */
   due(step: number): boolean;
   /** Adds the features of a step. */
-  push(watch: StepResult["watch"], batch: number): void;
+  push(watch: StepResult["watch"]): void;
   /** The signals over the last features, by watch. */
   read(): Readonly<Record<string, WatchSignal>>;
   /** The queues by watch name, oldest row first. */
@@ -45,28 +45,31 @@ const MOST_ROWS = 512;
 
 /** Signals over `watches`, read every `every` steps and at the last step, `total`. */
 export function createSignals(watches: readonly Watch[], batch: number, every: number, total: number): Signals {
-  const queues = new Map(watches.map((watch) => [watch.name, createQueue(watch.width)]));
-  const span = Math.max(0, ...watches.map((watch) => Math.ceil(capacityOf(watch.width) / batch)));
-  const tokens = new Map<string, number>();
+  const pooled = watches.filter((watch) => watch.over === "images");
+  const queues = new Map(pooled.map((watch) => [watch.name, createQueue(watch.width)]));
+  const span = Math.max(0, ...pooled.map((watch) => Math.ceil(capacityOf(watch.width) / batch)));
+  const ratios = new Map<string, number>();
   const due = (step: number): boolean => step % every === 0 || step === total;
   return {
     due: (step) => watches.length > 0 && due(step),
     wants: (step) => Math.min(total, Math.ceil(step / every) * every) - step < span,
-    push(watch, size) {
-      for (const { name, width, over } of watches) {
+    push(watch) {
+      for (const { name } of pooled) {
         const rows = own(watch, name);
-        if (rows === undefined) continue;
-        queues.get(name)?.push(rows);
-        if (over === "tokens") tokens.set(name, tokenRatio(rows, size, width));
+        if (rows !== undefined) queues.get(name)?.push(rows);
+      }
+      for (const { name, width, of } of watches) {
+        const [images, positions] = [of === undefined ? undefined : own(watch, of), own(watch, name)];
+        if (of !== undefined && images !== undefined && positions !== undefined) ratios.set(of, rowSpread(images, width) / rowSpread(positions, width));
       }
     },
     read() {
-      return Object.fromEntries(watches.flatMap(({ name, width, over }): [string, WatchSignal][] => {
+      return Object.fromEntries(pooled.flatMap(({ name, width }): [string, WatchSignal][] => {
         const rows = queues.get(name)?.rows() ?? new Float32Array(0);
         const n = rows.length / width;
         if (n < 2) return [];
         const rank = effectiveRank(rows, n, width, { center: true });
-        return [[name, { std: embeddingStd(rows, n, width), rank, imagesToTokens: over === "tokens" ? tokens.get(name) : undefined, rows: n, entropy: codeEntropy(rows, n, width) }]];
+        return [[name, { std: embeddingStd(rows, n, width), rank, imagesToTokens: ratios.get(name), rows: n, entropy: codeEntropy(rows, n, width) }]];
       }));
     },
     exportState: () => new Map([...queues].map(([name, queue]) => [name, queue.rows()])),
@@ -88,6 +91,11 @@ export function tokenRatio(rows: Float32Array, batch: number, width: number): nu
   const overImages = axisSpread(rows, tokens, width, batch, tokens * width);
   const overTokens = axisSpread(rows, batch, tokens * width, tokens, width);
   return overImages / overTokens;
+}
+
+/** Mean over features of the standard deviation over rows of `[n, width]`. */
+export function rowSpread(rows: Float32Array, width: number): number {
+  return axisSpread(rows, 1, rows.length, rows.length / width, width);
 }
 
 /** Entropy of the mean code of `[n, width]` rows over `ln width`: 0 is one code for all, 1 is all codes equally often. */

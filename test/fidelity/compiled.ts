@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { CompileResult, ProgramOptions } from "../../compiler/compile.js";
+import type { CompileOptions, CompileResult, ProgramOptions } from "../../compiler/compile.js";
 import { check, compile } from "../../compiler/compile.js";
 import type { StepProgram } from "../../compiler/targets/step.js";
 import type { Manifest } from "../../runtime/abi.js";
@@ -27,7 +27,7 @@ export interface Ready extends CompileResult {
 }
 
 /** Compiles `file` of the repository, or `text` as if it stood there; a program with errors fails the test with its messages. */
-export function compileRepo(file: string, options: ProgramOptions & { readonly text?: string } = {}): Ready {
+export function compileRepo(file: string, options: CompileOptions & { readonly text?: string } = {}): Ready {
   const result = compile({ file, text: options.text ?? readRepo(file) ?? "", read: readRepo }, options);
   const { manifest, step } = result;
   if (!result.ok || manifest === undefined || step === undefined) throw new Error(`${file} does not compile:\n${messages(result.diagnostics)}`);

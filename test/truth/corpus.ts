@@ -1,23 +1,23 @@
 /**
- * The programs of the truth test: the published cases with their texts, and the small systems of examples/.
+ * The programs of the truth test: the corpus of programs with known verdicts, and the small systems of examples/.
  *
  * Owns the list and how a program is made small: pictures of 32x32 where it has larger ones, one narrow block where it has
  * several. Verdicts are the checker's own, on the very text that is trained.
  */
-import { readFileSync, readdirSync } from "node:fs";
-import { join } from "node:path";
-import type { CheckResult } from "../../compiler/compile.js";
-import { check } from "../../compiler/compile.js";
+import type { CheckResult, CompileResult } from "../../compiler/compile.js";
+import { check, compile } from "../../compiler/compile.js";
+import { corpus as programs } from "../compiler/collapse/corpus.js";
+import { mechanisms } from "../compiler/collapse/variations.js";
 import { readRepo } from "../fidelity/compiled.js";
 import { SIDE } from "./recipe.js";
 
-const root = join(import.meta.dirname, "../..");
-
 /** One program to train. */
 export interface Case {
-  /** Short name: `c001-simsiam`, `simsiam-small`. */
+  /** `C001` (published), `U101` (written unseen), `M001` (mechanisms), or the name of a small system. */
   readonly id: string;
-  /** Path from the repository's root. */
+  /** What it is, in words. */
+  readonly title: string;
+  /** What the text is said to be: paths of `use` start there. */
   readonly file: string;
   /** The text that is checked and trained. */
   readonly text: string;
@@ -33,36 +33,44 @@ export interface Judged extends Case {
   readonly codes: readonly string[];
 }
 
-/** Folders of cases, each file one program. */
-const folders = ["test/compiler/collapse/cases", "test/compiler/collapse/more"];
 const systems = ["ijepa", "simsiam", "byol", "vicreg", "barlow-twins", "simclr", "dino", "mae", "data2vec", "lejepa"];
 const narrow = { width: 32, depth: 1, heads: 2 };
+/** What a system needs beside being narrow: data2vec averages its targets over as many blocks as it has. */
+const own: Readonly<Record<string, Readonly<Record<string, number>>>> = { data2vec: { ...narrow, depth: 2, top: 2 } };
 /** Notes on masks, which every program with blocks has. */
 const notes: ReadonlySet<string> = new Set(["M-COVER", "M-TRUNC", "M-DUP", "M-CORR", "M-WEAK"]);
 
-/** All programs, in the order of the table. */
+/** All programs that a target can train, in the order of the table. */
 export function corpus(): Case[] {
-  const cases = folders.flatMap((folder) => filesOf(folder).map((name): Case => {
-    const file = `${folder}/${name}`;
-    return { id: name.replace(/\.jepa$/, ""), file, text: small(readFileSync(join(root, file), "utf8")) };
-  }));
-  const own = systems.map((name): Case => {
+  // What nobody asserts goes last: a run that is cut short has trained what matters.
+  const trained = programs.filter((p) => p.trains);
+  const order = [...trained.filter((p) => p.verdict !== "risky"), ...trained.filter((p) => p.verdict === "risky")];
+  const known = order.map(({ id, source }): Case => ({ id, title: titleOf(id, source), file: `${id.toLowerCase()}.jepa`, text: source }));
+  const examples = systems.map((name): Case => {
     const file = `examples/${name}-small.jepa`;
-    return { id: `${name}-small`, file, text: readFileSync(join(root, file), "utf8"), set: narrow };
+    return { id: `${name}-small`, title: file, file, text: readRepo(file) ?? "", set: own[name] ?? narrow };
   });
-  return [...cases, ...own];
+  return [...examples, ...known];
 }
 
-function filesOf(folder: string): string[] {
-  try {
-    return readdirSync(join(root, folder)).filter((f) => f.endsWith(".jepa")).sort();
-  } catch {
-    return [];
-  }
+/** Programs of the corpus that can only be checked: films, actions, labels, pretrained networks, queues, moving weights. */
+export function checkedOnly(): string[] {
+  return programs.filter((p) => !p.trains).map((p) => p.id);
 }
 
-function small(text: string): string {
-  return text.replace(/Image\[(\d+), (\d+), 3\]/g, (whole, h: string, w: string) => (Number(h) > SIDE || Number(w) > SIDE ? `Image[${SIDE}, ${SIDE}, 3]` : whole));
+function titleOf(id: string, source: string): string {
+  const first = /^\/\/\/ \w+: (.*)$/m.exec(source)?.[1];
+  return first ?? mechanisms[Number(id.slice(1)) - 1]?.name ?? id;
+}
+
+/** With smaller pictures where the checker says the same of it then: a mask's verdict may depend on the grid. */
+export function small(one: Case): Case {
+  const text = one.text.replace(/Image\[(\d+), (\d+), 3\]/g, (whole, h: string, w: string) => (Number(h) > SIDE || Number(w) > SIDE ? `Image[${SIDE}, ${SIDE}, 3]` : whole));
+  const said = (of: string): string => {
+    const { analyses } = checkCase(one, of);
+    return JSON.stringify([analyses?.program.verdict, analyses?.program.rules]);
+  };
+  return text === one.text || said(text) !== said(one.text) ? one : { ...one, text };
 }
 
 /** Checks a case; throws when it has mistakes beyond a verdict. */
@@ -81,6 +89,36 @@ export function judged(one: Case): Judged {
 /** Checks a case, or another text of it. */
 export function checkCase(one: Case, text: string = one.text): CheckResult {
   return check({ file: one.file, text, read: readRepo }, one.set === undefined ? {} : { set: one.set });
+}
+
+/** A case as it is trained: small, and allowed where it is refused. Thrown faults of the compiler are told as refusals. */
+export interface Prepared {
+  readonly one: Case;
+  readonly compiled: CompileResult | undefined;
+  readonly refused: string | undefined;
+}
+
+const prepared = new Map<string, Prepared>();
+
+/** Makes a case ready, once. */
+export function prepare(given: Case): Prepared {
+  const known = prepared.get(given.id);
+  if (known !== undefined) return known;
+  const made = freshly(given);
+  prepared.set(given.id, made);
+  return made;
+}
+
+function freshly(given: Case): Prepared {
+  try {
+    const one = small(given);
+    const text = checkCase(one).ok ? one.text : allowing(one.text);
+    const compiled = compile({ file: one.file, text, read: readRepo }, one.set === undefined ? {} : { set: one.set });
+    const refused = compiled.ok ? undefined : compiled.diagnostics.filter((d) => d.severity === "error").map((d) => `${d.code}: ${d.message}`).join(" ");
+    return { one, compiled, refused };
+  } catch (error) {
+    return { one: given, compiled: undefined, refused: error instanceof Error ? `${error.name}: ${error.message}` : String(error) };
+  }
 }
 
 /** The text with the author's word that collapse and leaks are wanted. */

@@ -10,14 +10,13 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { compile } from "../../compiler/compile.js";
 import type { Engine, Hyper, Manifest, Schedule, StepBatch } from "../../runtime/abi.js";
 import { effectiveRank, embeddingStd } from "../../runtime/base/linalg.js";
 import { evalSet } from "../../runtime/data/eval-set.js";
 import { createLoader } from "../../runtime/data/loader.js";
 import { syntheticSource } from "../../runtime/data/synthetic.js";
 import { sampleMasks } from "../../runtime/masks/sample.js";
-import { drawTensor } from "../../runtime/train/batches.js";
+import { drawTensor } from "../../runtime/train/draws.js";
 import type { CompiledModule } from "../../runtime/train/engines.js";
 import { createEngine } from "../../runtime/train/engines.js";
 import { meanPool } from "../../runtime/train/features.js";
@@ -28,9 +27,8 @@ import type { Alarm } from "../../runtime/train/monitors.js";
 import type { Recipe } from "../../runtime/train/recipe.js";
 import { resolveRecipe } from "../../runtime/train/recipe.js";
 import { tokenRatio } from "../../runtime/train/signals.js";
-import { readRepo } from "../fidelity/compiled.js";
 import type { Case } from "./corpus.js";
-import { allowing, checkCase } from "./corpus.js";
+import { prepare } from "./corpus.js";
 import { BATCH, BATCHES, HELD_OUT, LEARNING_RATE, MOST_MOMENTUM, STEPS, WEIGHT_DECAY } from "./recipe.js";
 
 /** What an encoder's features of the held-out pictures look like. */
@@ -90,14 +88,13 @@ export interface Measured {
 /** Trains and measures. */
 export async function measure(one: Case, seed: number): Promise<Measured> {
   const clock = process.cpuUsage();
-  const text = checkCase(one).ok ? one.text : allowing(one.text);
-  const compiled = compile({ file: one.file, text, read: readRepo }, one.set === undefined ? {} : { set: one.set });
+  const { compiled, refused } = prepare(one);
   const empty: Measured = {
     id: one.id, seed, engine: "", before: { encoders: {}, terms: {} }, after: { encoders: {}, terms: {} }, loss: { first: NaN, last: NaN },
     heldOut: { before: NaN, after: NaN }, gradient: {}, alarms: [], seen: [], monitors: [], allowed: [], seconds: 0,
   };
-  const { manifest: plain } = compiled;
-  if (!compiled.ok || plain === undefined) return { ...empty, refused: compiled.diagnostics.filter((d) => d.severity === "error").map((d) => `${d.code}: ${d.message}`).join(" ") };
+  const plain = compiled?.manifest;
+  if (compiled === undefined || refused !== undefined || plain === undefined) return { ...empty, refused: refused ?? "it has no manifest" };
   const manifest = byRecipe(plain);
   const module = await loadModule(compiled.files.find((f) => f.path === "model.mjs")?.text ?? "");
   const recipe = resolveRecipe(manifest, BATCHES * manifest.train.batch, { seed });
@@ -168,7 +165,7 @@ async function trained(bench: Bench): Promise<Run> {
     const batches = { next: (step: number) => batchOf(bench, "train", step) };
     await runLoop({
       ...bench, batches, data: "generated", stopRequested: () => false,
-      sink: { step: ({ row }) => rows.push(row), alarm: (alarm) => alarms.push(alarm), save: () => Promise.resolve(), lastGood: () => Promise.resolve("") },
+      sink: { step: ({ row }) => rows.push(row), alarm: (alarm) => alarms.push(alarm), save: () => Promise.resolve(), lastGood: () => Promise.resolve({ text: "no state is kept", step: undefined }) },
     });
     return told();
   } catch (error) {

@@ -7,10 +7,8 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { compile } from "../../compiler/compile.js";
-import { readRepo } from "../fidelity/compiled.js";
 import type { Case } from "./corpus.js";
-import { allowing, checkCase } from "./corpus.js";
+import { prepare } from "./corpus.js";
 import type { Measured } from "./measure.js";
 import { settings } from "./recipe.js";
 
@@ -18,11 +16,11 @@ const folder = join(import.meta.dirname, "../../runs/truth");
 
 /** The key of a result: what was trained and how. Comments and texts of the program do not count, its meaning does. */
 export function keyOf(one: Case, seed: number): string {
-  const text = checkCase(one).ok ? one.text : allowing(one.text);
-  const { manifest, files } = compile({ file: one.file, text, read: readRepo }, one.set === undefined ? {} : { set: one.set });
+  const { compiled, refused } = prepare(one);
+  const { manifest, files = [] } = compiled ?? {};
   const { parameters, views, masks, draws, ema, losses, monitors, watches } = manifest ?? {};
   const code = (files.find((f) => f.path === "model.mjs")?.text ?? "").replace(/^\s*(\/\/|\*|\/\*).*$/gm, "").replace(/\s*\/\/ .*$/gm, "");
-  return createHash("sha256").update(JSON.stringify([settings, seed, code, parameters, views, masks, draws, ema, losses?.map((l) => [l.name, l.kind, l.weight, l.trivial]), monitors?.map(({ because: _, ...m }) => m), watches])).digest("hex").slice(0, 16);
+  return createHash("sha256").update(JSON.stringify([settings, seed, refused, code, parameters, views, masks, draws, ema, losses?.map((l) => [l.name, l.kind, l.weight, l.trivial]), monitors?.map(({ because: _, ...m }) => m), watches])).digest("hex").slice(0, 16);
 }
 
 /** The result of a program, when there is one of this key. */

@@ -186,7 +186,7 @@ function leaves(tree: Tree<Tensor>, isTensor: (t: Tree<Tensor>) => t is Tensor):
 }
 
 /** Kernels that note the most memory held after any call. */
-function metered(k: Kernels, memory: () => { numBytes: number; numTensors: number }): { k: Kernels; peak: () => { peakBytes: number; peakTensors: number } } {
+export function metered(k: Kernels, memory: () => { numBytes: number; numTensors: number }): { k: Kernels; peak: () => { peakBytes: number; peakTensors: number } } {
   let peakBytes = 0;
   let peakTensors = 0;
   const proxy = new Proxy(k, {

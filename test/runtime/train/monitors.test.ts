@@ -125,11 +125,11 @@ test("isotropic features read a spread near 1 and a full rank, constant ones 0",
   const width = 8;
   const draws = stream(1, "test");
   const signals = createSignals([{ name: "z", width, over: "images" }], 32, 1, 10);
-  signals.push({ z: Float32Array.from({ length: 32 * width }, () => draws.normal()) }, 32);
+  signals.push({ z: Float32Array.from({ length: 32 * width }, () => draws.normal()) });
   const good = signals.read()["z"];
   expect(good?.std).toBeGreaterThan(0.9);
   expect(good?.rank).toBeGreaterThan(7);
-  signals.push({ z: new Float32Array(32 * width).fill(1) }, 32);
+  signals.push({ z: new Float32Array(32 * width).fill(1) });
   expect(signals.read()["z"]?.std).toBeLessThan(1e-6);
   expect(signals.read()["z"]?.rows).toBe(32);
 });
@@ -145,6 +145,17 @@ test("the token ratio tells features of the position from features of the image"
   expect(tokenRatio(Float32Array.from({ length: 64 * 64 * 4 }, () => draws.normal()), 64, 4)).toBeCloseTo(1, 1);
 });
 
+test("an encoder of tokens has its pictures held against its positions", () => {
+  const width = 4;
+  const signals = createSignals([{ name: "z", width, over: "images" }, { name: "z by position", width, over: "positions", of: "z" }], 8, 1, 10);
+  const rows = (n: number, scale: number): Float32Array => Float32Array.from({ length: n * width }, (_, i) => scale * (Math.floor(i / width) % 2));
+  signals.push({ z: rows(8, 0.1), "z by position": rows(16, 2) });
+  const read = signals.read();
+  expect(Object.keys(read)).toEqual(["z"]);
+  expect(read["z"]?.imagesToTokens).toBeCloseTo(0.05, 6);
+  expect([...signals.exportState().keys()]).toEqual(["z"]);
+});
+
 test("code entropy is 1 for balanced codes and 0 for one code", () => {
   expect(codeEntropy(Float32Array.of(1, 0, 0, 1), 2, 2)).toBeCloseTo(1, 12);
   expect(codeEntropy(Float32Array.of(1, 0, 1, 0), 2, 2)).toBe(0);
@@ -157,9 +168,9 @@ function raise(): never {
 
 test.each(["constructor", "__proto__", "toString"])("an encoder called %s is watched, judged and remembered like any other", (name) => {
   const signals = createSignals([{ name, width: 2, over: "images" }], 4, 2, 10);
-  signals.push({}, 4);
+  signals.push({});
   expect(Object.keys(signals.read())).toEqual([]);
-  signals.push(Object.fromEntries([[name, Float32Array.of(1, 0, 0, 1, 1, 1, 0, 0)]]), 4);
+  signals.push(Object.fromEntries([[name, Float32Array.of(1, 0, 0, 1, 1, 1, 0, 0)]]));
   expect(Object.entries(signals.read()).map(([key, signal]) => [key, signal.rows])).toEqual([[name, 4]]);
 
   const manifest = fakeManifest({ monitors: [monitor("embedding-std", 0.2, 3)] });
