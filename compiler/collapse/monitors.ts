@@ -5,7 +5,7 @@
  * into watches with thresholds. What dynamics protect is always watched; nothing here says that a run cannot collapse.
  */
 import type { MonitorSpec } from "../../runtime/abi.js";
-import { isLoss, lossKind } from "../model/losses.js";
+import { trivialValue } from "../model/losses.js";
 import type { CollapseResult, EncoderProof } from "./analyze.js";
 import { sampleBit, tokenBit } from "./axes.js";
 import type { Facts } from "./gather.js";
@@ -22,6 +22,7 @@ export function monitorsOf(facts: Facts, result: CollapseResult): readonly Monit
     if (tokensOf(facts, name)) out.push(spec("token-std", name, undefined, 0.05, 200, `the tokens of \`${name}\` differ by their positions even if all images are alike`));
   }
   for (const proof of result.encoders) out.push(...ofProof(facts, proof, watched));
+  out.push(...ofFindings(facts, result));
   for (const group of facts.groups.values()) {
     if (group.state === "follows" && watched.includes(group.name)) {
       out.push(spec("teacher-distance", group.name, undefined, group.lag ? 1e-9 : 0, 200, `\`${group.name}\` follows \`${group.source}\`: at distance 0 it is the same network, at a distance that never changes it is frozen`));
@@ -41,13 +42,23 @@ function ofProof(facts: Facts, proof: EncoderProof, watched: readonly string[]):
   }
   for (const { term, mechanism } of proof.mechanisms) {
     const loss = term.losses[0];
-    const trivial = isLoss(term.kind) ? lossKind(term.kind).trivial : undefined;
+    const trivial = trivialValue(term.kind, {});
     if (mechanism.kind === "balanced codes") out.push(spec("code-entropy", undefined, loss, 1e-3, 200, "codes must neither fall together nor become uniform"));
     else if ((mechanism.kind === "predictor and average" || mechanism.kind === "predictor and stop" || mechanism.kind === "own embedding") && trivial !== undefined) {
       out.push(spec("loss-trivial", undefined, loss, 1e-3, 200, `\`${term.kind}\` at ${trivial} while the deviation falls is the constant solution, which training avoids by dynamics only`));
     }
   }
   return out;
+}
+
+/** A refused term that the author allows: the loss at the value of a constant is how its collapse is heard. */
+function ofFindings(facts: Facts, result: CollapseResult): MonitorSpec[] {
+  return result.findings.flatMap(({ level, term }): MonitorSpec[] => {
+    const [loss] = term?.losses ?? [];
+    if (level !== "error" || term === undefined || loss === undefined) return [];
+    const trivial = trivialValue(term.kind, facts.body.nodes[term.node]?.attrs.numbers ?? {});
+    return trivial === undefined ? [] : [spec("loss-trivial", undefined, loss, 1e-3, 200, `\`${term.kind}\` at ${trivial} is the constant solution, which nothing keeps training from`)];
+  });
 }
 
 function tokensOf(facts: Facts, name: string): boolean {

@@ -49,7 +49,7 @@ export const losses = {
   mse: { role: "attract", operands: 2, numbers: {}, words: {}, trivial: 0, doc: "Mean of squared differences over all elements." },
   l1: { role: "attract", operands: 2, numbers: {}, words: {}, trivial: 0, doc: "Mean of absolute differences over all elements (V-JEPA)." },
   negative_cosine: { role: "attract", operands: 2, numbers: {}, words: {}, trivial: -1, doc: "Minus the cosine of the angle between feature vectors, mean over the rest (SimSiam eq. 1)." },
-  cross_entropy: { role: "classify", operands: 2, numbers: { temperature: 1 }, words: {}, trivial: undefined, doc: "−Σ target · log softmax(logits / temperature) over features, mean over the rest; operands (logits, target probabilities)." },
+  cross_entropy: { role: "classify", operands: 2, numbers: { temperature: 1 }, words: {}, trivial: 0, doc: "−Σ target · log softmax(logits / temperature) over features, mean over the rest; operands (logits, target probabilities)." },
   info_nce: {
     role: "contrast", operands: 2, numbers: { temperature: 0.1, negative_weight: 1, queue: 0 }, words: { negatives: ["images", "tokens", "all"], candidates: ["keys", "both"] }, trivial: undefined,
     doc: "−q·k₊/τ + w · log Σ exp(q·k/τ) on l2-normalized features, mean over queries (van den Oord 2018; w = negative_weight is BYOL's β, section 5). candidates: keys (MoCo eq. 1) or both (SimCLR eq. 1: the other queries too, averaged over both directions). queue: so many keys of earlier steps.",
@@ -69,6 +69,14 @@ export const losses = {
 } as const satisfies Readonly<Record<string, LossKind>>;
 
 export type LossName = keyof typeof losses;
+
+/** The value of one application when its operands have collapsed to a constant: some kinds say it only with their numbers. */
+export function trivialValue(name: string, numbers: Readonly<Record<string, number>>): number | undefined {
+  if (!isLoss(name)) return undefined;
+  // Without negatives a constant has the cosine 1.
+  if (name === "info_nce") return numbers["negative_weight"] === 0 ? -1 / (numbers["temperature"] ?? losses.info_nce.numbers.temperature) : undefined;
+  return lossKind(name).trivial;
+}
 
 /** Whether a name is a loss. */
 export function isLoss(name: string): name is LossName {

@@ -6,6 +6,7 @@
  */
 import type { CheckResult, CompileResult } from "../../compiler/compile.js";
 import { check, compile } from "../../compiler/compile.js";
+import { catalogue } from "../../compiler/messages/catalogue.js";
 import { corpus as programs } from "../compiler/collapse/corpus.js";
 import { mechanisms } from "../compiler/collapse/variations.js";
 import { readRepo } from "../fidelity/compiled.js";
@@ -73,17 +74,21 @@ export function small(one: Case): Case {
   return text === one.text || said(text) !== said(one.text) ? one : { ...one, text };
 }
 
-/** Checks a case; throws when it has mistakes beyond a verdict. */
-export function judged(one: Case): Judged {
-  const result = checkCase(one);
-  const { analyses } = result;
-  if (analyses === undefined) throw new Error(`${one.file} has mistakes: ${result.diagnostics.map((d) => `${d.code} ${d.message}`).join("; ")}`);
+/** What the checker says of a case that compiled, on the text that is trained. */
+export function judged(given: Case): Judged {
+  const { one, compiled } = prepare(given);
+  const program = compiled?.analyses?.program;
+  if (program === undefined) throw new Error(`${given.id} was not analyzed`);
   return {
     ...one,
-    verdict: analyses.program.verdict,
-    rules: analyses.program.rules.filter((r) => !notes.has(r)),
-    codes: analyses.diagnostics.filter((d) => d.severity === "error").map((d) => d.code),
+    verdict: program.verdict,
+    rules: program.rules.filter((r) => !notes.has(r)),
+    codes: program.reasons.filter((code) => isCode(code) && catalogue[code].severity === "error"),
   };
+}
+
+function isCode(code: string): code is keyof typeof catalogue {
+  return Object.hasOwn(catalogue, code);
 }
 
 /** Checks a case, or another text of it. */
@@ -112,8 +117,9 @@ export function prepare(given: Case): Prepared {
 function freshly(given: Case): Prepared {
   try {
     const one = small(given);
-    const text = checkCase(one).ok ? one.text : allowing(one.text);
-    const compiled = compile({ file: one.file, text, read: readRepo }, one.set === undefined ? {} : { set: one.set });
+    const compileText = (text: string): CompileResult => compile({ file: one.file, text, read: readRepo }, one.set === undefined ? {} : { set: one.set });
+    const plain = compileText(one.text);
+    const compiled = plain.ok ? plain : compileText(allowing(one.text));
     const refused = compiled.ok ? undefined : compiled.diagnostics.filter((d) => d.severity === "error").map((d) => `${d.code}: ${d.message}`).join(" ");
     return { one, compiled, refused };
   } catch (error) {

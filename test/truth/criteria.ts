@@ -71,9 +71,20 @@ export function failuresOf(run: Measured, twin: Measured | undefined): Seen[] {
 /** What speaks against calling a run sound. */
 export function against(run: Measured): string[] {
   if (run.failed !== undefined) return [run.failed];
-  return [...constants(run).map((s) => s.figures), ...dead(run).map((s) => s.figures), ...pairs(run).flatMap(([name, before, after]) => {
+  const still = Object.entries(run.gradient).flatMap(([group, norm]) => (norm === 0 && group in run.before.encoders ? [`gradient of ${group} is 0`] : []));
+  return [...constants(run).map((s) => s.figures), ...still, ...pairs(run).flatMap(([name, before, after]) => {
     return after.rank < thresholds.rank * before.rank ? [`rank of ${name} ${before.rank.toFixed(1)} -> ${after.rank.toFixed(1)}`] : [];
   })];
+}
+
+/** Whether a figure that decides lies within a fifth of its threshold: such a program is trained from three seeds. */
+export function nearThreshold(run: Measured): boolean {
+  const near = (x: number, threshold: number): boolean => x > 0.8 * threshold && x < 1.25 * threshold;
+  const spread = pairs(run).some(([, before, after]) => near(after.std / before.std, thresholds.std) || near(after.rank / before.rank, thresholds.rank));
+  return spread || attracting(run.before, run.after).some(([kind, before, after]) => {
+    const least = lowest(kind);
+    return near((after.strangers - least) / (before.strangers - least), thresholds.strangers) || near((after.strangers - after.matched) / (after.strangers - least), thresholds.contrast);
+  });
 }
 
 /** The failures that the rules of a refused program predict. */
@@ -120,6 +131,10 @@ function lowest(kind: string): number {
 }
 
 function dead(run: Measured): Seen[] {
+  const all = pairs(run);
+  if (Object.keys(run.gradient).length === 0 && all.length > 0 && all.every(([, before, after]) => before.std === after.std && before.rank === after.rank)) {
+    return [{ failure: "dead", figures: "nothing has moved" }];
+  }
   return Object.entries(run.gradient).flatMap(([group, norm]): Seen[] => (norm === 0 ? [{ failure: "dead", figures: `gradient of ${group} is 0` }] : []));
 }
 
@@ -137,7 +152,7 @@ function idle(run: Measured): Seen[] {
 
 /** The sound program that a refused one is held against. */
 export function twinOf(one: Judged): string | undefined {
-  return one.rules.includes("M-LEAK") ? "c084-ijepa" : undefined;
+  return one.rules.includes("M-LEAK") ? "C084" : undefined;
 }
 
 export function figure(x: number): string {

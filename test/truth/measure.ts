@@ -46,7 +46,6 @@ export interface EncoderReading {
 /** A loss term on two views of one picture, and on views of different pictures. */
 export interface TermReading {
   readonly kind: string;
-  readonly trivial: number | undefined;
   readonly matched: number;
   readonly strangers: number;
 }
@@ -78,7 +77,6 @@ export interface Measured {
   readonly alarms: readonly Pick<Alarm, "monitor" | "subject" | "step">[];
   /** What its monitors looked at, so that a later version of them can look again. */
   readonly seen: readonly Pick<MetricRow, "step" | "losses" | "signals" | "gradientNorm">[];
-  readonly monitors: Manifest["monitors"];
   /** Codes that the artefact says were allowed. */
   readonly allowed: readonly string[];
   /** Processor seconds. */
@@ -91,7 +89,7 @@ export async function measure(one: Case, seed: number): Promise<Measured> {
   const { compiled, refused } = prepare(one);
   const empty: Measured = {
     id: one.id, seed, engine: "", before: { encoders: {}, terms: {} }, after: { encoders: {}, terms: {} }, loss: { first: NaN, last: NaN },
-    heldOut: { before: NaN, after: NaN }, gradient: {}, alarms: [], seen: [], monitors: [], allowed: [], seconds: 0,
+    heldOut: { before: NaN, after: NaN }, gradient: {}, alarms: [], seen: [], allowed: [], seconds: 0,
   };
   const plain = compiled?.manifest;
   if (compiled === undefined || refused !== undefined || plain === undefined) return { ...empty, refused: refused ?? "it has no manifest" };
@@ -105,7 +103,7 @@ export async function measure(one: Case, seed: number): Promise<Measured> {
     await engine.importState(initialState(manifest, seed));
     const run = await trained(bench);
     const usage = process.cpuUsage(clock);
-    const done = { ...empty, engine: engine.name, ...run, before: before.reading, monitors: manifest.monitors, heldOut: { before: before.loss, after: NaN }, allowed: [...new Set(manifest.allowed.flatMap((a) => a.codes))], seconds: Math.round((usage.user + usage.system) / 1e5) / 10 };
+    const done = { ...empty, engine: engine.name, ...run, before: before.reading, heldOut: { before: before.loss, after: NaN }, allowed: [...new Set(manifest.allowed.flatMap((a) => a.codes))], seconds: Math.round((usage.user + usage.system) / 1e5) / 10 };
     if (run.failed !== undefined) return done;
     const after = await read(bench);
     return { ...done, after: after.reading, heldOut: { before: before.loss, after: after.loss } };
@@ -281,7 +279,7 @@ async function readTerms(bench: Bench): Promise<Readonly<Record<string, TermRead
   const matched = (await engine.step(batch, still(bench), none)).losses;
   const images = Object.fromEntries(Object.entries(batch.images).map(([name, rows], at) => [name, at === 0 ? rows : rolled(rows, rows.length / batch.size)]));
   const strangers = (await engine.step({ ...batch, images }, still(bench), none)).losses;
-  return Object.fromEntries(manifest.losses.map((l) => [l.name, { kind: l.kind, trivial: l.trivial, matched: matched[l.name] ?? NaN, strangers: strangers[l.name] ?? NaN }]));
+  return Object.fromEntries(manifest.losses.map((l) => [l.name, { kind: l.kind, matched: matched[l.name] ?? NaN, strangers: strangers[l.name] ?? NaN }]));
 }
 
 function rolled(rows: Float32Array, by: number): Float32Array {

@@ -18,9 +18,9 @@ const folder = join(import.meta.dirname, "../../runs/truth");
 export function keyOf(one: Case, seed: number): string {
   const { compiled, refused } = prepare(one);
   const { manifest, files = [] } = compiled ?? {};
-  const { parameters, views, masks, draws, ema, losses, monitors, watches } = manifest ?? {};
+  const { parameters, views, masks, draws, ema, losses, watches } = manifest ?? {};
   const code = (files.find((f) => f.path === "model.mjs")?.text ?? "").replace(/^\s*(\/\/|\*|\/\*).*$/gm, "").replace(/\s*\/\/ .*$/gm, "");
-  return createHash("sha256").update(JSON.stringify([settings, seed, refused, code, parameters, views, masks, draws, ema, losses?.map((l) => [l.name, l.kind, l.weight, l.trivial]), monitors?.map(({ because: _, ...m }) => m), watches])).digest("hex").slice(0, 16);
+  return createHash("sha256").update(JSON.stringify([settings, seed, refused, code, parameters, views, masks, draws, ema, losses?.map((l) => [l.name, l.kind, l.weight]), watches])).digest("hex").slice(0, 16);
 }
 
 /** The result of a program, when there is one of this key. */

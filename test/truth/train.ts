@@ -6,7 +6,7 @@ import { keep, keyOf, recall } from "./store.js";
 
 /** A test for each program: it is trained unless its result is there. */
 export function trainAll(programs: readonly Case[], seed: number): void {
-  test.each(programs.map((p) => [p.id, p] as const))("%s", async (_, one) => {
+  test.each(programs.map((p) => [p.id, p] as const))(`%s, seed ${seed}`, async (_, one) => {
     const key = keyOf(one, seed);
     const known = recall(one, seed, key);
     const measured = known ?? (await measure(one, seed));

@@ -1,0 +1,57 @@
+/**
+ * One program's measurement beside its verdict: does it do what the checker says?
+ *
+ * Owns what agreeing means. A refused program must show one of the failures that its rules predict; a sound one none, and
+ * keep its rank; a risky one is told and not judged. The compiled monitors are asked as well: what they would have said
+ * over the numbers that the run's own monitors saw.
+ */
+import type { Alarm } from "../../runtime/train/monitors.js";
+import { createMonitors } from "../../runtime/train/monitors.js";
+import type { Judged } from "./corpus.js";
+import { prepare } from "./corpus.js";
+import type { Seen } from "./criteria.js";
+import { against, failuresOf, predicted } from "./criteria.js";
+import type { Measured } from "./measure.js";
+import { STEPS } from "./recipe.js";
+
+/** The outcome for one program. */
+export interface Outcome {
+  readonly one: Judged;
+  readonly run: Measured;
+  /** Undefined where nothing is asserted. */
+  readonly agrees: boolean | undefined;
+  /** What was measured, in figures. */
+  readonly figures: readonly string[];
+  readonly failures: readonly Seen[];
+  readonly alarms: readonly Pick<Alarm, "monitor" | "subject" | "step">[];
+}
+
+/** Judges a run; `twin` is the sound program that it differs from, where its rule needs one. */
+export function judge(one: Judged, run: Measured, twin: Measured | undefined): Outcome {
+  const failures = failuresOf(run, twin);
+  const alarms = alarmsOf(one, run);
+  const wrong = against(run);
+  const common = { one, run, failures, alarms };
+  if (run.refused !== undefined) return { ...common, agrees: undefined, figures: [run.refused] };
+  if (one.verdict === "risky") return { ...common, agrees: undefined, figures: [...new Set([...failures.map((f) => f.figures), ...wrong])] };
+  if (one.verdict === "sound") return { ...common, agrees: wrong.length === 0, figures: wrong };
+  const wanted = predicted(one.rules);
+  const shown = failures.filter((f) => wanted.includes(f.failure));
+  return { ...common, agrees: shown.length > 0, figures: shown.map((f) => f.figures) };
+}
+
+/** The outcome over seeds: what most of them say, told with the figures of the first. */
+export function overSeeds(outcomes: readonly Outcome[]): Outcome | undefined {
+  const [first] = outcomes;
+  if (first?.agrees === undefined || outcomes.length === 1) return first;
+  const yes = outcomes.filter((o) => o.agrees === true).length;
+  return { ...first, agrees: yes * 2 > outcomes.length, figures: [...first.figures, `${yes} of ${outcomes.length} seeds as said`] };
+}
+
+/** What the compiled monitors say of the recorded numbers; teachers' distances, which are not recorded, from the run itself. */
+function alarmsOf(one: Judged, run: Measured): Outcome["alarms"] {
+  const manifest = prepare(one).compiled?.manifest;
+  if (manifest === undefined) return [];
+  const monitors = createMonitors({ monitors: manifest.monitors.filter((m) => m.kind !== "teacher-distance"), losses: manifest.losses }, STEPS);
+  return [...run.seen.flatMap((seen) => monitors.observe(seen)), ...run.alarms.filter((a) => a.monitor === "teacher-distance")].map(({ monitor, subject, step }) => ({ monitor, subject, step }));
+}
