@@ -23,7 +23,7 @@ import { encodersFile, encodersText } from "./targets/encoders.js";
 import type { StepProgram } from "./targets/step.js";
 import { untrainable } from "./targets/supported.js";
 import { emitTfjs } from "./targets/tfjs/emit.js";
-import { tfjsPasses } from "./targets/tfjs/passes.js";
+import { scaledPasses, tfjsPasses } from "./targets/tfjs/passes.js";
 import { emitPlanned } from "./targets/wgsl/emit.js";
 import { fitPlan } from "./targets/wgsl/fit.js";
 import type { PlanLimits } from "./targets/wgsl/plan.js";
@@ -99,6 +99,8 @@ export interface CompileOptions extends ProgramOptions {
   readonly target?: Manifest["target"];
   /** For the wgsl target: what the device must be able to hold; WebGPU's own limits unless said. */
   readonly device?: PlanLimits;
+  /** For the wgsl target: what activations and copies of weights are stored as; f32 unless said. */
+  readonly precision?: "f32" | "f16";
   /** A clock in milliseconds for the record of stages. */
   readonly now?: () => number;
 }
@@ -127,7 +129,7 @@ export function compile(source: Source, options: CompileOptions = {}): CompileRe
   const refused = untrainable(checked.graph);
   if (refused.length > 0) return { ...result, ok: false, diagnostics: [...result.diagnostics, ...refused], files: [], manifest: undefined, step: undefined, stages: [] };
   const { lowered, step, manifest, records } = stepOf(checked, result, source.file, options);
-  const planned = options.target === "wgsl" ? fitPlan(step, manifest, options.device ?? portable) : undefined;
+  const planned = options.target === "wgsl" ? fitPlan(step, manifest, options.device ?? portable, { storage: manifest.precision ?? "f32" }) : undefined;
   const told = planned !== undefined && "limit" in planned ? [tooLarge(checked, manifest, planned)] : planned === undefined && manifest.train.recompute !== undefined ? [report("JEP7002", settingSpan(checked.program, "recompute"), {})] : [];
   if (planned !== undefined && "limit" in planned) return { ...result, ok: false, diagnostics: [...result.diagnostics, ...told], files: [], manifest: undefined, step: undefined, stages: records };
   const wgsl = planned === undefined ? undefined : emitPlanned(step, planned);
@@ -143,11 +145,12 @@ export function compile(source: Source, options: CompileOptions = {}): CompileRe
 /** From a checked program without errors to its step program and manifest: what every target starts from. */
 export function stepOf(checked: Checked, result: CheckResult, file: string, options: CompileOptions = {}): { readonly lowered: Lowered; readonly step: StepProgram; readonly manifest: Manifest; readonly records: readonly StageRecord[] } {
   const lowered = lowerChecked(checked);
+  const half = options.target === "wgsl" && options.precision === "f16";
   const { step, records } = buildStep(lowered, { name: checked.graph.name, doc: checked.graph.doc, file, texts: result.texts }, {
-    before: tfjsPasses.before, after: tfjsPasses.after, ...(options.now === undefined ? {} : { now: options.now }),
+    before: tfjsPasses.before, after: half ? scaledPasses : tfjsPasses.after, ...(options.now === undefined ? {} : { now: options.now }),
   });
   const manifest = makeManifest({
-    checked, lowered, target: options.target ?? "tfjs", file, hash: sourceHash(result.texts, options), compiler: version,
+    checked, lowered, target: options.target ?? "tfjs", precision: half ? "f16" : "f32", file, hash: sourceHash(result.texts, options), compiler: version,
     flopsPerImage: flopsPerImage(checked.graph, lowered, checked.training.train.batch), verdicts: verdictsOf(result.analyses, lowered.watches),
   });
   return { lowered, step, manifest, records };

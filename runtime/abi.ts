@@ -17,6 +17,8 @@ export interface Manifest {
   readonly doc: string;
   readonly compiler: string;
   readonly target: "tfjs" | "wgsl";
+  /** What activations and copies of weights are stored as; f32 unless said. */
+  readonly precision?: "f16";
   /** SHA-256 of the canonical source text; a checkpoint of another hash is refused unless told otherwise. */
   readonly source: { readonly file: string; readonly hash: string };
   readonly parameters: readonly Parameter[];
@@ -347,6 +349,17 @@ export interface PlanKernel {
   readonly writes: readonly boolean[];
   /** Whether the binding after those is the block of hyperparameters. */
   readonly hyper: boolean;
+  /** Other texts for the same dispatches, for devices that have what they need. */
+  readonly forms?: readonly PlanForm[];
+}
+
+/**
+ * A text of a kernel for devices with subgroups of one known size, or with subgroup matrices. The constants at its top (`SUBGROUP`,
+ * `MM`, `MN`, `MK`) are set by the runtime to what the device has.
+ */
+export interface PlanForm {
+  readonly file: string;
+  readonly needs: "subgroups" | "subgroup-matrix";
 }
 
 /**
@@ -356,7 +369,7 @@ export interface PlanKernel {
  */
 export interface PlanBuffer {
   readonly name: string;
-  readonly kind: "parameter" | "gradient" | "slot" | "work" | "input" | "scratch" | "uniform" | "staging";
+  readonly kind: "parameter" | "half" | "scaler" | "gradient" | "slot" | "work" | "input" | "scratch" | "uniform" | "staging";
   readonly bytes: number;
 }
 
@@ -374,6 +387,16 @@ export interface PlanParameter {
   readonly ref: PlanRef;
   readonly grad?: PlanRef;
   readonly slots: Readonly<Record<string, PlanRef>>;
+}
+
+/**
+ * The state of a dynamic loss scale, f32 each: scale of the next step, good steps since it changed, 1 - beta1^t, 1 - beta2^t (below
+ * 0: taken from the hyperparameters), factor, whether the last step was skipped, scale of the last step, steps skipped so far.
+ */
+export interface PlanScaler {
+  readonly ref: PlanRef;
+  /** The state at the start of a run. */
+  readonly initial: readonly number[];
 }
 
 /** Something to run: dispatches in order. */
@@ -405,8 +428,14 @@ export interface WgslPlan {
   readonly held: number;
   /** Squares of gradients by group, 256 partial sums each; run before `update` when the norm is wanted. */
   readonly norms: PlanProgram;
-  /** Clipping, optimizer, moving averages and running state. */
+  /** Clipping, optimizer, moving averages and running state; with a loss scale also the norms and the scale itself. */
   readonly update: PlanProgram;
+  /** Makes f16 copies of parameters; run whenever the host has written parameters. */
+  readonly prepare?: PlanProgram;
+  /** The loss scale of f16: its state (see `PlanScaler`). */
+  readonly scaler?: PlanScaler;
+  /** Features that a device must have: `shader-f16`. */
+  readonly features?: readonly string[];
   /** Names of the hyperparameters in their block, f32 each, from offset 0: `learningRate`, `momentum teacher`. */
   readonly hyper: readonly string[];
   readonly encoders: Readonly<Record<string, PlanProgram>>;

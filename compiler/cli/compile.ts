@@ -54,6 +54,16 @@ async function limitsHere(asked: boolean): Promise<PlanLimits> {
   }
 }
 
+/** What values are stored as, from `--precision`. @throws CliError for f16 on a target that has none. */
+export function precisionOf(args: Pick<Arguments, "text">): "f32" | "f16" {
+  if (args.text("precision") !== "f16") return "f32";
+  if (targetOf(args) !== "wgsl") throw new CliError("--precision f16 needs --target wgsl", "TensorFlow computes in f32");
+  return "f16";
+}
+
+/** The option for `precisionOf`. */
+export const precisionOption: OptionSpec = { kind: "text", choices: ["f32", "f16"], initial: "f32", help: "wgsl: what activations and copies of weights are stored as (sums, weights and optimizer state stay f32)" };
+
 export const compileCommand: Command = {
   name: "compile",
   usage: "compile <file>",
@@ -61,6 +71,7 @@ export const compileCommand: Command = {
   words: { file: "the program" },
   options: {
     target: { kind: "text", choices: targets, initial: "tfjs", help: "what to compile to" },
+    precision: precisionOption,
     out: { kind: "text", alias: "o", initial: "out", help: "the folder" },
     ...deviceOptions,
     ...programOptions,
@@ -72,7 +83,7 @@ export const compileCommand: Command = {
   async run(args, cx) {
     const opened = openSource(args.need("file"), cx);
     const target = targetOf(args);
-    const result = compile(opened.source, { ...readProgramOptions(args), target, ...(target === "wgsl" ? { device: await planLimits(args, "portable") } : {}) });
+    const result = compile(opened.source, { ...readProgramOptions(args), target, precision: precisionOf(args), ...(target === "wgsl" ? { device: await planLimits(args, "portable") } : {}) });
     tellDiagnostics(result, opened, cx);
     if (!result.ok) return 1;
     const shown = args.text("out") ?? "out";

@@ -10,7 +10,7 @@ import { compile } from "../compile.js";
 import { parseOptions, TRAINER_OPTIONS } from "../../runtime/train/options.js";
 import { chooseFolder } from "../../runtime/train/run-folder.js";
 import type { Arguments, Command, OptionSpec } from "./command.js";
-import { compileInto, deviceOptions, planLimits, targetOf, targets } from "./compile.js";
+import { compileInto, deviceOptions, planLimits, precisionOf, precisionOption, targetOf, targets } from "./compile.js";
 import { loadCompiled } from "./compiled.js";
 import { openSource, programOptions, readProgramOptions } from "./source.js";
 
@@ -32,7 +32,7 @@ export const trainCommand: Command = {
   usage: "train <file>",
   summary: "Compiles a program and trains it: progress, checkpoints, probes and a report in runs/<program>",
   words: { file: "the program" },
-  options: { target: { kind: "text", choices: targets, initial: "tfjs", help: "what to compile to: tfjs (wasm, TensorFlow) or wgsl (WebGPU)" }, ...runOptions, ...deviceOptions, ...programOptions },
+  options: { target: { kind: "text", choices: targets, initial: "tfjs", help: "what to compile to: tfjs (wasm, TensorFlow) or wgsl (WebGPU)" }, precision: precisionOption, ...runOptions, ...deviceOptions, ...programOptions },
   examples: [
     ["jepac train examples/ijepa-small.jepa", "on generated pictures"],
     ["jepac train examples/ijepa-cifar.jepa --data photos/train --eval-data photos/test", "on a folder of images"],
@@ -44,7 +44,7 @@ export const trainCommand: Command = {
     const argv = runWords(args);
     const options = parseOptions(argv);
     const target = targetOf(args);
-    const result = compile(opened.source, { ...readProgramOptions(args), target, ...(target === "wgsl" ? { device: await planLimits(args, "here") } : {}) });
+    const result = compile(opened.source, { ...readProgramOptions(args), target, precision: precisionOf(args), ...(target === "wgsl" ? { device: await planLimits(args, "here") } : {}) });
     const folder = result.manifest === undefined ? "" : chooseFolder(result.manifest.program, options);
     const compiled = resolve(cx.cwd, folder, "compiled");
     if (compileInto(opened, result, compiled, cx) === undefined) return 1;

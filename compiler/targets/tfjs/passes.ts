@@ -127,3 +127,6 @@ export const tfjsPasses: { readonly before: readonly Pass[]; readonly after: rea
   before: [...beforeAutodiff, trainingForms, cleanup],
   after: [...afterAutodiff, seedLoss, cleanup],
 };
+
+/** The passes after autodiff for a loss that is scaled: the way back starts from a number that is known at run time. */
+export const scaledPasses: readonly Pass[] = tfjsPasses.after.filter((p) => p.name !== seedLoss.name);

@@ -27,10 +27,16 @@ export interface Shard {
   readonly updated: number;
   /** Elements that a moving average of this shard follows. */
   readonly followed: number;
+  /** Whether there is an f16 copy. */
+  readonly half: boolean;
 }
 
-/** Lays out all groups; `hasGrad` says which trained parameters get a gradient. */
-export function layOut(manifest: Pick<Manifest, "parameters">, hasGrad: ReadonlySet<string>, shardBytes: number): Shard[] {
+/**
+ * Lays out all groups; `hasGrad` says which trained parameters get a gradient, `halves` which have an f16 copy: those copies lie
+ * in the same places, so that starts are multiples of what WebGPU wants for elements of 2 bytes.
+ */
+export function layOut(manifest: Pick<Manifest, "parameters">, hasGrad: ReadonlySet<string>, shardBytes: number, halves: ReadonlySet<string> = new Set()): Shard[] {
+  const elementBytes = halves.size === 0 ? 4 : 2;
   const groups = [...new Set(manifest.parameters.map((p) => p.group))];
   const byName = new Map(manifest.parameters.map((p) => [p.name, p]));
   const source = (p: Parameter): Parameter => (p.follows === undefined ? p : source(byName.get(p.follows) ?? p));
@@ -44,25 +50,26 @@ export function layOut(manifest: Pick<Manifest, "parameters">, hasGrad: Readonly
     const own = manifest.parameters.filter((p) => p.group === group);
     const trained = own.some((p) => p.role === "trained");
     const ordered = own.map((p, i) => ({ p, i, r: rank(p) })).sort((a, b) => a.r - b.r || a.i - b.i);
-    return shards(group, ordered.map(({ p, r }) => ({ p, r: trained || p.role === "ema" ? r : 3 })), shardBytes);
+    return shards(group, ordered.map(({ p, r }) => ({ p, r: trained || p.role === "ema" ? r : 3 })), shardBytes, elementBytes, halves);
   });
 }
 
-function shards(group: string, ordered: readonly { p: Parameter; r: number }[], shardBytes: number): Shard[] {
+function shards(group: string, ordered: readonly { p: Parameter; r: number }[], shardBytes: number, elementBytes: number, halves: ReadonlySet<string>): Shard[] {
+  const spaceOf = (p: Parameter): number => aligned(countOf(p) * elementBytes) / elementBytes;
   const out: Shard[] = [];
   let slots: Slot[] = [];
   let ranks: number[] = [];
   let at = 0;
   const close = (): void => {
     if (slots.length === 0) return;
-    const end = (limit: number): number => slots.reduce((n, s, i) => ((ranks[i] ?? 9) <= limit ? s.at + aligned(s.count * 4) / 4 : n), 0);
+    const end = (limit: number): number => slots.reduce((n, s, i) => ((ranks[i] ?? 9) <= limit ? s.at + spaceOf(s.parameter) : n), 0);
     const name = out.length === 0 ? group : `${group}_${out.length}`;
-    out.push({ name, group, slots, count: at, decayed: end(0), updated: end(1), followed: end(2) });
+    out.push({ name, group, slots, count: at, decayed: end(0), updated: end(1), followed: end(2), half: slots.some((s) => halves.has(s.parameter.name)) });
     [slots, ranks, at] = [[], [], 0];
   };
   for (const { p, r } of ordered) {
-    const count = p.shape.reduce((n, d) => n * d, 1);
-    const size = aligned(count * 4) / 4;
+    const count = countOf(p);
+    const size = spaceOf(p);
     if (size * 4 > shardBytes) throw new TooLarge(`the parameter \`${p.name}\``, count * 4, shardBytes);
     if ((at + size) * 4 > shardBytes) close();
     slots.push({ parameter: p, at, count });
@@ -71,4 +78,8 @@ function shards(group: string, ordered: readonly { p: Parameter; r: number }[], 
   }
   close();
   return out;
+}
+
+function countOf(p: Parameter): number {
+  return p.shape.reduce((n, d) => n * d, 1);
 }

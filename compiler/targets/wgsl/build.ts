@@ -5,11 +5,10 @@
  * small is made of. Sizes stay polynomials, so a view that is contiguous is so for every batch and mask.
  */
 import type { Span } from "../../base/span.js";
-import type { DType } from "../../tensor/ops.js";
 import { IrError } from "../../tensor/ir.js";
 import type { Dim } from "../../types/dim.js";
 import { add, constantDim, constantOf, equal, mul, product } from "../../types/dim.js";
-import type { Expr, Graph, Home, Op, Operand, Splat, Tensor, View, Work } from "./graph.js";
+import type { Expr, Graph, Home, Op, Operand, Splat, Storage, Tensor, View, Work } from "./graph.js";
 
 const zero = constantDim(0);
 const one = constantDim(1);
@@ -30,18 +29,18 @@ export class GraphBuilder implements Graph {
   blocks = 0;
 
   /** A new tensor. */
-  tensor(dtype: DType, shape: readonly Dim[], home: Home = { kind: "work" }, name = this.name): Tensor {
+  tensor(dtype: Storage, shape: readonly Dim[], home: Home = { kind: "work" }, name = this.name): Tensor {
     const made: Tensor = { id: this.tensors.length, dtype, shape, home, name };
     this.tensors.push(made);
     return made;
   }
 
-  /** The tensor of a parameter or an input: one for each name. */
-  fixed(kind: "param" | "input", name: string, dtype: DType, shape: readonly Dim[]): Tensor {
+  /** The tensor of a parameter, an input or the loss scale: one for each name. */
+  fixed(kind: "param" | "input" | "scaler", name: string, dtype: Storage, shape: readonly Dim[]): Tensor {
     const key = `${kind} ${name}`;
     const known = this.#named.get(key);
     if (known !== undefined) return known;
-    const made = this.tensor(dtype, shape, { kind, name }, name);
+    const made = this.tensor(dtype, shape, kind === "scaler" ? { kind } : { kind, name }, name);
     this.#named.set(key, made);
     return made;
   }
@@ -51,7 +50,7 @@ export class GraphBuilder implements Graph {
   }
 
   /** Elementwise work over operands that broadcast to `shape`; one result for each expression that `make` gives. */
-  map(shape: readonly Dim[], operands: readonly Operand[], make: (loads: readonly Expr[]) => readonly Expr[], dtype: DType = "f32"): View[] {
+  map(shape: readonly Dim[], operands: readonly Operand[], make: (loads: readonly Expr[]) => readonly Expr[], dtype: Storage = "f32"): View[] {
     const loads: View[] = [];
     const exprs = make(operands.map((o): Expr => {
       if (o.kind === "splat") return { kind: "number", value: o.value };

@@ -10,6 +10,7 @@ import type { Dim } from "../../types/dim.js";
 import { add, constantDim, mul, product } from "../../types/dim.js";
 import type { Work } from "./graph.js";
 import type { Draft } from "./kernel.js";
+import { elementBytes } from "./kernel.js";
 
 /** The drafts of an operation, with their arithmetic where it is counted. */
 export function costed(work: Work, drafts: readonly Draft[]): Draft[] {
@@ -41,6 +42,6 @@ export function bytesMoved(draft: Draft): Dim {
   return draft.binds.reduce<Dim>((sum, b, i) => {
     const times = draft.hyper && draft.writes[i] === true ? 2 : 1;
     const elements = "kind" in b ? constantDim(b.count) : product(b.shape);
-    return add(sum, mul(constantDim(4 * times), elements));
+    return add(sum, mul(constantDim(elementBytes(b.dtype) * times), elements));
   }, constantDim(0));
 }

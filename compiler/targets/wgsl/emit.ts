@@ -2,7 +2,7 @@
  * The WGSL target: a step program as a plan and readable kernels.
  *
  * Owns the files: `plan.json`, one `.wgsl` for each kernel with a header that says what it computes, for which lines of the
- * source and with which shapes, and `model.mjs`, which loads them (from disk under Node, by fetch in a page). The number of
+ * source and with which shapes (and beside it its forms for subgroups or subgroup matrices), and `model.mjs`, which loads them (from disk under Node, by fetch in a page). The number of
  * kernels does not follow depth; the plan's length does, for it is the step as the device will see it.
  */
 import type { Manifest, WgslPlan } from "../../../runtime/abi.js";
@@ -11,7 +11,7 @@ import { lineColumn, lineTable } from "../../base/span.js";
 import type { OutputFile } from "../files.js";
 import type { StepProgram } from "../step.js";
 import type { Draft } from "./kernel.js";
-import type { PlanLimits, Planned } from "./plan.js";
+import type { PlanLimits, Planned, Precision } from "./plan.js";
 import { planStep } from "./plan.js";
 
 /** What the target made. */
@@ -21,14 +21,18 @@ export interface EmittedWgsl {
 }
 
 /** Emits the plan and the kernels of a program. @throws TooLarge where it does not fit the limits. */
-export function emitWgsl(program: StepProgram, manifest: Manifest, limits?: PlanLimits): EmittedWgsl {
-  return emitPlanned(program, planStep(program, manifest, limits));
+export function emitWgsl(program: StepProgram, manifest: Manifest, limits?: PlanLimits, precision?: Precision): EmittedWgsl {
+  return emitPlanned(program, planStep(program, manifest, limits, precision));
 }
 
 /** Emits a plan that was made. */
 export function emitPlanned(program: StepProgram, { plan, kernels }: Planned): EmittedWgsl {
   const lines = new SourceLines(program.sources);
-  const files = kernels.map(({ kernel, draft, uses }) => ({ path: kernel.file, text: `${header(program, draft, uses, lines)}\n${draft.text}` }));
+  const files = kernels.flatMap(({ kernel, draft, uses }) => {
+    const head = header(program, draft, uses, lines);
+    const forms = draft.forms.flatMap(({ text }, i) => (kernel.forms?.[i] === undefined ? [] : [{ path: kernel.forms[i].file, text: `${head}\n${text}` }]));
+    return [{ path: kernel.file, text: `${head}\n${draft.text}` }, ...forms];
+  });
   return { plan, files: [...files, { path: "plan.json", text: planText(plan) }, { path: "model.mjs", text: modelText(program) }] };
 }
 
@@ -68,6 +72,8 @@ function planText(plan: WgslPlan): string {
     `"format": ${plan.format}`, `"bounds": ${JSON.stringify(plan.bounds)}`, `"memory": ${JSON.stringify(plan.memory)}`, `"hyper": ${JSON.stringify(plan.hyper)}`,
     `"kernels": ${list(plan.kernels)}`, `"buffers": ${list(plan.buffers)}`, `"inputs": ${list(plan.inputs)}`, `"parameters": ${list(plan.parameters)}`,
     `"step": ${program(plan.step)}`, `"watches": ${list(plan.watches)}`, `"norms": ${program(plan.norms)}`, `"update": ${program(plan.update)}`,
+    ...(plan.prepare === undefined ? [] : [`"prepare": ${program(plan.prepare)}`]), ...(plan.scaler === undefined ? [] : [`"scaler": ${JSON.stringify(plan.scaler)}`]),
+    ...(plan.features === undefined ? [] : [`"features": ${JSON.stringify(plan.features)}`]),
     `"encoders": {${Object.entries(plan.encoders).map(([name, p]) => `\n ${JSON.stringify(name)}: ${program(p)}`).join(",")}}`,
   ];
   return `{\n ${fields.join(",\n ")}\n}\n`;
@@ -81,6 +87,6 @@ const read = import.meta.url.startsWith("file:")
   : async (name) => (await fetch(new URL(name, import.meta.url))).text();
 
 export const plan = JSON.parse(await read("plan.json"));
-export const kernels = Object.fromEntries(await Promise.all(plan.kernels.map(async ({ file }) => [file, await read(file)])));
+export const kernels = Object.fromEntries(await Promise.all(plan.kernels.flatMap(({ file, forms = [] }) => [file, ...forms.map((f) => f.file)]).map(async (file) => [file, await read(file)])));
 `;
 }

@@ -8,7 +8,7 @@
 import type { Manifest } from "../../../runtime/abi.js";
 import type { StepProgram } from "../step.js";
 import { TooLarge } from "./memory.js";
-import type { PlanLimits, Planned, Prepared } from "./plan.js";
+import type { PlanLimits, Planned, Precision, Prepared } from "./plan.js";
 import { planPrepared, prepareStep } from "./plan.js";
 
 /** Why there is no plan, and what there could be instead. */
@@ -25,14 +25,14 @@ export interface Misfit {
 }
 
 /** The plan, or why there is none. */
-export function fitPlan(program: StepProgram, manifest: Manifest, limits: PlanLimits): Planned | Misfit {
-  const prepared = prepareStep(program, manifest.train.recompute === "blocks");
+export function fitPlan(program: StepProgram, manifest: Manifest, limits: PlanLimits, precision?: Precision): Planned | Misfit {
+  const prepared = prepareStep(program, manifest.train.recompute === "blocks", precision);
   const found = attempt(prepared, manifest, limits);
   if (!(found instanceof TooLarge)) return found;
   const { batch, accumulate = 1 } = manifest.train;
   const fits = (own: Prepared, size: number): boolean => !(attempt(own, withBatch(manifest, size, 1), limits) instanceof TooLarge);
   const size = largest(batch / accumulate, (n) => fits(prepared, n));
-  const again = manifest.train.recompute === "blocks" ? undefined : prepareStep(program, true);
+  const again = manifest.train.recompute === "blocks" ? undefined : prepareStep(program, true, precision);
   const most = again === undefined ? undefined : largest(batch / accumulate, (n) => fits(again, n));
   const parts = size === undefined ? undefined : divisors(batch).find((n) => n > accumulate && batch / n <= size && !(attempt(prepared, withBatch(manifest, batch, n), limits) instanceof TooLarge));
   return {

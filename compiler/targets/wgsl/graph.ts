@@ -15,12 +15,19 @@ import type { DType } from "../../tensor/ops.js";
 export type Home =
   | { readonly kind: "work" }
   | { readonly kind: "param" | "grad"; readonly name: string }
-  | { readonly kind: "input"; readonly name: string };
+  /** The f16 copy of a parameter. */
+  | { readonly kind: "half"; readonly name: string }
+  | { readonly kind: "input"; readonly name: string }
+  /** The state of the loss scale: see `kernels/scaler.ts`. */
+  | { readonly kind: "scaler" };
 
-/** A contiguous tensor. `home` is decided late for gradients, hence mutable. */
+/** What a tensor is stored as; arithmetic is f32 whatever it is. */
+export type Storage = DType | "f16";
+
+/** A contiguous tensor. `home` is decided late for gradients and `dtype` by `precision.ts`, hence mutable. */
 export interface Tensor {
   readonly id: number;
-  readonly dtype: DType;
+  dtype: Storage;
   readonly shape: readonly Dim[];
   home: Home;
   readonly name: string | undefined;

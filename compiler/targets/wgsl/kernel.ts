@@ -3,14 +3,16 @@
  *
  * Owns what all kernels share: binding 0 is a uniform block of sizes (`p`), tensors follow in the order in which they are
  * asked for, the same tensor asked for twice is one binding (WebGPU refuses two that overlap when one may be written), and
- * a tensor that is read from the arenas that the kernel writes is declared read_write for the same reason. Kernels that come
- * out as the same text are one kernel, so nothing that differs between equal layers may be in the text.
+ * a tensor that is read from the arenas that the kernel writes is declared read_write for the same reason. Elements are read
+ * and written through accessors that know what a tensor is stored as: arithmetic is f32 everywhere, f16 is a way to store.
+ * Kernels that come out as the same text are one kernel, so nothing that differs between equal layers may be in the text.
  */
 import type { Span } from "../../base/span.js";
 import { IrError } from "../../tensor/ir.js";
 import type { Dim } from "../../types/dim.js";
 import { constantOf, evaluate } from "../../types/dim.js";
-import type { Tensor } from "./graph.js";
+import type { Storage, Tensor } from "./graph.js";
+import type { GemmShape, Tile } from "./kernels/tiles.js";
 
 /** A size known at run time: a polynomial, or a rounded-up quotient. */
 export type Size = Dim | { readonly kind: "up"; readonly of: Dim; readonly by: number; readonly times: number };
@@ -21,7 +23,7 @@ export type Groups = readonly [Size] | readonly [Size, Size, Size];
 /** What a draft binds: a tensor of the graph, or a buffer by name (for parameters, optimizer slots). */
 export type Bound = Tensor | BufferRef;
 
-/** A piece of a named buffer, in elements of 4 bytes. */
+/** A piece of a named buffer, in elements (of 4 bytes, or of 2 where it is stored as f16). */
 export interface BufferRef {
   readonly kind: "buffer";
   readonly buffer: string;
@@ -29,6 +31,29 @@ export interface BufferRef {
   readonly count: number;
   /** A class of buffers that may be one and the same. */
   readonly arena: string;
+  /** f32 unless said. */
+  readonly dtype?: "f16";
+}
+
+/** Text that reads the element at a place as f32 (i32 for indices); `quad` the four from there on. */
+export interface Reader {
+  (at: string): string;
+  quad(at: string): string;
+}
+
+/** Text of the statement that stores an f32 value (i32 for indices) at a place; `quad` stores four. */
+export interface Writer {
+  (at: string, value: string): string;
+  quad(at: string, value: string): string;
+}
+
+/** What a device must have for a form of a kernel: subgroups of one known size, or matrices of subgroups. */
+export type FormNeeds = "subgroups" | "subgroup-matrix";
+
+/** Another text for the same dispatch, which the runtime takes where the device has what it needs. */
+export interface Form {
+  readonly needs: FormNeeds;
+  readonly text: string;
 }
 
 /** A dispatch before memory has places. */
@@ -36,6 +61,7 @@ export interface Draft {
   readonly name: string;
   readonly doc: string;
   readonly text: string;
+  readonly forms: readonly Form[];
   readonly binds: readonly Bound[];
   readonly writes: readonly boolean[];
   readonly hyper: boolean;
@@ -54,6 +80,8 @@ export interface Limits {
   bound(d: Dim): number;
   /** A tensor for the time between two dispatches. */
   scratch(shape: readonly Dim[], name: string): Tensor;
+  /** The tile for a product, from measurements; undefined where none were taken. */
+  readonly tile?: ((shape: GemmShape) => Tile | undefined) | undefined;
 }
 
 /** Upper bounds from the symbols' bounds; polynomials with a minus sign are bounded by their positive terms. */
@@ -67,6 +95,8 @@ export function upperBound(d: Dim, bounds: ReadonlyMap<string, number>): number 
 interface Binding {
   readonly bound: Bound;
   readonly name: string;
+  /** Elements that one array element holds. */
+  readonly lanes: 1 | 4;
   writes: boolean;
 }
 
@@ -74,20 +104,35 @@ interface Binding {
 export class KernelWriter {
   readonly #bindings: Binding[] = [];
   readonly #sizes = new Map<string, Size>();
-  readonly #helpers = new Set<string>();
+  readonly #folds: Fold[] = [];
+  readonly #forms: { readonly needs: FormNeeds; readonly code: string }[] = [];
   #hyper: readonly string[] | undefined;
 
   /** `name` becomes the file's name; `doc` says what the kernel computes. */
   constructor(readonly name: string, readonly doc: string) {}
 
-  /** The variable through which a tensor is read. */
-  read(name: string, bound: Bound): string {
-    return this.#bind(name, bound, false);
+  /**
+   * A way to read a tensor. `lanes` 4 binds it as vec4, which wants rows of a multiple of 4 elements; the first one to bind
+   * a tensor decides, and accessors of either kind go through either binding.
+   */
+  read(name: string, bound: Bound, lanes: 1 | 4 = 1): Reader {
+    return readerOf(this.#bind(name, bound, false, lanes));
   }
 
-  /** The variable through which a tensor is written. */
-  write(name: string, bound: Bound): string {
-    return this.#bind(name, bound, true);
+  /** A way to write a tensor. */
+  write(name: string, bound: Bound, lanes: 1 | 4 = 1): Writer {
+    return writerOf(this.#bind(name, bound, true, lanes));
+  }
+
+  /** A way to read and write a tensor in place. */
+  update(name: string, bound: Bound): { readonly get: Reader; readonly set: Writer } {
+    const binding = this.#bind(name, bound, true, 1);
+    return { get: readerOf(binding), set: writerOf(binding) };
+  }
+
+  /** The variable of a tensor, for the few that go by pointer. */
+  variable(name: string, bound: Bound, lanes: 1 | 4 = 1): string {
+    return this.#bind(name, bound, false, lanes).name;
   }
 
   /** The text of a size. */
@@ -101,45 +146,56 @@ export class KernelWriter {
     this.#hyper = fields;
   }
 
-  /** Makes sure that library functions are there that `text` calls. */
-  uses(text: string): string {
-    for (const [name, helper] of Object.entries(library)) {
-      if (!new RegExp(`(?<!fn )\\b${name}\\(`).test(text) || this.#helpers.has(name)) continue;
-      this.uses(helper);
-      this.#helpers.add(name);
-    }
-    return text;
+  /**
+   * The text of the function `all_<name>(thread, x)`, which folds over the threads of a workgroup in a tree of fixed shape. The
+   * kernel gets a form that goes by subgroups, with the same bits.
+   */
+  fold(name: string, threads: number, step: FoldStep): string {
+    const tree = foldFunction(name, threads, step);
+    this.#folds.push({ tree, lanes: subgroupFold(name, threads, step) });
+    return tree;
   }
 
-  #bind(name: string, bound: Bound, writes: boolean): string {
+  /** Adds a form of the kernel: `code` has the entry point, over the same bindings. */
+  form(needs: FormNeeds, code: string): void {
+    this.#forms.push({ needs, code });
+  }
+
+  #bind(name: string, bound: Bound, writes: boolean, lanes: 1 | 4): Binding {
     const known = this.#bindings.find((b) => isSame(b.bound, bound));
     if (known !== undefined) {
       known.writes ||= writes;
-      return known.name;
+      return known;
     }
-    this.#bindings.push({ bound, name, writes });
-    return name;
+    const made = { bound, name, lanes, writes };
+    this.#bindings.push(made);
+    return made;
   }
 
   /** The kernel's text around `code`, which has the entry point, and the dispatch. */
   finish(code: string, groups: Groups, origin: Span | undefined, shape: string): Draft {
-    this.uses(code);
     const written = new Set(this.#bindings.filter((b) => b.writes).map((b) => arenaOf(b.bound)));
     const access = (b: Binding): boolean => b.writes || written.has(arenaOf(b.bound));
     const fields = [...this.#sizes.keys()];
-    const lines = [
+    const helpers = helpersFor(code);
+    const half = this.#bindings.some((b) => dtypeOf(b.bound) === "f16") ? ["enable f16;"] : [];
+    const around = (enables: readonly string[], text: string): string => `${[...enables, ...declarations, `\n${text.trim()}`].join("\n")}\n`;
+    const declarations = [
       `struct Sizes { ${(fields.length === 0 ? ["none"] : fields).map((f) => `${f}: u32`).join(", ")} }`,
       "@group(0) @binding(0) var<uniform> p: Sizes;",
-      ...this.#bindings.map((b, i) => `@group(0) @binding(${i + 1}) var<storage, ${access(b) ? "read_write" : "read"}> ${b.name}: array<${dtypeOf(b.bound)}>;`),
+      ...this.#bindings.map((b, i) => `@group(0) @binding(${i + 1}) var<storage, ${access(b) ? "read_write" : "read"}> ${b.name}: array<${elementOf(b)}>;`),
       ...(this.#hyper === undefined ? [] : [
         `struct Hyper { ${this.#hyper.map((f) => `${f}: f32`).join(", ")} }`,
         `@group(0) @binding(${this.#bindings.length + 1}) var<uniform> h: Hyper;`,
       ]),
-      ...[...this.#helpers].map((name) => `\n${library[name] ?? ""}`),
-      `\n${code.trim()}`,
+      ...helpers.map((name) => `\n${library[name] ?? ""}`),
+    ];
+    const forms = [
+      ...this.#forms.map(({ needs, code: other }): Form => ({ needs, text: around(enablesOf(needs), other) })),
+      ...(this.#folds.length === 0 ? [] : [{ needs: "subgroups", text: around([...half, ...enablesOf("subgroups")], bySubgroups(code, this.#folds)) } satisfies Form]),
     ];
     return {
-      name: this.name, doc: this.doc, text: `${lines.join("\n")}\n`, binds: this.#bindings.map((b) => b.bound), writes: this.#bindings.map(access),
+      name: this.name, doc: this.doc, text: around(half, code), forms, binds: this.#bindings.map((b) => b.bound), writes: this.#bindings.map(access),
       hyper: this.#hyper !== undefined, sizes: [...this.#sizes.values()], groups, origin, shape,
     };
   }
@@ -154,8 +210,53 @@ function arenaOf(b: Bound): string {
   return "kind" in b ? b.arena : b.home.kind;
 }
 
-function dtypeOf(b: Bound): string {
-  return "kind" in b ? "f32" : b.dtype;
+function dtypeOf(b: Bound): Storage {
+  return b.dtype ?? "f32";
+}
+
+/** Bytes of one element. */
+export function elementBytes(dtype: Storage | undefined): number {
+  return dtype === "f16" ? 2 : 4;
+}
+
+function elementOf({ bound, lanes }: Binding): string {
+  return lanes === 4 ? `vec4<${dtypeOf(bound)}>` : dtypeOf(bound);
+}
+
+const lanesOf = [0, 1, 2, 3] as const;
+
+/** `at` plus a lane. */
+function plusLane(at: string, lane: number): string {
+  return lane === 0 ? at : `${at} + ${lane}u`;
+}
+
+function readerOf(b: Binding): Reader {
+  const half = dtypeOf(b.bound) === "f16";
+  const scalar = (at: string): string => {
+    const raw = b.lanes === 4 ? `${b.name}[(${at}) / 4u][(${at}) % 4u]` : `${b.name}[${at}]`;
+    return half ? `f32(${raw})` : raw;
+  };
+  const quad = (at: string): string => {
+    if (b.lanes !== 4) return `vec4<f32>(${lanesOf.map((l) => scalar(plusLane(at, l))).join(", ")})`;
+    return half ? `vec4<f32>(${b.name}[(${at}) / 4u])` : `${b.name}[(${at}) / 4u]`;
+  };
+  return Object.assign(scalar, { quad, toString: uncalled });
+}
+
+function writerOf(b: Binding): Writer {
+  const half = dtypeOf(b.bound) === "f16";
+  const scalar = (at: string, value: string): string =>
+    `${b.lanes === 4 ? `${b.name}[(${at}) / 4u][(${at}) % 4u]` : `${b.name}[${at}]`} = ${half ? `f16(${value})` : value};`;
+  const quad = (at: string, value: string): string => {
+    if (b.lanes !== 4) return `{ let four = ${value}; ${lanesOf.map((l) => scalar(plusLane(at, l), `four[${l}]`)).join(" ")} }`;
+    return `${b.name}[(${at}) / 4u] = ${half ? `vec4<f16>(${value})` : value};`;
+  };
+  return Object.assign(scalar, { quad, toString: uncalled });
+}
+
+/** An accessor in a template without a place would become the text of a function. */
+function uncalled(): never {
+  throw new IrError("wgsl target: an accessor is called with a place.");
 }
 
 /** Rounded-up quotient of a size. */
@@ -179,8 +280,68 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   if (row >= ${rows}) { return; }`;
 }
 
+/** Library functions that a text calls, and those that they call. */
+function helpersFor(code: string, known: string[] = []): string[] {
+  for (const [name, helper] of Object.entries(library)) {
+    if (known.includes(name) || !new RegExp(`(?<!fn )\\b${name}\\(`).test(code)) continue;
+    helpersFor(helper, known);
+    known.push(name);
+  }
+  return known;
+}
+
+function enablesOf(needs: FormNeeds): string[] {
+  if (needs === "subgroups") return ["enable subgroups;"];
+  return ["enable f16;", "enable subgroups;", "enable chromium_experimental_subgroup_matrix;", "diagnostic(off, chromium.subgroup_matrix_uniformity);"];
+}
+
+/** How two values are folded into one, as text. */
+type FoldStep = (a: string, b: string) => string;
+
+interface Fold {
+  readonly tree: string;
+  readonly lanes: string;
+}
+
+/** The code with trees through workgroup memory replaced by ones through subgroups. */
+function bySubgroups(code: string, folds: readonly Fold[]): string {
+  const body = folds.reduce((text, f) => text.replace(f.tree, f.lanes), code);
+  return `// Set for the device by the runtime: threads of a subgroup.
+const SUBGROUP = 32u;
+var<private> lane: u32;
+
+${body.replace(/fn main\(([^]*?)\) \{\n/, (_, parameters: string) => `fn main(${parameters}, @builtin(subgroup_invocation_id) own_lane: u32) {\n  lane = own_lane;\n`)}`;
+}
+
+/**
+ * The same fold through subgroups of any size that divides the workgroup: each subgroup folds what all have stored, the wide
+ * steps of the tree in registers and the narrow ones between lanes, so the sum has the same shape and the same bits.
+ */
+function subgroupFold(name: string, threads: number, step: FoldStep): string {
+  return `const PARTS_${name} = ${threads}u / SUBGROUP;
+var<workgroup> lane_${name}: array<f32, ${threads}>;
+
+// ${name} over the workgroup, the same for every thread, every run and every size of a subgroup.
+fn all_${name}(thread: u32, x: f32) -> f32 {
+  lane_${name}[thread] = x;
+  workgroupBarrier();
+  var part: array<f32, PARTS_${name}>;
+  for (var i = 0u; i < PARTS_${name}; i++) { part[i] = lane_${name}[i * SUBGROUP + lane]; }
+  workgroupBarrier();
+  for (var width = PARTS_${name} / 2u; width > 0u; width = width >> 1u) {
+    for (var i = 0u; i < width; i++) { part[i] = ${step("part[i]", "part[i + width]")}; }
+  }
+  var result = part[0];
+  for (var width = SUBGROUP / 2u; width > 0u; width = width >> 1u) {
+    let other = subgroupShuffleXor(result, width);
+    result = ${step("result", "other")};
+  }
+  return result;
+}`;
+}
+
 /** A sum (or maximum) over the threads of a workgroup, in a tree of fixed shape. */
-export function foldFunction(name: string, threads: number, step: (a: string, b: string) => string): string {
+export function foldFunction(name: string, threads: number, step: FoldStep): string {
   return `var<workgroup> lane_${name}: array<f32, ${threads}>;
 
 /// ${name} over the workgroup, the same for every thread and every run.
@@ -195,6 +356,11 @@ fn all_${name}(thread: u32, x: f32) -> f32 {
   workgroupBarrier();
   return result;
 }`.replace("///", "//");
+}
+
+/** Whether a size is a multiple of 4, whatever its symbols are. */
+export function isBy4(d: Dim): boolean {
+  return d.terms.every((t) => t.coefficient % 4 === 0);
 }
 
 /** Whether a size is the constant 1. */

@@ -16,11 +16,14 @@ import { draftsOf } from "./emit-ops.js";
 import { fuse } from "./fuse.js";
 import type { Tensor } from "./graph.js";
 import type { Bound, Draft, Size } from "./kernel.js";
-import { upperBound } from "./kernel.js";
+import { elementBytes, upperBound } from "./kernel.js";
 import type { Packing } from "./memory.js";
 import { TooLarge, aligned, nameOf, pack } from "./memory.js";
 import { slotsOf } from "./kernels/optimizer.js";
 import { recomputeBlocks } from "./recompute.js";
+import type { ScalerRules } from "./kernels/scaler.js";
+import { SCALER_COUNT, scalerRules } from "./kernels/scaler.js";
+import { toHalf } from "./precision.js";
 import { traceEncoder, traceStep, withoutDead } from "./trace.js";
 import type { Traced } from "./trace.js";
 import { totalOf, updatesOf } from "./updates.js";
@@ -31,6 +34,13 @@ export interface PlanLimits {
   readonly bufferBytes: number;
   /** All buffers together, where that is known. */
   readonly memoryBytes?: number;
+}
+
+/** What values within a step and copies of weights are stored as. */
+export interface Precision {
+  readonly storage: "f32" | "f16";
+  /** How the loss scale of f16 moves; PyTorch's numbers unless said. */
+  readonly scaler?: ScalerRules;
 }
 
 /** The portable profile. */
@@ -57,30 +67,39 @@ export interface Prepared {
   readonly program: StepProgram;
   readonly step: Traced;
   readonly encoders: readonly (readonly [string, Traced])[];
+  /** Parameters that are read as f16 copies, and how the loss is scaled, where there is f16. */
+  readonly halves: ReadonlySet<string>;
+  readonly rules: ScalerRules | undefined;
 }
 
 /** Traces and fuses; `recompute` says whether blocks are made again in the backward pass. */
-export function prepareStep(program: StepProgram, recompute: boolean): Prepared {
-  const step = fuse(withoutDead(traceStep(program)));
-  const encoders = program.encoders.map((e): [string, Traced] => [e.name, fuse(withoutDead(traceEncoder(program, e.func)))]);
-  return { program, step: recompute ? recomputeBlocks(step) : step, encoders };
+export function prepareStep(program: StepProgram, recompute: boolean, { storage, scaler = scalerRules }: Precision = { storage: "f32" }): Prepared {
+  const half = storage === "f16";
+  const stored = (t: Traced): ReturnType<typeof toHalf> => (half ? toHalf(t) : { traced: t, halves: new Set() });
+  const fused = fuse(withoutDead(traceStep(program, half)));
+  const step = stored(recompute ? recomputeBlocks(fused) : fused);
+  const encoders = program.encoders.map((e) => ({ name: e.name, ...stored(fuse(withoutDead(traceEncoder(program, e.func)))) }));
+  const halves = new Set([step, ...encoders].flatMap((p) => [...p.halves]));
+  return { program, step: step.traced, encoders: encoders.map((e): [string, Traced] => [e.name, e.traced]), halves, rules: half ? scaler : undefined };
 }
 
 /** Makes the plan. @throws TooLarge where something does not fit the limits. */
-export function planStep(program: StepProgram, manifest: Manifest, limits: PlanLimits = portable): Planned {
-  return planPrepared(prepareStep(program, manifest.train.recompute === "blocks"), manifest, limits);
+export function planStep(program: StepProgram, manifest: Manifest, limits: PlanLimits = portable, precision?: Precision): Planned {
+  return planPrepared(prepareStep(program, manifest.train.recompute === "blocks", precision), manifest, limits);
 }
 
 /** Makes the plan of a prepared program. @throws TooLarge where something does not fit the limits. */
 export function planPrepared(prepared: Prepared, manifest: Manifest, limits: PlanLimits): Planned {
-  const { program, step: traced } = prepared;
+  const { program, step: traced, rules } = prepared;
   const parts = manifest.train.accumulate ?? 1;
   const bounds = boundsOf(program, manifest);
-  const bytesOf = (t: Tensor): number => Math.max(4, 4 * upperBound(product(t.shape), bounds));
-  const shards = layOut(manifest, new Set(traced.grads), limits.bindingBytes);
+  // A binding is a multiple of 4 bytes, whatever it holds.
+  const bytesOf = (t: Tensor): number => Math.ceil(Math.max(1, upperBound(product(t.shape), bounds)) * elementBytes(t.dtype) / 4) * 4;
+  const shards = layOut(manifest, new Set(traced.grads), limits.bindingBytes, prepared.halves);
   const buffers = new Buffers();
   addParameters(buffers, shards, slotsOf(manifest.train.optimizer), parts);
-  const updates = updatesOf(manifest, shards, traced.state);
+  const updates = updatesOf(manifest, shards, traced.state, rules);
+  if (rules !== undefined) buffers.add("scaler", "scaler", SCALER_COUNT * 4);
   for (const [name, count] of updates.scratch) buffers.add(name, "scratch", count * 4);
   const stepDrafts = draftsOf(traced, bounds);
   const pinned = new Set([...traced.losses, ...traced.watches, ...traced.state].map((n) => n.tensor));
@@ -108,6 +127,8 @@ export function planPrepared(prepared: Prepared, manifest: Manifest, limits: Pla
     ...(parts === 1 ? {} : { accumulate: { parts, first: writer.program(none, updates.first, []), rest: writer.program(none, updates.rest, []) } }),
     norms: writer.program(none, updates.norms, updates.groups.map(({ group, ref }) => ({ name: group, ref: writer.bound(none, ref), count: ref.count }))),
     update: writer.program(step, updates.update, []),
+    ...(updates.prepare.length === 0 ? {} : { prepare: writer.program(none, updates.prepare, []) }),
+    ...(rules === undefined ? {} : { scaler: { ref: { buffer: buffers.at("scaler"), at: 0, bytes: SCALER_COUNT * 4 }, initial: [rules.initial, 0, 0, 0, 0, 0, rules.initial, 0] }, features: ["shader-f16"] }),
     hyper: updates.hyperNames,
     encoders: Object.fromEntries(encoders.map(([name, u]) => [name, writer.program(u, u.drafts, u.traced.result === undefined ? [] : named(u, [{ name, tensor: u.traced.result }]))])),
     kernels: [],
@@ -187,7 +208,10 @@ class Buffers {
 }
 
 function addParameters(buffers: Buffers, shards: readonly Shard[], slots: readonly string[], parts: number): void {
-  for (const s of shards) buffers.add(s.name, "parameter", s.count * 4);
+  for (const s of shards) {
+    buffers.add(s.name, "parameter", s.count * 4);
+    if (s.half) buffers.add(`${s.name}.half`, "half", s.count * 2);
+  }
   for (const s of shards) {
     if (s.updated === 0 || !s.slots.some((x) => x.parameter.role === "trained")) continue;
     buffers.add(`${s.name}.grad`, "gradient", s.updated * 4);
@@ -225,7 +249,7 @@ function heldSteps(inputs: WgslPlan["inputs"]): number {
 /** What the host writes and reads: sizes, hyperparameters, and staging for everything that comes back. */
 function addHostBuffers(buffers: Buffers, plan: WgslPlan): void {
   const { accumulate } = plan;
-  const programs = [plan.step, ...(accumulate === undefined ? [] : [accumulate.first, accumulate.rest]), plan.norms, plan.update, ...Object.values(plan.encoders)];
+  const programs = [plan.step, ...(accumulate === undefined ? [] : [accumulate.first, accumulate.rest]), plan.norms, plan.update, ...(plan.prepare === undefined ? [] : [plan.prepare]), ...Object.values(plan.encoders)];
   const parts = accumulate?.parts ?? 1;
   const bytes = (outputs: readonly PlanOutput[]): number => outputs.reduce((n, o) => n + aligned(o.ref.bytes), 0);
   buffers.add("sizes", "uniform", programs.reduce((n, p) => n + p.dispatches.length, 0) * SIZES_BYTES);
@@ -265,7 +289,7 @@ class PlanWriter {
 
   /** Where something bound lies. */
   bound(unit: Unit, b: Bound): PlanRef {
-    return "kind" in b ? { buffer: this.buffers.at(b.buffer), at: b.at * 4, bytes: b.count * 4 } : this.ref(unit, b);
+    return "kind" in b ? { buffer: this.buffers.at(b.buffer), at: b.at * elementBytes(b.dtype), bytes: Math.ceil(b.count * elementBytes(b.dtype) / 4) * 4 } : this.ref(unit, b);
   }
 
   /** Where a tensor lies. */
@@ -277,8 +301,10 @@ class PlanWriter {
       if (place === undefined) throw new IrError(`wgsl target: a tensor has no place (${t.name ?? t.id}).`);
       return { buffer: this.buffers.at(`work_${place.arena}`), at: place.at, bytes: place.bytes };
     }
+    if (home.kind === "scaler") return { buffer: this.buffers.at("scaler"), at: 0, bytes: SCALER_COUNT * 4 };
     const found = this.#slots.get(home.name);
     if (found === undefined) throw new IrError(`wgsl target: there is no parameter ${home.name}.`);
+    if (home.kind === "half") return { buffer: this.buffers.at(`${found.shard.name}.half`), at: found.slot.at * 2, bytes: Math.ceil(found.slot.count / 2) * 4 };
     return this.#slotRef(home.kind === "grad" ? `${found.shard.name}.grad` : found.shard.name, found.slot);
   }
 
@@ -301,7 +327,8 @@ class PlanWriter {
       const n = (counts.get(draft.name) ?? 0) + 1;
       counts.set(draft.name, n);
       const name = n === 1 ? draft.name : `${draft.name}_v${n}`;
-      return { kernel: { name, file: `${name}.wgsl`, writes: draft.writes, hyper: draft.hyper }, draft, uses };
+      const forms = draft.forms.map(({ needs }) => ({ file: `${name}.${needs === "subgroups" ? "subgroups" : "matrix"}.wgsl`, needs }));
+      return { kernel: { name, file: `${name}.wgsl`, writes: draft.writes, hyper: draft.hyper, ...(forms.length === 0 ? {} : { forms }) }, draft, uses };
     });
   }
 }

@@ -12,7 +12,7 @@ import { substituteType } from "../../tensor/shapes.js";
 import { substituteNode } from "../../tensor/visit.js";
 import type { Dim } from "../../types/dim.js";
 import type { StepProgram } from "../step.js";
-import { GraphBuilder, isPlain, splat, viewOf } from "./build.js";
+import { GraphBuilder, broadcastView, isPlain, splat, viewOf } from "./build.js";
 import type { Graph, Tensor } from "./graph.js";
 import { readsOf, writesOf } from "./graph.js";
 import type { Handle } from "./lowering.js";
@@ -37,8 +37,8 @@ export interface Traced {
 
 type Dims = ReadonlyMap<string, Dim>;
 
-/** Forward and backward as one graph. */
-export function traceStep(program: StepProgram): Traced {
+/** Forward and backward as one graph; with `scaled` the way back starts from the loss scale instead of 1. */
+export function traceStep(program: StepProgram, scaled = false): Traced {
   const { module } = program;
   const g = new GraphBuilder();
   const forward = funcOf(module, program.forward);
@@ -47,8 +47,11 @@ export function traceStep(program: StepProgram): Traced {
   const backward = funcOf(module, program.backward);
   const given = backward.inputs.map((input): Handle => {
     if (input.role === "saved") return saved.get(input.path) ?? missing(input.path);
-    return input.role === "cotangent" ? splat(1, typeOf(backward, input.value).shape) : entry(g, backward, input);
+    const { shape } = typeOf(backward, input.value);
+    if (input.role !== "cotangent") return entry(g, backward, input);
+    return scaled ? broadcastView(viewOf(g.fixed("scaler", "scale", "f32", [])), shape) : splat(1, shape);
   });
+  if (scaled && !backward.inputs.some((i) => i.role === "cotangent")) throw new IrError("wgsl target: the way back starts from 1, where it was to start from the loss scale.");
   g.backward = true;
   const gradients = traceFunc(g, module, backward, given, new Map());
   g.backward = false;

@@ -9,7 +9,10 @@ import type { EmaEdge, Manifest } from "../../../runtime/abi.js";
 import type { Shard } from "./arenas.js";
 import type { BufferRef, Draft } from "./kernel.js";
 import type { HyperBlock, Update } from "./kernels/optimizer.js";
+import type { Mixed } from "./kernels/optimizer.js";
 import { NORM_PARTS, accumulateDraft, clipDraft, emaDraft, larsDrafts, normDraft, slotsOf, stateDraft, updateDraft } from "./kernels/optimizer.js";
+import type { ScalerRules } from "./kernels/scaler.js";
+import { SCALER_COUNT, halfDraft, scalerDraft } from "./kernels/scaler.js";
 import type { Named } from "./trace.js";
 
 /** Drafts and buffers of the update. */
@@ -21,6 +24,8 @@ export interface Updates {
   /** Where each group's partial sums lie. */
   readonly groups: readonly { readonly group: string; readonly ref: BufferRef }[];
   readonly update: readonly Draft[];
+  /** Makes f16 copies of parameters, after the host has written them. */
+  readonly prepare: readonly Draft[];
   readonly hyperNames: readonly string[];
   /** Buffers beside arenas: name and number of elements. */
   readonly scratch: readonly (readonly [string, number])[];
@@ -31,18 +36,20 @@ export function totalOf(parts: number): "grad" | "total" {
   return parts === 1 ? "grad" : "total";
 }
 
-/** Decides the update. */
-export function updatesOf(manifest: Manifest, shards: readonly Shard[], state: readonly Named[]): Updates {
+/** Decides the update; `rules` are there where losses are scaled. */
+export function updatesOf(manifest: Manifest, shards: readonly Shard[], state: readonly Named[], rules?: ScalerRules): Updates {
   const { optimizer, gradientClip } = manifest.train;
   const hyper = hyperOf(manifest.ema);
   const trained = shards.filter((s) => s.updated > 0 && s.slots.some((x) => x.parameter.role === "trained"));
   const norms = trained.map((s, i) => ({ shard: s, ref: piece("norms", "norms", i * NORM_PARTS, NORM_PARTS) }));
-  const clip = gradientClip === undefined ? undefined : piece("clip", "clip", 0, 1);
+  const scaler = rules === undefined ? undefined : piece("scaler", "scaler", 0, SCALER_COUNT);
+  const clip = gradientClip === undefined || scaler !== undefined ? undefined : piece("clip", "clip", 0, 1);
   const parts = manifest.train.accumulate ?? 1;
   const total = totalOf(parts);
   const taking = (first: boolean): Draft[] => (parts === 1 ? [] : trained.map((s) => accumulateDraft(piece(`${s.name}.grad`, "grad", 0, s.updated), piece(`${s.name}.${total}`, "total", 0, s.updated), parts, first)));
-  const normDrafts = norms.map(({ shard, ref }) => normDraft(piece(`${shard.name}.${total}`, "grad", 0, shard.updated), ref));
+  const normDrafts = norms.map(({ shard, ref }) => normDraft(piece(`${shard.name}.${total}`, "grad", 0, shard.updated), ref, scaler));
   const update: Draft[] = [];
+  if (scaler !== undefined && rules !== undefined) update.push(...normDrafts, scalerDraft(scaler, piece("norms", "norms", 0, trained.length * NORM_PARTS), rules, optimizer, gradientClip, hyper.fields));
   if (clip !== undefined && gradientClip !== undefined) update.push(...normDrafts, clipDraft(piece("norms", "norms", 0, trained.length * NORM_PARTS), clip, gradientClip));
   const done = new Set<EmaEdge>();
   for (const s of trained) {
@@ -53,25 +60,31 @@ export function updatesOf(manifest: Manifest, shards: readonly Shard[], state: r
     const whole: Update = {
       value: piece(s.name, "param", 0, s.count), grad: piece(`${s.name}.${total}`, "grad", 0, s.updated),
       slots: slotsOf(optimizer).map((slot) => piece(`${s.name}.${slot}`, "slot", 0, s.updated)),
-      decayed: s.decayed, updated: s.updated, followed: s.followed, clip,
-      follower: follower === undefined || edge === undefined ? undefined : { value: piece(follower.name, "param", 0, follower.count), momentum: hyper.momentum(edge) },
+      decayed: s.decayed, updated: s.updated, followed: s.followed, clip, scaler, half: halfOf(s, 0, s.count),
+      follower: follower === undefined || edge === undefined ? undefined : { value: piece(follower.name, "param", 0, follower.count), momentum: hyper.momentum(edge), half: halfOf(follower, 0, follower.count) },
     };
     if (optimizer.kind !== "lars") update.push(updateDraft(whole, optimizer, hyper));
     else {
       for (const slot of s.slots.filter((x) => x.at < s.updated)) {
         const own = (buffer: string, arena: string): BufferRef => piece(buffer, arena, slot.at, slot.count);
-        const one: Update = { ...whole, value: own(s.name, "param"), grad: own(`${s.name}.${total}`, "grad"), slots: slotsOf(optimizer).map((n) => own(`${s.name}.${n}`, "slot")), updated: slot.count };
+        const one: Update = { ...whole, value: own(s.name, "param"), grad: own(`${s.name}.${total}`, "grad"), slots: slotsOf(optimizer).map((n) => own(`${s.name}.${n}`, "slot")), updated: slot.count, half: halfOf(s, slot.at, slot.count) };
         update.push(...larsDrafts(one, optimizer, slot.parameter.decay, piece("lars", "lars", 0, 1), hyper));
       }
     }
   }
-  for (const edge of manifest.ema) if (!done.has(edge)) update.push(...separateEma(shards, edge, hyper));
+  for (const edge of manifest.ema) if (!done.has(edge)) update.push(...separateEma(shards, edge, hyper, scaler));
   for (const { name, tensor } of state) {
     const place = placeOf(shards, name);
-    if (place !== undefined) update.push(stateDraft(place, tensor));
+    const shard = shards.find((s) => s.name === place?.buffer);
+    if (place !== undefined) update.push(stateDraft(place, tensor, { scaler, half: shard === undefined ? undefined : halfOf(shard, place.at, place.count) }));
   }
+  const prepare = shards.flatMap((s) => {
+    const half = halfOf(s, 0, s.count);
+    return half === undefined ? [] : [halfDraft(piece(s.name, "param", 0, s.count), half)];
+  });
   const scratch: [string, number][] = [["norms", Math.max(1, trained.length) * NORM_PARTS], ...(clip === undefined ? [] : [["clip", 1] satisfies [string, number]]), ...(optimizer.kind === "lars" ? [["lars", 1] satisfies [string, number]] : [])];
-  return { first: taking(true), rest: taking(false), norms: normDrafts, groups: norms.map(({ shard, ref }) => ({ group: shard.group, ref })), update, hyperNames: hyper.names, scratch };
+  // With a loss scale the norms are part of every update.
+  return { first: taking(true), rest: taking(false), norms: scaler === undefined ? normDrafts : [], prepare, groups: norms.map(({ shard, ref }) => ({ group: shard.group, ref })), update, hyperNames: hyper.names, scratch };
 }
 
 function hyperOf(ema: readonly EmaEdge[]): HyperBlock & { readonly names: readonly string[]; momentum(edge: EmaEdge): string } {
@@ -95,11 +108,11 @@ function followerOf(shards: readonly Shard[], source: Shard, edge: EmaEdge): Sha
 }
 
 /** A dispatch for each parameter that follows. */
-function separateEma(shards: readonly Shard[], edge: EmaEdge, hyper: ReturnType<typeof hyperOf>): Draft[] {
+function separateEma(shards: readonly Shard[], edge: EmaEdge, hyper: ReturnType<typeof hyperOf>, scaler: Mixed["scaler"]): Draft[] {
   return shards.filter((s) => s.group === edge.target).flatMap((s) => s.slots.flatMap((slot) => {
     const { role, follows } = slot.parameter;
     const source = role !== "ema" || follows === undefined ? undefined : placeOf(shards, follows);
-    return source === undefined ? [] : [emaDraft(piece(s.name, "param", slot.at, slot.count), source, hyper.momentum(edge), hyper)];
+    return source === undefined ? [] : [emaDraft(piece(s.name, "param", slot.at, slot.count), source, hyper.momentum(edge), hyper, { scaler, half: halfOf(s, slot.at, slot.count) })];
   }));
 }
 
@@ -109,6 +122,11 @@ function placeOf(shards: readonly Shard[], name: string): BufferRef | undefined 
     if (slot !== undefined) return piece(s.name, "param", slot.at, slot.count);
   }
   return undefined;
+}
+
+/** The f16 copy of part of a shard, where it has one. */
+function halfOf(s: Shard, at: number, count: number): BufferRef | undefined {
+  return s.half ? { ...piece(`${s.name}.half`, "half", at, count), dtype: "f16" } : undefined;
 }
 
 function piece(buffer: string, arena: string, at: number, count: number): BufferRef {

@@ -12,6 +12,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { WgslModule } from "../../abi.js";
 import { HostError, errorText } from "../../base/errors.js";
+import { usefulFeatures } from "./forms.js";
 import { neededLimits } from "./session.js";
 
 /** A device with what a person wants to know of it. */
@@ -38,15 +39,16 @@ export interface DeviceWishes {
 
 /** Opens a device on which the plan fits. Throws `HostError` "no-engine". */
 export async function openNodeDevice(module: Pick<WgslModule, "plan">, wishes: DeviceWishes = {}): Promise<NodeDevice> {
-  const { gpu, adapter, name, version } = await openAdapter(wishes);
+  const { gpu, adapter, name, version } = await openAdapter(wishes, dawnOptions(module));
   const need = neededLimits(module);
   const { limits } = adapter;
   const requiredLimits: Record<string, number> = {};
   if (need.binding > 128 * 1024 * 1024) requiredLimits["maxStorageBufferBindingSize"] = Math.min(need.binding, limits.maxStorageBufferBindingSize);
   if (need.buffer > 256 * 1024 * 1024) requiredLimits["maxBufferSize"] = Math.min(need.buffer, limits.maxBufferSize);
   const timestamps: GPUFeatureName[] = wishes.timestamps === true && adapter.features.has("timestamp-query") ? ["timestamp-query"] : [];
+  const requiredFeatures = [...timestamps, ...featuresFor(module, adapter, name)];
   try {
-    const device = await adapter.requestDevice({ requiredLimits, requiredFeatures: timestamps });
+    const device = await adapter.requestDevice({ requiredLimits, requiredFeatures });
     let held: GPU | undefined = gpu;
     return { device, name, language: new Set(gpu.wgslLanguageFeatures), version: `${version} (Dawn, ${name})`, release: () => { held &&= undefined; } };
   } catch (error) {
@@ -67,9 +69,9 @@ interface OpenAdapter {
   readonly version: string;
 }
 
-async function openAdapter(wishes: DeviceWishes = {}): Promise<OpenAdapter> {
+async function openAdapter(wishes: DeviceWishes = {}, options: readonly string[] = []): Promise<OpenAdapter> {
   const { create, version } = await loadPackage();
-  const toggles = wishes.timestamps === true ? ["disable-dawn-features=timestamp_quantization"] : [];
+  const toggles = [...options, ...(wishes.timestamps === true ? ["disable-dawn-features=timestamp_quantization"] : [])];
   let gpu = create(toggles);
   let adapter = await gpu.requestAdapter();
   if (adapter === null && useSwiftShader()) {
@@ -79,6 +81,20 @@ async function openAdapter(wishes: DeviceWishes = {}): Promise<OpenAdapter> {
   if (adapter === null) throw new HostError("no-engine", "WebGPU finds no adapter: no usable Vulkan, Metal or D3D12 driver", WAY);
   const { info } = adapter;
   return { gpu, adapter, version, name: [info.vendor, info.description || info.device].filter((text) => text !== "").join(" ") || "WebGPU device" };
+}
+
+/** What Dawn must be told before it shows f16 on NVIDIA, and subgroup matrices at all. */
+function dawnOptions({ plan }: Pick<WgslModule, "plan">): string[] {
+  return plan.features?.includes("shader-f16") === true ? ["enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia"] : [];
+}
+
+/** Features to ask for: all that the plan needs, and those that it has other forms of kernels for. */
+function featuresFor(module: Pick<WgslModule, "plan">, adapter: GPUAdapter, name: string): GPUFeatureName[] {
+  const has = (f: string): f is GPUFeatureName => new Set<string>(adapter.features).has(f);
+  const needed = module.plan.features ?? [];
+  const missing = needed.filter((f) => !has(f));
+  if (missing.length > 0) throw new HostError("no-engine", `${name} has no ${missing.join(", ")}, which this plan needs`, "compile with --precision f32");
+  return [...needed, ...usefulFeatures(module)].filter(has);
 }
 
 interface DawnPackage {

@@ -60,6 +60,8 @@ export async function createWebgpuEngine(manifest: Manifest, module: WgslModule,
     if (values === undefined) throw new HostError("mismatch", `there is no initial value for ${name}`, "compile the program again");
     write(run, name, ref, values);
   }
+  if (plan.scaler !== undefined) write(run, LOSS_SCALE, plan.scaler.ref, Float32Array.from(plan.scaler.initial));
+  prepare(run);
   return {
     name: "webgpu",
     version: host.version,
@@ -75,6 +77,19 @@ export async function createWebgpuEngine(manifest: Manifest, module: WgslModule,
       host.release?.();
     },
   };
+}
+
+/** The state of the loss scale among the optimizer's. */
+const LOSS_SCALE = "optimizer.loss_scale";
+
+/** Makes what follows from parameters, after the host has written them. */
+function prepare({ session, module: { plan } }: Run): void {
+  if (plan.prepare === undefined) return;
+  const encoder = session.device.createCommandEncoder();
+  const pass = encoder.beginComputePass();
+  session.encode(pass, plan.prepare, new Map([["B", 0]]));
+  pass.end();
+  session.device.queue.submit([encoder.finish()]);
 }
 
 /** Submits a step at once; the promise is for its results. */
@@ -189,7 +204,8 @@ async function encode(run: Run, name: string, images: Float32Array, n: number): 
 }
 
 async function exportState(run: Run): Promise<Map<string, Float32Array>> {
-  const buffers = await readAll(run, ["parameter", "slot"]);
+  const buffers = await readAll(run, ["parameter", "slot", "scaler"]);
+  const { scaler } = run.module.plan;
   const state = new Map<string, Float32Array>();
   const order = new Map(run.module.plan.parameters.map((p) => [p.name, p]));
   for (const { name } of run.manifest.parameters) {
@@ -197,12 +213,18 @@ async function exportState(run: Run): Promise<Map<string, Float32Array>> {
     if (parameter !== undefined) state.set(name, part(buffers, parameter.ref));
   }
   for (const { name, slots } of run.module.plan.parameters) for (const [slot, ref] of Object.entries(slots)) state.set(`optimizer.${slot}.${name}`, part(buffers, ref));
+  if (scaler !== undefined) state.set(LOSS_SCALE, part(buffers, scaler.ref));
   return state;
 }
 
+/** Where the state of the loss scale has the scale of the last step, and Adam's first bias correction. */
+const [USED_SCALE, BIAS1] = [6, 2];
+
 async function gradients(run: Run): Promise<Map<string, Float32Array>> {
-  const buffers = await readAll(run, ["gradient"]);
-  return new Map(run.module.plan.parameters.flatMap(({ name, grad }) => (grad === undefined ? [] : [[name, part(buffers, grad)]])));
+  const buffers = await readAll(run, ["gradient", "scaler"]);
+  const { scaler, parameters } = run.module.plan;
+  const scale = scaler === undefined ? 1 : part(buffers, scaler.ref)[USED_SCALE] ?? 1;
+  return new Map(parameters.flatMap(({ name, grad }) => (grad === undefined ? [] : [[name, part(buffers, grad).map((x) => x / scale)]])));
 }
 
 async function readAll(run: Run, kinds: readonly string[]): Promise<Map<number, Float32Array>> {
@@ -227,6 +249,7 @@ async function importState(run: Run, state: ReadonlyMap<string, Float32Array>): 
     places.set(name, ref);
     for (const [slot, at] of Object.entries(slots)) places.set(`optimizer.${slot}.${name}`, at);
   }
+  if (plan.scaler !== undefined) places.set(LOSS_SCALE, plan.scaler.ref);
   for (const name of state.keys()) if (!places.has(name)) throw new HostError("mismatch", `the state holds ${name}, which is no parameter of this program`, "it was made from another version of the program");
   for (const [name, values] of state) {
     const ref = places.get(name);
@@ -239,7 +262,15 @@ async function importState(run: Run, state: ReadonlyMap<string, Float32Array>): 
     const ref = places.get(name);
     if (ref !== undefined) write(run, name, ref, values);
   }
+  if (plan.scaler !== undefined && !state.has(LOSS_SCALE)) write(run, LOSS_SCALE, plan.scaler.ref, freshScale(plan.scaler.initial, state));
+  prepare(run);
   run.session.check();
+}
+
+/** The loss scale for state that has none; where optimizer slots come along, from f32, their bias corrections go by the step's number. */
+function freshScale(initial: readonly number[], state: ReadonlyMap<string, Float32Array>): Float32Array {
+  const begun = [...state.keys()].some((name) => name.startsWith("optimizer."));
+  return Float32Array.from(initial, (x, i) => (begun && (i === BIAS1 || i === BIAS1 + 1) ? -1 : x));
 }
 
 function write(run: Run, name: string, ref: Ref, values: Float32Array): void {

@@ -9,6 +9,7 @@
  */
 import type { PlanDispatch, PlanKernel, PlanOutput, PlanProgram, PlanRef, WgslModule } from "../../abi.js";
 import { HostError, errorText } from "../../base/errors.js";
+import { abilitiesOf, textsFor } from "./forms.js";
 import type { Symbols } from "./sizes.js";
 import { ProgramSizes, sizeValue } from "./sizes.js";
 
@@ -135,7 +136,7 @@ async function prepare(device: GPUDevice, { plan }: WgslModule, name: string, bu
 /** Everything that is run, in the order in which blocks of sizes lie. */
 function programsOf(plan: WgslModule["plan"]): PlanProgram[] {
   const { accumulate } = plan;
-  return [plan.step, ...(accumulate === undefined ? [] : [accumulate.first, accumulate.rest]), plan.norms, plan.update, ...Object.values(plan.encoders)];
+  return [plan.step, ...(accumulate === undefined ? [] : [accumulate.first, accumulate.rest]), plan.norms, plan.update, ...(plan.prepare === undefined ? [] : [plan.prepare]), ...Object.values(plan.encoders)];
 }
 
 function walk(pass: GPUComputePassEncoder, { kernels, sizes: { counts } }: Prepared, groups: readonly GPUBindGroup[], ready: readonly Ready[], hyper: Float32Array<ArrayBuffer>, from = 0, to = kernels.length): void {
@@ -259,18 +260,20 @@ async function makeBuffers(device: GPUDevice, { plan }: WgslModule, name: string
 const HYPER = { uniform: /@group\(0\) @binding\(\d+\) var<uniform> h: Hyper;/, immediate: "var<immediate> h: Hyper;" };
 
 /** All pipelines at once. */
-async function makePipelines(device: GPUDevice, { plan, kernels }: WgslModule, name: string, language: ReadonlySet<string>): Promise<Ready[]> {
+async function makePipelines(device: GPUDevice, module: WgslModule, name: string, language: ReadonlySet<string>): Promise<Ready[]> {
+  const { plan, kernels } = module;
+  const abilities = abilitiesOf({ features: device.features, info: device.adapterInfo });
   const layouts = new Map<string, GPUBindGroupLayout>();
   const bytes = plan.hyper.length * 4;
   const has = language.has("immediate_address_space") && bytes <= ((device.limits as { readonly maxImmediateSize?: number }).maxImmediateSize ?? 0);
-  const texts = plan.kernels.map((kernel) => kernels[kernel.file] ?? missingKernel(kernel.file));
+  const portable = plan.kernels.map((kernel) => kernels[kernel.file] ?? missingKernel(kernel.file));
   const made = await Promise.allSettled(plan.kernels.map(async (kernel, i) => {
-    const text = texts[i] ?? missingKernel(kernel.file);
+    const text = portable[i] ?? missingKernel(kernel.file);
     const immediate = kernel.hyper && has && HYPER.uniform.test(text);
     const layout = layoutOf(device, layouts, kernel, immediate);
-    const code = immediate ? `requires immediate_address_space;\n${text.replace(HYPER.uniform, HYPER.immediate)}` : text;
+    const texts = textsFor(kernel, module, abilities).map(({ file, code }) => ({ file, code: immediate ? `requires immediate_address_space;\n${code.replace(HYPER.uniform, HYPER.immediate)}` : code }));
     const pipelineLayout = device.createPipelineLayout({ bindGroupLayouts: [layout], ...(immediate ? { immediateSize: bytes } : {}) });
-    return { layout, immediate, pipeline: await makePipeline(device, pipelineLayout, kernel.file, code, name) };
+    return { layout, immediate, pipeline: await makePipeline(device, pipelineLayout, texts, kernel.file, name) };
   }));
   // All have come back before one is complained about: Dawn does not survive a device that is let go of with pipelines under way.
   return made.map((result) => {
@@ -294,11 +297,27 @@ function layoutOf(device: GPUDevice, known: Map<string, GPUBindGroupLayout>, { w
   return layout;
 }
 
-async function makePipeline(device: GPUDevice, layout: GPUPipelineLayout, file: string, code: string, name: string): Promise<GPUComputePipeline> {
+/** The pipeline of the best form that the device takes; a form it refuses gives way to the next. */
+async function makePipeline(device: GPUDevice, layout: GPUPipelineLayout, texts: readonly { readonly file: string; readonly code: string }[], wanted: string, name: string): Promise<GPUComputePipeline> {
+  const [first, ...rest] = texts;
+  if (first === undefined) return missingKernel(wanted);
+  try {
+    return await compilePipeline(device, layout, first.file, first.code, name);
+  } catch (error) {
+    if (rest.length === 0) throw error;
+    return makePipeline(device, layout, rest, wanted, name);
+  }
+}
+
+async function compilePipeline(device: GPUDevice, layout: GPUPipelineLayout, file: string, code: string, name: string): Promise<GPUComputePipeline> {
+  // What is wrong with a text comes by the pipeline, and must not count as a fault of the device.
+  device.pushErrorScope("validation");
   const shader = device.createShaderModule({ label: file, code });
+  const refused = device.popErrorScope();
   try {
     return await device.createComputePipelineAsync({ label: file, layout, compute: { module: shader, entryPoint: "main" } });
   } catch (error) {
+    await refused;
     const info = await shader.getCompilationInfo();
     const [first] = info.messages.filter((m) => m.type === "error");
     const where = first === undefined ? errorText(error) : `line ${first.lineNum}: ${first.message}`;

@@ -48,11 +48,11 @@ function lanes(f: Frame, c: number): number[] {
 
 /** A function that reads one quad of a row of a part. */
 function quadReader(f: Frame, name: string, part: Part): string {
-  const x = f.w.read(name, part.tensor);
+  const x = f.w.read(name, part.tensor, f.d % 4 === 0 ? 4 : 1);
   const last = lanes(f, f.quads - 1).length;
   const [width, at] = [f.w.size(`${name}_width`, part.width), f.w.size(`${name}_at`, part.at)];
-  const full = `vec4<f32>(${x}[i], ${x}[i + 1u], ${x}[i + 2u], ${x}[i + 3u])`;
-  const cut = `vec4<f32>(${[0, 1, 2, 3].map((l) => (l < last ? `${x}[i + ${l}u]` : "0f")).join(", ")})`;
+  const full = x.quad("i");
+  const cut = `vec4<f32>(${[0, 1, 2, 3].map((l) => (l < last ? x(`i + ${l}u`) : "0f")).join(", ")})`;
   return `fn ${name}_quad(row: u32, head: u32, c: u32) -> vec4<f32> {
   let i = row * ${width} + ${at} + head * ${f.d}u + c * 4u;
   ${last === 4 ? `return ${full};` : `if (c == ${f.quads - 1}u) { return ${cut}; }\n  return ${full};`}
@@ -63,10 +63,11 @@ const each = (n: number, text: (c: number) => string): string => Array.from({ le
 const plus = (n: number, text: (c: number) => string): string => Array.from({ length: n }, (_, c) => text(c)).join(" + ");
 
 function storeRow(f: Frame, name: string, part: Part, row: string, value: (c: number) => string): string {
-  const y = f.w.write(name, part.tensor);
+  const d4 = f.d % 4 === 0;
+  const y = f.w.write(name, part.tensor, d4 ? 4 : 1);
   const [width, at] = [f.w.size(`${name}_width`, part.width), f.w.size(`${name}_at`, part.at)];
   return `    let ${name}_i = ${row} * ${width} + ${at} + head * ${f.d}u;
-${each(f.quads, (c) => `    { let v = ${value(c)}; ${lanes(f, c).map((l) => `${y}[${name}_i + ${c * 4 + l}u] = v[${l}];`).join(" ")} }`)}`;
+${each(f.quads, (c) => `    { let v = ${value(c)}; ${d4 ? y.quad(`${name}_i + ${c * 4}u`, "v") : lanes(f, c).map((l) => y(`${name}_i + ${c * 4 + l}u`, `v[${l}]`)).join(" ")} }`)}`;
 }
 
 function entry(f: Frame, limit: string): string {
@@ -125,7 +126,7 @@ ${each(quads, (c) => `      o${c} = o${c} * shrink + ${u8.map((u) => `s${u} * ti
     workgroupBarrier();
   }
   if (live) {
-    ${w.write("lse", work.lse)}[group.y * ${rows} + own] = top + log(total);
+    ${w.write("lse", work.lse)(`group.y * ${rows} + own`, "top + log(total)")}
 ${storeRow(f, "o", { tensor: work.o, width: f.width, at: constantDim(0) }, `(image * ${rows} + own)`, (c) => `o${c} / total`)}
   }
 }`;
@@ -154,7 +155,7 @@ ${entry(f, rows)}
   let row = image * ${rows} + at;
   var delta_row = 0f;
 ${each(quads, (c) => `  let q${c} = q_quad(row, head, ${c}u) * ${f.scale};\n  let g${c} = g_quad(row, head, ${c}u);\n  var d${c} = vec4<f32>();\n  delta_row += dot(g${c}, o_quad(row, head, ${c}u));`)}
-  let lse_row = ${w.read("lse", work.lse)}[group.y * ${rows} + at];
+  let lse_row = ${w.read("lse", work.lse)(`group.y * ${rows} + at`)};
   for (var first = 0u; first < ${keys}; first += ${tile}u) {
 ${loadTile(f, tile, keys, "k", "v")}
     for (var j = 0u; j < ${tile}u && first + j < ${keys}; j++) {
@@ -166,7 +167,7 @@ ${each(quads, (c) => `      d${c} += ds * tile_a[j * ${quads}u + ${c}u];`)}
     workgroupBarrier();
   }
   if (live) {
-    ${w.write("delta", delta)}[group.y * ${rows} + own] = delta_row;
+    ${w.write("delta", delta)(`group.y * ${rows} + own`, "delta_row")}
 ${storeRow(f, "dq", work.dq, `(image * ${rows} + own)`, (c) => `d${c} * ${f.scale}`)}
   }
 }`;
@@ -182,8 +183,8 @@ function dkvDraft(op: Op, work: Backward, delta: Backward["lse"]): Draft {
   const stats = `
     for (var j = thread; j < ${tile}u; j += 64u) {
       let r = group.y * ${rows} + min(first + j, ${rows} - 1u);
-      tile_lse[j] = ${w.read("lse", work.lse)}[r];
-      tile_delta[j] = ${w.read("delta", delta)}[r];
+      tile_lse[j] = ${w.read("lse", work.lse)("r")};
+      tile_delta[j] = ${w.read("delta", delta)("r")};
     }`;
   const code = `var<workgroup> tile_a: array<vec4<f32>, ${tile * quads}>;
 var<workgroup> tile_b: array<vec4<f32>, ${tile * quads}>;

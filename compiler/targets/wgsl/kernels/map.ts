@@ -22,13 +22,12 @@ export function mapDraft(op: Op, work: MapWork): Draft {
   const n = w.size("n", product(work.shape));
   const lines = [linearEntry(n), ...coordinates(w, axes)];
   work.loads.forEach((load, slot) => {
-    const name = w.read(`x${slot}`, load.tensor);
-    lines.push(`  let v${slot} = ${name}[${address(w, axes, load, slot)}];`);
+    lines.push(`  let v${slot} = ${w.read(`x${slot}`, load.tensor)(address(w, axes, load, slot))};`);
   });
   work.outs.forEach((out, i) => {
     const expr = work.exprs[i];
     if (expr === undefined) throw new IrError("wgsl target: a map has as many expressions as results.");
-    lines.push(`  ${w.write(work.outs.length === 1 ? "y" : `y${i}`, out)}[i] = ${exprText(w, expr, "")};`);
+    lines.push(`  ${w.write(work.outs.length === 1 ? "y" : `y${i}`, out)("i", exprText(w, expr, ""))}`);
   });
   return w.finish(`${lines.join("\n")}\n}`, [up(product(work.shape), 256)], op.origin, printShape(work.shape));
 }
@@ -94,7 +93,7 @@ export function exprText(w: KernelWriter, e: Expr, prefix: string): string {
     case "ratio": return `(f32(${w.size("num", e.num)}) / f32(${w.size("den", e.den)}))`;
     case "apply": {
       const args = e.args.map((a) => exprText(w, a, prefix));
-      return w.uses(e.text.replace(/\$(\d)/g, (_, i: string) => args[Number(i)] ?? ""));
+      return e.text.replace(/\$(\d)/g, (_, i: string) => args[Number(i)] ?? "");
     }
   }
 }
@@ -104,15 +103,34 @@ export function exprText(w: KernelWriter, e: Expr, prefix: string): string {
  * epilogue `acc` is stored.
  */
 export function finishLines(w: KernelWriter, epilogue: MapWork | undefined, out: MapWork["outs"][number], n: Dim, indent: string): string[] {
-  if (epilogue === undefined) return [`${indent}${w.write("y", out)}[i] = acc;`];
+  if (epilogue === undefined) return [`${indent}${w.write("y", out)("i", "acc")}`];
   const loads = epilogue.loads.map((l, slot) => {
     const kind = loadKind(l, n);
-    return `${indent}let v${slot} = ${w.read(`e${slot}`, l.tensor)}[${kind === "element" ? "i" : kind === "column" ? "col" : "0u"}];`;
+    return `${indent}let v${slot} = ${w.read(`e${slot}`, l.tensor)(kind === "element" ? "i" : kind === "column" ? "col" : "0u")};`;
   });
   const stores = epilogue.outs.map((t, i) => {
     const expr = epilogue.exprs[i];
     if (expr === undefined) throw new IrError("wgsl target: an epilogue has as many expressions as results.");
-    return `${indent}${w.write(epilogue.outs.length === 1 ? "y" : `y${i}`, t)}[i] = ${exprText(w, expr, "")};`;
+    return `${indent}${w.write(epilogue.outs.length === 1 ? "y" : `y${i}`, t)("i", exprText(w, expr, ""))}`;
   });
   return [...loads, ...stores];
+}
+
+/** The same for four columns of a row at once: `accs` is a vec4, and `i` a multiple of 4. */
+export function finishQuad(w: KernelWriter, epilogue: MapWork | undefined, out: MapWork["outs"][number], n: Dim, indent: string): string[] {
+  if (epilogue === undefined) return [`${indent}${w.write("y", out, 4).quad("i", "accs")}`];
+  const kinds = epilogue.loads.map((l) => loadKind(l, n));
+  const loads = epilogue.loads.map((l, slot) => (kinds[slot] === "one"
+    ? `${indent}let v${slot} = ${w.read(`e${slot}`, l.tensor)("0u")};`
+    : `${indent}let four${slot} = ${w.read(`e${slot}`, l.tensor, 4).quad(kinds[slot] === "element" ? "i" : "col")};`));
+  const results = epilogue.outs.map((_, i) => `${indent}var result${i}: vec4<f32>;`);
+  const lanes = [0, 1, 2, 3].flatMap((lane) => [
+    `${indent}{`,
+    `${indent}  let acc = accs[${lane}];`,
+    ...kinds.flatMap((kind, slot) => (kind === "one" ? [] : [`${indent}  let v${slot} = four${slot}[${lane}];`])),
+    ...epilogue.exprs.map((e, i) => `${indent}  result${i}[${lane}] = ${exprText(w, e, "")};`),
+    `${indent}}`,
+  ]);
+  const stores = epilogue.outs.map((t, i) => `${indent}${w.write(epilogue.outs.length === 1 ? "y" : `y${i}`, t, 4).quad("i", `result${i}`)}`);
+  return [...loads, ...results, ...lanes, ...stores];
 }

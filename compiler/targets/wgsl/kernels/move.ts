@@ -17,8 +17,8 @@ export function gatherDraft(op: Op, work: Extract<Work, { kind: "gather" }>): Dr
   const code = `${linearEntry(w.size("n", n))}
   let slot = i / ${w.size("width", work.width)};
   let image = (slot / ${w.size("length", work.indexLength)}) % ${w.size("batch", work.batch)};
-  let row = u32(${w.read("indices", work.indices)}[slot]);
-  ${w.write("y", work.out)}[i] = ${w.read("x", work.x)}[(image * ${w.size("rows", work.rows)} + row) * p.width + i % p.width];
+  let row = u32(${w.read("indices", work.indices)("slot")});
+  ${w.write("y", work.out)("i", w.read("x", work.x)(`(image * ${w.size("rows", work.rows)} + row) * p.width + i % p.width`))}
 }`;
   return w.finish(code, [up(n, 256)], op.origin, printShape([work.indexRows, work.indexLength, work.width]));
 }
@@ -35,10 +35,10 @@ export function scatterDraft(op: Op, work: Extract<Work, { kind: "scatter" }>): 
     for (var r = image; r < ${w.size("index_rows", work.indexRows)}; r += ${w.size("batch", work.batch)}) {
       for (var k = 0u; k < ${w.size("length", work.indexLength)}; k++) {
         let slot = r * p.length + k;
-        if (${w.read("indices", work.indices)}[slot] == own) { total += ${w.read("dy", work.dy)}[slot * p.width + column]; }
+        if (${w.read("indices", work.indices)("slot")} == own) { total += ${w.read("dy", work.dy)("slot * p.width + column")}; }
       }
     }
-    ${w.write("dx", work.out)}[row * p.width + column] = total;
+    ${w.write("dx", work.out)("row * p.width + column", "total")}
   }
 }`;
   return w.finish(code, [rows], op.origin, printShape(work.out.shape));
@@ -53,7 +53,7 @@ export function concatDrafts(op: Op, work: Extract<Work, { kind: "concat" }>): D
     const n = product([work.outer, part.size, work.inner]);
     const code = `${linearEntry(w.size("n", n))}
   let piece = ${w.size("piece", mul(part.size, work.inner))};
-  ${w.write("y", work.out)}[(i / piece) * ${w.size("whole", mul(whole, work.inner))} + ${w.size("before", mul(before, work.inner))} + i % piece] = ${w.read("x", part.x)}[i];
+  ${w.write("y", work.out)(`(i / piece) * ${w.size("whole", mul(whole, work.inner))} + ${w.size("before", mul(before, work.inner))} + i % piece`, w.read("x", part.x)("i"))}
 }`;
     before = add(before, part.size);
     return w.finish(code, [up(n, 256)], op.origin, printShape([work.outer, part.size, work.inner]));
@@ -71,8 +71,8 @@ export function padDraft(op: Op, work: Extract<Work, { kind: "pad" }>): Draft {
   let j = rest % ${w.size("whole", whole)};
   let inside = j >= ${w.size("before", work.before)} && j < p.before + ${w.size("size", work.size)};
   var v = 0f;
-  if (inside) { v = ${w.read("x", work.x)}[((rest / p.whole) * p.size + j - p.before) * p.inner + inner]; }
-  ${w.write("y", work.out)}[i] = v;
+  if (inside) { v = ${w.read("x", work.x)("((rest / p.whole) * p.size + j - p.before) * p.inner + inner")}; }
+  ${w.write("y", work.out)("i", "v")}
 }`;
   return w.finish(code, [up(n, 256)], op.origin, printShape(work.out.shape));
 }
@@ -81,7 +81,7 @@ export function padDraft(op: Op, work: Extract<Work, { kind: "pad" }>): Draft {
 export function iotaDraft(op: Op, work: Extract<Work, { kind: "iota" }>): Draft {
   const w = new KernelWriter("iota", "0, 1, 2, ...");
   const n = product(work.out.shape);
-  return w.finish(`${linearEntry(w.size("n", n))}\n  ${w.write("y", work.out)}[i] = i32(i);\n}`, [up(n, 256)], op.origin, printShape(work.out.shape));
+  return w.finish(`${linearEntry(w.size("n", n))}\n  ${w.write("y", work.out)("i", "i32(i)")}\n}`, [up(n, 256)], op.origin, printShape(work.out.shape));
 }
 
 /** 1 at the index, else 0. */
@@ -89,7 +89,7 @@ export function oneHotDraft(op: Op, work: Extract<Work, { kind: "one_hot" }>): D
   const w = new KernelWriter("one_hot", "1 at the index, else 0.");
   const n = product(work.out.shape);
   const code = `${linearEntry(w.size("n", n))}
-  ${w.write("y", work.out)}[i] = select(0f, 1f, ${w.read("x", work.x)}[i / ${w.size("size", work.size)}] == i32(i % p.size));
+  ${w.write("y", work.out)("i", `select(0f, 1f, ${w.read("x", work.x)(`i / ${w.size("size", work.size)}`)} == i32(i % p.size))`)}
 }`;
   return w.finish(code, [up(n, 256)], op.origin, printShape(work.out.shape));
 }

@@ -9,7 +9,7 @@ import type { Dim } from "../../../types/dim.js";
 import { add, constantDim, constantOf, mul, printShape, product } from "../../../types/dim.js";
 import type { Op, Tensor, Work } from "../graph.js";
 import type { Draft, Limits } from "../kernel.js";
-import { KernelWriter, foldFunction, linearEntry, rowEntry, up } from "../kernel.js";
+import { KernelWriter, linearEntry, rowEntry, up } from "../kernel.js";
 
 type Reduce = Extract<Work, { kind: "reduce" }>;
 type How = Reduce["how"];
@@ -53,7 +53,7 @@ function rowFold(op: Op, f: Fold): Draft {
   const w = new KernelWriter(`reduce_rows_${f.how}`, `${f.how} of each row, a workgroup for a row; strides of 64 and then a tree, always in this order.`);
   const rows = mul(f.outer, constantDim(f.parts));
   const parts = constantDim(f.parts);
-  const code = `${foldFunction(f.how, 64, (a, b) => step(f.how, a, b))}
+  const code = `${w.fold(f.how, 64, (a, b) => step(f.how, a, b))}
 
 ${rowEntry(w.size("rows", rows), 64)}
   let part = row % ${w.size("parts", parts)};
@@ -61,9 +61,9 @@ ${rowEntry(w.size("rows", rows), 64)}
   let end = min(begin + p.chunk, ${w.size("red", f.red)});
   let at = (row / p.parts) * p.red;
   var total = ${start[f.how]};
-  for (var j = begin + thread; j < end; j += 64u) { total = ${step(f.how, "total", `${w.read("x", f.x)}[at + j]`)}; }
+  for (var j = begin + thread; j < end; j += 64u) { total = ${step(f.how, "total", w.read("x", f.x)("at + j"))}; }
   let result = all_${f.how}(thread, total);
-  if (thread == 0u) { ${w.write("y", f.out)}[row] = result${f.how === "mean" ? ` / f32(${w.size("count", f.count)})` : ""}; }
+  if (thread == 0u) { ${w.write("y", f.out)("row", `result${f.how === "mean" ? ` / f32(${w.size("count", f.count)})` : ""}`)} }
 }`;
   return w.finish(code, [rows], op.origin, printShape([f.outer, f.red]));
 }
@@ -79,8 +79,8 @@ function columnFold(op: Op, f: Fold): Draft {
   let begin = part * ${w.size("chunk", up(f.red, f.parts))};
   let end = min(begin + p.chunk, p.red);
   var total = ${start[f.how]};
-  for (var j = begin; j < end; j++) { total = ${step(f.how, "total", `${w.read("x", f.x)}[(at + j) * p.inner + column]`)}; }
-  ${w.write("y", f.out)}[i] = total${f.how === "mean" ? ` / f32(${w.size("count", f.count)})` : ""};
+  for (var j = begin; j < end; j++) { total = ${step(f.how, "total", w.read("x", f.x)("(at + j) * p.inner + column"))}; }
+  ${w.write("y", f.out)("i", `total${f.how === "mean" ? ` / f32(${w.size("count", f.count)})` : ""}`)}
 }`;
   return w.finish(code, [up(n, 64)], op.origin, printShape([f.outer, f.red, f.inner]));
 }
@@ -91,11 +91,11 @@ export function partsDraft(op: Op, x: Tensor, parts: number, stride: Dim, size: 
   const source = w.read("x", x);
   const y = w.write("y", first);
   const store = second === undefined
-    ? `  ${y}[i] = total;`
-    : `  if (i < ${w.size("size", size)}) { ${y}[i] = total; } else { ${w.write("z", second)}[i - p.size] = total; }`;
+    ? `  ${y("i", "total")}`
+    : `  if (i < ${w.size("size", size)}) { ${y("i", "total")} } else { ${w.write("z", second)("i - p.size", "total")} }`;
   const code = `${linearEntry(w.size("n", stride))}
   var total = 0f;
-  for (var s = 0u; s < ${w.size("parts", constantDim(parts))}; s++) { total += ${source}[s * p.n + i]; }
+  for (var s = 0u; s < ${w.size("parts", constantDim(parts))}; s++) { total += ${source("s * p.n + i")}; }
 ${store}
 }`;
   return w.finish(code, [up(stride, 256)], op.origin, printShape([constantDim(parts), stride]));
@@ -108,21 +108,21 @@ export function lossDrafts(cx: Limits, op: Op, work: Extract<Work, { kind: "smoo
   const target = cx.scratch([constantDim(parts)], "parts");
   const w = new KernelWriter(wantsSlope ? "smooth_l1_slope" : "smooth_l1", `Sums of smooth L1 over parts of the elements${wantsSlope ? ", and the derivative of its mean" : ""}.`);
   const [a, b] = [w.read("a", work.a), w.read("b", work.b)];
-  const slope = wantsSlope ? `\n    ${w.write("slope", work.slope)}[j] = clamp(d / beta, -1f, 1f) / f32(${w.size("n", n)});` : "";
+  const slope = wantsSlope ? `\n    ${w.write("slope", work.slope)("j", `clamp(d / beta, -1f, 1f) / f32(${w.size("n", n)})`)}` : "";
   const code = `const beta = ${work.beta}f;
 
-${foldFunction("sum", 256, (x, y) => `${x} + ${y}`)}
+${w.fold("sum", 256, (x, y) => `${x} + ${y}`)}
 
 ${rowEntry(w.size("parts", constantDim(parts)), 256)}
   let begin = row * ${w.size("chunk", up(n, parts))};
   let end = min(begin + p.chunk, ${w.size("n", n)});
   var total = 0f;
   for (var j = begin + thread; j < end; j += 256u) {
-    let d = ${a}[j] - ${b}[j];
+    let d = ${a("j")} - ${b("j")};
     total += smooth_l1(d, beta);${slope}
   }
   let result = all_sum(thread, total);
-  if (thread == 0u) { ${w.write("y", target)}[row] = result; }
+  if (thread == 0u) { ${w.write("y", target)("row", "result")} }
 }`;
   const first = w.finish(code, [constantDim(parts)], op.origin, printShape(work.slope.shape));
   return [first, foldDraft(op, { how: "mean", x: target, out: work.loss, outer: one, red: constantDim(parts), inner: one, parts: 1, count: n })];
@@ -144,12 +144,12 @@ export function affineDrafts(cx: Limits, op: Op, work: Extract<Work, { kind: "no
   var scale = 0f;
   var offset = 0f;
   for (var j = begin; j < end; j++) {
-    let d = ${w.read("dout", work.dout)}[j * p.width + column];
-    scale += d * ${w.read("x", work.y)}[j * p.width + column];
+    let d = ${w.read("dout", work.dout)("j * p.width + column")};
+    scale += d * ${w.read("x", work.y)("j * p.width + column")};
     offset += d;
   }
-  ${w.write("y", target)}[part * 2u * p.width + column] = scale;
-  ${w.write("y", target)}[(part * 2u + 1u) * p.width + column] = offset;
+  ${w.write("y", target)("part * 2u * p.width + column", "scale")}
+  ${w.write("y", target)("(part * 2u + 1u) * p.width + column", "offset")}
 }`;
   return [w.finish(code, [up(n, 64)], op.origin, printShape([rows, width])), partsDraft(op, target, parts, stride, width, work.dscale, work.doffset)];
 }

@@ -3,7 +3,7 @@
  */
 import { sampleMasks } from "../../../../runtime/masks/sample.js";
 import { emitWgsl } from "../../../../compiler/targets/wgsl/emit.js";
-import type { PlanLimits } from "../../../../compiler/targets/wgsl/plan.js";
+import type { PlanLimits, Precision } from "../../../../compiler/targets/wgsl/plan.js";
 import type { Hyper, Manifest, StepBatch, WgslModule } from "../../../../runtime/abi.js";
 import { stream } from "../../../../runtime/base/random.js";
 import type { NodeDevice } from "../../../../runtime/backends/webgpu/device.js";
@@ -41,14 +41,14 @@ export interface WithPlan extends Ready {
 }
 
 /** Compiles the text as if it stood in examples/. */
-export function compilePlan(text = tinyText, program = "tiny", limits?: PlanLimits): WithPlan {
-  const ready = compileRepo("examples/wgsl-test.jepa", { text, program });
-  return { ...ready, module: moduleOf(ready, limits) };
+export function compilePlan(text = tinyText, program = "tiny", limits?: PlanLimits, precision?: Precision): WithPlan {
+  const ready = compileRepo("examples/wgsl-test.jepa", { text, program, ...(precision?.storage === "f16" ? { target: "wgsl", precision: "f16" } : {}) });
+  return { ...ready, module: moduleOf(ready, limits, precision) };
 }
 
 /** Plan and kernels of a compiled program. */
-export function moduleOf(ready: Ready, limits?: PlanLimits): WgslModule {
-  const { plan, files } = emitWgsl(ready.step, ready.manifest, limits);
+export function moduleOf(ready: Ready, limits?: PlanLimits, precision?: Precision): WgslModule {
+  const { plan, files } = emitWgsl(ready.step, ready.manifest, limits, precision);
   return { plan, kernels: Object.fromEntries(files.filter((f) => f.path.endsWith(".wgsl")).map((f) => [f.path, f.text])) };
 }
 

@@ -1,0 +1,113 @@
+/**
+ * Shapes of a matrix product's tiles: which there are, which are legal, and which one is taken without measuring.
+ *
+ * A workgroup makes `bm` x `bn` results from slices of `bk` along k; a thread makes `tm` x `tn` of them. The choice here goes by
+ * shape alone: large tiles where there are enough of them to keep a device busy, else small ones. Whoever has measured on a
+ * device passes another choice (`Limits.tile`). The kernels are in `gemm.ts`.
+ */
+import type { Storage } from "../graph.js";
+
+/** A tile of a register-blocked product. */
+export interface Tile {
+  readonly bm: number;
+  readonly bn: number;
+  readonly bk: number;
+  readonly tm: number;
+  readonly tn: number;
+}
+
+/** How a product is computed: f32 values, f16 values widened to f32, or f16 through subgroup matrices where there are any. */
+export type GemmKind = "f32" | "f16" | "f16-matrix";
+
+/** What is known of a product when its tile is chosen; sizes are upper bounds. */
+export interface GemmShape {
+  readonly form: "nn" | "nt" | "tn" | "tt";
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly batch: number;
+  readonly kind: GemmKind;
+}
+
+/** What a device gives to a workgroup; the portable profile is WebGPU's own minimum. */
+export interface TileProfile {
+  readonly threads: number;
+  readonly memory: number;
+}
+
+/** WebGPU's limits without asking for more. */
+export const portableProfile: TileProfile = { threads: 256, memory: 16384 };
+
+/** Workgroups below which a device of many processors stands idle. */
+const ENOUGH_GROUPS = 128;
+
+/** Threads of a workgroup. */
+export function threadsOf(t: Tile): number {
+  return (t.bm / t.tm) * (t.bn / t.tn);
+}
+
+/** vec4s of a row of a tile that lies along k, padded to an odd number against bank conflicts. */
+export function alongK(t: Tile): number {
+  return t.bk / 4 + (t.bk / 4 % 2 === 0 ? 1 : 0);
+}
+
+/** Bytes of workgroup memory; `ta` and `tb` as in the form's name. */
+export function memoryOf(t: Tile, form: GemmShape["form"]): number {
+  const [ta, tb] = [form.startsWith("t"), form.endsWith("t")];
+  const a = ta ? t.bk * t.bm / 4 : t.bm * alongK(t);
+  const b = tb ? t.bn * alongK(t) : t.bk * t.bn / 4;
+  return 16 * (a + b);
+}
+
+/** Whether a tile is one that the generator can write for a device. */
+export function isLegal(t: Tile, form: GemmShape["form"], profile: TileProfile = portableProfile): boolean {
+  const threads = threadsOf(t);
+  const whole = [t.tm, t.tn, t.bk].every((x) => x % 4 === 0 && x > 0) && t.bm % t.tm === 0 && t.bn % t.tn === 0;
+  const shared = [t.bm, t.bn].every((side) => {
+    const quads = side * t.bk / 4;
+    return quads % threads === 0 || quads < threads;
+  });
+  return whole && shared && threads >= 32 && threads <= profile.threads && memoryOf(t, form) <= profile.memory;
+}
+
+const shapes: readonly Tile[] = [
+  { bm: 128, bn: 128, bk: 8, tm: 8, tn: 8 },
+  { bm: 128, bn: 128, bk: 16, tm: 8, tn: 8 },
+  { bm: 128, bn: 64, bk: 8, tm: 8, tn: 4 },
+  { bm: 128, bn: 64, bk: 16, tm: 8, tn: 4 },
+  { bm: 128, bn: 64, bk: 16, tm: 8, tn: 8 },
+  { bm: 64, bn: 128, bk: 16, tm: 4, tn: 8 },
+  { bm: 64, bn: 64, bk: 8, tm: 4, tn: 4 },
+  { bm: 64, bn: 64, bk: 16, tm: 4, tn: 4 },
+  { bm: 64, bn: 64, bk: 16, tm: 8, tn: 4 },
+  { bm: 64, bn: 64, bk: 16, tm: 8, tn: 8 },
+  { bm: 64, bn: 32, bk: 16, tm: 4, tn: 4 },
+  { bm: 32, bn: 32, bk: 16, tm: 4, tn: 4 },
+];
+
+/** Legal tiles for a product, best guess first: what an autotuner measures. */
+export function tileCandidates(shape: GemmShape, profile: TileProfile = portableProfile): Tile[] {
+  const first = defaultTile(shape);
+  const useful = (t: Tile): boolean => (t.bm <= Math.max(64, 2 * shape.m) && t.bn <= Math.max(64, 2 * shape.n));
+  // A subgroup makes a quarter of a tile from whole matrices of up to 16 x 16.
+  const matrix = (t: Tile): boolean => shape.kind !== "f16-matrix" || (t.bm % 32 === 0 && t.bn % 32 === 0 && t.bk % 16 === 0);
+  return [first, ...shapes.filter((t) => !isSame(t, first))].filter((t) => isLegal(t, shape.form, profile) && useful(t) && matrix(t));
+}
+
+function isSame(a: Tile, b: Tile): boolean {
+  return a.bm === b.bm && a.bn === b.bn && a.bk === b.bk && a.tm === b.tm && a.tn === b.tn;
+}
+
+/** The tile that is taken without measuring. */
+export function defaultTile({ m, n, batch, kind }: GemmShape): Tile {
+  const groups = (bm: number, bn: number): number => batch * Math.ceil(m / bm) * Math.ceil(n / bn);
+  if (m >= 128 && n >= 128 && kind !== "f16-matrix" && groups(128, 128) >= ENOUGH_GROUPS) return { bm: 128, bn: 128, bk: 8, tm: 8, tn: 8 };
+  if (m >= 128 && groups(128, 64) >= ENOUGH_GROUPS) return { bm: 128, bn: 64, bk: 16, tm: 8, tn: 4 };
+  return { bm: 64, bn: 64, bk: 16, tm: 4, tn: 4 };
+}
+
+/** The kind of a product of two tensors. */
+export function kindOf(a: Storage, b: Storage, matrices: boolean): GemmKind {
+  if (a === "f16" && b === "f16") return matrices ? "f16-matrix" : "f16";
+  return a === "f16" || b === "f16" ? "f16" : "f32";
+}

@@ -1,0 +1,180 @@
+/**
+ * Forms of kernels: every one of an f16 plan compiles, for every size of a subgroup and every shape of matrices that is out
+ * there; folds by subgroups give the bits of the portable ones; no kernel adds floats atomically.
+ *
+ * Matrix kernels are validated on Dawn's null backend, which compiles and runs nothing: no CPU driver has subgroup matrices.
+ */
+import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
+import { expect, test } from "vitest";
+import { constantDim } from "../../../../compiler/types/dim.js";
+import { KernelWriter, foldFunction } from "../../../../compiler/targets/wgsl/kernel.js";
+import type { WgslModule } from "../../../../runtime/abi.js";
+import type { Abilities, MatrixShape } from "../../../../runtime/backends/webgpu/forms.js";
+import { abilitiesOf, fitted, textsFor, usefulFeatures } from "../../../../runtime/backends/webgpu/forms.js";
+import { openSession, readBuffer } from "../../../../runtime/backends/webgpu/session.js";
+import { compilePlan, deviceFor } from "./programs.js";
+
+const text = `use "../specs/ijepa.jepa"
+variant wide of ijepa {
+  param image_size = 24
+  param patch      = 4
+  param width      = 64
+  param depth      = 2
+  param heads      = 4
+  mask targets = 4 of block(scale: 0.15..0.20, aspect: 0.75..1.5, min_keep: 2)
+  mask context = block(scale: 0.85..1.00, aspect: 1.0, min_keep: 2) minus targets
+  predictor predict = vit_predictor(width: 32, depth: 1, heads)
+  train {
+    data           shapes(count: 64)
+    epochs         1
+    batch          128
+    learning_rate  constant(1e-3)
+  }
+}
+`;
+const odd = compilePlan(undefined, undefined, undefined, { storage: "f16" }).module;
+const even = compilePlan(text, "wide", undefined, { storage: "f16" }).module;
+
+/** A device that compiles everything and runs nothing. */
+async function nullDevice(): Promise<GPUDevice | undefined> {
+  const loaded: { create(options: string[]): GPU } = await import(pathToFileURL(createRequire(import.meta.url).resolve("webgpu")).href);
+  const adapter = await loaded.create(["backend=null", "enable-dawn-features=allow_unsafe_apis"]).requestAdapter();
+  const wanted = ["shader-f16", "subgroups", "subgroup-size-control", "chromium-experimental-subgroup-matrix"];
+  const has = (f: string): f is GPUFeatureName => adapter !== null && new Set<string>(adapter.features).has(f);
+  if (adapter === null || !wanted.every(has)) {
+    console.warn("NOT TESTED: kernels with subgroup matrices: Dawn's null backend lacks the features");
+    return undefined;
+  }
+  return adapter.requestDevice({ requiredFeatures: wanted.filter(has) });
+}
+
+/** What a text does wrong, by the compiler and by the making of a pipeline. */
+async function complaints(device: GPUDevice, file: string, code: string): Promise<string[]> {
+  device.pushErrorScope("validation");
+  const shader = device.createShaderModule({ label: file, code });
+  const info = await shader.getCompilationInfo();
+  const wrong = info.messages.filter((m) => m.type === "error").map((m) => `${file}:${m.lineNum} ${m.message}`);
+  if (wrong.length === 0) await device.createComputePipelineAsync({ layout: "auto", compute: { module: shader, entryPoint: "main" } }).catch((error: unknown) => wrong.push(`${file}: ${String(error)}`));
+  await device.popErrorScope();
+  return wrong;
+}
+
+function formsOf(module: WgslModule, needs: string): { readonly file: string; readonly needs: "subgroups" | "subgroup-matrix" }[] {
+  return module.plan.kernels.flatMap((k) => (k.forms ?? []).filter((f) => f.needs === needs));
+}
+
+const shapes: readonly (readonly [number, MatrixShape, string])[] = [
+  [32, { m: 16, n: 16, k: 16 }, "NVIDIA, AMD"], [64, { m: 16, n: 16, k: 16 }, "AMD in wide waves"], [32, { m: 8, n: 16, k: 16 }, "Intel"],
+  [32, { m: 16, n: 8, k: 16 }, "NVIDIA, narrow"], [32, { m: 8, n: 8, k: 8 }, "the smallest"],
+];
+
+test("every kernel of an f16 plan with subgroup matrices compiles, for each shape of matrices that devices have", async () => {
+  const device = await nullDevice();
+  if (device === undefined) return;
+  console.warn("NOT EXECUTED: kernels with subgroup matrices were compiled and validated on Dawn's null backend; no driver here can run them");
+  for (const module of [odd, even]) {
+    const forms = formsOf(module, "subgroup-matrix");
+    expect(forms.length).toBeGreaterThan(5);
+    for (const [subgroup, matrix, whose] of shapes) {
+      for (const asks of [false, true]) {
+        const found: string[] = [];
+        for (const form of forms) found.push(...await complaints(device, `${whose} ${form.file}`, fitted(module.kernels[form.file], form, { subgroup, asks, matrix }) ?? "missing"));
+        expect(found).toEqual([]);
+      }
+    }
+  }
+  expect(Object.keys(even.kernels).filter((f) => f.endsWith(".matrix.wgsl")).some((f) => f.includes("128x64"))).toBe(true);
+  device.destroy();
+}, 120_000);
+
+test("every other kernel of an f16 plan compiles as well, reductions for subgroups of 4, 8, 16, 32 and 64 threads", async () => {
+  const device = await nullDevice();
+  if (device === undefined) return;
+  const found: string[] = [];
+  for (const module of [odd, even]) {
+    for (const kernel of module.plan.kernels) found.push(...await complaints(device, kernel.file, module.kernels[kernel.file] ?? "missing"));
+    const forms = formsOf(module, "subgroups");
+    expect(forms.length).toBeGreaterThan(5);
+    for (const subgroup of [4, 8, 16, 32, 64]) {
+      for (const asks of [false, true]) for (const form of forms) found.push(...await complaints(device, `${form.file} by ${subgroup}`, fitted(module.kernels[form.file], form, { subgroup, asks, matrix: undefined }) ?? "missing"));
+    }
+  }
+  expect(found).toEqual([]);
+  device.destroy();
+}, 120_000);
+
+test("a compiler's complaint is seen, so that no complaint means something", async () => {
+  const device = await nullDevice();
+  if (device === undefined) return;
+  const [form] = formsOf(even, "subgroup-matrix");
+  const code = fitted(even.kernels[form?.file ?? ""], { needs: "subgroup-matrix" }, { subgroup: 32, asks: false, matrix: { m: 16, n: 16, k: 16 } }) ?? "";
+  expect(await complaints(device, "left for right", code.replace("subgroup_matrix_left<f16, MK, MM>, row_major", "subgroup_matrix_right<f16, MK, MM>, row_major"))).not.toEqual([]);
+  device.destroy();
+});
+
+test("a device gets the best form that it can run, and the portable one where it can run none", () => {
+  const kernel = even.plan.kernels.find((k) => k.forms?.some((f) => f.needs === "subgroup-matrix")) ?? { name: "", file: "", writes: [], hyper: false };
+  const files = (abilities: Abilities): string[] => textsFor(kernel, even, abilities).map((t) => t.file);
+  expect(files({ subgroup: 32, asks: false, matrix: { m: 16, n: 16, k: 16 } })).toEqual([kernel.forms?.[0]?.file, kernel.file]);
+  expect(files({ subgroup: 32, asks: false, matrix: undefined })).toEqual([kernel.file]);
+  const configs = [{ M: 8, N: 8, K: 8, componentType: "f16", resultComponentType: "f16" }, { M: 8, N: 8, K: 16, componentType: "f16", resultComponentType: "f32" }, { M: 16, N: 16, K: 16, componentType: "f16", resultComponentType: "f32" }];
+  const all = new Set(["shader-f16", ...usefulFeatures(even)]);
+  const info = (least: number, most: number): GPUAdapterInfo => Object.assign({ __brand: "GPUAdapterInfo" as const, vendor: "", architecture: "", device: "", description: "", subgroupMinSize: least, subgroupMaxSize: most, isFallbackAdapter: false }, { subgroupMatrixConfigs: configs });
+  expect(abilitiesOf({ features: all, info: info(32, 32) })).toEqual({ subgroup: 32, asks: false, matrix: { m: 16, n: 16, k: 16 } });
+  expect(abilitiesOf({ features: all, info: info(8, 32) })).toEqual({ subgroup: 32, asks: true, matrix: { m: 16, n: 16, k: 16 } });
+  expect(abilitiesOf({ features: new Set(["subgroups"]), info: info(8, 32) })).toEqual({ subgroup: undefined, asks: true, matrix: undefined });
+  expect(abilitiesOf({ features: new Set(["subgroups"]), info: info(128, 128) }).subgroup).toBeUndefined();
+  expect(abilitiesOf({ features: new Set(), info: info(32, 32) }).subgroup).toBeUndefined();
+});
+
+test("no kernel has an atomic of any kind", () => {
+  const texts = [odd, even, compilePlan().module].flatMap((m) => Object.entries(m.kernels));
+  expect(texts.length).toBeGreaterThan(100);
+  expect(texts.filter(([, code]) => /atomic/.test(code)).map(([file]) => file)).toEqual([]);
+});
+
+test("a fold by subgroups has the bits of the portable one", async () => {
+  const node = await deviceFor({ ...odd, plan: { ...odd.plan, features: [] } });
+  if (node === undefined) return;
+  const { subgroup } = abilitiesOf({ features: node.device.features, info: node.device.adapterInfo });
+  if (subgroup === undefined) {
+    console.warn(`NOT TESTED: folds by subgroups on a device: ${node.name} has none`);
+    node.device.destroy();
+    return;
+  }
+  console.info(`subgroups of ${subgroup}`);
+  for (const threads of [64, 256]) {
+    const results: Float32Array[] = [];
+    for (const abilities of [{ subgroup, asks: false, matrix: undefined }, { subgroup: undefined, asks: false, matrix: undefined }]) {
+      const w = new KernelWriter("fold", "A sum.");
+      const ref = (buffer: string): { kind: "buffer"; buffer: string; at: number; count: number; arena: string } => ({ kind: "buffer", buffer, at: 0, count: threads, arena: buffer });
+      const x = w.read("x", ref("x"));
+      const fold = w.fold("sum", threads, (a, b) => `${a} + ${b}`);
+      expect(fold).toBe(foldFunction("sum", threads, (a, b) => `${a} + ${b}`));
+      const draft = w.finish(`${fold}\n\n@compute @workgroup_size(${threads})\nfn main(@builtin(local_invocation_index) thread: u32) {\n  ${w.write("y", ref("y"))("thread", `all_sum(thread, ${x("thread")})`)}\n}`, [constantDim(1)], undefined, "");
+      const form = draft.forms[0];
+      const code = abilities.subgroup === undefined ? draft.text : fitted(form?.text, { needs: "subgroups" }, abilities) ?? "missing";
+      const kernel = { name: "fold", file: "fold", writes: draft.writes, hyper: false };
+      const step = { dispatches: [{ kernel: 0, bind: [0, 1].map((buffer) => ({ buffer, at: 0, bytes: threads * 4 })), sizes: [], groups: [1] as const, cost: { flops: 0, bytes: 0 } }], outputs: [] };
+      const none = { dispatches: [], outputs: [] };
+      const buffers = (["x", "y"] as const).map((name) => ({ name, kind: "work" as const, bytes: threads * 4 }));
+      const { prepare: _, scaler: __, ...base } = odd.plan;
+      const plan = { ...base, kernels: [kernel], step, norms: none, update: none, encoders: {}, hyper: [], buffers: [...buffers, { name: "sizes", kind: "uniform" as const, bytes: 256 }, { name: "hyper", kind: "uniform" as const, bytes: 16 }] };
+      const session = await openSession(node.device, { plan, kernels: { fold: code } }, node.name);
+      node.device.queue.writeBuffer(session.bufferAt(0), 0, Float32Array.from({ length: threads }, (_x, i) => Math.fround(Math.sin(i * 1.7) * 10 ** (i % 7 - 3))));
+      const encoder = node.device.createCommandEncoder();
+      const pass = encoder.beginComputePass();
+      session.encode(pass, step, new Map());
+      pass.end();
+      node.device.queue.submit([encoder.finish()]);
+      results.push(await readBuffer(session, session.bufferAt(1)));
+      session.check();
+    }
+    const [lanes, tree] = results;
+    expect(new Set(tree).size).toBe(1);
+    expect(Number.isFinite(tree?.[0]) && tree?.[0] !== 0).toBe(true);
+    expect([...lanes ?? []]).toEqual([...tree ?? []]);
+  }
+  node.device.destroy();
+}, 120_000);
