@@ -10,7 +10,7 @@ import type { Span } from "../base/span.js";
 import { didYouMean } from "../messages/did-you-mean.js";
 import { report } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
-import type { Func, Init, NodeId } from "../model/ir.js";
+import type { Func, NodeId } from "../model/ir.js";
 import { constantDim, constantOf, equalShapes, symbolDim } from "../types/dim.js";
 import type { ValueType } from "../types/value-type.js";
 import { anySpace, noPositions, printPositions, samePositions } from "../types/value-type.js";
@@ -21,6 +21,7 @@ import { evaluate, shapeText } from "./expr.js";
 import { asCount, asNumber } from "./static.js";
 import { describe, num, poison } from "./values.js";
 import type { Partial, Value } from "./values.js";
+import type { Initializer } from "../../runtime/abi.js";
 
 type Tensor = Value & { kind: "tensor" };
 
@@ -166,7 +167,7 @@ const inits: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** `zeros`, `trunc_normal(std: 0.02)`, … */
-function readInit(cx: BodyCx, expr: ast.Expr): Init | undefined {
+function readInit(cx: BodyCx, expr: ast.Expr): Initializer | undefined {
   const name = expr.kind === "ref" ? expr.name : expr.kind === "call" && expr.callee.kind === "ref" ? expr.callee.name : undefined;
   const formals = name === undefined ? undefined : own(inits, name);
   if (name === undefined || formals === undefined) {

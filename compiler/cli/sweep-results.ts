@@ -108,7 +108,9 @@ const colors = { paper: "#9aa5b1", ours: "#2563eb", untrained: "#d97706", text: 
 
 /** One plot: a bar for the paper's number, one for ours, and a mark for the untrained encoder, row by row. */
 export function toSvg(title: string, rows: readonly RowResult[]): string {
-  const [left, width, rowHeight, top] = [210, 760, 34, 64];
+  // Names get the room that they need: about seven units a letter.
+  const left = Math.max(210, Math.min(460, 24 + 7 * Math.max(0, ...rows.map((r) => r.name.length))));
+  const [width, rowHeight, top] = [550 + left, 34, 64];
   const height = top + rows.length * rowHeight + 34;
   const span = width - left - 60;
   const x = (percent: number): number => left + (span * Math.max(0, Math.min(100, percent))) / 100;

@@ -10,10 +10,11 @@ import type { Dim, DimLike } from "../types/dim.js";
 import { add, dim, dims, symbolDim, symbolsOf } from "../types/dim.js";
 import type { Axis, Grid, Space, ValueType } from "../types/value-type.js";
 import { anySpace, noPositions } from "../types/value-type.js";
-import type { Attrs, Func, Init, Instance, LossTerm, Mask, ModelGraph, ModelOp, Node, NodeId, ParamDecl, Schedule, View } from "./ir.js";
+import type { Attrs, Func, Instance, LossTerm, Mask, ModelGraph, ModelOp, Node, NodeId, ParamDecl, Schedule, View } from "./ir.js";
 import type { RuleContext } from "./rules.js";
 import { callType, inferType } from "./rules.js";
 import { joinPath, rootOf } from "./visit.js";
+import type { Initializer } from "../../runtime/abi.js";
 
 /** A graph that cannot be: the message says what does not fit. */
 export class GraphError extends Error {
@@ -75,7 +76,7 @@ export class BodyBuilder {
   }
 
   /** A parameter of this body's function. */
-  param(path: string, shape: readonly number[], init: Init = { kind: "xavier_uniform" }, role: ParamDecl["role"] = "learn", grid?: Grid): NodeId {
+  param(path: string, shape: readonly number[], init: Initializer = { kind: "xavier_uniform" }, role: ParamDecl["role"] = "learn", grid?: Grid): NodeId {
     const decl: ParamDecl = { path, shape, stack: [], init, role, origin: nowhere };
     if (!this.params.has(path)) this.params.set(path, decl);
     const axes = shape.map((_, i): Axis => (grid !== undefined && i === 0 ? "token" : "feature"));

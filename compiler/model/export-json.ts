@@ -10,7 +10,7 @@
 import type { Span } from "../base/span.js";
 import { printDim } from "../types/dim.js";
 import type { Positions, Space, ValueType } from "../types/value-type.js";
-import type { Func, Init, Instance, Mask, ModelGraph, Node, Schedule, View } from "./ir.js";
+import type { Func, Instance, Mask, ModelGraph, Node, Schedule, View } from "./ir.js";
 import type { Sight, ValueFlow } from "./flow.js";
 import { flow, noFlow } from "./flow.js";
 import type { LiteralRecord } from "./print.js";
@@ -18,6 +18,7 @@ import { plainAttrs, printGrid } from "./print.js";
 import type { ParameterCount } from "./queries.js";
 import { edges, parameterCount, trainedBy } from "./queries.js";
 import { sizeOf } from "./visit.js";
+import type { Initializer } from "../../runtime/abi.js";
 
 /** Version of the schema; a change that is not an addition raises it. */
 export const graphJsonVersion = 1;
@@ -79,7 +80,7 @@ export interface ParamJson {
   readonly path: string;
   readonly shape: readonly number[];
   readonly stack: readonly number[];
-  readonly init: Init;
+  readonly init: Initializer;
   readonly role: string;
   readonly count: number;
 }

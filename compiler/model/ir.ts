@@ -12,19 +12,10 @@
 import type { Span } from "../base/span.js";
 import type { Dim } from "../types/dim.js";
 import type { Grid, ValueType } from "../types/value-type.js";
+import type { Initializer } from "../../runtime/abi.js";
 
 /** A node's place in its body's list of nodes. */
 export type NodeId = number;
-
-/** Initial values of a parameter, as the runtime's contract has them. */
-export type Init =
-  | { readonly kind: "zeros" } | { readonly kind: "ones" }
-  | { readonly kind: "constant"; readonly value: number }
-  | { readonly kind: "normal"; readonly std: number }
-  | { readonly kind: "trunc_normal"; readonly std: number; readonly cut: number }
-  | { readonly kind: "uniform"; readonly low: number; readonly high: number }
-  | { readonly kind: "xavier_uniform" }
-  | { readonly kind: "sincos2d"; readonly rows: number; readonly cols: number };
 
 /**
  * A parameter of a function, by its path from the function's module. A path through a list of parts has `*` for the
@@ -34,7 +25,7 @@ export interface ParamDecl {
   readonly path: string;
   readonly shape: readonly number[];
   readonly stack: readonly number[];
-  readonly init: Init;
+  readonly init: Initializer;
   /** `learn`: trained; `fixed`: never trained; `state`: rewritten by the step (running statistics). */
   readonly role: "learn" | "fixed" | "state";
   readonly origin: Span;

@@ -10,9 +10,10 @@ import type { Span } from "../base/span.js";
 import type { Dim } from "../types/dim.js";
 import { parseDim } from "../types/dim.js";
 import type { Axis, Grid, Positions, Space, ValueType } from "../types/value-type.js";
-import type { Attrs, Body, Func, ImageInput, Init, Instance, LossTerm, Mask, ModelGraph, Node, ParamDecl, Schedule, View } from "./ir.js";
+import type { Attrs, Body, Func, ImageInput, Instance, LossTerm, Mask, ModelGraph, Node, ParamDecl, Schedule, View } from "./ir.js";
 import { Cursor, Fields, GraphTextError, isListLiteral } from "./literal.js";
 import { isModelOp } from "./ops.js";
+import type { Initializer } from "../../runtime/abi.js";
 
 const axes = ["batch", "time", "token", "feature", "height", "width", "channel"] as const;
 const roles = ["learn", "fixed", "state"] as const;
@@ -190,7 +191,7 @@ function readParam(cx: Cursor, keyword: string, draft: Draft): ParamDecl {
   return { path, shape: f.numbers("shape"), stack: f.numbers("stack"), init: init(f.record(f.get("init"))), role, origin: origin(cx, draft) };
 }
 
-function init(f: Fields): Init {
+function init(f: Fields): Initializer {
   const kind = f.choice("kind", ["zeros", "ones", "constant", "normal", "trunc_normal", "uniform", "xavier_uniform", "sincos2d"]);
   switch (kind) {
     case "constant": return { kind, value: f.number("value") };

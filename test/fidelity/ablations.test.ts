@@ -136,6 +136,7 @@ test("a sweep writes a table and a plot with the paper's numbers, and does not r
   expect(markdown).toContain("| single | 12.5 |");
   expect(markdown).toContain("With \\| one");
   const svg = readFileSync(join(cwd, "out/results.svg"), "utf8");
+  expect(svg).toContain('viewBox="0 0 760 ');
   expect(svg.match(/<rect x="210"/g)?.length).toBe(4 + 1);
   expect(svg).toContain("With | one &quot;target&quot;");
 });
