@@ -12,7 +12,7 @@ import { attentionDraft, attentionGradDrafts } from "./kernels/attention.js";
 import { gemmDraft, weightGradDrafts } from "./kernels/gemm.js";
 import { mapDraft } from "./kernels/map.js";
 import { concatDrafts, gatherDraft, iotaDraft, oneHotDraft, padDraft, scatterDraft } from "./kernels/move.js";
-import { affineDrafts, lossDrafts, reduceDrafts } from "./kernels/reduce.js";
+import { affineDrafts, lossDrafts, reduceDrafts, twoSumsDraft } from "./kernels/reduce.js";
 import { normDraft, normGradDraft, rowsDraft, rowsGradDraft } from "./kernels/rows.js";
 import type { Draft, Limits } from "./kernel.js";
 import { upperBound } from "./kernel.js";
@@ -32,7 +32,26 @@ export function draftsOf(traced: Traced, bounds: ReadonlyMap<string, number>): D
       return made;
     },
   };
-  return ops.flatMap((op) => costed(op.work, drafts(cx, op, live)));
+  return inPairs(ops.flatMap((op) => costed(op.work, drafts(cx, op, live))), (t) => t.home.kind === "grad" && !wanted.has(t));
+}
+
+/**
+ * Sums of parts that end in gradients nobody reads before the update wait for the next one: two become one dispatch. Only
+ * two, because the portable profile has eight bindings and each sum takes up to three.
+ */
+function inPairs(all: readonly Draft[], waits: (t: Tensor) => boolean): Draft[] {
+  const out: Draft[] = [];
+  let waiting: Draft | undefined;
+  for (const draft of all) {
+    const { adds } = draft;
+    if (adds === undefined || !waits(adds.first) || (adds.second !== undefined && !waits(adds.second))) out.push(draft);
+    else if (waiting?.adds === undefined) waiting = draft;
+    else {
+      out.push(twoSumsDraft(waiting.adds, adds, draft.origin));
+      waiting = undefined;
+    }
+  }
+  return waiting === undefined ? out : [...out, waiting];
 }
 
 function drafts(cx: Limits, op: Op, live: (t: Tensor) => boolean): Draft[] {

@@ -72,6 +72,18 @@ export interface Draft {
   readonly shape: string;
   /** Arithmetic, where it is counted (see `cost.ts`). */
   readonly flops?: Dim;
+  /** The sum of parts that it adds up, and nothing else. */
+  readonly adds?: PartsSum;
+}
+
+/** A sum that was cut into `parts` stripes of `stride` elements; of the total the first `size` go to `first`, the rest to `second`. */
+export interface PartsSum {
+  readonly x: Tensor;
+  readonly parts: number;
+  readonly stride: Dim;
+  readonly size: Dim;
+  readonly first: Tensor;
+  readonly second: Tensor | undefined;
 }
 
 /** What kernels may know of the run when they choose tiles and splits. */

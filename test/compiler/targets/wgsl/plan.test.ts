@@ -1,0 +1,36 @@
+/**
+ * The plan of the ViT-B/16 step and of the small programs: how many dispatches, how many kernels, how much memory over the
+ * least that any plan needs.
+ */
+import { expect, test } from "vitest";
+import { compile } from "../../../../compiler/compile.js";
+import { large } from "../../../../compiler/targets/wgsl/plan.js";
+import type { WgslPlan } from "../../../../runtime/abi.js";
+import { readRepo } from "../../../fidelity/compiled.js";
+
+function planOf(file: string): WgslPlan {
+  const { plan, diagnostics } = compile({ file, text: readRepo(file) ?? "", read: readRepo }, { target: "wgsl", device: large });
+  if (plan === undefined) throw new Error(JSON.stringify(diagnostics));
+  return plan;
+}
+
+/** The peak over weights, optimizer state and what is alive at once at the least. */
+function ratio(plan: WgslPlan): number {
+  const stays = plan.buffers.filter((b) => b.kind === "parameter" || b.kind === "slot").reduce((n, b) => n + b.bytes, 0);
+  return plan.memory.total / (stays + plan.memory.lowerBound);
+}
+
+test("the ViT-B/16 step at batch 128 is at most 600 dispatches, in at most a quarter more memory than the least", () => {
+  const plan = planOf("bench/vit-b.jepa");
+  const dispatches = plan.step.dispatches.length + plan.update.dispatches.length;
+  console.info(`ViT-B/16: ${dispatches} dispatches by ${plan.kernels.length} kernels; peak over the least ${ratio(plan).toFixed(3)}`);
+  expect(dispatches).toBeLessThanOrEqual(600);
+  expect(plan.kernels.length).toBeLessThanOrEqual(60);
+  expect(ratio(plan)).toBeLessThanOrEqual(1.25);
+}, 120_000);
+
+test.each(["examples/ijepa-small.jepa", "examples/mae-small.jepa", "examples/simclr-small.jepa"])("%s: at most a quarter more memory than the least", (file) => {
+  const plan = planOf(file);
+  console.info(`${file}: ${plan.step.dispatches.length + plan.update.dispatches.length} dispatches; peak over the least ${ratio(plan).toFixed(3)}`);
+  expect(ratio(plan)).toBeLessThanOrEqual(1.25);
+}, 60_000);
