@@ -61,13 +61,15 @@ export function analyze(checked: Checked, texts: ReadonlyMap<string, string>): A
   const masked = [...findMaskFaults(graph, facts, train.batch), ...findLeaks(facts)].map((m) => mendMask(m, facts, texts)).map((m) => (m.diagnostic.severity === "error" && allows("leak") ? { ...m, diagnostic: { ...m.diagnostic, severity: "warning" as const }, relaxed: true } : { ...m, relaxed: false }));
   const dead = findDeadParts(graph, facts);
   const losses = graph.losses.map((l) => lossVerdict(l.name, facts, collapse, shown, masked));
+  // Of a sound program, the places by which its proof goes.
   const witnessed = shown.filter((s) => s.finding.level !== "note");
+  const faulty = [...witnessed, ...masked.filter((m) => m.diagnostic.severity !== "note")].length > 0;
   const level = (m: { readonly diagnostic: Diagnostic; readonly relaxed: boolean }): Verdict => (m.relaxed || m.diagnostic.severity === "error" ? "error" : m.diagnostic.severity === "warning" ? "risky" : "sound");
   const program: VerdictRecord = {
     verdict: worst([collapse.verdict, ...masked.map(level), ...dead.filter((d) => d.severity === "error").map((): Verdict => "error")]),
     reasons: [...new Set([...shown.map((s) => s.diagnostic.code), ...masked.map((m) => m.diagnostic.code)])],
     rules: [...new Set([...shown.map((s) => s.finding.rule), ...masked.map((m) => m.rule)])],
-    witness: uniqueSpans([...witnessed.flatMap((s) => (s.finding.term === undefined ? [s.diagnostic.span] : witness(facts, s.finding.term, s.finding.encoder).map((w) => w.span))), ...masked.filter((m) => m.diagnostic.severity !== "note").map((m) => m.diagnostic.span)]),
+    witness: uniqueSpans([...(faulty ? [] : losses.flatMap((l) => l.witness)), ...witnessed.flatMap((s) => (s.finding.term === undefined ? [s.diagnostic.span] : witness(facts, s.finding.term, s.finding.encoder).map((w) => w.span))), ...masked.filter((m) => m.diagnostic.severity !== "note").map((m) => m.diagnostic.span)]),
     allowed: allows("collapse") && collapse.verdict === "error",
   };
   const codes = [...new Set(shown.filter((s) => s.finding.level === "error").map((s) => s.diagnostic.code))];

@@ -62,7 +62,9 @@ export function applyLoss(cx: BodyCx, name: LossName, args: readonly ArgValue[],
     }
   }
   if (operands.length !== kind.operands) {
-    cx.diagnostics.add(report("JEP2006", at, { callee: name, most: kind.operands, found: operands.length }));
+    cx.diagnostics.add(operands.length > kind.operands
+      ? report("JEP2006", at, { callee: name, most: kind.operands, found: operands.length })
+      : report("JEP2005", at, { callee: name, name: operands.length === 0 ? "a" : "b" }, { help: `\`${name}\` compares ${kind.operands === 1 ? "one value" : `${kind.operands} values`}; ${operands.length} ${operands.length === 1 ? "is" : "are"} given.` }));
     return poison;
   }
   const [a, b] = operands;

@@ -5,10 +5,10 @@
  * layout is for encoders that are the library's `vit`, which is checked on what they compute, not on their name; ONNX takes
  * any encoder. Content is made by runtime/export and targets/onnx; a failed write leaves the old files as they were.
  */
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { writeAtomic } from "../../runtime/base/files.js";
-import { defaultEncoder, hfFiles } from "../../runtime/export/hf.js";
+import { writeAtomic, writeAtomicParts } from "../../runtime/base/files.js";
+import { defaultEncoder, hfFiles, weightFile } from "../../runtime/export/hf.js";
 import type { ExportFile } from "../../runtime/export/hf.js";
 import { vitLayout } from "../../runtime/export/vit-layout.js";
 import { emitOnnx, onnxOpset } from "../targets/onnx/emit.js";
@@ -29,6 +29,7 @@ export const exportCommand: Command = {
     format: { kind: "text", choices: formats, initial: "hf", help: "hf: config.json and model.safetensors for IJepaModel.from_pretrained; onnx: one file for onnxruntime" },
     out: { kind: "text", alias: "o", help: "the folder (export/<program> unless given); for onnx also a file name that ends in .onnx" },
     encoder: { kind: "text", help: "which encoder (the moving average where there is one, as papers evaluate it)" },
+    "max-shard": { kind: "text", initial: "5GB", help: "for hf: most bytes of weights in one file; beyond, shards with an index" },
     compiled: { kind: "text", help: "the compiled program, when it is not in the run's folder" },
   },
   examples: [
@@ -40,7 +41,7 @@ export const exportCommand: Command = {
     const encoder = args.text("encoder") ?? defaultEncoder(trained.manifest);
     const format = formats.find((f) => f === (args.text("format") ?? "hf")) ?? "hf";
     const out = args.text("out") ?? join("export", trained.manifest.program);
-    const written = format === "hf" ? await writeHf(trained, encoder, out, cx.cwd) : await writeOnnx(trained, encoder, out, cx.cwd);
+    const written = format === "hf" ? await writeHf(trained, encoder, out, cx.cwd, readBytesOf(args.text("max-shard") ?? "5GB")) : await writeOnnx(trained, encoder, out, cx.cwd);
     const { program, ema } = trained.manifest;
     const source = ema.find((e) => e.target === encoder)?.source;
     cx.out.write(`exported ${encoder}${source === undefined ? "" : ` (moving average of ${source})`} of ${program}, step ${trained.checkpoint.step} in ${trained.shown}\n${written}\n`);
@@ -48,11 +49,11 @@ export const exportCommand: Command = {
   },
 };
 
-async function writeHf(trained: TrainedProgram, encoder: string, out: string, cwd: string): Promise<string> {
+async function writeHf(trained: TrainedProgram, encoder: string, out: string, cwd: string, shardBytes: number): Promise<string> {
   const { manifest, checkpoint } = trained;
   const layout = vitLayout(manifest, encoder);
   const facts = vitFacts(trained.encoders, encoder, layout.sizes);
-  const files = hfFiles({ manifest, layout, ...facts, state: checkpoint.state, step: checkpoint.step });
+  const files = hfFiles({ manifest, layout, ...facts, state: checkpoint.state, step: checkpoint.step, shardBytes });
   await writeAll(resolve(cwd, out), out, files);
   return `wrote ${files.map((f) => join(out, f.path)).join(", ")}\nload it with: transformers.IJepaModel.from_pretrained(${JSON.stringify(out)})`;
 }
@@ -77,7 +78,18 @@ async function writeOnnx(trained: TrainedProgram, encoder: string, out: string, 
 /** Writes files into a folder that is new, empty, or holds an export already. @throws CliError */
 async function writeAll(folder: string, shown: string, files: readonly ExportFile[]): Promise<void> {
   const ours = new Set(files.map((f) => f.path));
-  const foreign = existsSync(folder) ? readdirSync(folder).filter((name) => !ours.has(name)) : [];
+  const there = existsSync(folder) ? readdirSync(folder) : [];
+  const foreign = there.filter((name) => !ours.has(name) && !weightFile.test(name));
   if (foreign.length > 0) throw new CliError(`${shown} holds something else than exported weights (${foreign.slice(0, 3).join(", ")})`, "give a folder of its own with --out");
-  for (const file of files) await writeAtomic(join(folder, file.path), file.bytes);
+  for (const file of files) await writeAtomicParts(join(folder, file.path), file.parts);
+  // Weights of an export before, in one file or in other shards, would be taken for these.
+  for (const name of there) if (weightFile.test(name) && !ours.has(name)) rmSync(join(folder, name));
+}
+
+/** Bytes from `5GB`, `500MB` or a number. @throws CliError */
+function readBytesOf(text: string): number {
+  const [, count, unit] = /^(\d+(?:\.\d+)?)\s*(B|KB|MB|GB)?$/i.exec(text.trim()) ?? [];
+  const bytes = Number(count) * 1000 ** Math.max(0, ["B", "KB", "MB", "GB"].indexOf((unit ?? "B").toUpperCase()));
+  if (!(bytes >= 1)) throw new CliError(`--max-shard takes a size such as 5GB or 500MB, not ${text}`);
+  return bytes;
 }

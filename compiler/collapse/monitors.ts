@@ -5,7 +5,9 @@
  * into watches with thresholds. What dynamics protect is always watched; nothing here says that a run cannot collapse.
  */
 import type { MonitorSpec } from "../../runtime/abi.js";
+import type { ModelGraph } from "../model/ir.js";
 import { trivialValue } from "../model/losses.js";
+import { constantOf } from "../types/dim.js";
 import type { CollapseResult, EncoderProof } from "./analyze.js";
 import { sampleBit, tokenBit } from "./axes.js";
 import type { Facts } from "./gather.js";
@@ -43,9 +45,13 @@ function ofProof(facts: Facts, proof: EncoderProof, watched: readonly string[]):
   for (const { term, mechanism } of proof.mechanisms) {
     const loss = term.losses[0];
     const trivial = trivialValue(term.kind, {});
-    if (mechanism.kind === "balanced codes") out.push(spec("code-entropy", undefined, loss, 1e-3, 200, "codes must neither fall together nor become uniform"));
+    if (mechanism.kind === "balanced codes") {
+      out.push(spec("code-entropy", undefined, loss, 1e-3, 200, "codes must neither fall together nor become uniform"));
+      const uniform = uniformCodes(facts, term.node);
+      if (uniform !== undefined) out.push(spec("loss-trivial", undefined, loss, 1e-3, 200, `\`${term.kind}\` at ${uniform.toFixed(4)} is what uniform codes give: the logarithm of their number`));
+    }
     else if ((mechanism.kind === "predictor and average" || mechanism.kind === "predictor and stop" || mechanism.kind === "own embedding") && trivial !== undefined) {
-      out.push(spec("loss-trivial", undefined, loss, 1e-3, 200, `\`${term.kind}\` at ${trivial} while the deviation falls is the constant solution, which training avoids by dynamics only`));
+      out.push(spec("loss-trivial", name, loss, 1e-3, 200, `\`${term.kind}\` at ${trivial} while the deviation falls is the constant solution, which training avoids by dynamics only`));
     }
   }
   return out;
@@ -59,6 +65,15 @@ function ofFindings(facts: Facts, result: CollapseResult): MonitorSpec[] {
     const trivial = trivialValue(term.kind, facts.body.nodes[term.node]?.attrs.numbers ?? {});
     return trivial === undefined ? [] : [spec("loss-trivial", undefined, loss, 1e-3, 200, `\`${term.kind}\` at ${trivial} is the constant solution, which nothing keeps training from`)];
   });
+}
+
+/** What uniform codes give a cross-entropy: ln K for K of them. Of a loss in a module, or another kind, nothing is known. */
+export function uniformCodes(graph: Pick<ModelGraph, "body">, node: number): number | undefined {
+  const it = graph.body.nodes[node];
+  if (it?.op !== "loss" || it.attrs.loss !== "cross_entropy") return undefined;
+  const [codes] = graph.body.nodes[it.args[0] ?? -1]?.type.shape.slice(-1) ?? [];
+  const count = codes === undefined ? undefined : constantOf(codes);
+  return count === undefined ? undefined : Math.log(count);
 }
 
 function tokensOf(facts: Facts, name: string): boolean {

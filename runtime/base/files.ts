@@ -5,7 +5,7 @@
  * by `rename`. A failure at any point leaves the old file as it was and removes the temporary one; a full disk is told
  * apart, because its way out is different. Formats belong to their own files.
  */
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errorText, HostError, systemCode } from "./errors.js";
@@ -36,12 +36,17 @@ function asBytes(content: Uint8Array | string): Uint8Array {
  * Throws `HostError` "disk-full" or "io"; then the old file is still there, whole.
  */
 export async function writeAtomic(path: string, content: Uint8Array | string): Promise<void> {
+  await writeAtomicParts(path, [asBytes(content)]);
+}
+
+/** `writeAtomic` of parts one after the other, each made when the one before it is on its way: for files larger than memory. */
+export async function writeAtomicParts(path: string, parts: Iterable<Uint8Array>): Promise<void> {
   const temporary = temporaryPath(path);
   try {
     await mkdir(dirname(path), { recursive: true });
     const file = await open(temporary, "wx");
     try {
-      await file.writeFile(asBytes(content));
+      for (const part of parts) await file.writeFile(part);
       await file.sync();
     } finally {
       await file.close();
@@ -89,12 +94,62 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
+/** A file to read pieces of. */
+export interface OpenFile {
+  readonly size: number;
+  /** The bytes [from, to), all of them there. Throws `HostError` "io". */
+  read(from: number, to: number): Uint8Array;
+  close(): void;
+}
+
+/** Opens a file for reading pieces of it. Throws `HostError` "not-found" or "io" that names it. */
+export function openBytes(path: string): OpenFile {
+  const failed = (error: unknown): HostError => (systemCode(error) === "ENOENT"
+    ? new HostError("not-found", `there is no file ${path}`, "check the path", { cause: error })
+    : new HostError("io", `cannot read ${path}: ${errorText(error)}`, "check that it is a file that can be read", { cause: error }));
+  try {
+    const descriptor = openSync(path, "r");
+    const { size } = fstatSync(descriptor);
+    return { size, read: (from, to) => readPiece(descriptor, from, to, failed), close: () => closeSync(descriptor) };
+  } catch (error) {
+    throw failed(error);
+  }
+}
+
+/** One call reads at most 2 GiB. */
+const mostAtOnce = 2 ** 30;
+
+function readPiece(descriptor: number, from: number, to: number, failed: (error: unknown) => HostError): Uint8Array {
+  try {
+    const bytes = new Uint8Array(to - from);
+    for (let at = 0; at < bytes.length;) {
+      const got = readSync(descriptor, bytes, at, Math.min(mostAtOnce, bytes.length - at), from + at);
+      if (got === 0) throw new Error("it ends early");
+      at += got;
+    }
+    return bytes;
+  } catch (error) {
+    throw failed(error);
+  }
+}
+
 /** The bytes of a file. Throws `HostError` "not-found" or "io" that names it. */
 export async function readBytes(path: string): Promise<Uint8Array> {
   try {
-    return await readFile(path);
+    return statSync(path).size < mostAtOnce ? await readFile(path) : wholeFile(path);
   } catch (error) {
+    if (error instanceof HostError) throw error;
     if (systemCode(error) === "ENOENT") throw new HostError("not-found", `there is no file ${path}`, "check the path", { cause: error });
     throw new HostError("io", `cannot read ${path}: ${errorText(error)}`, "check that it is a file that can be read", { cause: error });
+  }
+}
+
+/** `readFile` refuses what has more than 2 GiB. */
+function wholeFile(path: string): Uint8Array {
+  const file = openBytes(path);
+  try {
+    return file.read(0, file.size);
+  } finally {
+    file.close();
   }
 }

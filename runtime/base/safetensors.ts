@@ -92,16 +92,24 @@ function duplicateKey(text: string): string | undefined {
   return undefined;
 }
 
-function readHeader(bytes: Uint8Array, where: string): { header: Readonly<Record<string, unknown>>; dataStart: number } {
-  if (bytes.length < 8) throw truncated(where, `it has ${bytes.length} bytes, and the header length alone takes 8`);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+/** `size` bytes, read on demand: a file, or memory. */
+export interface ByteSource {
+  readonly size: number;
+  /** The bytes [from, to), both within the size. */
+  read(from: number, to: number): Uint8Array;
+}
+
+function readHeader(source: ByteSource, where: string): { header: Readonly<Record<string, unknown>>; dataStart: number } {
+  if (source.size < 8) throw truncated(where, `it has ${source.size} bytes, and the header length alone takes 8`);
+  const first = source.read(0, 8);
+  const view = new DataView(first.buffer, first.byteOffset, 8);
   const length = view.getUint32(4, true) * 4294967296 + view.getUint32(0, true);
   if (length > MAX_HEADER) throw bad(where, `its header claims ${length} bytes, the most allowed is ${MAX_HEADER}`);
-  if (length > bytes.length - 8) throw truncated(where, `its header claims ${length} bytes and ${bytes.length - 8} follow`);
+  if (length > source.size - 8) throw truncated(where, `its header claims ${length} bytes and ${source.size - 8} follow`);
   let header: unknown;
   let text: string;
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(8, 8 + length));
+    text = new TextDecoder("utf-8", { fatal: true }).decode(source.read(8, 8 + length));
     header = JSON.parse(text);
   } catch (error) {
     throw bad(where, `its header is not JSON (${errorText(error).slice(0, 120)})`);
@@ -196,13 +204,28 @@ function decode(dtype: DType, raw: Uint8Array): TensorData {
   }
 }
 
+/** A tensor whose numbers are read when they are asked for, anew each time. */
+export type StoredTensor = Omit<NamedTensor, "data"> & { read(): TensorData };
+
+/** What a file says that it holds, checked against its size; no tensor has been read. */
+export interface StoredTensors {
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
 /**
  * Reads a whole file. `where` names it in messages. Throws `HostError` "truncated-file" when bytes are missing, "bad-file"
  * for anything else that is not exactly the format.
  */
 export function readSafetensors(bytes: Uint8Array, where: string): TensorFile {
-  const { header, dataStart } = readHeader(bytes, where);
-  const dataBytes = bytes.length - dataStart;
+  const { tensors, metadata } = openSafetensors({ size: bytes.length, read: (from, to) => bytes.subarray(from, to) }, where);
+  return { tensors: new Map([...tensors].map(([name, { dtype, shape, read }]) => [name, { name, dtype, shape, data: read() }])), metadata };
+}
+
+/** Reads and checks the header alone, and gives tensors one by one: for files larger than memory. Throws as `readSafetensors` does. */
+export function openSafetensors(source: ByteSource, where: string): StoredTensors {
+  const { header, dataStart } = readHeader(source, where);
+  const dataBytes = source.size - dataStart;
   const entries: Entry[] = [];
   for (const [name, value] of Object.entries(header)) {
     if (name !== "__metadata__") entries.push(readEntry(name, value, dataBytes, where));
@@ -210,9 +233,9 @@ export function readSafetensors(bytes: Uint8Array, where: string): TensorFile {
   entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
   checkTiling(entries, dataBytes, where);
   const metadata = readMetadata(Object.hasOwn(header, "__metadata__") ? header["__metadata__"] : undefined, where);
-  const tensors = new Map<string, NamedTensor>();
+  const tensors = new Map<string, StoredTensor>();
   for (const { name, dtype, shape, begin, end } of entries) {
-    tensors.set(name, { name, dtype, shape, data: decode(dtype, bytes.subarray(dataStart + begin, dataStart + end)) });
+    tensors.set(name, { name, dtype, shape, read: () => decode(dtype, source.read(dataStart + begin, dataStart + end)) });
   }
   return { tensors, metadata };
 }
@@ -229,28 +252,54 @@ function dtypeOf(data: TensorData): DType {
  * spaces to a multiple of 8. Throws `HostError` "bad-data" when a name is taken twice or a shape does not fit its data.
  */
 export function writeSafetensors(tensors: readonly TensorToWrite[], metadata: Readonly<Record<string, string>> = {}): Uint8Array {
+  const parts = [...safetensorsParts(tensors.map(({ name, shape, data }) => ({ name, shape, dtype: dtypeOf(data), length: data.length, make: () => data })), metadata)];
+  const out = new Uint8Array(parts.reduce((n, part) => n + part.byteLength, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.byteLength;
+  }
+  return out;
+}
+
+/** A tensor to write that is made when its turn comes: `make` gives `length` elements of `dtype`. */
+export interface TensorToMake {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  readonly length: number;
+  make(): TensorData;
+}
+
+/** The same file in parts, header first and then tensor by tensor, so that no more than one is in memory. Throws as `writeSafetensors` does. */
+export function* safetensorsParts(tensors: readonly TensorToMake[], metadata: Readonly<Record<string, string>> = {}): Generator<Uint8Array> {
+  yield headerOf(tensors, metadata);
+  for (const tensor of tensors) {
+    const data = tensor.make();
+    if (data.length !== tensor.length || dtypeOf(data) !== tensor.dtype) throw new HostError("bad-data", `${show(tensor.name)} was made with ${data.length} elements of ${dtypeOf(data)}`, `${tensor.length} of ${tensor.dtype} were promised`);
+    yield new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  }
+}
+
+function headerOf(tensors: readonly TensorToMake[], metadata: Readonly<Record<string, string>>): Uint8Array {
   const names = new Set<string>(["__metadata__"]);
   const entries: [string, unknown][] = [];
   if (Object.keys(metadata).length > 0) entries.push(["__metadata__", metadata]);
   let offset = 0;
-  for (const { name, shape, data } of tensors) {
+  for (const { name, shape, dtype, length } of tensors) {
     if (names.has(name)) throw new HostError("bad-data", `two tensors to write are called ${show(name)}`, "give every tensor its own name");
     names.add(name);
     const count = shape.reduce((product, dim) => product * dim, 1);
-    if (count !== data.length) throw new HostError("bad-data", `${show(name)} of shape ${show(shape)} has ${data.length} elements`, "the shape's product must be the number of elements");
-    entries.push([name, { dtype: dtypeOf(data), shape, data_offsets: [offset, offset + data.byteLength] }]);
-    offset += data.byteLength;
+    if (count !== length) throw new HostError("bad-data", `${show(name)} of shape ${show(shape)} has ${length} elements`, "the shape's product must be the number of elements");
+    const bytes = length * BYTES[dtype];
+    entries.push([name, { dtype, shape, data_offsets: [offset, offset + bytes] }]);
+    offset += bytes;
   }
   const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(entries)));
   const headerLength = Math.ceil(json.length / 8) * 8;
-  const out = new Uint8Array(8 + headerLength + offset);
+  const out = new Uint8Array(8 + headerLength);
   new DataView(out.buffer).setUint32(0, headerLength, true);
   out.fill(0x20, 8, 8 + headerLength);
   out.set(json, 8);
-  let at = 8 + headerLength;
-  for (const { data } of tensors) {
-    out.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
-    at += data.byteLength;
-  }
   return out;
 }

@@ -1,21 +1,29 @@
 /**
  * An encoder as the two files that `transformers.IJepaModel.from_pretrained` reads, and one for its image processor.
  *
- * Owns their content: `config.json`, `model.safetensors` (float32, names of the format's own layout) and
+ * Owns their content: `config.json`, `model.safetensors` (float32, names of the format's own layout; several files with an
+ * index where one would be too large) and
  * `preprocessor_config.json` with the mean and deviation the encoder was trained with (a default processor has others). The
  * metadata of the tensors say which encoder of which program at which step this is. No clock and no machine name goes in.
  * Writing to disk is for the caller.
  */
 import type { Manifest } from "../abi.js";
 import { HostError } from "../base/errors.js";
-import { writeSafetensors } from "../base/safetensors.js";
+import { safetensorsParts } from "../base/safetensors.js";
+import type { TensorToMake } from "../base/safetensors.js";
 import type { VitLayout } from "./vit-layout.js";
 
-/** One file to write. */
+/** One file to write: its bytes in parts, made when they are asked for. */
 export interface ExportFile {
   readonly path: string;
-  readonly bytes: Uint8Array;
+  readonly parts: Iterable<Uint8Array>;
 }
+
+/** Most bytes of tensors in one file unless said; beyond, there are shards with an index, as the transformers library writes them. */
+export const defaultShardBytes = 5e9;
+
+/** Names of files with weights that an export may have left in a folder. */
+export const weightFile = /^model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?$/;
 
 /** What an exported encoder is, beside its layout. */
 export interface HfExport {
@@ -28,6 +36,8 @@ export interface HfExport {
   /** Parameters by name, of the whole program. */
   readonly state: ReadonlyMap<string, Float32Array>;
   readonly step: number;
+  /** Most bytes of tensors in one file; {@link defaultShardBytes} unless given. */
+  readonly shardBytes?: number;
 }
 
 /** The encoder that a paper would evaluate: the moving average where the program has one, else the first encoder. */
@@ -45,17 +55,38 @@ export function hfFiles(job: HfExport): ExportFile[] {
     const name = `${layout.encoder}.${entry.parameter}`;
     const values = state.get(name);
     if (values === undefined) throw new HostError("mismatch", `the checkpoint has no ${name}`, "it was made from another version of the program");
-    return { name: entry.key, shape: entry.shape, data: entry.give(values) };
+    return { name: entry.key, shape: entry.shape, dtype: "F32", length: entry.shape.reduce((a, b) => a * b, 1), make: () => entry.give(values) } satisfies TensorToMake;
   });
   return [
-    { path: "config.json", bytes: json(config(job)) },
-    { path: "model.safetensors", bytes: writeSafetensors(tensors, metadata(job)) },
-    { path: "preprocessor_config.json", bytes: json(processor(job)) },
+    { path: "config.json", parts: json(config(job)) },
+    ...weightFiles(tensors, metadata(job), job.shardBytes ?? defaultShardBytes),
+    { path: "preprocessor_config.json", parts: json(processor(job)) },
   ];
 }
 
-function json(value: object): Uint8Array {
-  return new TextEncoder().encode(`${JSON.stringify(value, undefined, 2)}\n`);
+/** One file where the tensors fit it, else shards in their order and the index that says where each tensor is. */
+function weightFiles(tensors: readonly TensorToMake[], words: Readonly<Record<string, string>>, most: number): ExportFile[] {
+  const shards: TensorToMake[][] = [];
+  let room = 0;
+  for (const tensor of tensors) {
+    const bytes = 4 * tensor.length;
+    // A tensor larger than a shard has one of its own.
+    if (bytes > room) {
+      shards.push([]);
+      room = most;
+    }
+    shards.at(-1)?.push(tensor);
+    room -= bytes;
+  }
+  if (shards.length <= 1) return [{ path: "model.safetensors", parts: safetensorsParts(tensors, words) }];
+  const name = (i: number): string => `model-${String(i + 1).padStart(5, "0")}-of-${String(shards.length).padStart(5, "0")}.safetensors`;
+  const map = Object.fromEntries(shards.flatMap((shard, i) => shard.map((t) => [t.name, name(i)])));
+  const index = { metadata: { total_size: tensors.reduce((n, t) => n + 4 * t.length, 0) }, weight_map: map };
+  return [...shards.map((shard, i) => ({ path: name(i), parts: safetensorsParts(shard, words) })), { path: "model.safetensors.index.json", parts: json(index) }];
+}
+
+function json(value: object): Uint8Array[] {
+  return [new TextEncoder().encode(`${JSON.stringify(value, undefined, 2)}\n`)];
 }
 
 function config({ layout: { sizes }, heads, eps }: HfExport): object {

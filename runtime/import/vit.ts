@@ -7,7 +7,7 @@
  * said. The result is a report and, when all fits, values. Reading files is weights.ts.
  */
 import { HostError } from "../base/errors.js";
-import type { NamedTensor } from "../base/safetensors.js";
+import type { StoredTensor, TensorData } from "../base/safetensors.js";
 import type { LayoutEntry, VitLayout, VitSizes } from "../export/vit-layout.js";
 import { sincos2d } from "../train/init.js";
 import type { Weights } from "./weights.js";
@@ -45,11 +45,13 @@ export function fitWeights(weights: Weights, target: ImportTarget): ImportResult
   const values = new Map<string, Float32Array>();
   for (const entry of layout.entries) {
     const tensor = tensors.get(entry.key);
-    const fate = fateOf(entry, tensor, layout.sizes);
+    // One tensor at a time: weights may be larger than memory would hold twice.
+    const data = tensor !== undefined && tensor.shape.join() === entry.shape.join() ? tensor.read() : undefined;
+    const fate = fateOf(entry, tensor, data, layout.sizes);
     fates.push(fate);
-    if (fate.kind !== "taken" || !(tensor?.data instanceof Float32Array)) continue;
+    if (fate.kind !== "taken" || !(data instanceof Float32Array)) continue;
     const into = values.get(entry.parameter) ?? new Float32Array(parameterSize(layout.entries, entry.parameter));
-    entry.take(tensor.data, into);
+    entry.take(data, into);
     values.set(entry.parameter, into);
   }
   const known = new Set(layout.entries.map((entry) => entry.key));
@@ -58,7 +60,7 @@ export function fitWeights(weights: Weights, target: ImportTarget): ImportResult
 }
 
 /** The names of a bare model; a model with a classifier has `ijepa.` before the encoder's. */
-function stripped(tensors: ReadonlyMap<string, NamedTensor>): Map<string, NamedTensor> {
+function stripped(tensors: ReadonlyMap<string, StoredTensor>): Map<string, StoredTensor> {
   const inner = [...tensors.keys()].some((name) => name.startsWith(PREFIX));
   return new Map([...tensors].map(([name, tensor]) => [inner && name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name, tensor]));
 }
@@ -67,13 +69,13 @@ function parameterSize(entries: readonly LayoutEntry[], parameter: string): numb
   return entries.filter((e) => e.parameter === parameter).reduce((n, e) => n + e.shape.reduce((a, b) => a * b, 1), 0);
 }
 
-function fateOf(entry: LayoutEntry, tensor: NamedTensor | undefined, sizes: VitSizes): TensorFate {
+function fateOf(entry: LayoutEntry, tensor: StoredTensor | undefined, data: TensorData | undefined, sizes: VitSizes): TensorFate {
   const name = entry.key;
   if (tensor === undefined) return { name, kind: "missing", note: `the file has no such tensor; the program needs ${entry.shape.join("×")}` };
   if (tensor.shape.join() !== entry.shape.join()) return { name, kind: "misfit", note: `it is ${tensor.shape.join("×") || "a scalar"}, the program's encoder needs ${entry.shape.join("×")}${entry.parameter === "pos_embed" ? " (positions of another grid are not interpolated)" : ""}` };
-  if (!(tensor.data instanceof Float32Array)) return { name, kind: "misfit", note: `its elements are ${tensor.dtype}; weights are F32, F16 or BF16` };
-  if (!tensor.data.every(Number.isFinite)) return { name, kind: "misfit", note: "it holds values that are not finite" };
-  return { name, kind: "taken", note: entry.parameter === "pos_embed" ? positionNote(tensor.data, sizes) : tensor.dtype === "F32" ? "" : `${tensor.dtype}, widened to float32` };
+  if (!(data instanceof Float32Array)) return { name, kind: "misfit", note: `its elements are ${tensor.dtype}; weights are F32, F16 or BF16` };
+  if (!data.every(Number.isFinite)) return { name, kind: "misfit", note: "it holds values that are not finite" };
+  return { name, kind: "taken", note: entry.parameter === "pos_embed" ? positionNote(data, sizes) : tensor.dtype === "F32" ? "" : `${tensor.dtype}, widened to float32` };
 }
 
 /** Half of a unit in the last place of bfloat16 is the most that storing a table can have moved it. */
@@ -99,7 +101,7 @@ function unknownNote(name: string, { depth }: VitSizes): string {
 }
 
 /** What a configuration may say, what that is called, and where the same number shows in tensors and program. */
-function checkConfig(config: Weights["config"], tensors: ReadonlyMap<string, NamedTensor>, { layout: { sizes }, heads, eps }: ImportTarget): void {
+function checkConfig(config: Weights["config"], tensors: ReadonlyMap<string, StoredTensor>, { layout: { sizes }, heads, eps }: ImportTarget): void {
   if (config === undefined) return;
   const shape = (name: string): readonly number[] | undefined => tensors.get(name)?.shape;
   const layers = new Set([...tensors.keys()].flatMap((name) => /^encoder\.layer\.(\d+)\./.exec(name)?.[1] ?? [])).size;

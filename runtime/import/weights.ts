@@ -3,20 +3,21 @@
  *
  * Owns finding the files (one file, `model.safetensors` of a folder, or the shards that `model.safetensors.index.json`
  * names), the rule that an index names files of its own folder only, and `config.json`. Every header is checked before a
- * tensor is allocated (base/safetensors.ts). Which tensor goes where is for vit.ts.
+ * tensor is allocated (base/safetensors.ts), and tensors are read one by one when they are asked for, so that weights of any
+ * size come in. Which tensor goes where is for vit.ts.
  */
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { errorText, HostError } from "../base/errors.js";
-import { readBytes } from "../base/files.js";
-import { readSafetensors } from "../base/safetensors.js";
-import type { NamedTensor } from "../base/safetensors.js";
+import { openBytes, readBytes } from "../base/files.js";
+import { openSafetensors } from "../base/safetensors.js";
+import type { StoredTensor, StoredTensors } from "../base/safetensors.js";
 
 /** What was read. */
 export interface Weights {
   /** The files that the tensors came from. */
   readonly files: readonly string[];
-  readonly tensors: ReadonlyMap<string, NamedTensor>;
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
   readonly metadata: Readonly<Record<string, string>>;
   /** `config.json` of the folder, when there is one. */
   readonly config: Readonly<Record<string, unknown>> | undefined;
@@ -36,9 +37,28 @@ export async function readWeights(path: string): Promise<Weights> {
   throw new HostError("not-found", `${path} has neither ${SINGLE} nor ${INDEX}`, "name a folder that holds one of them, or a .safetensors file");
 }
 
-async function single(path: string, config: Weights["config"]): Promise<Weights> {
-  const { tensors, metadata } = readSafetensors(await readBytes(path), path);
+function single(path: string, config: Weights["config"]): Weights {
+  const { tensors, metadata } = stored(path);
   return { files: [path], tensors, metadata, config };
+}
+
+/** The header of a file now; each tensor opens the file again, so that nothing stays open. */
+function stored(path: string): StoredTensors {
+  const first = openBytes(path);
+  try {
+    const read = (from: number, to: number): Uint8Array => {
+      const file = openBytes(path);
+      try {
+        if (file.size !== first.size) throw damaged(path, "it changed while it was read");
+        return file.read(from, to);
+      } finally {
+        file.close();
+      }
+    };
+    return openSafetensors({ size: first.size, read }, path);
+  } finally {
+    first.close();
+  }
 }
 
 async function sharded(path: string, config: Weights["config"]): Promise<Weights> {
@@ -51,12 +71,12 @@ async function sharded(path: string, config: Weights["config"]): Promise<Weights
     const shard = insideName(path, folder, file);
     wanted.set(shard, (wanted.get(shard) ?? new Set()).add(name));
   }
-  const tensors = new Map<string, NamedTensor>();
+  const tensors = new Map<string, StoredTensor>();
   const files: string[] = [];
   let metadata: Readonly<Record<string, string>> = {};
   for (const [file, names] of wanted) {
     const shard = join(folder, file);
-    const read = readSafetensors(await readBytes(shard), shard);
+    const read = stored(shard);
     for (const name of names) if (!read.tensors.has(name)) throw damaged(path, `it says that ${file} holds ${show(name)}, which is not there`);
     for (const [name, tensor] of read.tensors) {
       if (!names.has(name)) throw damaged(path, `${file} holds ${show(name)}, ${tensors.has(name) ? "which another file holds too" : "which it does not name there"}`);

@@ -1,7 +1,7 @@
 /**
  * Weights that lie: refused with the reason, through `jepac import`, and nothing is written.
  */
-import { existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test, vi } from "vitest";
 import { layoutEntries } from "../../runtime/export/vit-layout.js";
@@ -166,4 +166,35 @@ test("words that name nothing are refused with what there is", async () => {
     expect(ran.err, words.join(" ")).toMatch(reason);
     expect(ran.code).toBe(2);
   }
+});
+
+test("weights of more than 2 GB come in: tensors are read one by one, and what is not wanted is never read", async () => {
+  const folder = join(cwd, "huge");
+  mkdirSync(folder);
+  const path = join(folder, "model.safetensors");
+  // The file is sparse: 3 GB by its length, a few kilobytes on disk.
+  const gigabytes = 3 * 2 ** 30;
+  const bytes = (t: TensorToWrite): number => t.data.byteLength;
+  const head: Record<string, object> = {};
+  let at = 0;
+  for (const t of good) {
+    head[t.name] = entry(t.shape, [at, at + bytes(t)]);
+    at += bytes(t);
+  }
+  head["classifier.weight"] = entry([gigabytes / 4], [at, at + gigabytes]);
+  const data = new Uint8Array(at);
+  let to = 0;
+  for (const t of good) {
+    data.set(new Uint8Array(t.data.buffer, t.data.byteOffset, bytes(t)), to);
+    to += bytes(t);
+  }
+  const whole = lying(head, data);
+  writeFileSync(path, whole);
+  truncateSync(path, whole.length + gigabytes);
+  const before = process.memoryUsage().arrayBuffers;
+  const ran = await jepac(["import", "huge", "--into", "program.jepa", "-o", "hugerun"], { cwd });
+  rmSync(folder, { recursive: true });
+  expect(ran.out).toContain("21 tensors taken, 0 missing, 0 that do not fit, 1 ignored");
+  expect(ran.code, ran.err).toBe(0);
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 27);
 });

@@ -2,7 +2,7 @@
  * Weights out to other people's libraries and back in: the same features, the same bits.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test, vi } from "vitest";
 import { readSafetensors } from "../../runtime/base/safetensors.js";
@@ -107,11 +107,38 @@ async function exportTo(words: readonly string[]): Promise<string> {
 }
 
 test("transformers loads exported encoders without a missing or unexpected key and computes the same features to 1e-4", async () => {
-  const models = [["teacher", await exportTo([])], ["student", await exportTo(["--encoder", "student"])]] as const;
+  const models = [["teacher", await exportTo([])], ["teacher", await exportTo(["--max-shard", "20KB"])], ["student", await exportTo(["--encoder", "student"])]] as const;
   for (const { what, answer, apart, count } of await compare("hf", models, run)) {
     expect(answer, what).toMatchObject({ missing_keys: [], unexpected_keys: [], mismatched_keys: [], shape: [count, 36, 24] });
     expect(apart, what).toBeLessThan(1e-4);
   }
+});
+
+test("an encoder that is too large for one file goes into shards, which come back bit for bit", async () => {
+  const whole = await exportTo([]);
+  const out = await exportTo(["--max-shard", "20KB"]);
+  const names = readdirSync(out).sort();
+  const shards = names.filter((n) => /^model-\d{5}-of-\d{5}\.safetensors$/.test(n));
+  expect(shards.length).toBeGreaterThan(3);
+  expect(names).toEqual(["config.json", ...shards, "model.safetensors.index.json", "preprocessor_config.json"]);
+  const index: { metadata: { total_size: number }; weight_map: Record<string, string> } = JSON.parse(readFileSync(join(out, "model.safetensors.index.json"), "utf8"));
+  const one = readSafetensors(readFileSync(join(whole, "model.safetensors")), "whole");
+  expect(Object.keys(index.weight_map).sort()).toEqual([...one.tensors.keys()].sort());
+  expect(index.metadata.total_size).toBe([...one.tensors.values()].reduce((n, t) => n + t.data.byteLength, 0));
+  for (const shard of shards) {
+    const read = readSafetensors(readFileSync(join(out, shard)), shard);
+    const sizes = [...read.tensors.values()].map((t) => t.data.byteLength);
+    if (sizes.length > 1) expect(sizes.reduce((a, b) => a + b, 0)).toBeLessThanOrEqual(20_000);
+    for (const [name, tensor] of read.tensors) {
+      expect(index.weight_map[name]).toBe(shard);
+      expect(tensor.data).toEqual(one.tensors.get(name)?.data);
+    }
+  }
+  // The same folder again, in one file: no shard of before is left to be taken for these weights.
+  const again = await jepac(["export", run.folder, "-o", out]);
+  expect(again.code, again.err).toBe(0);
+  expect(readdirSync(out).sort()).toEqual(["config.json", "model.safetensors", "preprocessor_config.json"]);
+  expect((await jepac(["export", run.folder, "-o", out, "--max-shard", "much"])).err).toContain("--max-shard takes a size");
 });
 
 test("what is exported unless told is the moving average, and the file says so", async () => {

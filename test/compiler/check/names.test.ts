@@ -115,7 +115,7 @@ test("too many arguments of a built-in are counted", () => {
 
 test("a loss takes as many values as it compares", () => {
   checkMarked(sound(`  loss extra = mse(z_hat)
-//             ^^^^^^^^^^ JEP2006 The most arguments that \`mse\` takes is 2, and
+//             ^^^^^^^^^^ JEP2005 \`mse\` compares 2 values; 1 is given
 `));
 });
 
