@@ -399,6 +399,21 @@ export interface PlanScaler {
   readonly initial: readonly number[];
 }
 
+/**
+ * The tile of one product as it was compiled: sizes at their bounds, `[bm, bn, bk, tm, tn]` as in `compiler/targets/wgsl/kernels/tiles.ts`,
+ * and for a weight gradient the parts of k where they were measured. Another tile may give other last bits, so it belongs to a run.
+ */
+export interface PlanTile {
+  readonly form: "nn" | "nt" | "tn" | "tt";
+  readonly batch: number;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly kind: "f32" | "f16" | "f16-matrix";
+  readonly tile: readonly [number, number, number, number, number];
+  readonly parts?: number;
+}
+
 /** Something to run: dispatches in order. */
 export interface PlanProgram {
   readonly dispatches: readonly PlanDispatch[];
@@ -439,6 +454,8 @@ export interface WgslPlan {
   /** Names of the hyperparameters in their block, f32 each, from offset 0: `learningRate`, `momentum teacher`. */
   readonly hyper: readonly string[];
   readonly encoders: Readonly<Record<string, PlanProgram>>;
+  /** Tiles of all products. */
+  readonly tiles?: readonly PlanTile[];
   /** Bytes of all buffers; `lowerBound` is what a perfect packing of the live values would take for `work`. */
   readonly memory: { readonly total: number; readonly work: number; readonly lowerBound: number };
 }

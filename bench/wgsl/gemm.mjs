@@ -7,7 +7,7 @@ import { productModule } from "../../dist/compiler/targets/wgsl/product.js";
 
 const { values } = parseArgs({ options: { side: { type: "string", default: "4096" } } });
 const side = Number(values.side);
-const module = productModule({ form: "nn", batch: 1, m: side, n: side, k: side });
+const module = productModule({ form: "nn", batch: 1, m: side, n: side, k: side, kind: "f32" });
 const node = await openNodeDevice(module, { timestamps: true });
 const ms = await timePlan(module, { device: node.device, name: node.name, clock: () => performance.now(), repeats: 5, enough: 20_000 });
 const ceilings = await measureCeilings(node.device);

@@ -28,10 +28,11 @@ import { sweepCommand } from "./sweep.js";
 import type { CliTerminal } from "./terminal.js";
 import { styleOf } from "./terminal.js";
 import { optionalValues, trainCommand } from "./train.js";
+import { tuneCommand } from "./tune.js";
 
 /** All commands, in the order of the help text. */
 export const commands: readonly Command[] = [
-  checkCommand, compileCommand, trainCommand, probeCommand, sweepCommand, exportCommand, importCommand, fmtCommand, graphCommand, diffCommand, listCommand, explainCommand, doctorCommand, devCommand,
+  checkCommand, compileCommand, trainCommand, tuneCommand, probeCommand, sweepCommand, exportCommand, importCommand, fmtCommand, graphCommand, diffCommand, listCommand, explainCommand, doctorCommand, devCommand,
 ];
 
 /** Runs the command line `words` (after the program's name) and returns the exit code. Never throws. */

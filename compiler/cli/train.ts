@@ -7,12 +7,15 @@
  */
 import { join, resolve } from "node:path";
 import { compile } from "../compile.js";
+import type { CompileResult } from "../compile.js";
+import type { PlanTile } from "../../runtime/abi.js";
 import { parseOptions, TRAINER_OPTIONS } from "../../runtime/train/options.js";
 import { chooseFolder } from "../../runtime/train/run-folder.js";
 import type { Arguments, Command, OptionSpec } from "./command.js";
 import { compileInto, deviceOptions, planLimits, precisionOf, precisionOption, targetOf, targets } from "./compile.js";
 import { loadCompiled } from "./compiled.js";
 import { openSource, programOptions, readProgramOptions } from "./source.js";
+import { tilesForRun } from "./tune.js";
 
 /** Options whose value may be left out, with the words that they take (the first one stands for none). */
 export const optionalValues: ReadonlyMap<string, readonly string[]> = new Map(
@@ -27,12 +30,17 @@ export const runOptions: Readonly<Record<string, OptionSpec>> = Object.fromEntri
   ]),
 );
 
+const tileOptions: Readonly<Record<string, OptionSpec>> = {
+  tiles: { kind: "text", choices: ["measured", "default"], initial: "measured", help: "for wgsl, tiles of matrix products: those that jepac tune measured on this device, or the defaults" },
+  tune: { kind: "flag", help: "for wgsl, measure tiles first, for a minute at the most" },
+};
+
 export const trainCommand: Command = {
   name: "train",
   usage: "train <file>",
   summary: "Compiles a program and trains it: progress, checkpoints, probes and a report in runs/<program>",
   words: { file: "the program" },
-  options: { target: { kind: "text", choices: targets, initial: "tfjs", help: "what to compile to: tfjs (wasm, TensorFlow) or wgsl (WebGPU)" }, precision: precisionOption, ...runOptions, ...deviceOptions, ...programOptions },
+  options: { target: { kind: "text", choices: targets, initial: "tfjs", help: "what to compile to: tfjs (wasm, TensorFlow) or wgsl (WebGPU)" }, precision: precisionOption, ...runOptions, ...deviceOptions, ...tileOptions, ...programOptions },
   examples: [
     ["jepac train examples/ijepa-small.jepa", "on generated pictures"],
     ["jepac train examples/ijepa-cifar.jepa --data photos/train --eval-data photos/test", "on a folder of images"],
@@ -44,9 +52,14 @@ export const trainCommand: Command = {
     const argv = runWords(args);
     const options = parseOptions(argv);
     const target = targetOf(args);
-    const result = compile(opened.source, { ...readProgramOptions(args), target, precision: precisionOf(args), ...(target === "wgsl" ? { device: await planLimits(args, "here") } : {}) });
-    const folder = result.manifest === undefined ? "" : chooseFolder(result.manifest.program, options);
+    const limits = target === "wgsl" ? await planLimits(args, "here") : undefined;
+    const compiledWith = (tiles: readonly PlanTile[]): CompileResult =>
+      compile(opened.source, { ...readProgramOptions(args), target, precision: precisionOf(args), ...(limits === undefined ? {} : { device: { ...limits, tiles } }) });
+    const first = compiledWith([]);
+    const folder = first.manifest === undefined ? "" : chooseFolder(first.manifest.program, options);
     const compiled = resolve(cx.cwd, folder, "compiled");
+    const tiles = first.plan === undefined ? [] : await tilesForRun(first.plan, compiled, options.resume !== undefined, args, cx);
+    const result = tiles.length === 0 ? first : compiledWith(tiles);
     if (compileInto(opened, result, compiled, cx) === undefined) return 1;
     const program = await loadCompiled(compiled, join(folder, "compiled"));
     const { runTrainer } = await import("../../runtime/train/main.js");

@@ -18,14 +18,15 @@ import type { Draft, Limits } from "./kernel.js";
 import { upperBound } from "./kernel.js";
 import type { Traced } from "./trace.js";
 
-/** All dispatches of a graph, in order. */
-export function draftsOf(traced: Traced, bounds: ReadonlyMap<string, number>): Draft[] {
+/** All dispatches of a graph, in order; `tile` chooses for products. */
+export function draftsOf(traced: Traced, bounds: ReadonlyMap<string, number>, tile?: Limits["tile"]): Draft[] {
   const { ops, tensors } = traced.graph;
   const wanted = new Set<Tensor>([...ops.flatMap((op) => readsOf(op.work)), ...[...traced.losses, ...traced.watches, ...traced.state].map((n) => n.tensor)]);
   if (traced.result !== undefined) wanted.add(traced.result);
   const live = (t: Tensor): boolean => wanted.has(t) || t.home.kind === "grad";
   const cx: Limits = {
     bound: (d) => upperBound(d, bounds),
+    tile,
     scratch: (shape: readonly Dim[], name: string) => {
       const made: Tensor = { id: tensors.length, dtype: "f32", shape, home: { kind: "work" }, name };
       tensors.push(made);

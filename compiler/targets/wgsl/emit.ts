@@ -70,7 +70,7 @@ function planText(plan: WgslPlan): string {
   const program = (p: WgslPlan["step"]): string => `{ "outputs": ${JSON.stringify(p.outputs)}, "dispatches": ${list(p.dispatches)} }`;
   const fields = [
     `"format": ${plan.format}`, `"bounds": ${JSON.stringify(plan.bounds)}`, `"memory": ${JSON.stringify(plan.memory)}`, `"hyper": ${JSON.stringify(plan.hyper)}`,
-    `"kernels": ${list(plan.kernels)}`, `"buffers": ${list(plan.buffers)}`, `"inputs": ${list(plan.inputs)}`, `"parameters": ${list(plan.parameters)}`,
+    `"tiles": ${list(plan.tiles ?? [])}`, `"kernels": ${list(plan.kernels)}`, `"buffers": ${list(plan.buffers)}`, `"inputs": ${list(plan.inputs)}`, `"parameters": ${list(plan.parameters)}`,
     `"step": ${program(plan.step)}`, `"watches": ${list(plan.watches)}`, `"norms": ${program(plan.norms)}`, `"update": ${program(plan.update)}`,
     ...(plan.prepare === undefined ? [] : [`"prepare": ${program(plan.prepare)}`]), ...(plan.scaler === undefined ? [] : [`"scaler": ${JSON.stringify(plan.scaler)}`]),
     ...(plan.features === undefined ? [] : [`"features": ${JSON.stringify(plan.features)}`]),

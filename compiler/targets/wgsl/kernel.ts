@@ -12,7 +12,7 @@ import { IrError } from "../../tensor/ir.js";
 import type { Dim } from "../../types/dim.js";
 import { constantOf, evaluate } from "../../types/dim.js";
 import type { Storage, Tensor } from "./graph.js";
-import type { GemmShape, Tile } from "./kernels/tiles.js";
+import type { ChosenTile, GemmShape } from "./kernels/tiles.js";
 
 /** A size known at run time: a polynomial, or a rounded-up quotient. */
 export type Size = Dim | { readonly kind: "up"; readonly of: Dim; readonly by: number; readonly times: number };
@@ -93,7 +93,7 @@ export interface Limits {
   /** A tensor for the time between two dispatches. */
   scratch(shape: readonly Dim[], name: string): Tensor;
   /** The tile for a product, from measurements; undefined where none were taken. */
-  readonly tile?: ((shape: GemmShape) => Tile | undefined) | undefined;
+  readonly tile?: ((shape: GemmShape) => ChosenTile | undefined) | undefined;
 }
 
 /** Upper bounds from the symbols' bounds; polynomials with a minus sign are bounded by their positive terms. */

@@ -5,7 +5,7 @@
  * into the contract's `WgslPlan`. Everything a run needs is decided here; the engine only makes buffers and pipelines and
  * walks the list. Sizes are upper bounds for the program's batch and masks, so nothing is allocated later.
  */
-import type { Manifest, MaskSpec, PlanBuffer, PlanDispatch, PlanKernel, PlanOutput, PlanParameter, PlanProgram, PlanRef, SizeExpr, WgslPlan } from "../../../runtime/abi.js";
+import type { Manifest, MaskSpec, PlanBuffer, PlanDispatch, PlanKernel, PlanOutput, PlanParameter, PlanProgram, PlanRef, PlanTile, SizeExpr, WgslPlan } from "../../../runtime/abi.js";
 import { IrError, funcOf, typeOf } from "../../tensor/ir.js";
 import { constantDim, constantOf, product, symbolsOf } from "../../types/dim.js";
 import type { StepProgram } from "../step.js";
@@ -24,6 +24,7 @@ import { recomputeBlocks } from "./recompute.js";
 import type { ScalerRules } from "./kernels/scaler.js";
 import { SCALER_COUNT, scalerRules } from "./kernels/scaler.js";
 import { toHalf } from "./precision.js";
+import { TileBook } from "./tile-book.js";
 import { traceEncoder, traceStep, withoutDead } from "./trace.js";
 import type { Traced } from "./trace.js";
 import { totalOf, updatesOf } from "./updates.js";
@@ -32,6 +33,8 @@ import { totalOf, updatesOf } from "./updates.js";
 export interface PlanLimits {
   readonly bindingBytes: number;
   readonly bufferBytes: number;
+  /** Tiles that were measured on it; products that are not among them get the default. */
+  readonly tiles?: readonly PlanTile[];
   /** All buffers together, where that is known. */
   readonly memoryBytes?: number;
 }
@@ -93,6 +96,7 @@ export function planPrepared(prepared: Prepared, manifest: Manifest, limits: Pla
   const { program, step: traced, rules } = prepared;
   const parts = manifest.train.accumulate ?? 1;
   const bounds = boundsOf(program, manifest);
+  const book = new TileBook(limits.tiles);
   // A binding is a multiple of 4 bytes, whatever it holds.
   const bytesOf = (t: Tensor): number => Math.ceil(Math.max(1, upperBound(product(t.shape), bounds)) * elementBytes(t.dtype) / 4) * 4;
   const shards = layOut(manifest, new Set(traced.grads), limits.bindingBytes, prepared.halves);
@@ -101,11 +105,11 @@ export function planPrepared(prepared: Prepared, manifest: Manifest, limits: Pla
   const updates = updatesOf(manifest, shards, traced.state, rules);
   if (rules !== undefined) buffers.add("scaler", "scaler", SCALER_COUNT * 4);
   for (const [name, count] of updates.scratch) buffers.add(name, "scratch", count * 4);
-  const stepDrafts = draftsOf(traced, bounds);
+  const stepDrafts = draftsOf(traced, bounds, book.choose);
   const pinned = new Set([...traced.losses, ...traced.watches, ...traced.state].map((n) => n.tensor));
   const step: Unit = { traced, drafts: stepDrafts, packing: pack([...stepDrafts, ...updates.update], bytesOf, pinned, limits.bufferBytes) };
   const encoders = prepared.encoders.map(([name, own]): [string, Unit] => {
-    const drafts = draftsOf(own, bounds);
+    const drafts = draftsOf(own, bounds, book.choose);
     return [name, { traced: own, drafts, packing: pack(drafts, bytesOf, new Set(own.result === undefined ? [] : [own.result]), limits.bufferBytes) }];
   });
   const units = [step, ...encoders.map(([, u]) => u)];
@@ -132,6 +136,7 @@ export function planPrepared(prepared: Prepared, manifest: Manifest, limits: Pla
     hyper: updates.hyperNames,
     encoders: Object.fromEntries(encoders.map(([name, u]) => [name, writer.program(u, u.drafts, u.traced.result === undefined ? [] : named(u, [{ name, tensor: u.traced.result }]))])),
     kernels: [],
+    tiles: book.used(),
     memory: { total: 0, work: 0, lowerBound: 0 },
   };
   addHostBuffers(buffers, plan);

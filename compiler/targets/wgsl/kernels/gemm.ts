@@ -19,13 +19,13 @@ import { matrixForm } from "./matrix.js";
 import type { Operand, Product } from "./product.js";
 import { quadFunction } from "./product.js";
 import { partsDraft } from "./reduce.js";
-import type { GemmShape, Tile } from "./tiles.js";
+import type { ChosenTile, GemmShape, Tile } from "./tiles.js";
 import { alongK, defaultTile, kindOf, threadsOf } from "./tiles.js";
 
 type Gemm = Extract<Work, { kind: "gemm" }>;
 type WeightGrad = Extract<Work, { kind: "gemm_tn_sums" }>;
 
-function tileOf(cx: Limits, shape: GemmShape): Tile {
+function tileOf(cx: Limits, shape: GemmShape): ChosenTile {
   return cx.tile?.(shape) ?? defaultTile(shape);
 }
 
@@ -63,7 +63,7 @@ export function weightGradDrafts(cx: Limits, op: Op, work: WeightGrad): Draft[] 
   const kind = kindOf(work.a.dtype, work.b.dtype, true);
   const tile = tileOf(cx, { form: "tn", m: cx.bound(work.m), n: cx.bound(work.n), k: cx.bound(work.k), batch: 1, kind });
   const tiles = Math.ceil(cx.bound(work.m) / tile.bm) * Math.ceil(cx.bound(work.n) / tile.bn);
-  const parts = Math.max(1, Math.min(Math.ceil(256 / tiles), Math.floor(cx.bound(work.k) / 256), 64));
+  const parts = tile.parts ?? Math.max(1, Math.min(Math.ceil(256 / tiles), Math.floor(cx.bound(work.k) / 256), 64));
   const size = mul(work.m, work.n);
   const stride = work.sums === undefined ? size : add(size, work.n);
   const target = parts === 1 ? undefined : cx.scratch([constantDim(parts), stride], "parts");

@@ -16,6 +16,11 @@ export interface Tile {
   readonly tn: number;
 }
 
+/** A tile, and for a weight gradient the number of parts that its k is cut into, where it was measured. */
+export interface ChosenTile extends Tile {
+  readonly parts?: number;
+}
+
 /** How a product is computed: f32 values, f16 values widened to f32, or f16 through subgroup matrices where there are any. */
 export type GemmKind = "f32" | "f16" | "f16-matrix";
 

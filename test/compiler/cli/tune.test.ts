@@ -1,0 +1,68 @@
+/** `jepac tune`, and runs that take what it found: the cache is used, left alone when told, and a resumed run keeps its own tiles. */
+import { readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import type { PlanTile } from "../../../runtime/abi.js";
+import { openNodeDevice } from "../../../runtime/backends/webgpu/device.js";
+import { HostError } from "../../../runtime/base/errors.js";
+import { tilesOfPlan, writeTiles } from "../../../compiler/cli/tile-cache.js";
+import { compile } from "../../../compiler/compile.js";
+import { planTile } from "../../../compiler/targets/wgsl/tile-book.js";
+import { generatorName, productsOf, trialsOf } from "../../../compiler/targets/wgsl/tuning.js";
+import { jepac, small, temporary } from "./support.js";
+
+async function deviceVersion(plan: Parameters<typeof openNodeDevice>[0]["plan"]): Promise<string | undefined> {
+  try {
+    const node = await openNodeDevice({ plan });
+    node.device.destroy();
+    node.release();
+    return node.version;
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    console.warn(`NOT TESTED: jepac tune on a device: ${error.message}; ${error.help}`);
+    return undefined;
+  }
+}
+
+test("a run compiles with measured tiles, or without, and goes on with those it began with", { timeout: 900_000 }, async () => {
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small });
+  const env = { XDG_CACHE_HOME: join(cwd, "cache") };
+  const { plan } = compile({ file: "small.jepa", text: small }, { target: "wgsl" });
+  const device = plan === undefined ? undefined : await deviceVersion(plan);
+  if (plan === undefined || device === undefined) return;
+  const chosen = productsOf(plan).map((p): PlanTile => trialsOf(p).at(-1) ?? planTile(p, { bm: 64, bn: 64, bk: 16, tm: 4, tn: 4 }));
+  writeTiles({ device, generator: generatorName() }, chosen, env);
+  const sorted = (tiles: readonly PlanTile[]): string[] => tiles.map((t) => JSON.stringify(t)).sort();
+  const tilesIn = (folder: string): string[] => sorted(tilesOfPlan(join(cwd, folder, "compiled/plan.json")));
+  const train = (out: string, ...more: string[]) => jepac(["train", "small.jepa", "--target", "wgsl", "--workers", "0", "--no-probe", "--no-report", "--out", join(cwd, out), ...more], { cwd, env });
+  const first = await train("a", "--steps", "1");
+  expect(first.code, first.err).toBe(0);
+  expect(first.err).toContain(`tiles of ${chosen.length} of ${chosen.length} matrix products are those measured on this device`);
+  expect(tilesIn("a")).toEqual(sorted(chosen));
+  expect((await train("b", "--steps", "1", "--tiles", "default")).code).toBe(0);
+  expect(tilesIn("b")).toEqual(sorted(plan.tiles ?? []));
+  expect(tilesIn("b")).not.toEqual(tilesIn("a"));
+  rmSync(join(cwd, "cache"), { recursive: true });
+  const resumed = await train("a", "--resume", "--steps", "2");
+  expect(resumed.code, resumed.err).toBe(0);
+  expect(tilesIn("a")).toEqual(sorted(chosen));
+  expect(readFileSync(join(cwd, "a/metrics.jsonl"), "utf8").trimEnd().split("\n").length).toBe(2);
+});
+
+test("tune measures within its budget and says what it found and where it is kept", { timeout: 900_000 }, async () => {
+  const cwd = temporary({ "small.jepa": small });
+  const env = { XDG_CACHE_HOME: join(cwd, "cache") };
+  const { plan } = compile({ file: "small.jepa", text: small }, { target: "wgsl" });
+  if (plan === undefined || (await deviceVersion(plan)) === undefined) return;
+  const tuned = await jepac(["tune", "small.jepa", "--budget", "2"], { cwd, env });
+  expect(tuned.code, tuned.err).toBe(0);
+  expect(tuned.err).toMatch(/gain/);
+  expect(tuned.err).toMatch(/tiles for .*json/);
+});
+
+test("a budget is a number of seconds", async () => {
+  const cwd = temporary({ "small.jepa": small });
+  const ran = await jepac(["tune", "small.jepa", "--budget", "soon"], { cwd });
+  expect(ran.code).toBe(2);
+  expect(ran.err).toContain("--budget takes seconds");
+});
