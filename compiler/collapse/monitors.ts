@@ -6,12 +6,12 @@
  */
 import type { MonitorSpec } from "../../runtime/abi.js";
 import type { ModelGraph } from "../model/ir.js";
-import { trivialValue } from "../model/losses.js";
+import { isLoss, lossKind, trivialValue } from "../model/losses.js";
 import { constantOf } from "../types/dim.js";
 import type { CollapseResult, EncoderProof } from "./analyze.js";
 import { sampleBit, tokenBit } from "./axes.js";
 import type { Facts } from "./gather.js";
-import { factOf } from "./gather.js";
+import { factOf, trainedThrough } from "./gather.js";
 import { isCall, paramPrefix, rootOf } from "../model/visit.js";
 
 /** The monitors that a result asks for. Watches are named as the step program names them: by the applied instance. */
@@ -57,11 +57,17 @@ function ofProof(facts: Facts, proof: EncoderProof, watched: readonly string[]):
   return out;
 }
 
+/** Roles of losses that a constant brings to one known value. */
+const heard: ReadonlySet<string> = new Set(["attract", "classify", "contrast"]);
+
 /** A refused term that the author allows: the loss at the value of a constant is how its collapse is heard. */
 function ofFindings(facts: Facts, result: CollapseResult): MonitorSpec[] {
-  return result.findings.flatMap(({ level, term }): MonitorSpec[] => {
-    const [loss] = term?.losses ?? [];
-    if (level !== "error" || term === undefined || loss === undefined) return [];
+  const refused = result.findings.filter((f) => f.level === "error");
+  // A finding on an encoder's guards has no term of its own: then all that train the encoder are watched.
+  const terms = refused.flatMap(({ term, encoder }) => (term === undefined ? facts.terms.filter((t) => trainedThrough(facts, t.node).has(encoder)) : [term]));
+  return terms.filter((t) => isLoss(t.kind) && heard.has(lossKind(t.kind).role)).flatMap((term): MonitorSpec[] => {
+    const [loss] = term.losses;
+    if (loss === undefined) return [];
     const trivial = trivialValue(term.kind, facts.body.nodes[term.node]?.attrs.numbers ?? {});
     return trivial === undefined ? [] : [spec("loss-trivial", undefined, loss, 1e-3, 200, `\`${term.kind}\` at ${trivial} is the constant solution, which nothing keeps training from`)];
   });

@@ -189,8 +189,10 @@ function lossReadings(spec: MonitorSpec, memory: Memory, seen: Observation, mani
   return manifest.losses.flatMap((loss) => {
     const value = own(seen.losses, loss.name);
     if (loss.trivial === undefined || value === undefined || (spec.loss !== undefined && spec.loss !== loss.name)) return [];
-    const bad = falling && Math.abs(value - loss.trivial) <= spec.threshold;
-    return [{ subject: loss.name, value, limit: loss.trivial, bad }];
+    // Codes have two constants: all alike (ln K), and one for all, where their cross-entropy is 0.
+    const limit = loss.kind === "cross_entropy" && value < loss.trivial / 2 ? 0 : loss.trivial;
+    const bad = falling && Math.abs(value - limit) <= spec.threshold;
+    return [{ subject: loss.name, value, limit, bad }];
   });
 }
 

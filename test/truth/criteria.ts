@@ -23,6 +23,8 @@ export const thresholds = {
   contrast: 0.05,
   /** constant, over tokens only: spread over pictures by spread over tokens falls below this share of the untrained one. */
   ratio: 0.25,
+  /** dead: no group has a gradient, and no figure has moved by more than this share. */
+  still: 0.01,
   /** sound: an encoder's rank stays above this share of the untrained one. */
   rank: 0.25,
   /** leak: the loss on held-out pictures is below this share of the sound twin's. */
@@ -132,8 +134,10 @@ function lowest(kind: string): number {
 
 function dead(run: Measured): Seen[] {
   const all = pairs(run);
-  if (Object.keys(run.gradient).length === 0 && all.length > 0 && all.every(([, before, after]) => before.std === after.std && before.rank === after.rank)) {
-    return [{ failure: "dead", figures: "nothing has moved" }];
+  const stays = (x: number, y: number): boolean => Math.abs(y - x) <= thresholds.still * x;
+  // Weight decay alone may shrink what no gradient reaches.
+  if (Object.keys(run.gradient).length === 0 && all.length > 0 && all.every(([, before, after]) => stays(before.std, after.std) && stays(before.rank, after.rank))) {
+    return [{ failure: "dead", figures: "nothing has moved but by weight decay" }];
   }
   return Object.entries(run.gradient).flatMap(([group, norm]): Seen[] => (norm === 0 ? [{ failure: "dead", figures: `gradient of ${group} is 0` }] : []));
 }

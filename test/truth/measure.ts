@@ -83,8 +83,8 @@ export interface Measured {
   readonly seconds: number;
 }
 
-/** Trains and measures. */
-export async function measure(one: Case, seed: number): Promise<Measured> {
+/** Trains and measures; more steps than the recipe has only to look into a disagreement. */
+export async function measure(one: Case, seed: number, steps: number = STEPS): Promise<Measured> {
   const clock = process.cpuUsage();
   const { compiled, refused } = prepare(one);
   const empty: Measured = {
@@ -93,7 +93,7 @@ export async function measure(one: Case, seed: number): Promise<Measured> {
   };
   const plain = compiled?.manifest;
   if (compiled === undefined || refused !== undefined || plain === undefined) return { ...empty, refused: refused ?? "it has no manifest" };
-  const manifest = byRecipe(plain);
+  const manifest = byRecipe(plain, steps);
   const module = await loadModule(compiled.files.find((f) => f.path === "model.mjs")?.text ?? "");
   const recipe = resolveRecipe(manifest, BATCHES * manifest.train.batch, { seed });
   const { engine } = await createEngine(manifest, module, "auto", seed);
@@ -119,7 +119,7 @@ interface Bench {
 }
 
 /** The manifest with the recipe of the truth test in place of its own. */
-function byRecipe(manifest: Manifest): Manifest {
+function byRecipe(manifest: Manifest, steps: number): Manifest {
   const constant = (value: number): Schedule => ({ kind: "constant", points: [value], warmup: undefined, stretch: 1 });
   const follows = (momentum: Schedule): Schedule => {
     const least = Math.min(...momentum.points);
@@ -130,7 +130,7 @@ function byRecipe(manifest: Manifest): Manifest {
     ema: manifest.ema.map((e) => ({ ...e, momentum: follows(e.momentum) })),
     train: {
       ...manifest.train,
-      batch: Math.min(BATCH, manifest.train.batch), duration: { unit: "steps", value: STEPS }, checkpointEvery: { unit: "steps", value: STEPS },
+      batch: Math.min(BATCH, manifest.train.batch), duration: { unit: "steps", value: steps }, checkpointEvery: { unit: "steps", value: steps },
       optimizer: { kind: "adamw", beta1: 0.9, beta2: 0.999, eps: 1e-8 }, learningRate: constant(LEARNING_RATE), weightDecay: constant(WEIGHT_DECAY), gradientClip: undefined, onCollapse: "warn",
     },
   };

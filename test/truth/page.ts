@@ -54,7 +54,7 @@ export function truthText({ outcomes, missing, checkedOnly }: TruthPage): string
     ...(refused.length === 0 ? [] : [`Checked, and refused for another reason, so not trained: ${refused.map((o) => `${o.one.id} (${(o.run.refused ?? "").split(":")[0] ?? ""})`).join(", ")}.`, ""]),
     `Checked and never trained, because no target can (films, actions, labels, pretrained networks, queues, weights that change): ${checkedOnly.join(", ")}.`,
     "",
-    ...(missing.length === 0 ? [] : [`Not measured yet; \`npm run test:truth\` goes on with them: ${missing.join(", ")}.`, ""]),
+    ...(missing.length === 0 ? [] : [`${missing.length} more have not been trained yet; \`npm run test:truth\` goes on with them.`, ""]),
     "<!-- end of truth -->",
   ].join("\n");
 }

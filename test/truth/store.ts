@@ -5,7 +5,7 @@
  * and manifest of the program, the recipe, and the seed. A file whose key differs is trained anew and replaced.
  */
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Case } from "./corpus.js";
 import { prepare } from "./corpus.js";
@@ -24,7 +24,10 @@ export function keyOf(one: Case, seed: number): string {
 }
 
 /** The result of a program, when there is one of this key. */
-export function recall(one: Case, seed: number, key: string = keyOf(one, seed)): Measured | undefined {
+export function recall(one: Case, seed: number, known?: string): Measured | undefined {
+  // A program without a file is not compiled for its key.
+  if (!existsSync(fileOf(one, seed))) return undefined;
+  const key = known ?? keyOf(one, seed);
   try {
     const found: unknown = JSON.parse(readFileSync(fileOf(one, seed), "utf8"), (_, v: unknown) => (v === "NaN" ? NaN : v));
     return isKept(found) && found.key === key ? found.measured : undefined;

@@ -82,6 +82,14 @@ test("a loss at its trivial value alarms, with a watch only while its spread fal
   expect(careful.observe(seen(2, { std: 0.3 }, Math.log(64))).length).toBe(1);
 });
 
+test("codes alarm at ln K, and at 0, where one takes all", () => {
+  const losses = [{ name: "loss", kind: "cross_entropy", weight: 1, trivial: Math.log(64), verdict: "" }];
+  const limitAt = (value: number): number | undefined => createMonitors(fakeManifest({ losses, monitors: [monitor("loss-trivial", 1e-3, 1, { loss: "loss" })] }), 100).observe(seen(1, {}, value))[0]?.limit;
+  expect(limitAt(Math.log(64) - 5e-4)).toBe(Math.log(64));
+  expect(limitAt(5e-4)).toBe(0);
+  expect(limitAt(1)).toBeUndefined();
+});
+
 test("a group without gradient alarms at the first step, by name", () => {
   const monitors = createMonitors(fakeManifest({ monitors: [monitor("gradient-norm", 0, 1)] }), 100);
   const alarms = monitors.observe({ step: 1, losses: {}, gradientNorm: { student: 0.4, head: 0 } });
