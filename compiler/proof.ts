@@ -9,6 +9,7 @@ import type { Span } from "./base/span.js";
 import { lineColumn, lineTable } from "./base/span.js";
 import type { Analyses } from "./analyses.js";
 import type { EncoderProof } from "./collapse/analyze.js";
+import { mechanismSources, protectorSources, ruleSources } from "./collapse/evidence.js";
 import type { Protector } from "./collapse/null-test.js";
 import { rules } from "./collapse/findings.js";
 import { trainedThrough } from "./collapse/gather.js";
@@ -60,11 +61,21 @@ function maskLines({ facts }: Analyses): string[] {
 function held(proof: EncoderProof, loss: string): string[] {
   const name = `\`${proof.encoder}\``;
   const lines: string[] = [];
-  if (proof.grade !== undefined) lines.push(`${name} is protected by the objective: ${[...new Set(proof.protectors.map(protects))].join("; ")}.`);
-  for (const { mechanism } of proof.mechanisms.filter((m) => m.term.losses.includes(loss))) lines.push(`${name} ${dynamics(mechanism)}`);
-  for (const f of proof.findings.filter((x) => x.term?.losses.includes(loss) ?? true)) lines.push(`${f.rule} (${rules[f.rule].code}) speaks against it${f.heads.length === 0 ? "" : `: \`${f.heads.join("`, `")}\``}${f.detail === "" ? "" : ` ${f.detail}`}.`);
+  if (proof.grade !== undefined) {
+    lines.push(`${name} is protected by the objective: ${[...new Set(proof.protectors.map(protects))].join("; ")}.`);
+    lines.push(...sources(proof.protectors.map((p) => protectorSources[p.because])));
+  }
+  for (const { mechanism } of proof.mechanisms.filter((m) => m.term.losses.includes(loss))) lines.push(`${name} ${dynamics(mechanism)}`, ...sources([mechanismSources[mechanism.kind]]));
+  for (const f of proof.findings.filter((x) => x.term?.losses.includes(loss) ?? true)) {
+    lines.push(`${f.rule} (${rules[f.rule].code}) speaks against it${f.heads.length === 0 ? "" : `: \`${f.heads.join("`, `")}\``}${f.detail === "" ? "" : ` ${f.detail}`}.`, ...sources([ruleSources[f.rule]]));
+  }
   if (lines.length === 0) lines.push(`Nothing in this loss protects ${name}, and nothing in it speaks against it.`);
   return lines;
+}
+
+/** The literature behind what was said in the line above. */
+function sources(list: readonly string[]): string[] {
+  return [`  source: ${[...new Set(list)].join("; ")}`];
 }
 
 function protects({ term, because }: Protector): string {

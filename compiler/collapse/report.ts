@@ -9,6 +9,7 @@ import type { Diagnostic } from "../messages/report.js";
 import { report } from "../messages/report.js";
 import { isLibraryName } from "../std/names.js";
 import type { Texts } from "./edits.js";
+import { ruleSources } from "./evidence.js";
 import type { Finding } from "./findings.js";
 import { rules } from "./findings.js";
 import type { Facts } from "./gather.js";
@@ -28,6 +29,7 @@ export function diagnosticOf(finding: Finding, facts: Facts, texts: Texts, allow
   const severity = finding.level === "error" && allowed ? "warning" : finding.level;
   return report(code, span, params, {
     severity,
+    source: ruleSources[finding.rule],
     related: dedupe(steps.map((s) => ({ span: s.span, message: s.text })), span),
     // An author who allows collapse wants it; a loss of a base that a variant inherits is not the variant's to change.
     fixes: allowed || finding.term?.origin.file !== facts.graph.origin.file ? [] : mendsOf(finding, facts, texts),

@@ -24,6 +24,8 @@ export interface JsonDiagnostic extends JsonPlace {
   readonly severity: Severity;
   readonly message: string;
   readonly help: string | null;
+  /** Where the literature says so, for verdicts that rest on it. */
+  readonly source?: string;
   readonly fixes: readonly { readonly title: string; readonly edits: readonly (JsonPlace & { readonly text: string })[] }[];
   readonly related: readonly (JsonPlace & { readonly message: string })[];
 }
@@ -45,6 +47,7 @@ export function toJson(file: string, diagnostics: readonly Diagnostic[], texts: 
       message: d.message,
       ...place(d.span),
       help: d.help ?? null,
+      ...(d.source === undefined ? {} : { source: d.source }),
       fixes: d.fixes.map((fix) => ({ title: fix.title, edits: fix.edits.map((e) => ({ ...place(e.span), text: e.text })) })),
       related: d.related.map((r) => ({ ...place(r.span), message: r.message })),
     })),

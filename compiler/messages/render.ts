@@ -37,6 +37,7 @@ export function renderDiagnostic(diagnostic: Diagnostic, texts: Texts, style: St
     lines.push(...excerpt(note.span, texts, gutter, "-->", "-", style.note, style));
   }
   if (diagnostic.help !== undefined) lines.push(`${pad} ${style.dim("=")} ${style.bold("help")}: ${visible(diagnostic.help)}`);
+  if (diagnostic.source !== undefined) lines.push(`${pad} ${style.dim("=")} ${style.bold("source")}: ${visible(diagnostic.source)}`);
   for (const fix of diagnostic.fixes) lines.push(...showFix(fix, texts, gutter, style));
   return lines.join("\n");
 }

@@ -36,6 +36,8 @@ export interface Diagnostic {
   readonly message: string;
   readonly span: Span;
   readonly help: string | undefined;
+  /** Where the literature says so, for verdicts that rest on it. */
+  readonly source: string | undefined;
   readonly related: readonly Related[];
   readonly fixes: readonly Fix[];
 }
@@ -46,6 +48,7 @@ export interface ReportExtras {
   readonly related?: readonly Related[];
   readonly fixes?: readonly Fix[];
   readonly severity?: Severity;
+  readonly source?: string;
 }
 
 /** Makes a diagnostic from the catalogue; the parameters that its template names are required by the type. */
@@ -57,6 +60,7 @@ export function report<C extends Code>(code: C, span: Span, params: ParamsOf<C>,
     message: fill(entry.message, params),
     span,
     help: extras.help ?? (entry.help === undefined ? undefined : fill(entry.help, params)),
+    source: extras.source,
     related: extras.related ?? [],
     fixes: extras.fixes ?? [],
   };

@@ -6,6 +6,7 @@ import { check, compile } from "../../../compiler/compile.js";
 import { diffPrograms, printDifference } from "../../../compiler/diff.js";
 import type { CompileResult } from "../../../compiler/compile.js";
 import { applyFixes, certainFixes } from "../../../compiler/messages/fixes.js";
+import { renderDiagnostic } from "../../../compiler/messages/render.js";
 import { explainProof } from "../../../compiler/proof.js";
 
 const root = join(import.meta.dirname, "../../..");
@@ -45,6 +46,15 @@ test("allow collapse turns the refusal into a warning that stands in the manifes
   expect(result.manifest?.losses.map((l) => l.verdict)).toEqual(["error", "error"]);
 });
 
+test("a refusal carries its source in the literature", () => {
+  const { diagnostics } = check({ file: "m.jepa", text: collapsing });
+  const refusals = diagnostics.filter((d) => d.code === "JEP4001");
+  expect(refusals.length).toBeGreaterThan(0);
+  for (const d of refusals) expect(renderDiagnostic(d, () => collapsing)).toMatch(/= source: SimSiam .*Fig\. 2: 0\.1/);
+  const others = check({ file: "m.jepa", text: "model x { input image: Image[8, 8, 3] z = imag }" }).diagnostics;
+  expect(others.map((d) => d.source).filter((x) => x !== undefined)).toEqual([]);
+});
+
 test("the fix of a missing stop makes the program sound", () => {
   const { diagnostics } = check({ file: "m.jepa", text: collapsing });
   const { text } = applyFixes(collapsing, "m.jepa", certainFixes(diagnostics));
@@ -57,6 +67,7 @@ test("a proof names the mechanism, the places and the rule; one by dynamics prom
   const text = sound.analyses === undefined ? "" : explainProof(sound.analyses, sound.texts);
   expect(text).toContain("`h` predicts, and the target (`t`) is stopped and lags behind");
   expect(text).not.toMatch(/cannot collapse/);
+  expect(text).toContain("source: BYOL, table 5b: 72.5");
   expect(text).toMatch(/m\.jepa:\d+:\d+/);
   const refused = check({ file: "m.jepa", text: collapsing });
   expect(refused.analyses === undefined ? "" : explainProof(refused.analyses, refused.texts)).toContain("E-SYM (JEP4001)");
