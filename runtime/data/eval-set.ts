@@ -65,8 +65,11 @@ export async function evalSet(source: ImageSource, options: EvalOptions): Promis
   const corrupt: string[] = [];
   for (let from = 0; from < chosen.length; from += AT_ONCE) {
     const part = Array.from(chosen.subarray(from, from + AT_ONCE));
-    const found = await Promise.all(part.map((index) => decodeOrName(source, index)));
-    found.forEach((image, i) => {
+    // All of them first: a refusal then names the first corrupt picture, not the one that happened to be read first.
+    const found = await Promise.allSettled(part.map((index) => decodeOrName(source, index)));
+    found.forEach((result, i) => {
+      if (result.status === "rejected") throw result.reason;
+      const image = result.value;
       const index = part[i] ?? 0;
       if (image === undefined) {
         corrupt.push(source.describe(index));
