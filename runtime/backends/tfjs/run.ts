@@ -9,7 +9,7 @@
 import { own } from "../../base/own.js";
 import type { Engine, Hyper, Manifest, Parameter, StepBatch, StepResult, StepWants, TfjsInputs, TfjsModule, TfjsStep, Tree } from "../../abi.js";
 import { HostError } from "../../base/errors.js";
-import { partOf } from "../parts.js";
+import { joined, joinWatch, partOf } from "../parts.js";
 import { clipGradients, groupNorms, larsUpdates } from "./gradients.js";
 import { makeKernels } from "./kernels.js";
 import type { Kernels } from "./kernels.js";
@@ -111,7 +111,7 @@ async function step(run: Run, batch: StepBatch, hyper: Hyper, want: StepWants): 
   const result: StepResult = {
     loss: mean((values) => values.loss),
     losses: Object.fromEntries(Object.keys(losses[0]?.terms ?? {}).map((name) => [name, mean((values) => values.terms[name] ?? Number.NaN)])),
-    watch: Object.fromEntries(Object.keys(watches[0] ?? {}).map((name) => [name, joined(watches.flatMap((w) => w[name] ?? []))])),
+    watch: Object.fromEntries(manifest.watches.filter(({ name }) => watches[0]?.[name] !== undefined).map(({ name, over }) => [name, joinWatch(over, watches.flatMap((w) => w[name] ?? []))])),
     gradientNorm: norms === undefined ? {} : await readNorms(norms),
   };
   free(k, [...outs.flatMap((out) => [out.loss, ...Object.values(out.losses), ...Object.values(out.watch)]), ...(norms?.values() ?? [])]);
@@ -297,15 +297,4 @@ async function scalarOf(tensor: Tensor | undefined): Promise<number> {
 /** The values of a tensor in memory of their own. */
 async function floats(tensor: Tensor): Promise<Float32Array> {
   return Float32Array.from(await tensor.data());
-}
-
-function joined(parts: readonly Float32Array[]): Float32Array {
-  if (parts.length === 1 && parts[0] !== undefined) return parts[0];
-  const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }

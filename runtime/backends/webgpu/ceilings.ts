@@ -1,4 +1,4 @@
-/// <reference types="@webgpu/types" />
+/// <reference types="@webgpu/types" preserve="true" />
 /**
  * What a device can do, measured on it: the rate of multiply-adds, of copies, and of a plain matrix product.
  *

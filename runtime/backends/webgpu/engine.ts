@@ -11,6 +11,7 @@ import { HostError } from "../../base/errors.js";
 import type { Profiler } from "./profiler.js";
 import { LossRing } from "./ring.js";
 import type { Losses } from "./ring.js";
+import { joined, joinWatch } from "../parts.js";
 import type { Session } from "./session.js";
 import { copyOutputs, mapped, openSession, outputBytes, outputsIn, readBuffer, readOutputs } from "./session.js";
 import type { Symbols } from "./sizes.js";
@@ -121,7 +122,7 @@ async function step(run: Run, batch: StepBatch, hyper: Hyper, want: StepWants): 
   if (watches === undefined && norms === undefined && look === undefined) return resultOf(run, await losses, [], []);
   const [own, watched, squares] = await Promise.all([
     losses,
-    watches === undefined ? [] : readParts(session, plan.watches, watches, symbols, parts),
+    watches === undefined ? [] : readParts(run, watches, symbols),
     norms === undefined ? [] : readOutputs(session, plan.norms.outputs, norms, symbols),
     look?.end(),
   ]);
@@ -142,9 +143,10 @@ function encodePass(session: Session, encoder: GPUCommandEncoder, programs: read
 }
 
 /** Outputs of all parts of a batch, one part after the other. */
-async function readParts(session: Session, outputs: readonly PlanOutput[], staging: GPUBuffer, symbols: Symbols, parts: number): Promise<Float32Array[]> {
-  const all = await mapped(session, staging, (range) => Array.from({ length: parts }, (_, part) => outputsIn(range, part * outputBytes(outputs), outputs, symbols)));
-  return outputs.map((_, i) => joined(all.flatMap((values) => values[i] ?? [])));
+async function readParts({ session, manifest, module: { plan } }: Run, staging: GPUBuffer, symbols: Symbols): Promise<Float32Array[]> {
+  const { watches } = plan;
+  const all = await mapped(session, staging, (range) => Array.from({ length: plan.accumulate?.parts ?? 1 }, (_, part) => outputsIn(range, part * outputBytes(watches), watches, symbols)));
+  return watches.map(({ name }, i) => joinWatch(manifest.watches.find((w) => w.name === name)?.over ?? "images", all.flatMap((values) => values[i] ?? [])));
 }
 
 function resultOf({ module: { plan } }: Run, parts: Losses, watched: readonly Float32Array[], squares: readonly Float32Array[]): StepResult {
@@ -276,16 +278,4 @@ function freshScale(initial: readonly number[], state: ReadonlyMap<string, Float
 function write(run: Run, name: string, ref: Ref, values: Float32Array): void {
   if (values.length !== ref.bytes / 4) throw new HostError("mismatch", `${name} has ${values.length} values, ${ref.bytes / 4} are needed`, "compile the program again");
   run.session.device.queue.writeBuffer(run.session.bufferAt(ref.buffer), ref.at, copyable(values));
-}
-
-function joined(parts: readonly Float32Array[]): Float32Array {
-  const [only] = parts;
-  if (parts.length === 1 && only !== undefined) return only;
-  const out = new Float32Array(parts.reduce((n, p) => n + p.length, 0));
-  let at = 0;
-  for (const p of parts) {
-    out.set(p, at);
-    at += p.length;
-  }
-  return out;
 }

@@ -1,4 +1,4 @@
-/// <reference types="@webgpu/types" />
+/// <reference types="@webgpu/types" preserve="true" />
 /**
  * Where a step's time goes: timestamps of the device around dispatches, the host's clock around the phases of a step.
  *

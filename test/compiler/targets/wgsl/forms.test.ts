@@ -36,10 +36,15 @@ variant wide of ijepa {
 const odd = compilePlan(undefined, undefined, undefined, { storage: "f16" }).module;
 const even = compilePlan(text, "wide", undefined, { storage: "f16" }).module;
 
+/** Dawn's GPU objects: one that is collected takes its devices along, in the middle of a call. */
+const kept: GPU[] = [];
+
 /** A device that compiles everything and runs nothing. */
 async function nullDevice(): Promise<GPUDevice | undefined> {
   const loaded: { create(options: string[]): GPU } = await import(pathToFileURL(createRequire(import.meta.url).resolve("webgpu")).href);
-  const adapter = await loaded.create(["backend=null", "enable-dawn-features=allow_unsafe_apis"]).requestAdapter();
+  const gpu = loaded.create(["backend=null", "enable-dawn-features=allow_unsafe_apis"]);
+  kept.push(gpu);
+  const adapter = await gpu.requestAdapter();
   const wanted = ["shader-f16", "subgroups", "subgroup-size-control", "chromium-experimental-subgroup-matrix"];
   const has = (f: string): f is GPUFeatureName => adapter !== null && new Set<string>(adapter.features).has(f);
   if (adapter === null || !wanted.every(has)) {
