@@ -1,5 +1,5 @@
 /**
- * What counts as failing, for every reason to refuse a program, and what counts as sound. Stated before measuring.
+ * What counts as failing, for every reason to refuse a program, and what counts as sound.
  *
  * Owns thresholds and their application to measurements; docs/truth.md says the same in words (a test compares the
  * numbers). Relative figures are held against the untrained encoder, or against a sound twin: the program from which the
