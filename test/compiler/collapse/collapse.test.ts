@@ -4,19 +4,9 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { check } from "../../../compiler/compile.js";
 import type { CheckResult } from "../../../compiler/compile.js";
+import { expected, folder } from "./corpus.js";
 import { mechanisms, spellings } from "./variations.js";
 
-const folder = join(import.meta.dirname, "cases");
-
-interface Expected {
-  readonly id: string;
-  readonly file: string;
-  readonly verdict: string;
-  readonly accept: readonly string[];
-  readonly rules: readonly string[];
-}
-
-const expected: readonly Expected[] = JSON.parse(readFileSync(join(folder, "expected.json"), "utf8"));
 const notes: ReadonlySet<string> = new Set(["M-COVER", "M-TRUNC", "M-DUP", "M-CORR", "M-WEAK"]);
 
 function checked(file: string, text: string): CheckResult {

@@ -32,9 +32,11 @@ const untrainable = /: (?:Video|Action|Label|Sequence)\[|pretrained\(|queue: [1-
 /** Whether its text has nothing that is only checked and never trained. */
 export const canTrain = (source: string): boolean => !untrainable.test(source);
 
-const folder = join(import.meta.dirname, "cases");
+/** Where the published cases are. */
+export const folder: string = join(import.meta.dirname, "cases");
 
-interface Expected {
+/** What is known of a published case, by its file. */
+export interface Expected {
   readonly id: string;
   readonly file: string;
   readonly verdict: Verdict;
@@ -42,7 +44,7 @@ interface Expected {
   readonly rules: readonly string[];
 }
 
-const expected: readonly Expected[] = JSON.parse(readFileSync(join(folder, "expected.json"), "utf8"));
+export const expected: readonly Expected[] = JSON.parse(readFileSync(join(folder, "expected.json"), "utf8"));
 
 /** The published cases. */
 export const published: readonly Case[] = expected.map(({ id, file, verdict, accept, rules }) => {
