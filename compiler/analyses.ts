@@ -13,15 +13,17 @@ import type { Finding } from "./collapse/findings.js";
 import { rules } from "./collapse/findings.js";
 import type { Facts } from "./collapse/gather.js";
 import { gatherFacts, trainedThrough } from "./collapse/gather.js";
-import { monitorsOf } from "./collapse/monitors.js";
+import type { Watchlist } from "./collapse/monitors.js";
+import { monitorsOf, watchlist } from "./collapse/monitors.js";
 import { diagnosticOf } from "./collapse/report.js";
+import { trivialValues } from "./collapse/trivial.js";
 import { witness } from "./collapse/witness.js";
 import { findDeadParts } from "./dead/analyze.js";
 import { findLeaks } from "./leaks/analyze.js";
 import { findMaskFaults } from "./masks/analyze.js";
 import { mendMask } from "./masks/mend.js";
 import type { Diagnostic } from "./messages/report.js";
-import type { MonitorSpec } from "../runtime/abi.js";
+import type { MonitorSpec, TrivialValue } from "../runtime/abi.js";
 
 /** The verdict on one loss, or on the program. */
 export interface VerdictRecord {
@@ -45,6 +47,9 @@ export interface Analyses {
   readonly losses: readonly LossVerdict[];
   readonly diagnostics: readonly Diagnostic[];
   readonly monitors: readonly MonitorSpec[];
+  readonly watchlist: Watchlist;
+  /** By loss: what it reads when nothing is learned. */
+  readonly trivial: ReadonlyMap<string, readonly TrivialValue[]>;
   readonly allowed: readonly { readonly what: string; readonly reason: string; readonly codes: readonly string[] }[];
   readonly facts: Facts;
   readonly collapse: CollapseResult;
@@ -72,12 +77,15 @@ export function analyze(checked: Checked, texts: ReadonlyMap<string, string>): A
     witness: uniqueSpans([...(faulty ? [] : losses.flatMap((l) => l.witness)), ...witnessed.flatMap((s) => (s.finding.term === undefined ? [s.diagnostic.span] : witness(facts, s.finding.term, s.finding.encoder).map((w) => w.span))), ...masked.filter((m) => m.diagnostic.severity !== "note").map((m) => m.diagnostic.span)]),
     allowed: allows("collapse") && collapse.verdict === "error",
   };
+  const trivial = trivialValues(facts);
   const codes = [...new Set(shown.filter((s) => s.finding.level === "error").map((s) => s.diagnostic.code))];
   const relaxed = [...new Set(masked.filter((m) => m.relaxed).map((m) => m.diagnostic.code))];
   return {
     program, losses, facts, collapse,
     diagnostics: [...shown.map((s) => s.diagnostic), ...masked.map((m) => m.diagnostic), ...dead],
-    monitors: monitorsOf(facts, collapse),
+    monitors: monitorsOf(facts, collapse, trivial),
+    watchlist: watchlist(facts, collapse),
+    trivial,
     allowed: graph.allowed.map((a) => ({ what: a.what, reason: a.reason, codes: a.what === "collapse" ? codes : relaxed })),
   };
 }

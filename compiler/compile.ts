@@ -8,6 +8,7 @@ import { sha256 } from "./base/hash.js";
 import type { CheckOptions, Checked } from "./check/check.js";
 import { check as checkFiles, listPrograms, settingSpan } from "./check/check.js";
 import type { Static } from "./check/values.js";
+import type { Watchlist } from "./collapse/monitors.js";
 import { flopsPerImage } from "./lower/cost.js";
 import type { Lowered } from "./lower/program.js";
 import { lowerProgram } from "./lower/program.js";
@@ -144,7 +145,7 @@ export function compile(source: Source, options: CompileOptions = {}): CompileRe
 
 /** From a checked program without errors to its step program and manifest: what every target starts from. */
 export function stepOf(checked: Checked, result: CheckResult, file: string, options: CompileOptions = {}): { readonly lowered: Lowered; readonly step: StepProgram; readonly manifest: Manifest; readonly records: readonly StageRecord[] } {
-  const lowered = lowerChecked(checked);
+  const lowered = lowerChecked(checked, result.analyses?.watchlist);
   const half = options.target === "wgsl" && options.precision === "f16";
   const { step, records } = buildStep(lowered, { name: checked.graph.name, doc: checked.graph.doc, file, texts: result.texts }, {
     before: tfjsPasses.before, after: half ? scaledPasses : tfjsPasses.after, ...(options.now === undefined ? {} : { now: options.now }),
@@ -156,9 +157,9 @@ export function stepOf(checked: Checked, result: CheckResult, file: string, opti
   return { lowered, step, manifest, records };
 }
 
-/** Lowers a checked program without errors. */
-export function lowerChecked(checked: Checked): Lowered {
-  return lowerProgram(checked.graph, checked.encoders, new Set(checked.training.probes.map((p) => p.on)));
+/** Lowers a checked program without errors. `watchlist`: what a step hands back for monitors; declared encoders unless said. */
+export function lowerChecked(checked: Checked, watchlist?: Watchlist): Lowered {
+  return lowerProgram(checked.graph, checked.encoders, new Set(checked.training.probes.map((p) => p.on)), watchlist);
 }
 
 /** One hash for the program's texts (the library's too), the choice of program and its overrides. */

@@ -7,8 +7,6 @@
 import type { Checked } from "./check/check.js";
 import type { Verdicts } from "./verdicts.js";
 import type { Instance, Mask, ModelGraph } from "./model/ir.js";
-import { uniformCodes } from "./collapse/monitors.js";
-import { trivialValue } from "./model/losses.js";
 import type { Lowered, ProgramParam } from "./lower/program.js";
 import { constantOf } from "./types/dim.js";
 import type { EncoderInfo, Manifest, MaskSpec, Parameter, ViewSpec } from "../runtime/abi.js";
@@ -50,9 +48,9 @@ export function makeManifest(parts: ManifestParts): Manifest {
     ema: lowered.instances.flatMap((i) => (i.training.kind === "ema" && used.has(i.training.of) ? [{ target: i.name, source: i.training.of, momentum: i.training.momentum }] : [])),
     losses: graph.losses.map((l) => ({
       name: l.name, kind: l.kind, weight: l.weight.points[0] ?? 1,
-      trivial: uniformCodes(graph, l.node) ?? trivialValue(l.kind, graph.body.nodes[l.node]?.attrs.numbers ?? {}), verdict: parts.verdicts.byLoss.get(l.name) ?? "unknown",
+      trivial: parts.verdicts.trivial.get(l.name) ?? [], verdict: parts.verdicts.byLoss.get(l.name) ?? "unknown",
     })),
-    watches: lowered.watches.map((w) => (w.of === undefined ? { name: w.name, width: w.width, over: "images" } : { ...w, over: "positions" })),
+    watches: lowered.watches,
     monitors: parts.verdicts.monitors,
     train: training.train,
     probes: training.probes,

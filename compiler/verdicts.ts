@@ -2,14 +2,15 @@
  * What the analyses concluded, in the form that a manifest carries.
  *
  * A neutral record between the analyses (which know graphs) and the manifest (which knows files): the verdict of each
- * loss, the monitors that the proofs ask for, and refusals that the author allowed.
+ * loss and its trivial values, the monitors that the proofs ask for, and refusals that the author allowed.
  */
-import type { Manifest, MonitorSpec } from "../runtime/abi.js";
+import type { Manifest, MonitorSpec, TrivialValue } from "../runtime/abi.js";
 import type { Analyses } from "./analyses.js";
 
 /** Conclusions about one program. */
 export interface Verdicts {
   readonly byLoss: ReadonlyMap<string, string>;
+  readonly trivial: ReadonlyMap<string, readonly TrivialValue[]>;
   readonly monitors: readonly MonitorSpec[];
   readonly allowed: Manifest["allowed"];
 }
@@ -19,6 +20,7 @@ export function verdictsOf(analyses: Analyses | undefined, watches: readonly { r
   const names = new Set(watches.map((w) => w.name));
   return {
     byLoss: new Map((analyses?.losses ?? []).map((l) => [l.loss, l.verdict])),
+    trivial: analyses?.trivial ?? new Map(),
     monitors: (analyses?.monitors ?? []).filter((m) => m.watch === undefined || m.kind === "teacher-distance" || names.has(m.watch)),
     allowed: analyses?.allowed ?? [],
   };

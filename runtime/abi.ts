@@ -140,20 +140,28 @@ export interface LossInfo {
   readonly name: string;
   readonly kind: string;
   readonly weight: number;
-  /** The value at which this loss says "collapsed" or "nothing learned" (ln K, −1, 0, 0.4247), when it has one. */
-  readonly trivial: number | undefined;
+  /** Values at which this loss says "collapsed" or "nothing learned" (ln K, −1, 0, 0.4247); empty where none is known. */
+  readonly trivial: readonly TrivialValue[];
   readonly verdict: string;
+}
+
+/** A value that a loss has without anything being learned, and of what it is the value. */
+export interface TrivialValue {
+  readonly value: number;
+  /** Sides that are constant; all rows of one code; all codes alike (ln K); a prediction of 0 for normalized targets. */
+  readonly of: "constant" | "one code" | "uniform codes" | "no prediction";
 }
 
 /**
  * Features that a step can hand back for the live collapse signals: of an encoder pooled over tokens, `[B, width]` (over
- * images), or, for encoders of tokens, the mean token of all images at each position, `[tokens, width]` (over positions).
+ * images); for encoders of tokens, the mean token of all images at each position, `[tokens, width]` (over positions); and
+ * for encoders that are held by balanced codes, the mean code of the batch, `[1, width]` (over codes).
  */
 export interface Watch {
   readonly name: string;
   readonly width: number;
-  readonly over: "images" | "positions";
-  /** Over positions: the watch over images that it belongs to. */
+  readonly over: "images" | "positions" | "codes";
+  /** Over positions and codes: the watch over images that it belongs to. */
   readonly of?: string;
 }
 
@@ -161,6 +169,8 @@ export interface MonitorSpec {
   readonly kind: "embedding-std" | "token-std" | "effective-rank" | "loss-trivial" | "teacher-distance" | "code-entropy" | "gradient-norm";
   readonly watch: string | undefined;
   readonly loss: string | undefined;
+  /** loss-trivial: the value that it must not stay within the threshold of. */
+  readonly trivial?: TrivialValue;
   readonly threshold: number;
   /** How many steps in a row the alarm must hold. */
   readonly steps: number;

@@ -172,6 +172,23 @@ function handWritten(body: Body, node: Node): Read | undefined {
   return undefined;
 }
 
+/** Whether a term's node is the mean of what the loss table says of its kind, with no factor, sum or constant in between. */
+export function unweighted(body: Body, id: NodeId): boolean {
+  return body.nodes[id]?.op === "loss" || differenceBelow(body, id, ["mean"]);
+}
+
+/** Whether a term's node is 0 where its two sides are equal: a power of their difference, whatever its factors. */
+export function zeroWhereEqual(body: Body, id: NodeId): boolean {
+  return differenceBelow(body, id, ["mean", "sum", "scale", "neg", "sqrt"]);
+}
+
+/** Whether a node is made by the given ops of squares or absolute values of a difference. */
+function differenceBelow(body: Body, id: NodeId, ops: readonly Node["op"][]): boolean {
+  let at = body.nodes[id];
+  while (at !== undefined && ops.includes(at.op)) at = body.nodes[at.args[0] ?? -1];
+  return (at?.op === "square" || at?.op === "abs") && body.nodes[at.args[0] ?? -1]?.op === "sub";
+}
+
 function product(body: Body, mul: Node, sign: number): Read | undefined {
   const [x, y] = mul.args.map((a) => body.nodes[a]);
   if (x === undefined || y === undefined) return undefined;

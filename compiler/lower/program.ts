@@ -5,22 +5,17 @@
  * that neither a loss nor a probe reads do not appear. Leaves gradients to autodiff and bodies to `body.ts`.
  */
 import type { EncoderEntry } from "../check/model.js";
+import type { Watchlist } from "../collapse/monitors.js";
 import type { Instance, ModelGraph, NodeId, ParamDecl } from "../model/ir.js";
 import { buildFunc } from "../tensor/build.js";
 import type { FuncBuilder } from "../tensor/build.js";
 import type { Module, ValueId } from "../tensor/ir.js";
 import { f32, withFunc } from "../tensor/ir.js";
 import { constantDim } from "../types/dim.js";
+import type { Watch } from "../../runtime/abi.js";
 import type { LowerCx } from "./body.js";
+import { lowerWatches } from "./watches.js";
 import { aloneName, findRewrites, lowerFuncs, lowerNodes, openScope } from "./body.js";
-
-/** A pooled feature that every step can hand back. */
-export interface WatchInfo {
-  readonly name: string;
-  readonly width: number;
-  /** For the mean token of each position: the encoder. */
-  readonly of?: string;
-}
 
 /** A tensor of standard normal numbers that each step is given. */
 export interface DrawInfo {
@@ -33,7 +28,7 @@ export interface Lowered {
   readonly module: Module;
   readonly main: string;
   readonly encoders: readonly { readonly name: string; readonly func: string }[];
-  readonly watches: readonly WatchInfo[];
+  readonly watches: readonly Watch[];
   readonly draws: readonly DrawInfo[];
   /** Parameters that `main` reads or an average follows, by absolute path. */
   readonly params: readonly ProgramParam[];
@@ -47,16 +42,16 @@ export interface ProgramParam extends ParamDecl {
   readonly trained: boolean;
 }
 
-/** Lowers a program. `probed` names encoders that must be runnable whether or not a loss reads them. */
-export function lowerProgram(graph: ModelGraph, encoders: readonly EncoderEntry[], probed: ReadonlySet<string>): Lowered {
+/** Lowers a program. `probed` names encoders that must be runnable whether or not a loss reads them; `watchlist` what is watched. */
+export function lowerProgram(graph: ModelGraph, encoders: readonly EncoderEntry[], probed: ReadonlySet<string>, watchlist?: Watchlist): Lowered {
   const funcs = new Map(graph.funcs.map((f) => [f.name, f]));
   const cx: LowerCx = { masks: new Map(graph.masks.map((m) => [m.name, m])), funcs, rewrites: findRewrites(funcs) };
   const instances = liveInstances(graph, probed);
   const params = instances.flatMap((i) => i.params.map((p) => ({ ...p, path: `${i.name}.${p.path}`, instance: i.name, trained: i.training.kind === "optimized" && p.role === "learn" })));
   let module = lowerFuncs(cx);
-  const watches: WatchInfo[] = [];
+  const watches: Watch[] = [];
   const draws: DrawInfo[] = [];
-  module = withFunc(module, lowerMain(cx, module, graph, params, { watches, draws }));
+  module = withFunc(module, lowerMain(cx, module, graph, params, { watches, draws, watchlist }));
   const runnable: { name: string; func: string }[] = [];
   for (const entry of encoders) {
     const instance = instances.find((i) => i.name === entry.name);
@@ -96,7 +91,7 @@ function liveInstances(graph: ModelGraph, probed: ReadonlySet<string>): readonly
   return graph.instances.filter((i) => names.has(i.name));
 }
 
-function lowerMain(cx: LowerCx, module: Module, graph: ModelGraph, params: readonly ProgramParam[], found: { watches: WatchInfo[]; draws: DrawInfo[] }): ReturnType<FuncBuilder["finish"]> {
+function lowerMain(cx: LowerCx, module: Module, graph: ModelGraph, params: readonly ProgramParam[], found: { watches: Watch[]; draws: DrawInfo[]; readonly watchlist: Watchlist | undefined }): ReturnType<FuncBuilder["finish"]> {
   const live = liveNodes(graph);
   const inputs = graph.body.inputs.filter((id) => live.has(id));
   const masks = usedMasks(cx, graph, live);
@@ -118,21 +113,7 @@ function lowerMain(cx: LowerCx, module: Module, graph: ModelGraph, params: reado
   }, undefined);
   if (total !== undefined) b.output("total", total, "loss");
   for (const t of terms) b.output(t.name === "total" ? "total_term" : t.name, t.value, "loss");
-  for (const w of watched(graph, live)) {
-    const node = graph.body.nodes[w.node];
-    const width = node?.type.shape.at(-1);
-    if (node === undefined || width === undefined) continue;
-    const tokens = node.type.axes.indexOf("token");
-    const pooled = tokens < 0 ? scope.value(w.node) : b.op("mean", [scope.value(w.node)], { axes: [tokens], keep: false });
-    b.output(w.name, pooled, "watch");
-    const info = { name: w.name, width: width.terms[0]?.coefficient ?? 0 };
-    found.watches.push(info);
-    if (tokens !== 1 || node.type.shape.length !== 3) continue;
-    // Beside the pictures' features the positions': position codes alone can make tokens look varied.
-    const positions = `${w.name} by position`;
-    b.output(positions, b.op("mean", [scope.value(w.node)], { axes: [0], keep: false }), "watch");
-    found.watches.push({ ...info, name: positions, of: w.name });
-  }
+  lowerWatches({ graph, live, b, value: (id) => scope.value(id) }, found);
   for (const [path, value] of scope.state) b.output(path, value, "data");
   return b.finish();
 }
@@ -142,17 +123,6 @@ function freshName(wanted: string, taken: Set<string>): string {
   for (let i = 2; taken.has(name); i++) name = `${wanted}_${i}`;
   taken.add(name);
   return name;
-}
-
-/** The first output of each encoder that a loss reads: what collapses when training goes wrong. */
-function watched(graph: ModelGraph, live: ReadonlySet<NodeId>): { name: string; node: NodeId }[] {
-  const seen = new Map<string, NodeId>();
-  const encoders = new Set(graph.instances.filter((i) => i.role === "encoder").map((i) => i.name));
-  for (const node of graph.body.nodes) {
-    const name = node.attrs.instance;
-    if (node.op === "call" && live.has(node.id) && name !== undefined && encoders.has(name) && !seen.has(name)) seen.set(name, node.id);
-  }
-  return [...seen].map(([name, node]) => ({ name, node }));
 }
 
 function usedMasks(cx: LowerCx, graph: ModelGraph, live: ReadonlySet<NodeId>): readonly string[] {

@@ -46,7 +46,7 @@ export interface Monitors {
   importState(state: string): void;
 }
 
-/** The step whose effective rank later ranks are held against (collapse reference 3.6: 500, or a quarter of a short run). */
+/** The step whose effective rank later ranks are held against, and by which something is learned (collapse reference 3.6: 500, or a quarter of a short run). */
 export function rankBaselineStep(total: number): number {
   return Math.max(1, Math.min(500, Math.floor(total / 4)));
 }
@@ -60,10 +60,10 @@ export function patience(spec: Pick<MonitorSpec, "steps">, total: number): numbe
 }
 
 /** Monitors for a manifest; `total` is the number of steps of the run. */
-export function createMonitors(manifest: Pick<Manifest, "monitors" | "losses">, total: number): Monitors {
+export function createMonitors(manifest: Pick<Manifest, "monitors">, total: number): Monitors {
   const memory = manifest.monitors.map(fresh);
   return {
-    observe: (seen) => manifest.monitors.flatMap((spec, at) => judge(spec, memory[at] ?? fresh(), seen, manifest, total)),
+    observe: (seen) => manifest.monitors.flatMap((spec, at) => judge(spec, memory[at] ?? fresh(), seen, total)),
     exportState: () => JSON.stringify(memory.map(written)),
     importState(state) {
       const parsed: unknown = JSON.parse(state);
@@ -99,9 +99,9 @@ function fresh(): Memory {
   return { bad: new Map(), raised: new Set(), marks: new Map() };
 }
 
-function judge(spec: MonitorSpec, memory: Memory, seen: Observation, manifest: Pick<Manifest, "losses">, total: number): Alarm[] {
+function judge(spec: MonitorSpec, memory: Memory, seen: Observation, total: number): Alarm[] {
   const alarms: Alarm[] = [];
-  for (const { subject, value, limit, bad } of readings(spec, memory, seen, manifest, total)) {
+  for (const { subject, value, limit, bad } of readings(spec, memory, seen, total)) {
     if (!bad) {
       memory.bad.delete(subject);
       memory.raised.delete(subject);
@@ -116,7 +116,7 @@ function judge(spec: MonitorSpec, memory: Memory, seen: Observation, manifest: P
   return alarms;
 }
 
-function readings(spec: MonitorSpec, memory: Memory, seen: Observation, manifest: Pick<Manifest, "losses">, total: number): Reading[] {
+function readings(spec: MonitorSpec, memory: Memory, seen: Observation, total: number): Reading[] {
   switch (spec.kind) {
     case "embedding-std":
       return spreadReadings(spec, memory, seen);
@@ -127,7 +127,7 @@ function readings(spec: MonitorSpec, memory: Memory, seen: Observation, manifest
     case "effective-rank":
       return rankReadings(spec, memory, seen, total);
     case "loss-trivial":
-      return lossReadings(spec, memory, seen, manifest);
+      return lossReadings(spec, memory, seen, total);
     case "teacher-distance":
       return distanceReadings(spec, memory, seen);
     case "gradient-norm":
@@ -175,10 +175,11 @@ function rankReadings(spec: MonitorSpec, memory: Memory, seen: Observation, tota
 }
 
 /**
- * Bad while a loss sits within the threshold of its trivial value. When the monitor also names a watch, its features must
- * have lost half of their highest spread as well: a loss may pass its trivial value on the way to a good one.
+ * Bad while a loss sits within the threshold of a trivial value. When the monitor also names a watch, its features must have
+ * lost half of their highest spread as well: a loss may pass its trivial value on the way to a good one. Every run begins
+ * with a prediction that says nothing, so that value counts from the baseline step on.
  */
-function lossReadings(spec: MonitorSpec, memory: Memory, seen: Observation, manifest: Pick<Manifest, "losses">): Reading[] {
+function lossReadings(spec: MonitorSpec, memory: Memory, seen: Observation, total: number): Reading[] {
   for (const [name, signal] of spec.watch === undefined ? [] : watched(spec, seen)) {
     memory.marks.set(`top ${name}`, Math.max(memory.marks.get(`top ${name}`) ?? 0, signal.std));
     memory.marks.set(`now ${name}`, signal.std);
@@ -186,19 +187,15 @@ function lossReadings(spec: MonitorSpec, memory: Memory, seen: Observation, mani
   const top = memory.marks.get(`top ${spec.watch ?? ""}`);
   const now = memory.marks.get(`now ${spec.watch ?? ""}`);
   const falling = spec.watch === undefined || (top !== undefined && now !== undefined && now < top / 2);
-  return manifest.losses.flatMap((loss) => {
-    const value = own(seen.losses, loss.name);
-    if (loss.trivial === undefined || value === undefined || (spec.loss !== undefined && spec.loss !== loss.name)) return [];
-    // Codes have two constants: all alike (ln K), and one for all, where their cross-entropy is 0.
-    const limit = loss.kind === "cross_entropy" && value < loss.trivial / 2 ? 0 : loss.trivial;
-    const bad = falling && Math.abs(value - limit) <= spec.threshold;
-    return [{ subject: loss.name, value, limit, bad }];
-  });
+  const value = spec.loss === undefined ? undefined : own(seen.losses, spec.loss);
+  if (spec.loss === undefined || value === undefined || spec.trivial === undefined) return [];
+  const counts = falling && (spec.trivial.of !== "no prediction" || seen.step >= rankBaselineStep(total));
+  return [{ subject: spec.loss, value, limit: spec.trivial.value, bad: counts && Math.abs(value - spec.trivial.value) <= spec.threshold }];
 }
 
 /** Bad when a teacher is its student (distance within the threshold, 0 for aliased weights) or has not moved since the last look. */
 function distanceReadings(spec: MonitorSpec, memory: Memory, seen: Observation): Reading[] {
-  return Object.entries(seen.teacherDistance ?? {}).map(([target, value]) => {
+  return Object.entries(seen.teacherDistance ?? {}).filter(([target]) => spec.watch === undefined || spec.watch === target).map(([target, value]) => {
     const before = memory.marks.get(target);
     memory.marks.set(target, value);
     const reading = below(target, value, spec.threshold, true);

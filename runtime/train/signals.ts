@@ -20,8 +20,8 @@ export interface WatchSignal {
   readonly imagesToTokens: number | undefined;
   /** Rows in the queue. */
   readonly rows: number;
-  /** Entropy of the mean code over its maximum `ln width`, rows read as probabilities or logits. */
-  readonly entropy: number;
+  /** Entropy of the batch's mean code over its maximum `ln width`, the least of several; only where codes are watched. */
+  readonly entropy: number | undefined;
 }
 
 /** The queues of all watches of a run. */
@@ -49,6 +49,7 @@ export function createSignals(watches: readonly Watch[], batch: number, every: n
   const queues = new Map(pooled.map((watch) => [watch.name, createQueue(watch.width)]));
   const span = Math.max(0, ...pooled.map((watch) => Math.ceil(capacityOf(watch.width) / batch)));
   const ratios = new Map<string, number>();
+  const entropies = new Map<string, number>();
   const due = (step: number): boolean => step % every === 0 || step === total;
   return {
     due: (step) => watches.length > 0 && due(step),
@@ -58,10 +59,14 @@ export function createSignals(watches: readonly Watch[], batch: number, every: n
         const rows = own(watch, name);
         if (rows !== undefined) queues.get(name)?.push(rows);
       }
-      for (const { name, width, of } of watches) {
-        const [images, positions] = [of === undefined ? undefined : own(watch, of), own(watch, name)];
-        if (of !== undefined && images !== undefined && positions !== undefined) ratios.set(of, rowSpread(images, width) / rowSpread(positions, width));
+      const codes: [string, number][] = [];
+      for (const { name, width, over, of } of watches) {
+        const [images, means] = [of === undefined ? undefined : own(watch, of), own(watch, name)];
+        if (of === undefined || images === undefined || means === undefined) continue;
+        if (over === "codes") codes.push([of, codeEntropy(means)]);
+        else ratios.set(of, rowSpread(images, width) / rowSpread(means, width));
       }
+      for (const [of] of codes) entropies.set(of, Math.min(...codes.flatMap(([name, entropy]) => (name === of ? [entropy] : []))));
     },
     read() {
       return Object.fromEntries(pooled.flatMap(({ name, width }): [string, WatchSignal][] => {
@@ -69,7 +74,7 @@ export function createSignals(watches: readonly Watch[], batch: number, every: n
         const n = rows.length / width;
         if (n < 2) return [];
         const rank = effectiveRank(rows, n, width, { center: true });
-        return [[name, { std: embeddingStd(rows, n, width), rank, imagesToTokens: ratios.get(name), rows: n, entropy: codeEntropy(rows, n, width) }]];
+        return [[name, { std: embeddingStd(rows, n, width), rank, imagesToTokens: ratios.get(name), rows: n, entropy: entropies.get(name) }]];
       }));
     },
     exportState: () => new Map([...queues].map(([name, queue]) => [name, queue.rows()])),
@@ -98,17 +103,12 @@ export function rowSpread(rows: Float32Array, width: number): number {
   return axisSpread(rows, 1, rows.length, rows.length / width, width);
 }
 
-/** Entropy of the mean code of `[n, width]` rows over `ln width`: 0 is one code for all, 1 is all codes equally often. */
-export function codeEntropy(rows: Float32Array, n: number, width: number): number {
-  const mean = new Float64Array(width);
-  for (let i = 0; i < n; i++) {
-    const row = rows.subarray(i * width, (i + 1) * width);
-    const code = isDistribution(row) ? Float64Array.from(row) : softmax(row);
-    for (let j = 0; j < width; j++) mean[j] = (mean[j] ?? 0) + (code[j] ?? 0) / n;
-  }
+/** Entropy of a code over the logarithm of its length: 0 is one code for all, 1 is all codes equally often. */
+export function codeEntropy(code: Float32Array): number {
+  const total = code.reduce((sum, p) => sum + p, 0);
   let entropy = 0;
-  for (const p of mean) if (p > 0) entropy -= p * Math.log(p);
-  return width > 1 ? entropy / Math.log(width) : 1;
+  for (const p of code) if (p > 0) entropy -= (p / total) * Math.log(p / total);
+  return code.length > 1 ? entropy / Math.log(code.length) : 1;
 }
 
 interface Queue {
@@ -165,25 +165,4 @@ function axisSpread(rows: Float32Array, outer: number, outerStep: number, n: num
     }
   }
   return total / (outer * width);
-}
-
-function isDistribution(row: Float32Array): boolean {
-  let sum = 0;
-  for (const value of row) {
-    if (value < 0) return false;
-    sum += value;
-  }
-  return Math.abs(sum - 1) < 1e-3;
-}
-
-function softmax(row: Float32Array): Float64Array {
-  const out = Float64Array.from(row);
-  const top = out.reduce((most, value) => Math.max(most, value), -Infinity);
-  let sum = 0;
-  for (let j = 0; j < out.length; j++) {
-    const value = Math.exp((out[j] ?? 0) - top);
-    out[j] = value;
-    sum += value;
-  }
-  return out.map((value) => value / sum);
 }

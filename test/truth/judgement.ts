@@ -52,6 +52,6 @@ export function overSeeds(outcomes: readonly Outcome[]): Outcome | undefined {
 function alarmsOf(one: Judged, run: Measured): Outcome["alarms"] {
   const manifest = prepare(one).compiled?.manifest;
   if (manifest === undefined) return [];
-  const monitors = createMonitors({ monitors: manifest.monitors.filter((m) => m.kind !== "teacher-distance"), losses: manifest.losses }, STEPS);
+  const monitors = createMonitors({ monitors: manifest.monitors.filter((m) => m.kind !== "teacher-distance") }, STEPS);
   return [...run.seen.flatMap((seen) => monitors.observe(seen)), ...run.alarms.filter((a) => a.monitor === "teacher-distance")].map(({ monitor, subject, step }) => ({ monitor, subject, step }));
 }

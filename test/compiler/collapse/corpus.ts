@@ -12,6 +12,7 @@ import { maskedPrograms } from "./unseen/masked.js";
 import { masks } from "./unseen/masks.js";
 import type { Unseen, Verdict } from "./unseen/template.js";
 import { worlds } from "./unseen/worlds.js";
+import { relied } from "./unseen/relied.js";
 import { mechanisms } from "./variations.js";
 
 export interface Case {
@@ -60,3 +61,9 @@ export const corpus: readonly Case[] = [
   ...unseen.map(({ id, source, verdict, accept, rules }) => ({ id, source, verdict, accept, rules, trains: canTrain(source) })),
   ...mechanisms.map((m, i) => ({ id: `M${String(i + 1).padStart(3, "0")}`, source: m.text, verdict: m.verdict, accept: [m.verdict], rules: m.rules, trains: canTrain(m.text) })),
 ];
+
+/** Programs written after the last table of the truth test, and not measured in it. */
+export const later: readonly Unseen[] = [...relied];
+
+/** Every program with a known verdict, measured or not. */
+export const everything: readonly Case[] = [...corpus, ...later.map(({ id, source, verdict, accept, rules }) => ({ id, source, verdict, accept, rules, trains: canTrain(source) }))];

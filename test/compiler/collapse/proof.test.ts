@@ -88,16 +88,6 @@ test("monitors follow the proof: dynamics, statistics, codes and averages each h
   expect(kinds("c084-ijepa.jepa")).toContain("token-std");
 });
 
-test("a loss is watched at its trivial value: of codes ln K, of a comparison while its encoder's deviation falls", () => {
-  const of = (name: string): CompileResult => compile({ file: "m.jepa", text: caseText(name) });
-  const dino = of("c076-dino.jepa").manifest;
-  expect(dino?.losses[0]?.trivial).toBeCloseTo(Math.log(128), 6);
-  expect(dino?.monitors.find((m) => m.kind === "loss-trivial")?.because).toContain("4.8520");
-  const simsiam = of("c001-simsiam.jepa").manifest;
-  expect(simsiam?.losses[0]?.trivial).toBe(-1);
-  expect(simsiam?.monitors.find((m) => m.kind === "loss-trivial")?.watch).toBe("f");
-});
-
 test("a sound program has a witness too: the path of its proof", () => {
   const { analyses } = check({ file: "m.jepa", text: caseText("c008-byol.jepa") });
   expect(analyses?.program.verdict).toBe("sound");

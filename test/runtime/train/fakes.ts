@@ -36,7 +36,7 @@ export function fakeManifest(change: Partial<Manifest> = {}): Manifest {
     draws: [],
     encoders: [{ name: "student", input: "image", width: WIDTH, tokens: 0, grid: undefined, trained: true }],
     ema: [{ target: "teacher", source: "student", momentum: { kind: "linear", points: [0.9, 1], warmup: undefined, stretch: 1 } }],
-    losses: [{ name: "loss", kind: "mse", weight: 1, trivial: undefined, verdict: "anchored" }],
+    losses: [{ name: "loss", kind: "mse", weight: 1, trivial: [], verdict: "anchored" }],
     watches: [{ name: "student", width: WIDTH, over: "images" }],
     monitors: [],
     train: {

@@ -74,20 +74,20 @@ test("images over tokens catches a positional collapse", () => {
 });
 
 test("a loss at its trivial value alarms, with a watch only while its spread falls", () => {
-  const losses = [{ name: "loss", kind: "nce", weight: 1, trivial: Math.log(64), verdict: "" }];
-  const plain = createMonitors(fakeManifest({ losses, monitors: [monitor("loss-trivial", 1e-3, 3, { loss: "loss" })] }), 100);
+  const trivial = { value: Math.log(64), of: "uniform codes" } as const;
+  const plain = createMonitors(fakeManifest({ monitors: [monitor("loss-trivial", 1e-3, 3, { loss: "loss", trivial })] }), 100);
   expect(alarmsOf(plain, range(1, 5).map((step) => seen(step, {}, Math.log(64) + 1e-4))).map((alarm) => alarm.step)).toEqual([3]);
-  const careful = createMonitors(fakeManifest({ losses, monitors: [monitor("loss-trivial", 1e-3, 1, { loss: "loss", watch: "student" })] }), 100);
+  const careful = createMonitors(fakeManifest({ monitors: [monitor("loss-trivial", 1e-3, 1, { loss: "loss", watch: "student", trivial })] }), 100);
   expect(careful.observe(seen(1, {}, Math.log(64)))).toEqual([]);
   expect(careful.observe(seen(2, { std: 0.3 }, Math.log(64))).length).toBe(1);
 });
 
-test("codes alarm at ln K, and at 0, where one takes all", () => {
-  const losses = [{ name: "loss", kind: "cross_entropy", weight: 1, trivial: Math.log(64), verdict: "" }];
-  const limitAt = (value: number): number | undefined => createMonitors(fakeManifest({ losses, monitors: [monitor("loss-trivial", 1e-3, 1, { loss: "loss" })] }), 100).observe(seen(1, {}, value))[0]?.limit;
-  expect(limitAt(Math.log(64) - 5e-4)).toBe(Math.log(64));
-  expect(limitAt(5e-4)).toBe(0);
-  expect(limitAt(1)).toBeUndefined();
+test("a loss at the value of predicting nothing alarms, but not at the start, where nothing is predicted yet", () => {
+  const trivial = { value: 0.4247, of: "no prediction" } as const;
+  const monitors = createMonitors(fakeManifest({ monitors: [monitor("loss-trivial", 0.0085, 200, { loss: "loss", trivial })] }), 400);
+  const alarms = alarmsOf(monitors, range(1, 400).map((step) => seen(step, {}, 0.43)));
+  expect(alarms.map(({ step, since, limit }) => [step, since, limit])).toEqual([[199, 100, 0.4247]]);
+  expect(alarmsOf(createMonitors(fakeManifest({ monitors: [monitor("loss-trivial", 0.0085, 200, { loss: "loss", trivial })] }), 400), range(1, 400).map((step) => seen(step, {}, step < 150 ? 0.43 : 0.41)))).toEqual([]);
 });
 
 test("a group without gradient alarms at the first step, by name", () => {
@@ -165,9 +165,21 @@ test("an encoder of tokens has its pictures held against its positions", () => {
 });
 
 test("code entropy is 1 for balanced codes and 0 for one code", () => {
-  expect(codeEntropy(Float32Array.of(1, 0, 0, 1), 2, 2)).toBeCloseTo(1, 12);
-  expect(codeEntropy(Float32Array.of(1, 0, 1, 0), 2, 2)).toBe(0);
-  expect(codeEntropy(Float32Array.of(30, -30, 30, -30), 2, 2)).toBeLessThan(1e-6);
+  expect(codeEntropy(Float32Array.of(0.5, 0.5))).toBeCloseTo(1, 12);
+  expect(codeEntropy(Float32Array.of(1, 0))).toBe(0);
+  expect(codeEntropy(Float32Array.of(0.97, 0.01, 0.01, 0.01))).toBeCloseTo((-0.97 * Math.log(0.97) - 0.03 * Math.log(0.01)) / Math.log(4), 6);
+});
+
+test("the entropy of codes is read of the watched codes, the least of several, and alarms where all rows have one", () => {
+  const watches = [{ name: "f", width: 2, over: "images" }, { name: "codes of f", width: 3, over: "codes", of: "f" }, { name: "codes of f 2", width: 2, over: "codes", of: "f" }] as const;
+  const signals = createSignals(watches, 2, 1, 10);
+  signals.push({ f: Float32Array.of(1, 0, 0, 1), "codes of f": Float32Array.of(1 / 3, 1 / 3, 1 / 3), "codes of f 2": Float32Array.of(1, 0) });
+  const read = signals.read();
+  expect(Object.keys(read)).toEqual(["f"]);
+  expect(read["f"]?.entropy).toBe(0);
+  expect(read["f"]?.imagesToTokens).toBeUndefined();
+  const monitors = createMonitors(fakeManifest({ monitors: [monitor("code-entropy", 1e-3, 1, { watch: "f" })] }), 100);
+  expect(monitors.observe({ step: 1, losses: {}, signals: read }).map((a) => a.subject)).toEqual(["f"]);
 });
 
 function raise(): never {
