@@ -24,6 +24,7 @@ export function costed(work: Work, drafts: readonly Draft[]): Draft[] {
 function attentionProducts(name: string): number | undefined {
   if (name.includes("_dkv")) return 4;
   if (name.includes("_dq")) return 3;
+  if (name.includes("_grad")) return 7;
   return name.startsWith("attention") ? 2 : undefined;
 }
 
@@ -39,6 +40,7 @@ function flopsOf(work: Work, name: string): Dim | undefined {
 
 /** Bytes that a dispatch moves. An optimizer's kernels, which alone read hyperparameters, update in place what they write. */
 export function bytesMoved(draft: Draft): Dim {
+  if (draft.elements !== undefined) return mul(constantDim(4), draft.elements);
   return draft.binds.reduce<Dim>((sum, b, i) => {
     const times = draft.hyper && draft.writes[i] === true ? 2 : 1;
     const elements = "kind" in b ? constantDim(b.count) : product(b.shape);

@@ -8,18 +8,22 @@ import type { Dim } from "../../types/dim.js";
 import { costed } from "./cost.js";
 import type { Op, Tensor } from "./graph.js";
 import { readsOf } from "./graph.js";
-import { attentionDraft, attentionGradDrafts } from "./kernels/attention.js";
+import { attentionGradDrafts } from "./kernels/attention-grad.js";
+import { attentionDraft } from "./kernels/attention.js";
 import { gemmDraft, weightGradDrafts } from "./kernels/gemm.js";
 import { mapDraft } from "./kernels/map.js";
 import { concatDrafts, gatherDraft, iotaDraft, oneHotDraft, padDraft, scatterDraft } from "./kernels/move.js";
-import { affineDrafts, lossDrafts, reduceDrafts, twoSumsDraft } from "./kernels/reduce.js";
+import { affineDrafts, lossDrafts, reduceDrafts } from "./kernels/reduce.js";
+import { normGradSumsDrafts } from "./kernels/norm-grad.js";
 import { normDraft, normGradDraft, rowsDraft, rowsGradDraft } from "./kernels/rows.js";
+import type { GradientPlace } from "./kernels/sums.js";
+import { batches } from "./kernels/sums.js";
 import type { Draft, Limits } from "./kernel.js";
 import { upperBound } from "./kernel.js";
 import type { Traced } from "./trace.js";
 
-/** All dispatches of a graph, in order; `tile` chooses for products. */
-export function draftsOf(traced: Traced, bounds: ReadonlyMap<string, number>, tile?: Limits["tile"]): Draft[] {
+/** All dispatches of a graph, in order; `tile` chooses for products, `gradient` knows where gradients of parameters lie. */
+export function draftsOf(traced: Traced, bounds: ReadonlyMap<string, number>, tile?: Limits["tile"], gradient?: (parameter: string) => GradientPlace): Draft[] {
   const { ops, tensors } = traced.graph;
   const wanted = new Set<Tensor>([...ops.flatMap((op) => readsOf(op.work)), ...[...traced.losses, ...traced.watches, ...traced.state].map((n) => n.tensor)]);
   if (traced.result !== undefined) wanted.add(traced.result);
@@ -33,26 +37,7 @@ export function draftsOf(traced: Traced, bounds: ReadonlyMap<string, number>, ti
       return made;
     },
   };
-  return inPairs(ops.flatMap((op) => costed(op.work, drafts(cx, op, live))), (t) => t.home.kind === "grad" && !wanted.has(t));
-}
-
-/**
- * Sums of parts that end in gradients nobody reads before the update wait for the next one: two become one dispatch. Only
- * two, because the portable profile has eight bindings and each sum takes up to three.
- */
-function inPairs(all: readonly Draft[], waits: (t: Tensor) => boolean): Draft[] {
-  const out: Draft[] = [];
-  let waiting: Draft | undefined;
-  for (const draft of all) {
-    const { adds } = draft;
-    if (adds === undefined || !waits(adds.first) || (adds.second !== undefined && !waits(adds.second))) out.push(draft);
-    else if (waiting?.adds === undefined) waiting = draft;
-    else {
-      out.push(twoSumsDraft(waiting.adds, adds, draft.origin));
-      waiting = undefined;
-    }
-  }
-  return waiting === undefined ? out : [...out, waiting];
+  return batches(ops.flatMap((op) => costed(op.work, drafts(cx, op, live))), (t) => (t.home.kind === "grad" && !wanted.has(t) ? gradient?.(t.home.name) : undefined));
 }
 
 function drafts(cx: Limits, op: Op, live: (t: Tensor) => boolean): Draft[] {
@@ -65,7 +50,7 @@ function drafts(cx: Limits, op: Op, live: (t: Tensor) => boolean): Draft[] {
     case "rows": return [rowsDraft(op, work)];
     case "rows_grad": return [rowsGradDraft(op, work)];
     case "norm": return [normDraft(op, work, live)];
-    case "norm_grad": return [normGradDraft(op, work)];
+    case "norm_grad": return work.affine === undefined ? [normGradDraft(op, work)] : normGradSumsDrafts(cx, op, work, work.affine);
     case "norm_grad_affine": return affineDrafts(cx, op, work);
     case "attention": return [attentionDraft(op, work)];
     case "attention_grad": return attentionGradDrafts(cx, op, work);

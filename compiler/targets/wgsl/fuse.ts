@@ -1,20 +1,18 @@
 /**
  * Fusion on the flat graph: fewer dispatches, less memory traffic.
  *
- * Three rules. A map that one other map alone reads moves into it (chains of elementwise work, and copies that the reader
+ * Four rules. A map that one other map alone reads moves into it (chains of elementwise work, and copies that the reader
  * can address through). A map that alone reads a matrix product or a norm's gradient, element by element, becomes its
  * epilogue (bias, GELU with its slope, residual, product with a slope). Column sums of what a weight gradient reads
- * anyway are made beside it. Each rule keeps every value up to rounding, and none changes an order of summation between runs.
+ * anyway are made beside it, and so are the gradients of a norm's scale and offset beside that of its input. Each rule keeps every value up to rounding, and none changes an order of summation between runs.
  */
 import type { Dim } from "../../types/dim.js";
 import { constantOf, equal, equalShapes } from "../../types/dim.js";
 import { isPlain, viewOf } from "./build.js";
 import type { Expr, MapWork, Op, Tensor, View, Work } from "./graph.js";
-import { readsOf } from "./graph.js";
+import { readsOf, writesOf } from "./graph.js";
+import { MAX_BUFFERS } from "./kernel.js";
 import type { Traced } from "./trace.js";
-
-/** Storage buffers of the portable profile, per stage. */
-const MAX_BUFFERS = 8;
 
 /** Applies the rules. */
 export function fuse(traced: Traced): Traced {
@@ -25,6 +23,7 @@ export function fuse(traced: Traced): Traced {
   ops = withoutUnread(ops, keep);
   ops = joinMaps(ops, keep);
   ops = epilogues(ops, keep);
+  ops = normSums(ops);
   return { ...traced, graph: { ...traced.graph, ops } };
 }
 
@@ -143,6 +142,32 @@ function asEpilogue(anchor: Extract<Work, { kind: "gemm" | "norm_grad" }>, map: 
   let next = 0;
   const slots = map.loads.map((l): Expr => (l.tensor === out ? { kind: "acc", result: 0 } : { kind: "load", slot: next++ }));
   return { ...map, loads: others, exprs: map.exprs.map((e) => rewrite(e, (slot) => slots[slot] ?? { kind: "load", slot })) };
+}
+
+/** The widest row that the kernel of both keeps in registers. */
+const WIDEST = 2048;
+
+/** Gradients of a norm's scale and offset are made where the gradient of its input is: both read the same rows. */
+function normSums(given: readonly Op[]): Op[] {
+  const ops: (Op | undefined)[] = [...given];
+  const read = readers(ops);
+  ops.forEach((op, i) => {
+    const work = op?.work;
+    if (work?.kind !== "norm_grad_affine" || (constantOf(work.width) ?? WIDEST + 1) > WIDEST) return;
+    const { dscale, doffset } = work;
+    const at = (read.get(work.dout) ?? []).find((j) => {
+      const other = ops[j]?.work;
+      return other?.kind === "norm_grad" && other.affine === undefined && other.y === work.y && other.dy === work.dout && j > i
+        && [dscale, doffset].every((t) => (read.get(t) ?? []).every((r) => r > j));
+    });
+    const other = at === undefined ? undefined : ops[at];
+    if (at === undefined || other?.work.kind !== "norm_grad") return;
+    const fused: Work = { ...other.work, affine: { dscale, doffset } };
+    if (new Set([...readsOf(fused), ...writesOf(fused)]).size > MAX_BUFFERS) return;
+    ops[at] = { ...other, work: fused };
+    ops[i] = undefined;
+  });
+  return ops.filter((op) => op !== undefined);
 }
 
 /** How an epilogue addresses an operand: at the element, by the column of `n`, or at one place. */

@@ -80,7 +80,7 @@ export type Work =
   | { readonly kind: "rows"; readonly how: "softmax" | "log_softmax"; readonly x: Tensor; readonly out: Tensor }
   | { readonly kind: "rows_grad"; readonly how: "softmax" | "log_softmax"; readonly y: Tensor; readonly dy: Tensor; readonly out: Tensor }
   | { readonly kind: "norm"; readonly x: Tensor; readonly affine: { readonly scale: Tensor; readonly offset: Tensor; readonly out: Tensor } | undefined; readonly y: Tensor; readonly rstd: Tensor; readonly eps: number }
-  | { readonly kind: "norm_grad"; readonly y: Tensor; readonly rstd: Tensor; readonly scale: Tensor | undefined; readonly dy: Tensor; readonly out: Tensor; readonly epilogue: MapWork | undefined }
+  | { readonly kind: "norm_grad"; readonly y: Tensor; readonly rstd: Tensor; readonly scale: Tensor | undefined; readonly dy: Tensor; readonly out: Tensor; readonly affine: NormSums | undefined; readonly epilogue: MapWork | undefined }
   | { readonly kind: "norm_grad_affine"; readonly rows: Dim; readonly width: Dim; readonly y: Tensor; readonly dout: Tensor; readonly dscale: Tensor; readonly doffset: Tensor }
   | { readonly kind: "attention"; readonly q: Part; readonly k: Part; readonly v: Part; readonly heads: number; readonly sizes: AttentionSizes; readonly o: Tensor; readonly lse: Tensor }
   | { readonly kind: "attention_grad"; readonly q: Part; readonly k: Part; readonly v: Part; readonly heads: number; readonly sizes: AttentionSizes; readonly o: Tensor; readonly lse: Tensor; readonly dO: Tensor; readonly dq: Part; readonly dk: Part; readonly dv: Part }
@@ -91,6 +91,12 @@ export type Work =
   | { readonly kind: "iota"; readonly out: Tensor }
   | { readonly kind: "one_hot"; readonly x: Tensor; readonly size: Dim; readonly out: Tensor }
   | { readonly kind: "smooth_l1_mean"; readonly a: Tensor; readonly b: Tensor; readonly beta: number; readonly loss: Tensor; readonly slope: Tensor };
+
+/** Gradients of a norm's scale and offset, made beside that of its input. */
+export interface NormSums {
+  readonly dscale: Tensor;
+  readonly doffset: Tensor;
+}
 
 /**
  * Rows by index: indices are `[indexRows, indexLength]`, and index row `r` names rows of image `r mod batch` of
@@ -163,7 +169,8 @@ export function readsOf(work: Work): Tensor[] {
 export function writesOf(work: Work): Tensor[] {
   switch (work.kind) {
     case "map": return [...work.outs];
-    case "gemm": case "norm_grad": return work.epilogue === undefined ? [work.out] : [...work.epilogue.outs];
+    case "gemm": return work.epilogue === undefined ? [work.out] : [...work.epilogue.outs];
+    case "norm_grad": return [...(work.epilogue === undefined ? [work.out] : work.epilogue.outs), ...(work.affine === undefined ? [] : [work.affine.dscale, work.affine.doffset])];
     case "gemm_tn_sums": return [work.out, ...(work.sums === undefined ? [] : [work.sums])];
     case "norm": return [work.y, work.rstd, ...(work.affine === undefined ? [] : [work.affine.out])];
     case "norm_grad_affine": return [work.dscale, work.doffset];
@@ -179,6 +186,7 @@ export function withTensors(work: Work, f: (t: Tensor) => Tensor): Work {
   const map = <M extends MapWork>(m: M): M => ({ ...m, loads: m.loads.map((l) => ({ ...l, tensor: f(l.tensor) })), outs: m.outs.map(f) });
   const part = (p: Part): Part => ({ ...p, tensor: f(p.tensor) });
   const epilogue = (e: MapWork | undefined): MapWork | undefined => (e === undefined ? undefined : map(e));
+  const sums = (s: NormSums | undefined): NormSums | undefined => (s === undefined ? undefined : { dscale: f(s.dscale), doffset: f(s.doffset) });
   switch (work.kind) {
     case "map": return map(work);
     case "gemm": return { ...work, a: f(work.a), b: f(work.b), out: f(work.out), epilogue: epilogue(work.epilogue) };
@@ -189,7 +197,7 @@ export function withTensors(work: Work, f: (t: Tensor) => Tensor): Work {
       const { affine } = work;
       return { ...work, x: f(work.x), y: f(work.y), rstd: f(work.rstd), affine: affine === undefined ? undefined : { scale: f(affine.scale), offset: f(affine.offset), out: f(affine.out) } };
     }
-    case "norm_grad": return { ...work, y: f(work.y), rstd: f(work.rstd), dy: f(work.dy), out: f(work.out), scale: work.scale === undefined ? undefined : f(work.scale), epilogue: epilogue(work.epilogue) };
+    case "norm_grad": return { ...work, y: f(work.y), rstd: f(work.rstd), dy: f(work.dy), out: f(work.out), scale: work.scale === undefined ? undefined : f(work.scale), affine: sums(work.affine), epilogue: epilogue(work.epilogue) };
     case "norm_grad_affine": return { ...work, y: f(work.y), dout: f(work.dout), dscale: f(work.dscale), doffset: f(work.doffset) };
     case "attention": return { ...work, q: part(work.q), k: part(work.k), v: part(work.v), o: f(work.o), lse: f(work.lse) };
     case "attention_grad": return { ...work, q: part(work.q), k: part(work.k), v: part(work.v), o: f(work.o), lse: f(work.lse), dO: f(work.dO), dq: part(work.dq), dk: part(work.dk), dv: part(work.dv) };

@@ -20,6 +20,9 @@ export type Size = Dim | { readonly kind: "up"; readonly of: Dim; readonly by: n
 /** Workgroups: a number to be folded over dimensions, or three. */
 export type Groups = readonly [Size] | readonly [Size, Size, Size];
 
+/** Storage buffers of the portable profile, per stage. */
+export const MAX_BUFFERS = 8;
+
 /** What a draft binds: a tensor of the graph, or a buffer by name (for parameters, optimizer slots). */
 export type Bound = Tensor | BufferRef;
 
@@ -72,6 +75,8 @@ export interface Draft {
   readonly shape: string;
   /** Arithmetic, where it is counted (see `cost.ts`). */
   readonly flops?: Dim;
+  /** Elements of 4 bytes that it moves, where that is not what its bindings hold. */
+  readonly elements?: Dim;
   /** The sum of parts that it adds up, and nothing else. */
   readonly adds?: PartsSum;
 }

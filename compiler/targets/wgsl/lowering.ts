@@ -253,7 +253,7 @@ export const lowerings = {
   },
   normalize_grad: (site) => {
     const out = made(site);
-    site.g.push({ kind: "norm_grad", y: whole(site, 0), rstd: whole(site, 1), scale: undefined, dy: whole(site, 2), out, epilogue: undefined });
+    site.g.push({ kind: "norm_grad", y: whole(site, 0), rstd: whole(site, 1), scale: undefined, dy: whole(site, 2), out, affine: undefined, epilogue: undefined });
     return [viewOf(out)];
   },
   gelu_grad: each("($1 * gelu_slope($0))"),
@@ -267,7 +267,7 @@ export const lowerings = {
     const [dx, dscale, doffset] = [made(site, 0), made(site, 1), made(site, 2)];
     const [y, dout] = [whole(site, 0), whole(site, 3)];
     site.g.push({ kind: "norm_grad_affine", rows: product(dx.shape.slice(0, -1)), width: axis(dx.shape, -1), y, dout, dscale, doffset });
-    site.g.push({ kind: "norm_grad", y, rstd: whole(site, 1), scale: whole(site, 2), dy: dout, out: dx, epilogue: undefined });
+    site.g.push({ kind: "norm_grad", y, rstd: whole(site, 1), scale: whole(site, 2), dy: dout, out: dx, affine: undefined, epilogue: undefined });
     return [viewOf(dx), viewOf(dscale), viewOf(doffset)];
   },
   smooth_l1_mean: (site) => {

@@ -20,6 +20,7 @@ import { elementBytes, upperBound } from "./kernel.js";
 import type { Packing } from "./memory.js";
 import { TooLarge, aligned, nameOf, pack } from "./memory.js";
 import { slotsOf } from "./kernels/optimizer.js";
+import type { GradientPlace } from "./kernels/sums.js";
 import { recomputeBlocks } from "./recompute.js";
 import type { ScalerRules } from "./kernels/scaler.js";
 import { SCALER_COUNT, scalerRules } from "./kernels/scaler.js";
@@ -105,7 +106,7 @@ export function planPrepared(prepared: Prepared, manifest: Manifest, limits: Pla
   const updates = updatesOf(manifest, shards, traced.state, rules);
   if (rules !== undefined) buffers.add("scaler", "scaler", SCALER_COUNT * 4);
   for (const [name, count] of updates.scratch) buffers.add(name, "scratch", count * 4);
-  const stepDrafts = draftsOf(traced, bounds, book.choose);
+  const stepDrafts = draftsOf(traced, bounds, book.choose, gradientPlaces(shards));
   const pinned = new Set([...traced.losses, ...traced.watches, ...traced.state].map((n) => n.tensor));
   const step: Unit = { traced, drafts: stepDrafts, packing: pack([...stepDrafts, ...updates.update], bytesOf, pinned, limits.bufferBytes) };
   const encoders = prepared.encoders.map(([name, own]): [string, Unit] => {
@@ -145,6 +146,16 @@ export function planPrepared(prepared: Prepared, manifest: Manifest, limits: Pla
   const memory = { total: bytes([]), work: bytes(["work"]), lowerBound: Math.max(...units.map((u) => u.packing.lowerBound)) };
   checkFits(units, bytesOf, memory.total, limits);
   return { plan: { ...plan, memory, kernels: kernels.map((k) => k.kernel) }, drafts: [...stepDrafts, ...updates.update], kernels };
+}
+
+/** Where the gradient of a parameter lies. */
+function gradientPlaces(shards: readonly Shard[]): (parameter: string) => GradientPlace {
+  const places = new Map(shards.flatMap((s) => s.slots.map(({ parameter, at }): [string, GradientPlace] => [parameter.name, { whole: { kind: "buffer", buffer: `${s.name}.grad`, at: 0, count: s.updated, arena: "grad" }, at }])));
+  return (parameter) => places.get(parameter) ?? unknownParameter(parameter);
+}
+
+function unknownParameter(name: string): never {
+  throw new IrError(`wgsl target: there is no parameter ${name}.`);
 }
 
 /** What is too large where everything fits by itself. */
@@ -308,7 +319,7 @@ class PlanWriter {
     }
     if (home.kind === "scaler") return { buffer: this.buffers.at("scaler"), at: 0, bytes: SCALER_COUNT * 4 };
     const found = this.#slots.get(home.name);
-    if (found === undefined) throw new IrError(`wgsl target: there is no parameter ${home.name}.`);
+    if (found === undefined) return unknownParameter(home.name);
     if (home.kind === "half") return { buffer: this.buffers.at(`${found.shard.name}.half`), at: found.slot.at * 2, bytes: Math.ceil(found.slot.count / 2) * 4 };
     return this.#slotRef(home.kind === "grad" ? `${found.shard.name}.grad` : found.shard.name, found.slot);
   }

@@ -63,7 +63,10 @@ function narrow(work: Work): (t: Tensor) => boolean {
       const { affine } = work;
       return affine === undefined ? none : (t) => t !== work.rstd;
     }
-    case "norm_grad": return work.scale === undefined ? none : all;
+    case "norm_grad": {
+      const { scale, affine } = work;
+      return scale === undefined ? none : (t) => t !== affine?.dscale && t !== affine?.doffset;
+    }
     case "map": {
       // A map of rank 0 or 1 is small, and as a rule a number of a loss.
       const loads = work.loads.map((l) => l.tensor);

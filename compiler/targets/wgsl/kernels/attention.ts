@@ -1,26 +1,27 @@
 /**
- * Attention without a matrix of scores: forward saves the log-sum-exp of each row, backward makes probabilities again.
+ * Attention without a matrix of scores: a thread owns a query, keys pass through workgroup memory in tiles.
  *
- * A thread owns a query (forward, dq) or a key (dk, dv); the other side passes through workgroup memory in tiles, and the
- * running maximum is moved once for eight keys. Everything that is added to is owned by one thread, so there are no
- * atomics and the order of sums is fixed. The width of a head is in the text (registers), the rest are sizes. Queries,
- * keys and values may be thirds of one tensor.
+ * The log-sum-exp of each row is saved, from which the backward pass (`attention-grad.ts`) makes probabilities again. The
+ * running maximum is moved once for eight keys. The width of a head is in the text (registers), the rest are sizes. Queries,
+ * keys and values may be thirds of one tensor. Owns what both directions share: reading and storing parts, tiles.
  */
 import type { Dim } from "../../../types/dim.js";
 import { constantDim, constantOf, divide, mul, printShape } from "../../../types/dim.js";
 import { IrError } from "../../../tensor/ir.js";
 import type { Op, Part, Work } from "../graph.js";
-import type { Draft, Limits } from "../kernel.js";
+import type { Draft } from "../kernel.js";
 import { KernelWriter, up } from "../kernel.js";
 import { literal } from "../lowering.js";
 
-type Forward = Extract<Work, { kind: "attention" }>;
-type Backward = Extract<Work, { kind: "attention_grad" }>;
+/** Attention, and its gradient. */
+export type Forward = Extract<Work, { kind: "attention" }>;
+export type Backward = Extract<Work, { kind: "attention_grad" }>;
 
 /** Bytes of workgroup memory in the portable profile. */
 const MEMORY = 16384;
 
-interface Frame {
+/** A kernel of attention in the making. */
+export interface Frame {
   readonly w: KernelWriter;
   readonly d: number;
   /** vec4s that hold one row of a head. */
@@ -34,7 +35,8 @@ interface Frame {
   readonly width: Dim;
 }
 
-function frame(name: string, doc: string, work: Forward | Backward): Frame {
+/** What the kernels of an operation have in common. */
+export function frame(name: string, doc: string, work: Forward | Backward): Frame {
   const { batch, rows, keys, width } = work.sizes;
   const d = constantOf(divide(width, constantDim(work.heads)) ?? width);
   if (d === undefined) throw new IrError("wgsl target: the width of an attention head must be known.");
@@ -47,7 +49,7 @@ function lanes(f: Frame, c: number): number[] {
 }
 
 /** A function that reads one quad of a row of a part. */
-function quadReader(f: Frame, name: string, part: Part): string {
+export function quadReader(f: Frame, name: string, part: Part): string {
   const x = f.w.read(name, part.tensor, f.d % 4 === 0 ? 4 : 1);
   const last = lanes(f, f.quads - 1).length;
   const [width, at] = [f.w.size(`${name}_width`, part.width), f.w.size(`${name}_at`, part.at)];
@@ -59,10 +61,13 @@ function quadReader(f: Frame, name: string, part: Part): string {
 }`;
 }
 
-const each = (n: number, text: (c: number) => string): string => Array.from({ length: n }, (_, c) => text(c)).join("\n");
-const plus = (n: number, text: (c: number) => string): string => Array.from({ length: n }, (_, c) => text(c)).join(" + ");
+/** Lines for each of `n` quads. */
+export const each = (n: number, text: (c: number) => string): string => Array.from({ length: n }, (_, c) => text(c)).join("\n");
+/** A sum over `n` quads. */
+export const plus = (n: number, text: (c: number) => string): string => Array.from({ length: n }, (_, c) => text(c)).join(" + ");
 
-function storeRow(f: Frame, name: string, part: Part, row: string, value: (c: number) => string): string {
+/** Lines that store a row of a part, a quad at a time. */
+export function storeRow(f: Frame, name: string, part: Part, row: string, value: (c: number) => string): string {
   const d4 = f.d % 4 === 0;
   const y = f.w.write(name, part.tensor, d4 ? 4 : 1);
   const [width, at] = [f.w.size(`${name}_width`, part.width), f.w.size(`${name}_at`, part.at)];
@@ -70,7 +75,8 @@ function storeRow(f: Frame, name: string, part: Part, row: string, value: (c: nu
 ${each(f.quads, (c) => `    { let v = ${value(c)}; ${d4 ? y.quad(`${name}_i + ${c * 4}u`, "v") : lanes(f, c).map((l) => y(`${name}_i + ${c * 4 + l}u`, `v[${l}]`)).join(" ")} }`)}`;
 }
 
-function entry(f: Frame, limit: string): string {
+/** First lines of an entry point whose threads own rows: `own`, whether it is `live`, and `at`, its place or the last row's. */
+export function entry(f: Frame, limit: string): string {
   return `@compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
   let image = group.y / ${f.w.size("heads", constantDim(f.heads))};
@@ -81,12 +87,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 }
 
 /** How many rows of two operands fit into workgroup memory beside `extra` floats a row. */
-function tileRows(f: Frame, extra: number): number {
+export function tileRows(f: Frame, extra: number): number {
   for (const rows of [64, 32, 16, 8]) if (rows * (f.quads * 32 + extra * 4) <= MEMORY) return rows;
   throw new IrError(`wgsl target: heads of width ${f.d} are too wide for 16 KiB of workgroup memory; use more heads.`);
 }
 
-function loadTile(f: Frame, tile: number, limit: string, a: string, b: string, more = ""): string {
+/** Lines that load a tile of two operands. */
+export function loadTile(f: Frame, tile: number, limit: string, a: string, b: string, more = ""): string {
   return `    for (var j = thread; j < ${tile * f.quads}u; j += 64u) {
       let r = min(first + j / ${f.quads}u, ${limit} - 1u);
       tile_a[j] = ${a}_quad(image * ${limit} + r, head, j % ${f.quads}u);
@@ -131,86 +138,4 @@ ${storeRow(f, "o", { tensor: work.o, width: f.width, at: constantDim(0) }, `(ima
   }
 }`;
   return w.finish(code, [up(f.rows, 64), mul(f.batch, constantDim(f.heads)), constantDim(1)], op.origin, printShape([f.batch, f.rows, f.width]));
-}
-
-/** dq with the row sums of o * do, then dk and dv. */
-export function attentionGradDrafts(cx: Limits, op: Op, work: Backward): Draft[] {
-  const delta = cx.scratch([work.sizes.batch, constantDim(work.heads), work.sizes.rows], "delta");
-  return [dqDraft(op, work, delta), dkvDraft(op, work, delta)];
-}
-
-function dqDraft(op: Op, work: Backward, delta: Backward["lse"]): Draft {
-  const f = frame("attention_dq", "Gradient of attention by queries; a thread owns a query. Also sum(o * do) of each row.", work);
-  const { w, quads } = f;
-  const tile = tileRows(f, 0);
-  const [rows, keys] = [w.size("rows", f.rows), w.size("keys", f.keys)];
-  const plain = { width: f.width, at: constantDim(0) };
-  const readers = [quadReader(f, "q", work.q), quadReader(f, "k", work.k), quadReader(f, "v", work.v), quadReader(f, "o", { tensor: work.o, ...plain }), quadReader(f, "g", { tensor: work.dO, ...plain })];
-  const code = `var<workgroup> tile_a: array<vec4<f32>, ${tile * quads}>;
-var<workgroup> tile_b: array<vec4<f32>, ${tile * quads}>;
-
-${readers.join("\n\n")}
-
-${entry(f, rows)}
-  let row = image * ${rows} + at;
-  var delta_row = 0f;
-${each(quads, (c) => `  let q${c} = q_quad(row, head, ${c}u) * ${f.scale};\n  let g${c} = g_quad(row, head, ${c}u);\n  var d${c} = vec4<f32>();\n  delta_row += dot(g${c}, o_quad(row, head, ${c}u));`)}
-  let lse_row = ${w.read("lse", work.lse)(`group.y * ${rows} + at`)};
-  for (var first = 0u; first < ${keys}; first += ${tile}u) {
-${loadTile(f, tile, keys, "k", "v")}
-    for (var j = 0u; j < ${tile}u && first + j < ${keys}; j++) {
-      let s = ${plus(quads, (c) => `dot(q${c}, tile_a[j * ${quads}u + ${c}u])`)};
-      let dp = ${plus(quads, (c) => `dot(g${c}, tile_b[j * ${quads}u + ${c}u])`)};
-      let ds = exp(s - lse_row) * (dp - delta_row);
-${each(quads, (c) => `      d${c} += ds * tile_a[j * ${quads}u + ${c}u];`)}
-    }
-    workgroupBarrier();
-  }
-  if (live) {
-    ${w.write("delta", delta)(`group.y * ${rows} + own`, "delta_row")}
-${storeRow(f, "dq", work.dq, `(image * ${rows} + own)`, (c) => `d${c} * ${f.scale}`)}
-  }
-}`;
-  return w.finish(code, [up(f.rows, 64), mul(f.batch, constantDim(f.heads)), constantDim(1)], op.origin, printShape([f.batch, f.rows, f.width]));
-}
-
-function dkvDraft(op: Op, work: Backward, delta: Backward["lse"]): Draft {
-  const f = frame("attention_dkv", "Gradient of attention by keys and values; a thread owns a key.", work);
-  const { w, quads } = f;
-  const tile = tileRows(f, 2);
-  const [rows, keys] = [w.size("rows", f.rows), w.size("keys", f.keys)];
-  const readers = [quadReader(f, "q", work.q), quadReader(f, "k", work.k), quadReader(f, "v", work.v), quadReader(f, "g", { tensor: work.dO, width: f.width, at: constantDim(0) })];
-  const stats = `
-    for (var j = thread; j < ${tile}u; j += 64u) {
-      let r = group.y * ${rows} + min(first + j, ${rows} - 1u);
-      tile_lse[j] = ${w.read("lse", work.lse)("r")};
-      tile_delta[j] = ${w.read("delta", delta)("r")};
-    }`;
-  const code = `var<workgroup> tile_a: array<vec4<f32>, ${tile * quads}>;
-var<workgroup> tile_b: array<vec4<f32>, ${tile * quads}>;
-var<workgroup> tile_lse: array<f32, ${tile}>;
-var<workgroup> tile_delta: array<f32, ${tile}>;
-
-${readers.join("\n\n")}
-
-${entry(f, keys)}
-  let row = image * ${keys} + at;
-${each(quads, (c) => `  let k${c} = k_quad(row, head, ${c}u) * ${f.scale};\n  let v${c} = v_quad(row, head, ${c}u);\n  var a${c} = vec4<f32>();\n  var b${c} = vec4<f32>();`)}
-  for (var first = 0u; first < ${rows}; first += ${tile}u) {
-${loadTile(f, tile, rows, "q", "g", stats)}
-    for (var j = 0u; j < ${tile}u && first + j < ${rows}; j++) {
-      let s = ${plus(quads, (c) => `dot(k${c}, tile_a[j * ${quads}u + ${c}u])`)};
-      let probability = exp(s - tile_lse[j]);
-      let dp = ${plus(quads, (c) => `dot(v${c}, tile_b[j * ${quads}u + ${c}u])`)};
-      let ds = probability * (dp - tile_delta[j]);
-${each(quads, (c) => `      a${c} += ds * tile_a[j * ${quads}u + ${c}u];\n      b${c} += probability * tile_b[j * ${quads}u + ${c}u];`)}
-    }
-    workgroupBarrier();
-  }
-  if (live) {
-${storeRow(f, "dk", work.dk, `(image * ${keys} + own)`, (c) => `a${c} * ${f.scale}`)}
-${storeRow(f, "dv", work.dv, `(image * ${keys} + own)`, (c) => `b${c}`)}
-  }
-}`;
-  return w.finish(code, [up(f.keys, 64), mul(f.batch, constantDim(f.heads)), constantDim(1)], op.origin, printShape([f.batch, f.rows, f.width]));
 }

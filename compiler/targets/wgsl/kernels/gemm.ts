@@ -18,7 +18,7 @@ import { finishLines, finishQuad } from "./map.js";
 import { matrixForm } from "./matrix.js";
 import type { Operand, Product } from "./product.js";
 import { quadFunction } from "./product.js";
-import { partsDraft } from "./reduce.js";
+import { partsDraft } from "./sums.js";
 import type { ChosenTile, GemmShape, Tile } from "./tiles.js";
 import { alongK, defaultTile, kindOf, threadsOf } from "./tiles.js";
 
@@ -68,7 +68,7 @@ export function weightGradDrafts(cx: Limits, op: Op, work: WeightGrad): Draft[] 
   const stride = work.sums === undefined ? size : add(size, work.n);
   const target = parts === 1 ? undefined : cx.scratch([constantDim(parts), stride], "parts");
   const drafts = [weightGradDraft(op, work, tile, parts, target, kind === "f16-matrix")];
-  if (target !== undefined) drafts.push(partsDraft(op, target, parts, stride, size, work.out, work.sums));
+  if (target !== undefined) drafts.push(partsDraft(op, { x: target, parts, stride, size, first: work.out, second: work.sums }));
   return drafts;
 }
 

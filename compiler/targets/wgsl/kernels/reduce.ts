@@ -8,8 +8,9 @@
 import type { Dim } from "../../../types/dim.js";
 import { add, constantDim, constantOf, mul, printShape, product } from "../../../types/dim.js";
 import type { Op, Tensor, Work } from "../graph.js";
-import type { Draft, Limits, PartsSum } from "../kernel.js";
+import type { Draft, Limits } from "../kernel.js";
 import { KernelWriter, linearEntry, rowEntry, up } from "../kernel.js";
+import { partsDraft } from "./sums.js";
 
 type Reduce = Extract<Work, { kind: "reduce" }>;
 type How = Reduce["how"];
@@ -85,50 +86,6 @@ function columnFold(op: Op, f: Fold): Draft {
   return w.finish(code, [up(n, 64)], op.origin, printShape([f.outer, f.red, f.inner]));
 }
 
-/** Adds `parts` stripes of `stride` elements in order; the first `size` go to `first`, the rest to `second`. */
-export function partsDraft(op: Op, x: Tensor, parts: number, stride: Dim, size: Dim, first: Tensor, second: Tensor | undefined): Draft {
-  const w = new KernelWriter(second === undefined ? "add_parts" : "add_parts_two", "Adds the parts of a sum that was cut up, in order.");
-  const source = w.read("x", x);
-  const y = w.write("y", first);
-  const store = second === undefined
-    ? `  ${y("i", "total")}`
-    : `  if (i < ${w.size("size", size)}) { ${y("i", "total")} } else { ${w.write("z", second)("i - p.size", "total")} }`;
-  const code = `${linearEntry(w.size("n", stride))}
-  var total = 0f;
-  for (var s = 0u; s < ${w.size("parts", constantDim(parts))}; s++) { total += ${source("s * p.n + i")}; }
-${store}
-}`;
-  return { ...w.finish(code, [up(stride, 256)], op.origin, printShape([constantDim(parts), stride])), adds: { x, parts, stride, size, first, second } };
-}
-
-/** Two such sums in one dispatch. */
-export function twoSumsDraft(a: PartsSum, b: PartsSum, origin: Op["origin"]): Draft {
-  const forms = [a, b].map((s) => (s.second === undefined ? "one" : "two"));
-  const w = new KernelWriter(`add_parts_${forms.join("_")}`, "Adds the parts of two sums that were cut up, each in order.");
-  const n = w.size("n", add(a.stride, b.stride));
-  const sum = (s: PartsSum, k: number): string => {
-    const y = w.write(`y${k}`, s.first);
-    const stores = s.second === undefined
-      ? y("j", "total")
-      : `if (j < ${w.size(`size${k}`, s.size)}) { ${y("j", "total")} } else { ${w.write(`z${k}`, s.second)(`j - p.size${k}`, "total")} }`;
-    const x = w.read(`x${k}`, s.x);
-    const stride = w.size(`stride${k}`, s.stride);
-    return `    for (var s = 0u; s < ${w.size(`parts${k}`, constantDim(s.parts))}; s++) { total += ${x(`s * ${stride} + j`)}; }
-    ${stores}`;
-  };
-  const code = `${linearEntry(n)}
-  var total = 0f;
-  if (i < ${w.size("stride0", a.stride)}) {
-    let j = i;
-${sum(a, 0)}
-  } else {
-    let j = i - p.stride0;
-${sum(b, 1)}
-  }
-}`;
-  return w.finish(code, [up(add(a.stride, b.stride), 256)], origin, `${printShape([constantDim(a.parts), a.stride])} and ${printShape([constantDim(b.parts), b.stride])}`);
-}
-
 /** The mean of smooth L1 over all elements and, in the same sweep, its derivative by the first operand. */
 export function lossDrafts(cx: Limits, op: Op, work: Extract<Work, { kind: "smooth_l1_mean" }>, wantsSlope: boolean): Draft[] {
   const n = product(work.slope.shape);
@@ -179,5 +136,5 @@ export function affineDrafts(cx: Limits, op: Op, work: Extract<Work, { kind: "no
   ${w.write("y", target)("part * 2u * p.width + column", "scale")}
   ${w.write("y", target)("(part * 2u + 1u) * p.width + column", "offset")}
 }`;
-  return [w.finish(code, [up(n, 64)], op.origin, printShape([rows, width])), partsDraft(op, target, parts, stride, width, work.dscale, work.doffset)];
+  return [w.finish(code, [up(n, 64)], op.origin, printShape([rows, width])), partsDraft(op, { x: target, parts, stride, size: width, first: work.dscale, second: work.doffset })];
 }

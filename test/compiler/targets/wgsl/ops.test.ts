@@ -95,6 +95,8 @@ const cases: Case[] = [
     { op: "normalize_grad", note, env, body: (b) => one(b.op("add", [b.op("normalize_grad", [data(b, "y", t(...shape)), data(b, "r", t(...shape.slice(0, 1), 1)), data(b, "dy", t(...shape))]), data(b, "rest", t(...shape))])) },
     { op: "layer_norm_grad", note, env, tolerance: 1e-4, body: (b) => b.multi("layer_norm_grad", [data(b, "y", t(...shape)), data(b, "r", t(...shape.slice(0, 1), 1)), data(b, "s", t(...shape.slice(1))), data(b, "dy", t(...shape))]) },
   ]),
+  { op: "layer_norm_grad", note: "rows in blocks, the last one short", env: { N: 701 }, tolerance: 1e-4, body: (b) => { const [dx = -1, ...sums] = b.multi("layer_norm_grad", [data(b, "y", t("N", 3, 130)), data(b, "r", t("N", 3, 1)), data(b, "s", t(130)), data(b, "dy", t("N", 3, 130))]); return [b.op("add", [dx, data(b, "rest", t("N", 3, 130))]), ...sums]; } },
+  { op: "layer_norm_grad", note: "rows too wide for registers", env: { N: 70 }, tolerance: 1e-4, body: (b) => b.multi("layer_norm_grad", [data(b, "y", t("N", 2050)), data(b, "r", t("N", 1)), data(b, "s", t(2050)), data(b, "dy", t("N", 2050))]) },
   { op: "softmax", note: "more rows than groups along a dimension", env: { N: 66000 }, body: (b) => one(b.op("softmax", [data(b, "x", t("N", 2))])) },
   { op: "gelu_grad", env: { N: 301 }, body: (b) => one(b.op("gelu_grad", [data(b, "x", t("N")), data(b, "dy", t("N"))])) },
   { op: "gelu_slope", env: { N: 301 }, body: (b) => b.multi("gelu_slope", [data(b, "x", t("N"))]) },
