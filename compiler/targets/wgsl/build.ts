@@ -7,7 +7,7 @@
 import type { Span } from "../../base/span.js";
 import { IrError } from "../../tensor/ir.js";
 import type { Dim } from "../../types/dim.js";
-import { add, constantDim, constantOf, equal, mul, product } from "../../types/dim.js";
+import { add, constantDim, constantOf, equal, equalShapes, mul, product } from "../../types/dim.js";
 import type { Expr, Graph, Home, Op, Operand, Splat, Storage, Tensor, View, Work } from "./graph.js";
 
 const zero = constantDim(0);
@@ -18,6 +18,7 @@ export class GraphBuilder implements Graph {
   readonly ops: Op[] = [];
   readonly tensors: Tensor[] = [];
   readonly #named = new Map<string, Tensor>();
+  readonly #copies = new Map<Tensor, { readonly of: View; readonly copy: Tensor }[]>();
   /** The source text of what is being lowered. */
   origin: Span | undefined;
   /** The name of the value being lowered, for readers. */
@@ -64,8 +65,19 @@ export class GraphBuilder implements Graph {
 
   /** A tensor with the operand's elements in row-major order from its beginning: the operand's own where it is that already. */
   whole(x: Operand): Tensor {
-    if (x.kind === "view" && isPlain(x)) return x.tensor;
-    const [copy] = this.map(x.shape, [x], (loads) => loads, x.kind === "view" ? x.tensor.dtype : "f32");
+    if (x.kind === "splat") return this.#copied(x, "f32");
+    if (isPlain(x)) return x.tensor;
+    // The backward pass wants again what the forward pass has copied.
+    const known = this.#copies.get(x.tensor) ?? [];
+    const same = known.find(({ of }) => equalShapes(of.shape, x.shape) && equalShapes(of.strides, x.strides) && equal(of.offset, x.offset));
+    if (same !== undefined) return same.copy;
+    const copy = this.#copied(x, x.tensor.dtype);
+    this.#copies.set(x.tensor, [...known, { of: x, copy }]);
+    return copy;
+  }
+
+  #copied(x: Operand, dtype: Storage): Tensor {
+    const [copy] = this.map(x.shape, [x], (loads) => loads, dtype);
     if (copy === undefined) throw new IrError("wgsl target: a copy has one result.");
     return copy.tensor;
   }

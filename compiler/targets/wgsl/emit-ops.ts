@@ -11,9 +11,10 @@ import { readsOf } from "./graph.js";
 import { attentionGradDrafts } from "./kernels/attention-grad.js";
 import { attentionDraft } from "./kernels/attention.js";
 import { gemmDraft, weightGradDrafts } from "./kernels/gemm.js";
+import { lossDrafts } from "./kernels/loss.js";
 import { mapDraft } from "./kernels/map.js";
 import { concatDrafts, gatherDraft, iotaDraft, oneHotDraft, padDraft, scatterDraft } from "./kernels/move.js";
-import { affineDrafts, lossDrafts, reduceDrafts } from "./kernels/reduce.js";
+import { affineDrafts, reduceDrafts, together } from "./kernels/reduce.js";
 import { normGradSumsDrafts } from "./kernels/norm-grad.js";
 import { normDraft, normGradDraft, rowsDraft, rowsGradDraft } from "./kernels/rows.js";
 import type { GradientPlace } from "./kernels/sums.js";
@@ -37,7 +38,25 @@ export function draftsOf(traced: Traced, bounds: ReadonlyMap<string, number>, ti
       return made;
     },
   };
-  return batches(ops.flatMap((op) => costed(op.work, drafts(cx, op, live))), (t) => (t.home.kind === "grad" && !wanted.has(t) ? gradient?.(t.home.name) : undefined));
+  return batches(neighbours(ops.flatMap((op) => costed(op.work, drafts(cx, op, live)))), (t) => (t.home.kind === "grad" && !wanted.has(t) ? gradient?.(t.home.name) : undefined));
+}
+
+/** Reductions over columns that stand next to each other, as one dispatch where that can be. */
+function neighbours(all: readonly Draft[]): Draft[] {
+  const out: Draft[] = [];
+  let run: Draft[] = [];
+  const close = (): void => {
+    const joined = run.length < 2 ? undefined : together(run);
+    out.push(...(joined === undefined ? run : [joined]));
+    run = [];
+  };
+  for (const draft of all) {
+    if (draft.columns === undefined || (run.length > 0 && together([...run, draft]) === undefined)) close();
+    if (draft.columns === undefined) out.push(draft);
+    else run.push(draft);
+  }
+  close();
+  return out;
 }
 
 function drafts(cx: Limits, op: Op, live: (t: Tensor) => boolean): Draft[] {

@@ -1,14 +1,16 @@
 /**
  * Fusion on the flat graph: fewer dispatches, less memory traffic.
  *
- * Four rules. A map that one other map alone reads moves into it (chains of elementwise work, and copies that the reader
+ * Six rules. A map that one other map alone reads moves into it (chains of elementwise work, and copies that the reader
  * can address through). A map that alone reads a matrix product or a norm's gradient, element by element, becomes its
  * epilogue (bias, GELU with its slope, residual, product with a slope). Column sums of what a weight gradient reads
- * anyway are made beside it, and so are the gradients of a norm's scale and offset beside that of its input. Each rule keeps every value up to rounding, and none changes an order of summation between runs.
+ * anyway are made beside it, and so are the gradients of a norm's scale and offset beside that of its input. A loss
+ * normalizes and picks the rows of its target itself. What a reader can make by the element is not stored (`computed.ts`). Each rule keeps every value up to rounding, and none changes an order of summation between runs.
  */
 import type { Dim } from "../../types/dim.js";
 import { constantOf, equal, equalShapes } from "../../types/dim.js";
-import { isPlain, viewOf } from "./build.js";
+import { isPlain, stridesOf, viewOf } from "./build.js";
+import { computeInReaders } from "./computed.js";
 import type { Expr, MapWork, Op, Tensor, View, Work } from "./graph.js";
 import { readsOf, writesOf } from "./graph.js";
 import { MAX_BUFFERS } from "./kernel.js";
@@ -24,6 +26,8 @@ export function fuse(traced: Traced): Traced {
   ops = joinMaps(ops, keep);
   ops = epilogues(ops, keep);
   ops = normSums(ops);
+  ops = targetRows(ops, keep);
+  ops = computeInReaders(ops, keep);
   return { ...traced, graph: { ...traced.graph, ops } };
 }
 
@@ -170,14 +174,47 @@ function normSums(given: readonly Op[]): Op[] {
   return ops.filter((op) => op !== undefined);
 }
 
-/** How an epilogue addresses an operand: at the element, by the column of `n`, or at one place. */
-export function loadKind(l: View, n: Dim): "element" | "column" | "one" | undefined {
+/** A target that only its loss reads is normalized and picked there, row by row. */
+function targetRows(given: readonly Op[], keep: (t: Tensor) => boolean): Op[] {
+  const ops: (Op | undefined)[] = [...given];
+  const read = readers(ops);
+  const maker = new Map(given.flatMap(({ work }, i) => writesOf(work).map((t): [Tensor, number] => [t, i])));
+  const makerOf = (t: Tensor): { at: number; work: Work } | undefined => {
+    const at = maker.get(t);
+    const work = at === undefined ? undefined : ops[at]?.work;
+    return at === undefined || work === undefined || keep(t) || (read.get(t) ?? []).length !== 1 ? undefined : { at, work };
+  };
+  ops.forEach((op, i) => {
+    const work = op?.work;
+    if (op === undefined || work?.kind !== "smooth_l1_mean" || work.a === work.b) return;
+    const last = makerOf(work.b);
+    const pick = last?.work.kind === "gather" ? last.work : undefined;
+    const norm = pick === undefined ? last : makerOf(pick.x);
+    if (norm?.work.kind !== "norm" || norm.work.affine !== undefined || keep(norm.work.rstd) || read.has(norm.work.rstd)) return;
+    ops[i] = { ...op, work: { ...work, b: norm.work.x, target: { eps: norm.work.eps, pick } } };
+    ops[norm.at] = undefined;
+    if (last !== undefined) ops[last.at] = undefined;
+  });
+  return ops.filter((op) => op !== undefined);
+}
+
+/** How an epilogue addresses an operand: at the element, by the column of `n`, at one place, or over and over from its beginning. */
+export function loadKind(l: View, n: Dim): "element" | "column" | "one" | "cycle" | undefined {
   if (isPlain(l)) return "element";
   if (constantOf(l.offset) !== 0) return undefined;
   const moving = l.strides.flatMap((s, i) => (constantOf(s) === 0 || constantOf(l.shape[i] ?? n) === 1 ? [] : [i]));
   if (moving.length === 0) return "one";
   const last = l.shape.length - 1;
-  return moving.length === 1 && moving[0] === last && constantOf(l.strides[last] ?? n) === 1 && equal(lastOf(l.shape), n) ? "column" : undefined;
+  if (moving.length === 1 && moving[0] === last && constantOf(l.strides[last] ?? n) === 1 && equal(lastOf(l.shape), n)) return "column";
+  const own = movingAxes(l);
+  const wanted = stridesOf(own);
+  return equal(lastOf(l.shape), n) && wanted.every((s, i) => equal(l.strides[l.shape.length - own.length + i] ?? n, s)) ? "cycle" : undefined;
+}
+
+/** The axes from the first one on along which a view moves. */
+export function movingAxes(l: View): readonly Dim[] {
+  const first = l.strides.findIndex((s, i) => constantOf(s) !== 0 && constantOf(l.shape[i] ?? s) !== 1);
+  return first < 0 ? [] : l.shape.slice(first);
 }
 
 function lastOf(shape: readonly Dim[]): Dim {

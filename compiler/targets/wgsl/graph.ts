@@ -31,6 +31,8 @@ export interface Tensor {
   readonly shape: readonly Dim[];
   home: Home;
   readonly name: string | undefined;
+  /** How readers make its elements: it is never stored. `computed.ts` decides. */
+  readonly computed?: Computed;
 }
 
 /** A way to read a tensor: element `c` lies at `offset + Σ c_i * strides_i`. */
@@ -90,7 +92,13 @@ export type Work =
   | { readonly kind: "pad"; readonly x: Tensor; readonly outer: Dim; readonly size: Dim; readonly inner: Dim; readonly before: Dim; readonly after: Dim; readonly out: Tensor }
   | { readonly kind: "iota"; readonly out: Tensor }
   | { readonly kind: "one_hot"; readonly x: Tensor; readonly size: Dim; readonly out: Tensor }
-  | { readonly kind: "smooth_l1_mean"; readonly a: Tensor; readonly b: Tensor; readonly beta: number; readonly loss: Tensor; readonly slope: Tensor };
+  | { readonly kind: "smooth_l1_mean"; readonly a: Tensor; readonly b: Tensor; readonly beta: number; readonly target: TargetRows | undefined; readonly loss: Tensor; readonly slope: Tensor };
+
+/** How rows of a target are made of what a loss reads: each normalized, then picked by index. */
+export interface TargetRows {
+  readonly eps: number;
+  readonly pick: Omit<IndexWork, "out"> | undefined;
+}
 
 /** Gradients of a norm's scale and offset, made beside that of its input. */
 export interface NormSums {
@@ -127,6 +135,9 @@ export interface Part {
   readonly at: Dim;
 }
 
+/** Work whose result a reader can make an element at a time. */
+export type Computed = Extract<Work, { kind: "map" | "gather" | "pad" | "concat" }>;
+
 /** An operation with the source text it serves. */
 export interface Op {
   readonly work: Work;
@@ -143,8 +154,13 @@ export interface Graph {
   readonly tensors: Tensor[];
 }
 
-/** Tensors that an operation reads. */
+/** Tensors that an operation reads from memory. */
 export function readsOf(work: Work): Tensor[] {
+  return operandsOf(work).flatMap((t) => (t.computed === undefined ? [t] : readsOf(t.computed)));
+}
+
+/** Operands of an operation, stored or not. */
+export function operandsOf(work: Work): Tensor[] {
   const epilogue = (e: MapWork | undefined): Tensor[] => e?.loads.map((l) => l.tensor) ?? [];
   switch (work.kind) {
     case "map": return work.loads.map((l) => l.tensor);
@@ -161,7 +177,7 @@ export function readsOf(work: Work): Tensor[] {
     case "scatter": return [work.dy, work.indices];
     case "concat": return work.parts.map((p) => p.x);
     case "iota": return [];
-    case "smooth_l1_mean": return [work.a, work.b];
+    case "smooth_l1_mean": return [work.a, work.b, ...(work.target?.pick === undefined ? [] : [work.target.pick.indices])];
   }
 }
 
@@ -181,8 +197,10 @@ export function writesOf(work: Work): Tensor[] {
   }
 }
 
-/** The same work on other tensors. */
-export function withTensors(work: Work, f: (t: Tensor) => Tensor): Work {
+/** The same work on other stored tensors. */
+export function withTensors<W extends Work>(work: W, f: (t: Tensor) => Tensor): W;
+export function withTensors(work: Work, stored: (t: Tensor) => Tensor): Work {
+  const f = (t: Tensor): Tensor => (t.computed === undefined ? stored(t) : { ...t, computed: withTensors(t.computed, stored) });
   const map = <M extends MapWork>(m: M): M => ({ ...m, loads: m.loads.map((l) => ({ ...l, tensor: f(l.tensor) })), outs: m.outs.map(f) });
   const part = (p: Part): Part => ({ ...p, tensor: f(p.tensor) });
   const epilogue = (e: MapWork | undefined): MapWork | undefined => (e === undefined ? undefined : map(e));
@@ -205,6 +223,10 @@ export function withTensors(work: Work, f: (t: Tensor) => Tensor): Work {
     case "scatter": return { ...work, dy: f(work.dy), indices: f(work.indices), out: f(work.out) };
     case "concat": return { ...work, parts: work.parts.map((p) => ({ ...p, x: f(p.x) })), out: f(work.out) };
     case "iota": return { ...work, out: f(work.out) };
-    case "smooth_l1_mean": return { ...work, a: f(work.a), b: f(work.b), loss: f(work.loss), slope: f(work.slope) };
+    case "smooth_l1_mean": {
+      const { target } = work;
+      const pick = target?.pick === undefined ? undefined : { ...target.pick, indices: f(target.pick.indices) };
+      return { ...work, a: f(work.a), b: f(work.b), target: target === undefined ? undefined : { ...target, pick }, loss: f(work.loss), slope: f(work.slope) };
+    }
   }
 }

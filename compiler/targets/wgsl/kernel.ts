@@ -10,7 +10,7 @@
 import type { Span } from "../../base/span.js";
 import { IrError } from "../../tensor/ir.js";
 import type { Dim } from "../../types/dim.js";
-import { constantOf, evaluate } from "../../types/dim.js";
+import { constantOf, equal, evaluate } from "../../types/dim.js";
 import type { Storage, Tensor } from "./graph.js";
 import type { ChosenTile, GemmShape } from "./kernels/tiles.js";
 
@@ -79,6 +79,8 @@ export interface Draft {
   readonly elements?: Dim;
   /** The sum of parts that it adds up, and nothing else. */
   readonly adds?: PartsSum;
+  /** The reduction over columns that it makes, and nothing else. */
+  readonly columns?: Fold;
 }
 
 /** A sum that was cut into `parts` stripes of `stride` elements; of the total the first `size` go to `first`, the rest to `second`. */
@@ -89,6 +91,19 @@ export interface PartsSum {
   readonly size: Dim;
   readonly first: Tensor;
   readonly second: Tensor | undefined;
+}
+
+/** One stage of a reduction of `[outer, red, inner]`: `red` in `parts` stripes, each of which becomes a row of `out`. */
+export interface Fold {
+  readonly how: "sum" | "mean" | "max";
+  readonly x: Tensor;
+  readonly out: Tensor;
+  readonly outer: Dim;
+  readonly red: Dim;
+  readonly inner: Dim;
+  readonly parts: number;
+  /** What a mean divides by. */
+  readonly count: Dim;
 }
 
 /** What kernels may know of the run when they choose tiles and splits. */
@@ -121,7 +136,8 @@ interface Binding {
 export class KernelWriter {
   readonly #bindings: Binding[] = [];
   readonly #sizes = new Map<string, Size>();
-  readonly #folds: Fold[] = [];
+  readonly #folds: TreeFold[] = [];
+  readonly #functions = new Set<string>();
   readonly #forms: { readonly needs: FormNeeds; readonly code: string }[] = [];
   #hyper: readonly string[] | undefined;
 
@@ -156,6 +172,20 @@ export class KernelWriter {
   size(name: string, size: Size): string {
     this.#sizes.set(name, size);
     return `p.${name}`;
+  }
+
+  /** The text of a size of which there may be several of that name; equal ones are one. */
+  someSize(name: string, size: Dim): string {
+    for (let i = 0; ; i++) {
+      const own = `${name}${i === 0 ? "" : i}`;
+      const known = this.#sizes.get(own);
+      if (known === undefined || (known.kind === undefined && equal(known, size))) return this.size(own, size);
+    }
+  }
+
+  /** Adds a function beside the entry point, before those that call it. */
+  define(text: string): void {
+    this.#functions.add(text);
   }
 
   /** Declares the block of hyperparameters, fields in the order of the plan. */
@@ -194,7 +224,8 @@ export class KernelWriter {
     const written = new Set(this.#bindings.filter((b) => b.writes).map((b) => arenaOf(b.bound)));
     const access = (b: Binding): boolean => b.writes || written.has(arenaOf(b.bound));
     const fields = [...this.#sizes.keys()];
-    const helpers = helpersFor(code);
+    const functions = [...this.#functions];
+    const helpers = helpersFor([...functions, code].join("\n"));
     const half = this.#bindings.some((b) => dtypeOf(b.bound) === "f16") ? ["enable f16;"] : [];
     const around = (enables: readonly string[], text: string): string => `${[...enables, ...declarations, `\n${text.trim()}`].join("\n")}\n`;
     const declarations = [
@@ -206,6 +237,7 @@ export class KernelWriter {
         `@group(0) @binding(${this.#bindings.length + 1}) var<uniform> h: Hyper;`,
       ]),
       ...helpers.map((name) => `\n${library[name] ?? ""}`),
+      ...functions.map((text) => `\n${text}`),
     ];
     const forms = [
       ...this.#forms.map(({ needs, code: other }): Form => ({ needs, text: around(enablesOf(needs), other) })),
@@ -315,13 +347,13 @@ function enablesOf(needs: FormNeeds): string[] {
 /** How two values are folded into one, as text. */
 type FoldStep = (a: string, b: string) => string;
 
-interface Fold {
+interface TreeFold {
   readonly tree: string;
   readonly lanes: string;
 }
 
 /** The code with trees through workgroup memory replaced by ones through subgroups. */
-function bySubgroups(code: string, folds: readonly Fold[]): string {
+function bySubgroups(code: string, folds: readonly TreeFold[]): string {
   const body = folds.reduce((text, f) => text.replace(f.tree, f.lanes), code);
   return `// Set for the device by the runtime: threads of a subgroup.
 const SUBGROUP = 32u;

@@ -272,7 +272,7 @@ export const lowerings = {
   },
   smooth_l1_mean: (site) => {
     const [loss, slope] = [made(site, 0), made(site, 1)];
-    site.g.push({ kind: "smooth_l1_mean", a: whole(site, 0), b: whole(site, 1), beta: site.attrs.beta, loss, slope });
+    site.g.push({ kind: "smooth_l1_mean", a: whole(site, 0), b: whole(site, 1), beta: site.attrs.beta, target: undefined, loss, slope });
     return [viewOf(loss), viewOf(slope)];
   },
   attention: (site) => {

@@ -44,6 +44,7 @@ export function toHalf(traced: Traced): Halved {
 
 /** Whether a value that is worth f32 would lose by going on as f16. */
 function isWide(t: Tensor): boolean {
+  if (t.computed !== undefined) return !narrow(t.computed)(t);
   return t.dtype === "f32" && (t.home.kind === "work" || t.home.kind === "grad");
 }
 

@@ -6,21 +6,23 @@
  */
 import type { Dim } from "../../../types/dim.js";
 import { add, constantDim, mul, printShape, product } from "../../../types/dim.js";
-import type { Op, Work } from "../graph.js";
+import type { Computed, Op, Work } from "../graph.js";
+import { readsOf } from "../graph.js";
 import type { Draft } from "../kernel.js";
-import { KernelWriter, linearEntry, rowEntry, up } from "../kernel.js";
+import { KernelWriter, MAX_BUFFERS, linearEntry, rowEntry, up } from "../kernel.js";
+import { readerFor } from "./elements.js";
 
 /** Rows of each image by index. */
 export function gatherDraft(op: Op, work: Extract<Work, { kind: "gather" }>): Draft {
-  const w = new KernelWriter("gather", "y[r, k] = x[r mod batch, indices[r, k]]: rows by index.");
-  const n = product([work.indexRows, work.indexLength, work.width]);
-  const code = `${linearEntry(w.size("n", n))}
-  let slot = i / ${w.size("width", work.width)};
-  let image = (slot / ${w.size("length", work.indexLength)}) % ${w.size("batch", work.batch)};
-  let row = u32(${w.read("indices", work.indices)("slot")});
-  ${w.write("y", work.out)("i", w.read("x", work.x)(`(image * ${w.size("rows", work.rows)} + row) * p.width + i % p.width`))}
-}`;
-  return w.finish(code, [up(n, 256)], op.origin, printShape([work.indexRows, work.indexLength, work.width]));
+  return copyDraft("gather", "y[r, k] = x[r mod batch, indices[r, k]]: rows by index.", op, work, product([work.indexRows, work.indexLength, work.width]), printShape([work.indexRows, work.indexLength, work.width]));
+}
+
+/** Every element by the function that readers of the result could call themselves. */
+function copyDraft(name: string, doc: string, op: Op, work: Exclude<Computed, { kind: "map" }>, n: Dim, shape: string): Draft {
+  const w = new KernelWriter(name, doc);
+  const entry = linearEntry(w.size("n", n));
+  const value = readerFor(w, "element", { ...work.out, computed: work });
+  return w.finish(`${entry}\n  ${w.write("y", work.out)("i", value("i"))}\n}`, [up(n, 256)], op.origin, shape);
 }
 
 /** The gradient of gather. */
@@ -35,7 +37,7 @@ export function scatterDraft(op: Op, work: Extract<Work, { kind: "scatter" }>): 
     for (var r = image; r < ${w.size("index_rows", work.indexRows)}; r += ${w.size("batch", work.batch)}) {
       for (var k = 0u; k < ${w.size("length", work.indexLength)}; k++) {
         let slot = r * p.length + k;
-        if (${w.read("indices", work.indices)("slot")} == own) { total += ${w.read("dy", work.dy)("slot * p.width + column")}; }
+        if (${w.read("indices", work.indices)("slot")} == own) { total += ${readerFor(w, "dy", work.dy)("slot * p.width + column")}; }
       }
     }
     ${w.write("dx", work.out)("row * p.width + column", "total")}
@@ -44,16 +46,17 @@ export function scatterDraft(op: Op, work: Extract<Work, { kind: "scatter" }>): 
   return w.finish(code, [rows], op.origin, printShape(work.out.shape));
 }
 
-/** Operands one after another along an axis: a dispatch for each, so that any number of them fits. */
+/** Operands one after another along an axis: one dispatch where they fit its bindings, else one for each. */
 export function concatDrafts(op: Op, work: Extract<Work, { kind: "concat" }>): Draft[] {
-  let before: Dim = constantDim(0);
   const whole = work.parts.map((p) => p.size).reduce(add);
+  if (new Set(readsOf(work)).size < MAX_BUFFERS) return [copyDraft("concat", "Operands one after another along an axis.", op, work, product([work.outer, whole, work.inner]), printShape([work.outer, whole, work.inner]))];
+  let before: Dim = constantDim(0);
   return work.parts.map((part) => {
-    const w = new KernelWriter("concat", "Writes one operand of a concatenation into its place.");
+    const w = new KernelWriter("concat_one", "Writes one operand of a concatenation into its place.");
     const n = product([work.outer, part.size, work.inner]);
     const code = `${linearEntry(w.size("n", n))}
   let piece = ${w.size("piece", mul(part.size, work.inner))};
-  ${w.write("y", work.out)(`(i / piece) * ${w.size("whole", mul(whole, work.inner))} + ${w.size("before", mul(before, work.inner))} + i % piece`, w.read("x", part.x)("i"))}
+  ${w.write("y", work.out)(`(i / piece) * ${w.size("whole", mul(whole, work.inner))} + ${w.size("before", mul(before, work.inner))} + i % piece`, readerFor(w, "x", part.x)("i"))}
 }`;
     before = add(before, part.size);
     return w.finish(code, [up(n, 256)], op.origin, printShape([work.outer, part.size, work.inner]));
@@ -62,19 +65,7 @@ export function concatDrafts(op: Op, work: Extract<Work, { kind: "concat" }>): D
 
 /** Zeros around an operand. */
 export function padDraft(op: Op, work: Extract<Work, { kind: "pad" }>): Draft {
-  const w = new KernelWriter("pad", "Zeros before and after x along an axis.");
-  const whole = add(add(work.before, work.size), work.after);
-  const n = product([work.outer, whole, work.inner]);
-  const code = `${linearEntry(w.size("n", n))}
-  let inner = i % ${w.size("inner", work.inner)};
-  let rest = i / p.inner;
-  let j = rest % ${w.size("whole", whole)};
-  let inside = j >= ${w.size("before", work.before)} && j < p.before + ${w.size("size", work.size)};
-  var v = 0f;
-  if (inside) { v = ${w.read("x", work.x)("((rest / p.whole) * p.size + j - p.before) * p.inner + inner")}; }
-  ${w.write("y", work.out)("i", "v")}
-}`;
-  return w.finish(code, [up(n, 256)], op.origin, printShape(work.out.shape));
+  return copyDraft("pad", "Zeros before and after x along an axis.", op, work, product([work.outer, add(add(work.before, work.size), work.after), work.inner]), printShape(work.out.shape));
 }
 
 /** 0, 1, 2, ... */

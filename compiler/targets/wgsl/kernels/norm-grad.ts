@@ -12,6 +12,7 @@ import { IrError } from "../../../tensor/ir.js";
 import type { NormSums, Op, Tensor, Work } from "../graph.js";
 import type { Draft, Limits } from "../kernel.js";
 import { KernelWriter, rowEntry, up } from "../kernel.js";
+import { readerFor } from "./elements.js";
 import { finishLines } from "./map.js";
 import { partsDraft } from "./sums.js";
 
@@ -45,7 +46,7 @@ function sweepDraft(op: Op, work: NormGrad, { rows, width, blocks, stores }: Swe
   if (size === undefined || work.scale === undefined) throw new IrError("wgsl target: this norm has a scale, and rows of a known width.");
   const columns = Array.from({ length: Math.ceil(size / THREADS) }, (_, c) => c);
   const w = new KernelWriter("layer_norm_grad_sums", "rstd * (d - mean(d) - y * mean(y * d)) over each row, d = dy * scale; beside it the column sums of dy * y and of dy over blocks of rows, the gradients of scale and offset.");
-  const [y, rstd, dy, scale] = [w.read("n", work.y), w.read("rstd", work.rstd), w.read("dy", work.dy), w.read("scale", work.scale)];
+  const [y, rstd, dy, scale] = [w.read("n", work.y), w.read("rstd", work.rstd), readerFor(w, "dy", work.dy), w.read("scale", work.scale)];
   // Only the last column of a thread may lie beyond the row.
   const inside = (c: number): string => ((c + 1) * THREADS <= size ? "true" : `col${c} < p.width`);
   const each = (text: (c: number) => string, indent: string): string => columns.map((c) => indent + text(c)).join("\n");

@@ -7,13 +7,15 @@
  */
 import type { Dim } from "../../../types/dim.js";
 import { add, constantDim, constantOf, mul, printShape, product } from "../../../types/dim.js";
-import type { Op, Tensor, Work } from "../graph.js";
-import type { Draft, Limits } from "../kernel.js";
-import { KernelWriter, linearEntry, rowEntry, up } from "../kernel.js";
+import type { Op, Work } from "../graph.js";
+import { readsOf } from "../graph.js";
+import type { Draft, Fold, Limits, Size } from "../kernel.js";
+import { KernelWriter, MAX_BUFFERS, linearEntry, rowEntry, up } from "../kernel.js";
+import { readerFor } from "./elements.js";
 import { partsDraft } from "./sums.js";
 
 type Reduce = Extract<Work, { kind: "reduce" }>;
-type How = Reduce["how"];
+type How = Fold["how"];
 
 const one = constantDim(1);
 
@@ -27,26 +29,15 @@ export function reduceDrafts(cx: Limits, op: Op, work: Reduce): Draft[] {
   if (parts === 1) return [foldDraft(op, { ...work, parts: 1, count: work.red })];
   const target = cx.scratch([work.outer, constantDim(parts), work.inner], "parts");
   const first = foldDraft(op, { ...work, how: work.how === "mean" ? "sum" : work.how, out: target, parts, count: work.red });
+  if (work.how === "sum" && constantOf(work.outer) === 1 && !rows) return [first, partsDraft(op, { x: target, parts, stride: work.inner, size: work.inner, first: work.out, second: undefined })];
   return [first, foldDraft(op, { ...work, x: target, red: constantDim(parts), parts: 1, count: work.red })];
-}
-
-interface Fold {
-  readonly how: How;
-  readonly x: Tensor;
-  readonly out: Tensor;
-  readonly outer: Dim;
-  readonly red: Dim;
-  readonly inner: Dim;
-  readonly parts: number;
-  /** What a mean divides by. */
-  readonly count: Dim;
 }
 
 const start: Readonly<Record<How, string>> = { sum: "0f", mean: "0f", max: "-3.4e38f" };
 const step = (how: How, a: string, b: string): string => (how === "max" ? `max(${a}, ${b})` : `${a} + ${b}`);
 
 /** One stage: `out[outer, parts, inner]`. */
-function foldDraft(op: Op, f: Fold): Draft {
+export function foldDraft(op: Op, f: Fold): Draft {
   return constantOf(f.inner) === 1 ? rowFold(op, f) : columnFold(op, f);
 }
 
@@ -62,7 +53,7 @@ ${rowEntry(w.size("rows", rows), 64)}
   let end = min(begin + p.chunk, ${w.size("red", f.red)});
   let at = (row / p.parts) * p.red;
   var total = ${start[f.how]};
-  for (var j = begin + thread; j < end; j += 64u) { total = ${step(f.how, "total", w.read("x", f.x)("at + j"))}; }
+  for (var j = begin + thread; j < end; j += 64u) { total = ${step(f.how, "total", readerFor(w, "x", f.x)("at + j"))}; }
   let result = all_${f.how}(thread, total);
   if (thread == 0u) { ${w.write("y", f.out)("row", `result${f.how === "mean" ? ` / f32(${w.size("count", f.count)})` : ""}`)} }
 }`;
@@ -70,47 +61,41 @@ ${rowEntry(w.size("rows", rows), 64)}
 }
 
 function columnFold(op: Op, f: Fold): Draft {
-  const w = new KernelWriter(`reduce_columns_${f.how}`, `${f.how} over the middle axis of [outer, red, inner], a thread for a result, in order.`);
-  const n = product([f.outer, constantDim(f.parts), f.inner]);
-  const code = `${linearEntry(w.size("n", n), 64)}
-  let column = i % ${w.size("inner", f.inner)};
-  let rest = i / p.inner;
-  let part = rest % ${w.size("parts", constantDim(f.parts))};
-  let at = (rest / p.parts) * ${w.size("red", f.red)};
-  let begin = part * ${w.size("chunk", up(f.red, f.parts))};
-  let end = min(begin + p.chunk, p.red);
-  var total = ${start[f.how]};
-  for (var j = begin; j < end; j++) { total = ${step(f.how, "total", w.read("x", f.x)("(at + j) * p.inner + column"))}; }
-  ${w.write("y", f.out)("i", `total${f.how === "mean" ? ` / f32(${w.size("count", f.count)})` : ""}`)}
-}`;
-  return w.finish(code, [up(n, 64)], op.origin, printShape([f.outer, f.red, f.inner]));
+  const draft = columnFolds([f], op.origin);
+  return { ...draft, columns: f };
 }
 
-/** The mean of smooth L1 over all elements and, in the same sweep, its derivative by the first operand. */
-export function lossDrafts(cx: Limits, op: Op, work: Extract<Work, { kind: "smooth_l1_mean" }>, wantsSlope: boolean): Draft[] {
-  const n = product(work.slope.shape);
-  const parts = Math.max(1, Math.min(256, Math.ceil(cx.bound(n) / 1024)));
-  const target = cx.scratch([constantDim(parts)], "parts");
-  const w = new KernelWriter(wantsSlope ? "smooth_l1_slope" : "smooth_l1", `Sums of smooth L1 over parts of the elements${wantsSlope ? ", and the derivative of its mean" : ""}.`);
-  const [a, b] = [w.read("a", work.a), w.read("b", work.b)];
-  const slope = wantsSlope ? `\n    ${w.write("slope", work.slope)("j", `clamp(d / beta, -1f, 1f) / f32(${w.size("n", n)})`)}` : "";
-  const code = `const beta = ${work.beta}f;
+/** Several of them in one dispatch, where they are independent; undefined where they do not fit its bindings. */
+export function together(drafts: readonly Draft[]): Draft | undefined {
+  const folds = drafts.flatMap((d) => d.columns ?? []);
+  const made = new Set(folds.map((f) => f.out));
+  const read = folds.flatMap((f) => readsOf({ kind: "reduce", ...f }));
+  if (folds.length !== drafts.length || read.some((t) => made.has(t)) || new Set([...read, ...made]).size > MAX_BUFFERS) return undefined;
+  return columnFolds(folds, drafts.at(-1)?.origin);
+}
 
-${w.fold("sum", 256, (x, y) => `${x} + ${y}`)}
-
-${rowEntry(w.size("parts", constantDim(parts)), 256)}
-  let begin = row * ${w.size("chunk", up(n, parts))};
-  let end = min(begin + p.chunk, ${w.size("n", n)});
-  var total = 0f;
-  for (var j = begin + thread; j < end; j += 256u) {
-    let d = ${a("j")} - ${b("j")};
-    total += smooth_l1(d, beta);${slope}
-  }
-  let result = all_sum(thread, total);
-  if (thread == 0u) { ${w.write("y", target)("row", "result")} }
-}`;
-  const first = w.finish(code, [constantDim(parts)], op.origin, printShape(work.slope.shape));
-  return [first, foldDraft(op, { how: "mean", x: target, out: work.loss, outer: one, red: constantDim(parts), inner: one, parts: 1, count: n })];
+function columnFolds(folds: readonly Fold[], origin: Op["origin"]): Draft {
+  const hows = [...new Set(folds.map((f) => f.how))].join("_");
+  const w = new KernelWriter(`reduce_columns_${hows}${folds.length === 1 ? "" : `_of_${folds.length}`}`, `${hows.replaceAll("_", " and ")} over the middle axis of [outer, red, inner]${folds.length === 1 ? "" : `, ${folds.length} times`}, a thread for a result, in order.`);
+  const counts = folds.map((f) => product([f.outer, constantDim(f.parts), f.inner]));
+  const n = counts.reduce(add);
+  const lines = [linearEntry(w.size("n", n), 64), "  var own = i;"];
+  folds.forEach((f, k) => {
+    const size = (name: string, s: Size): string => w.size(`${name}${k === 0 ? "" : k}`, s);
+    const [inner, parts, red] = [size("inner", f.inner), size("parts", constantDim(f.parts)), size("red", f.red)];
+    const x = readerFor(w, `x${k === 0 ? "" : k}`, f.x);
+    const last = k === folds.length - 1;
+    const count = last ? "" : size("count_of", counts[k] ?? n);
+    lines.push(...(last ? ["  {"] : [`  if (own < ${count}) {`]),
+      `    let column = own % ${inner};`, `    let rest = own / ${inner};`,
+      `    let at = (rest / ${parts}) * ${red};`,
+      `    let begin = rest % ${parts} * ${size("chunk", up(f.red, f.parts))};`, `    let end = min(begin + ${size("chunk", up(f.red, f.parts))}, ${red});`,
+      `    var total = ${start[f.how]};`,
+      `    for (var j = begin; j < end; j++) { total = ${step(f.how, "total", x(`(at + j) * ${inner} + column`))}; }`,
+      `    ${w.write(`y${k === 0 ? "" : k}`, f.out)("own", `total${f.how === "mean" ? ` / f32(${size("count", f.count)})` : ""}`)}`,
+      ...(last ? ["  }"] : ["    return;", "  }", `  own -= ${count};`]));
+  });
+  return w.finish(`${lines.join("\n")}\n}`, [up(n, 64)], origin, folds.map((f) => printShape([f.outer, f.red, f.inner])).join(" and "));
 }
 
 /** Gradients of a norm's scale and offset: column sums of `dout * y` and of `dout`, in blocks of rows that are then added. */

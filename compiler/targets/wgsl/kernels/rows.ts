@@ -10,6 +10,7 @@ import type { Op, Tensor, Work } from "../graph.js";
 import type { Draft } from "../kernel.js";
 import { KernelWriter, rowEntry } from "../kernel.js";
 import { literal } from "../lowering.js";
+import { readerFor } from "./elements.js";
 import { finishLines } from "./map.js";
 
 const sum = (w: KernelWriter): string => w.fold("sum", 64, (a, b) => `${a} + ${b}`);
@@ -93,7 +94,7 @@ ${rowEntry(w.size("rows", rows), 64)}
 export function normGradDraft(op: Op, work: Extract<Work, { kind: "norm_grad" }>): Draft {
   const { rows, width } = sizes(work.out.shape);
   const w = new KernelWriter(work.scale === undefined ? "normalize_grad" : "layer_norm_grad", `rstd * (d - mean(d) - y * mean(y * d)) over each row, d = dy${work.scale === undefined ? "" : " * scale"}.`);
-  const [y, rstd, dy] = [w.read("n", work.y), w.read("rstd", work.rstd), w.read("dy", work.dy)];
+  const [y, rstd, dy] = [w.read("n", work.y), w.read("rstd", work.rstd), readerFor(w, "dy", work.dy)];
   const scale = work.scale === undefined ? "" : ` * ${w.read("scale", work.scale)("j")}`;
   const code = `${sum(w)}
 

@@ -5,40 +5,18 @@
  * is printed. The last test says which ops have no case, and there must be none.
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { draftsOf } from "../../../../compiler/targets/wgsl/emit-ops.js";
-import { fuse } from "../../../../compiler/targets/wgsl/fuse.js";
-import type { Tensor } from "../../../../compiler/targets/wgsl/graph.js";
-import type { Size } from "../../../../compiler/targets/wgsl/kernel.js";
-import { sizeExpr } from "../../../../compiler/targets/wgsl/plan.js";
-import { traceFunction, withoutDead } from "../../../../compiler/targets/wgsl/trace.js";
 import type { FuncBuilder } from "../../../../compiler/tensor/build.js";
-import { defineFunc } from "../../../../compiler/tensor/build.js";
 import { evaluate } from "../../../../compiler/tensor/eval.js";
-import type { Module, TensorType, ValueId } from "../../../../compiler/tensor/ir.js";
-import { emptyModule, f32, funcOf, i32, typeOf } from "../../../../compiler/tensor/ir.js";
-import type { NdArray } from "../../../../compiler/tensor/ndarray.js";
+import type { ValueId } from "../../../../compiler/tensor/ir.js";
+import { i32 } from "../../../../compiler/tensor/ir.js";
 import { ops } from "../../../../compiler/tensor/ops.js";
-import { dim, dims, evaluate as evaluateDim } from "../../../../compiler/types/dim.js";
+import { dim, dims } from "../../../../compiler/types/dim.js";
 import type { DimLike } from "../../../../compiler/types/dim.js";
-import type { PlanDispatch, PlanRef, WgslModule, WgslPlan } from "../../../../runtime/abi.js";
-import { stream } from "../../../../runtime/base/random.js";
 import type { NodeDevice } from "../../../../runtime/backends/webgpu/device.js";
-import { openSession, readBuffer } from "../../../../runtime/backends/webgpu/session.js";
+import type { Case } from "./on-device.js";
+import { argumentsOf, build, data, emptyPlan, onDevice, t, worstOf } from "./on-device.js";
 import { deviceFor } from "./programs.js";
 
-/** A function and the values of its dimensions; indices are below `below`, floats in -2..2 or, for logarithms and roots, above 0. */
-interface Case {
-  readonly op: string;
-  readonly note?: string;
-  readonly env: Readonly<Record<string, number>>;
-  readonly below?: number;
-  readonly positive?: boolean;
-  readonly tolerance?: number;
-  body(b: FuncBuilder): readonly ValueId[];
-}
-
-const t = (...shape: DimLike[]): TensorType => f32(dims(shape));
-const data = (b: FuncBuilder, name: string, type: TensorType): ValueId => b.input(name, type, type.dtype === "i32" ? "index" : "data");
 const one = (id: ValueId): readonly ValueId[] => [id];
 
 const unary = ["neg", "exp", "square", "abs", "sign", "relu", "step", "tanh", "sigmoid", "erf", "gelu", "sin", "cos", "stop_gradient"] as const;
@@ -128,76 +106,6 @@ afterAll(() => {
   node?.release();
 });
 
-const emptyPlan: WgslPlan = {
-  format: 1, bounds: {}, held: 1, kernels: [], buffers: [], inputs: [], parameters: [], watches: [], hyper: [], encoders: {},
-  step: { dispatches: [], outputs: [] }, norms: { dispatches: [], outputs: [] }, update: { dispatches: [], outputs: [] }, memory: { total: 0, work: 0, lowerBound: 0 },
-};
-
-function build(c: Case): Module {
-  return defineFunc(emptyModule, { name: "f", dims: Object.keys(c.env) }, (b) => {
-    c.body(b).forEach((id, i) => b.output(`y${i}`, id));
-  });
-}
-
-function argumentsOf(c: Case, module: Module): NdArray[] {
-  const func = funcOf(module, "f");
-  const env = new Map(Object.entries(c.env));
-  return func.inputs.map((input) => {
-    const { shape, dtype } = typeOf(func, input.value);
-    const sizes = shape.map((d) => evaluateDim(d, env) ?? NaN);
-    const next = stream(5, `${c.op} ${input.path}`);
-    const one = (): number => (dtype === "i32" ? next.int(c.below ?? 1) : Math.fround(c.positive === true ? 0.1 + 3 * next.uniform() : 4 * next.uniform() - 2));
-    return { shape: sizes, data: Float64Array.from({ length: sizes.reduce((n, d) => n * d, 1) }, one) };
-  });
-}
-
-/** Runs a case on the device: every tensor in a buffer of its own, all dispatches in one pass. */
-async function onDevice(c: Case, module: Module, args: readonly NdArray[], device: GPUDevice): Promise<Float32Array[]> {
-  const bounds = new Map(Object.entries(c.env));
-  const { traced, results } = traceFunction(module, "f");
-  const ready = fuse(withoutDead(traced));
-  const drafts = draftsOf(ready, bounds);
-  const func = funcOf(module, "f");
-  const buffers: WgslPlan["buffers"][number][] = [];
-  const places = new Map<Tensor, PlanRef>();
-  const place = (x: Tensor): PlanRef => {
-    const known = places.get(x);
-    if (known !== undefined) return known;
-    const bytes = Math.max(4, x.shape.reduce((n, d) => n * (evaluateDim(d, bounds) ?? NaN), 1) * 4);
-    const ref = { buffer: buffers.length, at: 0, bytes };
-    buffers.push({ name: `t${x.id}`, kind: "work", bytes });
-    places.set(x, ref);
-    return ref;
-  };
-  const texts = new Map<string, number>();
-  const dispatches = drafts.map((d): PlanDispatch => {
-    if (!texts.has(d.text)) texts.set(d.text, texts.size);
-    const size = (s: Size): ReturnType<typeof sizeExpr> => sizeExpr(s);
-    const [x, y, z] = d.groups;
-    return { kernel: texts.get(d.text) ?? 0, bind: d.binds.map((b) => ("kind" in b ? { buffer: 0, at: 0, bytes: 4 } : place(b))), sizes: d.sizes.map(size), groups: y === undefined || z === undefined ? [size(x)] : [size(x), size(y), size(z)], cost: { bytes: 0 } };
-  });
-  const outs = results.map(place);
-  const inputs = ready.graph.tensors.filter((x) => x.home.kind === "input").map((x) => ({ x, ref: place(x) }));
-  const kernels = [...texts.keys()].map((text, i) => ({ name: `k${i}`, file: `k${i}`, writes: drafts.find((d) => d.text === text)?.writes ?? [], hyper: false }));
-  const plan: WgslPlan = { ...emptyPlan, kernels, step: { dispatches, outputs: [] }, buffers: [...buffers, { name: "sizes", kind: "uniform", bytes: Math.max(1, drafts.length) * 256 }, { name: "hyper", kind: "uniform", bytes: 16 }] };
-  const wgsl: WgslModule = { plan, kernels: Object.fromEntries([...texts.keys()].map((text, i) => [`k${i}`, text])) };
-  const session = await openSession(device, wgsl, "test device");
-  for (const { x, ref } of inputs) {
-    const at = func.inputs.findIndex((i) => x.home.kind === "input" && i.path === x.home.name);
-    const values = args[at]?.data ?? new Float64Array();
-    device.queue.writeBuffer(session.bufferAt(ref.buffer), 0, x.dtype === "i32" ? Int32Array.from(values) : Float32Array.from(values));
-  }
-  const encoder = device.createCommandEncoder();
-  const pass = encoder.beginComputePass();
-  session.encode(pass, plan.step, bounds);
-  pass.end();
-  device.queue.submit([encoder.finish()]);
-  const got: Float32Array[] = [];
-  for (const ref of outs) got.push((await readBuffer(session, session.bufferAt(ref.buffer))).slice(0, ref.bytes / 4));
-  session.check();
-  return got;
-}
-
 test("every op agrees with the interpreter on the device", async () => {
   if (node === undefined) return;
   const worst = new Map<string, number>();
@@ -206,11 +114,9 @@ test("every op agrees with the interpreter on the device", async () => {
     const module = build(c);
     const args = argumentsOf(c, module);
     const wanted = evaluate(module, "f", args, new Map(Object.entries(c.env)));
-    const got = await onDevice(c, module, args, node.device);
+    const { got } = await onDevice(c, module, args, node.device);
     wanted.forEach((w, i) => {
-      const size = w.data.reduce((m, x) => Math.max(m, Math.abs(x)), 1e-6);
-      const apart = w.data.reduce((m, x, j) => Math.max(m, Math.abs(x - (got[i]?.[j] ?? NaN))), 0) / size;
-      const error = Number.isNaN(apart) || got[i]?.length !== w.data.length ? Infinity : apart;
+      const error = worstOf(got[i], w);
       worst.set(c.op, Math.max(worst.get(c.op) ?? 0, error));
       if (!(error < (c.tolerance ?? 2e-5))) wrong.push(`${c.op} ${c.note ?? ""} result ${i}: ${error}`);
     });
