@@ -184,7 +184,7 @@ export class KernelWriter {
   }
 
   /** Adds a function beside the entry point, before those that call it. */
-  define(text: string): void {
+  declare(text: string): void {
     this.#functions.add(text);
   }
 

@@ -22,49 +22,49 @@ type Of<K extends Computed["kind"]> = Extract<Computed, { kind: K }>;
 export function readerFor(w: KernelWriter, name: string, t: Tensor, lanes: 1 | 4 = 1): Reader {
   const { computed } = t;
   if (computed === undefined) return w.read(name, t, lanes);
-  define(w, name, computed, lanes);
+  declareComputed(w, name, computed, lanes);
   const scalar = (at: string): string => `${name}(${at})`;
   const four = (at: string): string => `vec4<f32>(${[0, 1, 2, 3].map((l) => scalar(l === 0 ? at : `${at} + ${l}u`)).join(", ")})`;
   const quad = computed.kind === "gather" && isBy4(computed.width) ? (at: string): string => `${name}_quad(${at})` : four;
   return Object.assign(scalar, { quad });
 }
 
-function define(w: KernelWriter, name: string, work: Computed, lanes: 1 | 4): void {
+function declareComputed(w: KernelWriter, name: string, work: Computed, lanes: 1 | 4): void {
   switch (work.kind) {
-    case "map": return defineMap(w, name, work);
-    case "gather": return defineGather(w, name, work, lanes);
-    case "pad": return definePad(w, name, work);
-    case "concat": return defineConcat(w, name, work);
+    case "map": return declareMap(w, name, work);
+    case "gather": return declareGather(w, name, work, lanes);
+    case "pad": return declarePad(w, name, work);
+    case "concat": return declareConcat(w, name, work);
   }
 }
 
-function defineMap(w: KernelWriter, name: string, work: Of<"map">): void {
+function declareMap(w: KernelWriter, name: string, work: Of<"map">): void {
   const { lines, values: [value] } = mapLines(w, work, `${name}_`);
   if (value === undefined) throw new IrError("wgsl target: what a reader computes is one value.");
-  w.define([`fn ${name}(i: u32) -> f32 {`, ...lines, `  return ${value};`, "}"].join("\n"));
+  w.declare([`fn ${name}(i: u32) -> f32 {`, ...lines, `  return ${value};`, "}"].join("\n"));
 }
 
 /** Rows by index; the width is that of the rows, so that four elements from a multiple of 4 on lie in one row. */
-function defineGather(w: KernelWriter, name: string, work: Of<"gather">, lanes: 1 | 4): void {
+function declareGather(w: KernelWriter, name: string, work: Of<"gather">, lanes: 1 | 4): void {
   const x = readerFor(w, `${name}_x`, work.x, isBy4(work.width) ? lanes : 1);
   const size = (part: string, d: Dim): string => w.size(`${name}_${part}`, d);
   const width = size("width", work.width);
-  w.define(`fn ${name}_at(i: u32) -> u32 {
+  w.declare(`fn ${name}_at(i: u32) -> u32 {
   let slot = i / ${width};
   let image = (slot / ${size("length", work.indexLength)}) % ${size("batch", work.batch)};
   return (image * ${size("rows", work.rows)} + u32(${w.read(`${name}_indices`, work.indices)("slot")})) * ${width} + i % ${width};
 }`);
-  w.define(`fn ${name}(i: u32) -> f32 { return ${x(`${name}_at(i)`)}; }`);
-  if (isBy4(work.width)) w.define(`fn ${name}_quad(i: u32) -> vec4<f32> { let at = ${name}_at(i); return ${x.quad("at")}; }`);
+  w.declare(`fn ${name}(i: u32) -> f32 { return ${x(`${name}_at(i)`)}; }`);
+  if (isBy4(work.width)) w.declare(`fn ${name}_quad(i: u32) -> vec4<f32> { let at = ${name}_at(i); return ${x.quad("at")}; }`);
 }
 
-function definePad(w: KernelWriter, name: string, work: Of<"pad">): void {
+function declarePad(w: KernelWriter, name: string, work: Of<"pad">): void {
   const x = readerFor(w, `${name}_x`, work.x);
   const size = (part: string, d: Dim): string => w.size(`${name}_${part}`, d);
   const inner = size("inner", work.inner);
   const whole = size("whole", add(add(work.before, work.size), work.after));
   const [before, own] = [size("before", work.before), size("size", work.size)];
-  w.define(`fn ${name}(i: u32) -> f32 {
+  w.declare(`fn ${name}(i: u32) -> f32 {
   let rest = i / ${inner};
   let j = rest % ${whole};
   if (j < ${before} || j >= ${before} + ${own}) { return 0f; }
@@ -73,7 +73,7 @@ function definePad(w: KernelWriter, name: string, work: Of<"pad">): void {
 }`);
 }
 
-function defineConcat(w: KernelWriter, name: string, work: Of<"concat">): void {
+function declareConcat(w: KernelWriter, name: string, work: Of<"concat">): void {
   const size = (part: string, d: Dim): string => w.size(`${name}_${part}`, d);
   const whole = size("whole", mul(work.parts.map((p) => p.size).reduce(add, constantDim(0)), work.inner));
   const parts = work.parts.map((part, k) => {
@@ -81,7 +81,7 @@ function defineConcat(w: KernelWriter, name: string, work: Of<"concat">): void {
     const at = `(i / ${whole}) * ${piece} + j`;
     return k === work.parts.length - 1 ? `  let at = ${at};\n  return ${x("at")};` : `  if (j < ${piece}) { let at = ${at}; return ${x("at")}; }\n  j -= ${piece};`;
   });
-  w.define([`fn ${name}(i: u32) -> f32 {`, `  var j = i % ${whole};`, ...parts, "}"].join("\n"));
+  w.declare([`fn ${name}(i: u32) -> f32 {`, `  var j = i % ${whole};`, ...parts, "}"].join("\n"));
 }
 
 /** Lines that load what element `i` of a map needs, and the text of each of its values; `prefix` is for names beside others. */
