@@ -134,8 +134,12 @@ function rows({ ops, plain, constant }: Shared, sumLeading: Kernels["sumLeading"
   const total = (x: Tensor): Tensor => ops.reduce("Sum", x, last(x), true);
   const mul = (a: Tensor, b: Tensor): Tensor => ops.binary("Mul", a, b);
   const sub = (a: Tensor, b: Tensor): Tensor => ops.binary("Sub", a, b);
+  /** From the length of each centered row, so that its squares are never written: 1 / sqrt(length^2 / width + eps). */
+  const rstdOf = (centered: Tensor, eps: number): Tensor => chain(centered, (c) => ops.reduce("EuclideanNorm", c, last(c), true),
+    (length) => ops.unary("Square", length), (squares) => mul(squares, constant(1 / (centered.shape.at(-1) ?? 1))),
+    (variance) => ops.binary("AddV2", variance, constant(eps)), (v) => ops.unary("Rsqrt", v));
   const normalize: Kernels["normalize"] = (x, eps) => drop(drop(mean(x), (center) => sub(x, center)), (centered): [Tensor, Tensor] => {
-    const rstd = chain(centered, (c) => ops.unary("Square", c), mean, (variance) => ops.binary("AddV2", variance, constant(eps)), (v) => ops.unary("Rsqrt", v));
+    const rstd = rstdOf(centered, eps);
     return [mul(centered, rstd), rstd];
   });
   const normalizeGrad: Kernels["normalizeGrad"] = (y, rstd, dy) => {
@@ -150,11 +154,25 @@ function rows({ ops, plain, constant }: Shared, sumLeading: Kernels["sumLeading"
     const [y, rstd] = normalize(x, eps);
     return [affine(y, scale, offset), y, rstd];
   };
+  /**
+   * With dy = dout * scale, the means of dy and of dy * y are products of dout and of dout * y with scale / width; and
+   * dout * y is what the gradient of the scale sums. So neither mean takes a sweep that writes.
+   */
+  const layerNormGrad: Kernels["layerNormGrad"] = (y, rstd, scale, dout) => {
+    const [count, width] = asMatrix(y);
+    const [y2, d2, r2] = [ops.reshape(y, [count, width]), ops.reshape(dout, [count, width]), ops.reshape(rstd, [count, 1])];
+    const product = mul(d2, y2);
+    const weights = drop(mul(scale, constant(1 / width)), (w) => ops.reshape(w, [width, 1]));
+    const along = drop(ops.matmul(product, weights, false, false), (projection) => mul(y2, projection));
+    const center = ops.matmul(d2, weights, false, false);
+    const dx = chain(d2, (d) => mul(d, scale), (dy) => sub(dy, along), (d) => sub(d, center), (d) => mul(d, r2), (d) => ops.reshape(d, y.shape));
+    const grads: [Tensor, Tensor, Tensor] = [dx, sumLeading(product), sumLeading(d2)];
+    plain.free(y2, d2, r2, product, weights, along, center);
+    return grads;
+  };
   return {
     normalize, normalizeGrad, affine, layerNorm,
-    layerNormGrad: (y: Tensor, rstd: Tensor, scale: Tensor, dout: Tensor): [Tensor, Tensor, Tensor] => [
-      drop(mul(dout, scale), (dy) => normalizeGrad(y, rstd, dy)), drop(mul(dout, y), sumLeading), sumLeading(dout),
-    ],
+    layerNormGrad,
     layerNormOnly: (x: Tensor, scale: Tensor, offset: Tensor, eps: number): Tensor => {
       const [y, rstd] = normalize(x, eps);
       rstd.dispose();
