@@ -11,7 +11,7 @@ import type { Diagnostics } from "../messages/report.js";
 import { didYouMean } from "../messages/did-you-mean.js";
 import { createDiagnostics, report } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
-import type { Func, ImageInput, Instance, LossTerm, ModelGraph, ParamDecl } from "../model/ir.js";
+import type { Func, ImageInput, Instance, LossTerm, ModelGraph, Node, ParamDecl } from "../model/ir.js";
 import type { Dim } from "../types/dim.js";
 import { constantDim } from "../types/dim.js";
 import type { Axis, ValueType } from "../types/value-type.js";
@@ -78,9 +78,10 @@ export function elaborateModel(program: Program, overrides: Overrides, isLibrary
   if (losses.length === 0 && !diagnostics.hasErrors()) diagnostics.add(report("JEP2026", program.span, { name: program.name }));
   const encoders = diagnostics.hasErrors() ? [] : standaloneEncoders(cx);
   const funcs = [...env.funcs.values()].filter((f): f is Func => f !== "failed");
+  const tables = ownTables(cx);
   const graph: ModelGraph = {
     name: program.name, doc: program.doc, inputs: [...env.inputs.values()], views: [...env.views.values()], masks: [...env.masks.values()],
-    instances: finishInstances(env), funcs, body: { inputs: cx.inputs, nodes: cx.nodes, results: losses.map((l) => l.node) }, losses,
+    instances: [...finishInstances(env), ...tables.instances], funcs, body: { inputs: cx.inputs, nodes: tables.nodes, results: losses.map((l) => l.node) }, losses,
     allowed: program.statements.flatMap((s) => (s.kind === "allow" ? [{ what: s.what.text, reason: reasonOf(s), origin: s.span }] : [])),
     origin: program.span,
   };
@@ -133,6 +134,16 @@ function finishInstances(env: Env): Instance[] {
     }
     return { ...instance, params: [...own.values()] };
   });
+}
+
+/** Position tables that the model itself adds, outside of any module: they are an instance of their own, which never trains. */
+function ownTables(cx: BodyCx): { readonly instances: readonly Instance[]; readonly nodes: readonly Node[] } {
+  const [first] = cx.params.values();
+  if (first === undefined) return { instances: [], nodes: cx.nodes };
+  let name = "positions";
+  for (let i = 2; cx.scope.has(name) || cx.env.instances.has(name); i++) name = `positions_${i}`;
+  const nodes = cx.nodes.map((node) => (node.op === "param" ? { ...node, attrs: { ...node.attrs, path: `${name}.${node.attrs.path ?? ""}` } } : node));
+  return { instances: [{ name, role: "head", module: "sincos2d", config: {}, training: { kind: "frozen", init: "random" }, params: [...cx.params.values()], origin: first.origin }], nodes };
 }
 
 interface Collected {

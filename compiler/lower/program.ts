@@ -79,7 +79,9 @@ export function liveNodes(graph: ModelGraph): ReadonlySet<NodeId> {
 function liveInstances(graph: ModelGraph, probed: ReadonlySet<string>): readonly Instance[] {
   const live = liveNodes(graph);
   const names = new Set(probed);
-  for (const node of graph.body.nodes) if (live.has(node.id) && node.op === "call") names.add((node.attrs.instance ?? "").split(".")[0] ?? "");
+  for (const node of graph.body.nodes) {
+    if (live.has(node.id) && (node.op === "call" || node.op === "param")) names.add(((node.op === "call" ? node.attrs.instance : node.attrs.path) ?? "").split(".")[0] ?? "");
+  }
   for (let grown = true; grown;) {
     grown = false;
     for (const i of graph.instances) {
@@ -139,6 +141,7 @@ function usedParams(graph: ModelGraph, live: ReadonlySet<NodeId>, params: readon
   const read = new Set<string>();
   const funcs = new Map(graph.funcs.map((f) => [f.name, f]));
   for (const node of graph.body.nodes) {
+    if (node.op === "param" && live.has(node.id)) read.add(node.attrs.path ?? "");
     if (node.op !== "call" || !live.has(node.id)) continue;
     for (const p of funcs.get(node.attrs.func ?? "")?.params ?? []) read.add(`${node.attrs.instance}.${p.path}`);
   }

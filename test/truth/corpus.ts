@@ -4,9 +4,14 @@
  * Owns the list and how a program is made small: pictures of 32x32 where it has larger ones, one narrow block where it has
  * several. Verdicts are the checker's own, on the very text that is trained.
  */
-import type { CheckResult, CompileResult } from "../../compiler/compile.js";
-import { check, compile } from "../../compiler/compile.js";
+import type { CheckResult } from "../../compiler/compile.js";
+import { check, compile, lowerChecked } from "../../compiler/compile.js";
+import { makeManifest } from "../../compiler/manifest.js";
 import { catalogue } from "../../compiler/messages/catalogue.js";
+import { untrainable } from "../../compiler/targets/supported.js";
+import { printModule } from "../../compiler/tensor/print.js";
+import { verdictsOf } from "../../compiler/verdicts.js";
+import type { Manifest } from "../../runtime/abi.js";
 import { corpus as programs } from "../compiler/collapse/corpus.js";
 import { mechanisms } from "../compiler/collapse/variations.js";
 import { readRepo } from "../fidelity/compiled.js";
@@ -41,17 +46,14 @@ const own: Readonly<Record<string, Readonly<Record<string, number>>>> = { data2v
 /** Notes on masks, which every program with blocks has. */
 const notes: ReadonlySet<string> = new Set(["M-COVER", "M-TRUNC", "M-DUP", "M-CORR", "M-WEAK"]);
 
-/** All programs that a target can train, in the order of the table. */
+/** All programs that a target can train, in the order of training: what the literature speaks of comes first. */
 export function corpus(): Case[] {
-  // What nobody asserts goes last: a run that is cut short has trained what matters.
-  const trained = programs.filter((p) => p.trains);
-  const order = [...trained.filter((p) => p.verdict !== "risky"), ...trained.filter((p) => p.verdict === "risky")];
-  const known = order.map(({ id, source }): Case => ({ id, title: titleOf(id, source), file: `${id.toLowerCase()}.jepa`, text: source }));
+  const known = programs.filter((p) => p.trains).map(({ id, source }): Case => ({ id, title: titleOf(id, source), file: `${id.toLowerCase()}.jepa`, text: source }));
   const examples = systems.map((name): Case => {
     const file = `examples/${name}-small.jepa`;
     return { id: `${name}-small`, title: file, file, text: readRepo(file) ?? "", set: own[name] ?? narrow };
   });
-  return [...examples, ...known];
+  return [...known.filter((p) => p.id.startsWith("C")), ...examples, ...known.filter((p) => !p.id.startsWith("C"))];
 }
 
 /** Programs of the corpus that can only be checked: films, actions, labels, pretrained networks, queues, moving weights. */
@@ -74,17 +76,11 @@ export function small(one: Case): Case {
   return text === one.text || said(text) !== said(one.text) ? one : { ...one, text };
 }
 
-/** What the checker says of a case that compiled, on the text that is trained. */
+/** What the checker says of a case, on the text that is trained. */
 export function judged(given: Case): Judged {
-  const { one, compiled } = prepare(given);
-  const program = compiled?.analyses?.program;
-  if (program === undefined) throw new Error(`${given.id} was not analyzed`);
-  return {
-    ...one,
-    verdict: program.verdict,
-    rules: program.rules.filter((r) => !notes.has(r)),
-    codes: program.reasons.filter((code) => isCode(code) && catalogue[code].severity === "error"),
-  };
+  const { one, program } = prepare(given);
+  if (program === undefined) return { ...one, verdict: "error", rules: [], codes: [] };
+  return { ...one, verdict: program.verdict, rules: program.rules.filter((r) => !notes.has(r)), codes: program.reasons.filter((code) => isCode(code) && catalogue[code].severity === "error") };
 }
 
 function isCode(code: string): code is keyof typeof catalogue {
@@ -93,38 +89,58 @@ function isCode(code: string): code is keyof typeof catalogue {
 
 /** Checks a case, or another text of it. */
 export function checkCase(one: Case, text: string = one.text): CheckResult {
-  return check({ file: one.file, text, read: readRepo }, one.set === undefined ? {} : { set: one.set });
+  return check({ file: one.file, text, read: readRepo }, optionsOf(one));
 }
 
-/** A case as it is trained: small, and allowed where it is refused. Thrown faults of the compiler are told as refusals. */
+function optionsOf(one: Case): { readonly set?: NonNullable<Case["set"]> } {
+  return one.set === undefined ? {} : { set: one.set };
+}
+
+/** A case as it is trained: small, and allowed where it is refused. All but the code, which only a training run needs. */
 export interface Prepared {
   readonly one: Case;
-  readonly compiled: CompileResult | undefined;
-  readonly refused: string | undefined;
+  /** Why it cannot be trained, in words; the fields below are absent then. */
+  readonly refused?: string;
+  readonly program?: NonNullable<CheckResult["analyses"]>["program"];
+  readonly manifest?: Manifest;
+  /** Its functions over tensors before any pass. */
+  readonly functions?: string;
 }
 
 const prepared = new Map<string, Prepared>();
 
 /** Makes a case ready, once. */
 export function prepare(given: Case): Prepared {
-  const known = prepared.get(given.id);
-  if (known !== undefined) return known;
-  const made = freshly(given);
-  prepared.set(given.id, made);
-  return made;
+  const known = prepared.get(given.id) ?? freshly(given);
+  prepared.set(given.id, known);
+  return known;
 }
 
 function freshly(given: Case): Prepared {
+  const one = small(given);
+  const plain = checkCase(one);
+  const result = plain.ok ? plain : checkCase(one, allowing(one.text));
+  const { checked, analyses, diagnostics } = result;
+  const wrong = [...diagnostics.filter((d) => d.severity === "error"), ...(checked === undefined ? [] : untrainable(checked.graph))];
+  if (checked === undefined || wrong.length > 0) return { one, refused: wrong.map((d) => `${d.code}: ${d.message}`).join(" ") };
   try {
-    const one = small(given);
-    const compileText = (text: string): CompileResult => compile({ file: one.file, text, read: readRepo }, one.set === undefined ? {} : { set: one.set });
-    const plain = compileText(one.text);
-    const compiled = plain.ok ? plain : compileText(allowing(one.text));
-    const refused = compiled.ok ? undefined : compiled.diagnostics.filter((d) => d.severity === "error").map((d) => `${d.code}: ${d.message}`).join(" ");
-    return { one, compiled, refused };
+    const lowered = lowerChecked(checked);
+    const manifest = makeManifest({ checked, lowered, target: "tfjs", file: one.file, hash: "", compiler: "", flopsPerImage: 0, verdicts: verdictsOf(analyses, lowered.watches) });
+    return { one, program: analyses?.program, manifest, functions: printModule(lowered.module, { origins: false }) };
   } catch (error) {
-    return { one: given, compiled: undefined, refused: error instanceof Error ? `${error.name}: ${error.message}` : String(error) };
+    return { one, refused: error instanceof Error ? `${error.name}: ${error.message}` : String(error) };
   }
+}
+
+/** The code of a case that can be trained. */
+export function codeOf(given: Case): string {
+  const { one } = prepare(given);
+  const compiled = (text: string): ReturnType<typeof compile> => compile({ file: one.file, text, read: readRepo }, optionsOf(one));
+  const plain = compiled(one.text);
+  const { files } = plain.ok ? plain : compiled(allowing(one.text));
+  const code = files.find((f) => f.path === "model.mjs")?.text;
+  if (code === undefined) throw new Error(`${given.id} was not compiled`);
+  return code;
 }
 
 /** The text with the author's word that collapse and leaks are wanted. */

@@ -18,3 +18,9 @@ export const explained: Readonly<Record<string, string>> = {
   U143: "no collapse within 100 steps, and none within 300: std is 0.71 there, the loss 0.101 for a pair and 0.98 for strangers. A layer norm's scale starts at one and can shrink only at the pace of its own learning rate and gradient; that the constant is in reach is a fact of the graph, that training goes there in a run of this length is not seen.",
   U147: "what grows here is the scale: nothing normalizes the features behind the stop, the loss rises (0.044 to 0.79) and the rank of the embedding falls from 10.9 to 2.5. It fails, in another way than to a constant; the measured encoder is the embedding, which is what the program calls one.",
 };
+
+/** Sound programs in whose runs a monitor is heard, and why. */
+export const alarming: Readonly<Record<string, string>> = {};
+
+/** Programs that look as if they could be trained and are refused for another reason than collapse: the code, or the fault. */
+export const untrained: Readonly<Record<string, string>> = {};

@@ -1,18 +1,20 @@
 /**
- * One program's measurement beside its verdict: does it do what the checker says?
+ * One program's measurements beside its verdict: does it do what the checker says?
  *
  * Owns what agreeing means. A refused program must show one of the failures that its rules predict; a sound one none, and
- * keep its rank; a risky one is told and not judged. The compiled monitors are asked as well: what they would have said
- * over the numbers that the run's own monitors saw.
+ * keep its rank; a risky one is told and not judged. The longest runs of a program decide, and of several seeds the most.
+ * The compiled monitors are asked as well: what they would have said over the numbers that the run's own monitors saw.
  */
 import type { Alarm } from "../../runtime/train/monitors.js";
 import { createMonitors } from "../../runtime/train/monitors.js";
-import type { Judged } from "./corpus.js";
-import { prepare } from "./corpus.js";
+import type { Case, Judged } from "./corpus.js";
+import { judged, prepare } from "./corpus.js";
 import type { Seen } from "./criteria.js";
-import { against, failuresOf, predicted } from "./criteria.js";
+import { against, failuresOf, predicted, twinOf } from "./criteria.js";
+import { keyOf } from "./meaning.js";
 import type { Measured } from "./measure.js";
-import { STEPS } from "./recipe.js";
+import type { Kept } from "./store.js";
+import { looksOf } from "./trace.js";
 
 /** The outcome for one program. */
 export interface Outcome {
@@ -26,13 +28,31 @@ export interface Outcome {
   readonly alarms: readonly Pick<Alarm, "monitor" | "subject" | "step">[];
 }
 
+/** The outcome of every program that has a measurement. */
+export function outcomesOf(programs: readonly Case[], kept: readonly Kept[]): Outcome[] {
+  const byKey = new Map<string, Kept[]>();
+  for (const one of kept) byKey.set(one.key, [...(byKey.get(one.key) ?? []), one]);
+  const longest = (one: Case | undefined): Measured[] => {
+    const runs = (one === undefined ? [] : byKey.get(keyOf(one) ?? "") ?? []).map((k) => k.measured);
+    const most = Math.max(...runs.map((r) => r.steps));
+    return runs.filter((r) => r.steps === most).sort((a, b) => a.seed - b.seed);
+  };
+  const byId = new Map(programs.map((one) => [one.id, one]));
+  return programs.flatMap((given) => {
+    const runs = longest(given);
+    if (runs.length === 0) return [];
+    const one = judged(given);
+    const twins = longest(byId.get(twinOf(one) ?? ""));
+    return overSeeds(runs.map((run) => judge(one, run, twins[0]))) ?? [];
+  });
+}
+
 /** Judges a run; `twin` is the sound program that it differs from, where its rule needs one. */
-export function judge(one: Judged, run: Measured, twin: Measured | undefined): Outcome {
+function judge(one: Judged, run: Measured, twin: Measured | undefined): Outcome {
   const failures = failuresOf(run, twin);
   const alarms = alarmsOf(one, run);
   const wrong = against(run);
   const common = { one, run, failures, alarms };
-  if (run.refused !== undefined) return { ...common, agrees: undefined, figures: [run.refused] };
   if (one.verdict === "risky") return { ...common, agrees: undefined, figures: [...new Set([...failures.map((f) => f.figures), ...wrong])] };
   if (one.verdict === "sound") return { ...common, agrees: wrong.length === 0, figures: wrong };
   const wanted = predicted(one.rules);
@@ -41,7 +61,7 @@ export function judge(one: Judged, run: Measured, twin: Measured | undefined): O
 }
 
 /** The outcome over seeds: what most of them say, told with the figures of the first. */
-export function overSeeds(outcomes: readonly Outcome[]): Outcome | undefined {
+function overSeeds(outcomes: readonly Outcome[]): Outcome | undefined {
   const [first] = outcomes;
   if (first?.agrees === undefined || outcomes.length === 1) return first;
   const yes = outcomes.filter((o) => o.agrees === true).length;
@@ -50,8 +70,13 @@ export function overSeeds(outcomes: readonly Outcome[]): Outcome | undefined {
 
 /** What the compiled monitors say of the recorded numbers; teachers' distances, which are not recorded, from the run itself. */
 function alarmsOf(one: Judged, run: Measured): Outcome["alarms"] {
-  const manifest = prepare(one).compiled?.manifest;
+  const { manifest } = prepare(one);
   if (manifest === undefined) return [];
+<<<<<<< HEAD
   const monitors = createMonitors({ monitors: manifest.monitors.filter((m) => m.kind !== "teacher-distance") }, STEPS);
   return [...run.seen.flatMap((seen) => monitors.observe(seen)), ...run.alarms.filter((a) => a.monitor === "teacher-distance")].map(({ monitor, subject, step }) => ({ monitor, subject, step }));
+=======
+  const monitors = createMonitors({ monitors: manifest.monitors.filter((m) => m.kind !== "teacher-distance"), losses: manifest.losses }, run.steps);
+  return [...looksOf(run.seen).flatMap((look) => monitors.observe(look)), ...run.alarms.filter((a) => a.monitor === "teacher-distance")].map(({ monitor, subject, step }) => ({ monitor, subject, step }));
+>>>>>>> 551597d (Measurements of the truth test are kept in the repository, by what a run means; position tables that a model adds itself compile)
 }

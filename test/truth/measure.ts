@@ -10,7 +10,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { Engine, Hyper, Manifest, Schedule, StepBatch } from "../../runtime/abi.js";
+import type { Engine, Hyper, Manifest, StepBatch } from "../../runtime/abi.js";
 import { effectiveRank, embeddingStd } from "../../runtime/base/linalg.js";
 import { evalSet } from "../../runtime/data/eval-set.js";
 import { createLoader } from "../../runtime/data/loader.js";
@@ -28,8 +28,10 @@ import type { Recipe } from "../../runtime/train/recipe.js";
 import { resolveRecipe } from "../../runtime/train/recipe.js";
 import { tokenRatio } from "../../runtime/train/signals.js";
 import type { Case } from "./corpus.js";
-import { prepare } from "./corpus.js";
-import { BATCH, BATCHES, HELD_OUT, LEARNING_RATE, MOST_MOMENTUM, STEPS, WEIGHT_DECAY } from "./recipe.js";
+import { codeOf, prepare } from "./corpus.js";
+import { BATCHES, byRecipe, HELD_OUT } from "./recipe.js";
+import type { Trace } from "./trace.js";
+import { traceOf } from "./trace.js";
 
 /** What an encoder's features of the held-out pictures look like. */
 export interface EncoderReading {
@@ -56,14 +58,14 @@ export interface Reading {
   readonly terms: Readonly<Record<string, TermReading>>;
 }
 
-/** One program, measured. */
+/** One program, measured. Numbers have five digits. */
 export interface Measured {
   readonly id: string;
   readonly seed: number;
-  /** Why it was not trained; the rest is empty then. */
-  readonly refused?: string;
+  readonly steps: number;
   /** A run that ended by itself, in words. */
   readonly failed?: string;
+  /** With its version. */
   readonly engine: string;
   readonly before: Reading;
   readonly after: Reading;
@@ -73,67 +75,69 @@ export interface Measured {
   readonly heldOut: { readonly before: number; readonly after: number };
   /** Gradient norm on the first step, by group. */
   readonly gradient: Readonly<Record<string, number>>;
-  /** Alarms of the run. */
+  /** Losses of the first steps: by them a program is known again that is compiled in another way. */
+  readonly opening: readonly Readonly<Record<string, number>>[];
+  /** Alarms of the run's own monitors. */
   readonly alarms: readonly Pick<Alarm, "monitor" | "subject" | "step">[];
   /** What its monitors looked at, so that a later version of them can look again. */
-  readonly seen: readonly Pick<MetricRow, "step" | "losses" | "signals" | "gradientNorm">[];
+  readonly seen: Trace;
   /** Codes that the artefact says were allowed. */
   readonly allowed: readonly string[];
   /** Processor seconds. */
   readonly seconds: number;
 }
 
-/** Trains and measures; more steps than the recipe has only to look into a disagreement. */
-export async function measure(one: Case, seed: number, steps: number = STEPS): Promise<Measured> {
+const OPENING = 5;
+
+/** Trains and measures. */
+export async function measure(one: Case, seed: number, steps: number): Promise<Measured> {
   const clock = process.cpuUsage();
-  const { compiled, refused } = prepare(one);
-  const empty: Measured = {
-    id: one.id, seed, engine: "", before: { encoders: {}, terms: {} }, after: { encoders: {}, terms: {} }, loss: { first: NaN, last: NaN },
-    heldOut: { before: NaN, after: NaN }, gradient: {}, alarms: [], seen: [], allowed: [], seconds: 0,
-  };
-  const plain = compiled?.manifest;
-  if (compiled === undefined || refused !== undefined || plain === undefined) return { ...empty, refused: refused ?? "it has no manifest" };
+  return opened(one, seed, steps, async (bench) => {
+    const before = await read(bench);
+    await bench.engine.importState(initialState(bench.manifest, seed));
+    const run = await trained(bench);
+    const after = run.failed === undefined ? await read(bench) : { reading: { encoders: {}, terms: {} }, loss: NaN };
+    const usage = process.cpuUsage(clock);
+    return rounded<Measured>({
+      id: one.id, seed, steps, engine: `${bench.engine.name} ${bench.engine.version}`, ...run, before: before.reading, after: after.reading,
+      heldOut: { before: before.loss, after: after.loss }, allowed: [...new Set(bench.manifest.allowed.flatMap((a) => a.codes))], seconds: (usage.user + usage.system) / 1e6,
+    }, 5);
+  });
+}
+
+/** Whether a program still does what a measurement says of its first steps and gradients. */
+export async function isAs(measured: Measured, one: Case): Promise<boolean> {
+  const near = (x: number | undefined, y: number | undefined): boolean => x === y || (x !== undefined && y !== undefined && Math.abs(x - y) <= 1e-3 * Math.max(Math.abs(x), Math.abs(y), 1e-3));
+  const alike = (x: Readonly<Record<string, number>> = {}, y: Readonly<Record<string, number>> = {}): boolean => [...new Set([...Object.keys(x), ...Object.keys(y)])].every((name) => near(x[name], y[name]));
+  if (measured.failed !== undefined || measured.opening.length < OPENING) return false;
+  const { opening, gradient } = await opened(one, measured.seed, OPENING, trained);
+  return opening.length === OPENING && alike(gradient, measured.gradient) && opening.every((losses, at) => alike(losses, measured.opening[at]));
+}
+
+async function opened<T>(one: Case, seed: number, steps: number, use: (bench: Bench) => Promise<T>): Promise<T> {
+  const plain = prepare(one).manifest;
+  if (plain === undefined) throw new Error(`${one.id} cannot be trained`);
   const manifest = byRecipe(plain, steps);
-  const module = await loadModule(compiled.files.find((f) => f.path === "model.mjs")?.text ?? "");
+  const module = await loadModule(codeOf(one));
   const recipe = resolveRecipe(manifest, BATCHES * manifest.train.batch, { seed });
   const { engine } = await createEngine(manifest, module, "auto", seed);
-  const bench: Bench = { manifest, engine, recipe };
   try {
-    const before = await read(bench);
-    await engine.importState(initialState(manifest, seed));
-    const run = await trained(bench);
-    const usage = process.cpuUsage(clock);
-    const done = { ...empty, engine: engine.name, ...run, before: before.reading, heldOut: { before: before.loss, after: NaN }, allowed: [...new Set(manifest.allowed.flatMap((a) => a.codes))], seconds: Math.round((usage.user + usage.system) / 1e5) / 10 };
-    if (run.failed !== undefined) return done;
-    const after = await read(bench);
-    return { ...done, after: after.reading, heldOut: { before: before.loss, after: after.loss } };
+    return await use({ manifest, engine, recipe });
   } finally {
     engine.dispose();
   }
+}
+
+/** With short numbers; names and words as they are. */
+function rounded<T>(value: T, digits: number): T {
+  const short: T = JSON.parse(JSON.stringify(value, (_, v: unknown) => (typeof v === "number" ? (Number.isFinite(v) ? Number(v.toPrecision(digits)) : "NaN") : v)), (_, v: unknown) => (v === "NaN" ? NaN : v));
+  return short;
 }
 
 interface Bench {
   readonly manifest: Manifest;
   readonly engine: Engine;
   readonly recipe: Recipe;
-}
-
-/** The manifest with the recipe of the truth test in place of its own. */
-function byRecipe(manifest: Manifest, steps: number): Manifest {
-  const constant = (value: number): Schedule => ({ kind: "constant", points: [value], warmup: undefined, stretch: 1 });
-  const follows = (momentum: Schedule): Schedule => {
-    const least = Math.min(...momentum.points);
-    return least === 1 ? momentum : constant(Math.min(least, MOST_MOMENTUM));
-  };
-  return {
-    ...manifest,
-    ema: manifest.ema.map((e) => ({ ...e, momentum: follows(e.momentum) })),
-    train: {
-      ...manifest.train,
-      batch: Math.min(BATCH, manifest.train.batch), duration: { unit: "steps", value: steps }, checkpointEvery: { unit: "steps", value: steps },
-      optimizer: { kind: "adamw", beta1: 0.9, beta2: 0.999, eps: 1e-8 }, learningRate: constant(LEARNING_RATE), weightDecay: constant(WEIGHT_DECAY), gradientClip: undefined, onCollapse: "warn",
-    },
-  };
 }
 
 async function loadModule(text: string): Promise<CompiledModule> {
@@ -148,7 +152,7 @@ async function loadModule(text: string): Promise<CompiledModule> {
   }
 }
 
-type Run = Pick<Measured, "failed" | "loss" | "gradient" | "alarms" | "seen">;
+type Run = Pick<Measured, "failed" | "loss" | "gradient" | "opening" | "alarms" | "seen">;
 
 async function trained(bench: Bench): Promise<Run> {
   const rows: MetricRow[] = [];
@@ -156,8 +160,9 @@ async function trained(bench: Bench): Promise<Run> {
   const mean = (part: readonly MetricRow[]): number => part.reduce((sum, row) => sum + row.loss, 0) / Math.max(1, part.length);
   const told = (failed?: string): Run => ({
     ...(failed === undefined ? {} : { failed }), loss: { first: mean(rows.slice(0, 10)), last: mean(rows.slice(-10)) }, gradient: rows[0]?.gradientNorm ?? {},
+    opening: rows.slice(0, OPENING).map((row) => row.losses),
     alarms: alarms.map(({ monitor, subject, step }) => ({ monitor, subject, step })),
-    seen: rows.filter((row) => row.signals !== undefined || row.gradientNorm !== undefined).map(({ step, losses, signals, gradientNorm }) => ({ step, losses, signals, gradientNorm })),
+    seen: traceOf(rows),
   });
   try {
     const batches = { next: (step: number) => batchOf(bench, "train", step) };

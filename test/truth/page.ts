@@ -3,60 +3,67 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { explained } from "./disagreements.js";
+import { checkedOnly, corpus } from "./corpus.js";
+import { alarming, explained, untrained } from "./disagreements.js";
 import type { Outcome } from "./judgement.js";
-import { STEPS } from "./recipe.js";
+import { outcomesOf } from "./judgement.js";
+import { LONG, STEPS } from "./recipe.js";
+import type { Kept } from "./store.js";
 
 const page = join(import.meta.dirname, "../../docs/results.md");
 const between = /<!-- truth:[\s\S]*<!-- end of truth -->/;
 
-/** What there is to write. */
-export interface TruthPage {
-  readonly outcomes: readonly Outcome[];
-  /** Programs whose runs are not there. */
-  readonly missing: readonly string[];
-  /** Programs that can only be checked. */
-  readonly checkedOnly: readonly string[];
-}
-
 /** Writes the table into the page. */
-export function writePage(content: TruthPage): void {
+export function writePage(text: string): void {
   const old = readFileSync(page, "utf8");
-  const text = truthText(content);
   writeFileSync(page, between.test(old) ? old.replace(between, () => text) : `${old.trimEnd()}\n\n## The truth test\n\nMade by \`npm run test:truth\`.\n\n${text}\n`);
 }
 
-/** The text between the marks, marks included. */
-export function truthText({ outcomes, missing, checkedOnly }: TruthPage): string {
-  const trained = outcomes.filter((o) => o.run.refused === undefined);
-  const refused = outcomes.filter((o) => o.run.refused !== undefined);
-  const of = (verdict: string): readonly Outcome[] => trained.filter((o) => o.one.verdict === verdict);
-  const agreeing = (list: readonly Outcome[]): number => list.filter((o) => o.agrees === true).length;
-  const heard = of("error").filter((o) => o.agrees === true);
-  const disagreeing = trained.filter((o) => o.agrees === false);
-  const falseAlarms = of("sound").filter((o) => o.alarms.length > 0);
+/** The table as it stands in the page. */
+export function pageText(): string {
+  return between.exec(readFileSync(page, "utf8"))?.[0] ?? "";
+}
+
+/** What the page is to say of these measurements, marks included. */
+export function pageNow(kept: readonly Kept[]): string {
+  const outcomes = outcomesOf(corpus(), kept);
+  const of = (verdict: string): readonly Outcome[] => outcomes.filter((o) => o.one.verdict === verdict);
+  const agreeing = (list: readonly Outcome[]): readonly Outcome[] => list.filter((o) => o.agrees === true);
+  const alarmed = (list: readonly Outcome[]): readonly Outcome[] => list.filter((o) => o.alarms.length > 0);
+  const long = outcomes.filter((o) => o.run.steps === LONG);
+  const heard = agreeing(of("error")).filter((o) => o.run.failed === undefined);
+  const engines = [...new Set(kept.map((k) => k.measured.engine))].join(", ");
   return [
     "<!-- truth: written by npm run test:truth -->",
     "",
-    `${trained.length} programs trained for ${STEPS} steps each. Of ${of("error").length} that the checker refuses, ${agreeing(of("error"))} fail as it says; of ${of("sound").length} that it calls sound,`,
-    `${agreeing(of("sound"))} hold; ${of("risky").length} risky ones are told without being judged. Of the ${heard.length} that failed as said, the compiled monitors raised an alarm in ${heard.filter((o) => o.alarms.length > 0).length};`,
-    `in ${falseAlarms.length} of the ${of("sound").length} sound runs there was one too${falseAlarms.length === 0 ? "" : ` (${falseAlarms.map((o) => o.one.id).join(", ")})`}.`,
+    `${outcomes.length} programs, ${kept.length} training runs (${engines}). Of ${of("error").length} programs that the checker refuses, ${agreeing(of("error")).length} fail as it says; of ${of("sound").length} that it calls sound,`,
+    `${agreeing(of("sound")).length} hold; ${of("risky").length} risky ones are told without being judged. ${STEPS} steps each, and ${LONG} for ${long.length} of them: those that had parted from their verdict, and a sample of the others.`,
+    `Of the ${heard.length} that were trained and failed as said, the compiled monitors raised an alarm in ${alarmed(heard).length}; in ${alarmed(of("sound")).length} of the ${of("sound").length} sound runs there was one too.`,
     "",
     "Every figure is \"untrained → trained\", on pictures that were not trained on. std: spread of l2-normalized pooled features over",
     "pictures, times the root of the width; rank: RankMe of the centered pooled features; pictures/tokens: spread over pictures by spread over tokens;",
     "strangers: what the terms that compare two views say of views of two different pictures.",
     "",
-    "| program | verdict, rules | encoder: std, rank, pictures/tokens | loss | strangers | measured | alarms |",
-    "| --- | --- | --- | --- | --- | --- | --- |",
-    ...trained.map(row),
+    "| program | verdict, rules | steps | encoder: std, rank, pictures/tokens | loss | strangers | measured | alarms |",
+    "| --- | --- | ---: | --- | --- | --- | --- | --- |",
+    ...outcomes.map(row),
     "",
-    ...(disagreeing.length === 0 ? [] : ["**Where they disagree**", "", ...disagreeing.map((o) => `- ${o.one.id}, ${o.one.title}: ${explained[o.one.id] ?? "not explained yet."}`), ""]),
-    ...(refused.length === 0 ? [] : [`Checked, and refused for another reason, so not trained: ${refused.map((o) => `${o.one.id} (${(o.run.refused ?? "").split(":")[0] ?? ""})`).join(", ")}.`, ""]),
-    `Checked and never trained, because no target can (films, actions, labels, pretrained networks, queues, weights that change): ${checkedOnly.join(", ")}.`,
+    ...told("Where they disagree", explained, outcomes),
+    ...told("Where a monitor is heard in a sound program", alarming, outcomes),
+    `Checked, and refused for another reason, so not trained: ${Object.entries(untrained).map(([id, why]) => `${id} (${why})`).join(", ")}.`,
     "",
-    ...(missing.length === 0 ? [] : [`${missing.length} more have not been trained yet; \`npm run test:truth\` goes on with them.`, ""]),
+    `Checked and never trained, because no target can (films, actions, labels, pretrained networks, queues, weights that change): ${checkedOnly().join(", ")}.`,
+    "",
     "<!-- end of truth -->",
   ].join("\n");
+}
+
+function told(title: string, reasons: Readonly<Record<string, string>>, outcomes: readonly Outcome[]): string[] {
+  const lines = outcomes.flatMap(({ one }) => {
+    const reason = reasons[one.id];
+    return reason === undefined ? [] : [`- ${one.id}, ${one.title}: ${reason}`];
+  });
+  return lines.length === 0 ? [] : [`**${title}**`, "", ...lines, ""];
 }
 
 function row({ one, run, agrees, figures, alarms }: Outcome): string {
@@ -77,7 +84,7 @@ function row({ one, run, agrees, figures, alarms }: Outcome): string {
   const rules = one.rules.length === 0 ? "" : `: ${one.rules.join(", ")}`;
   const alarm = [...new Map(alarms.map((a) => [`${a.monitor} ${a.subject}`, `${a.monitor} of ${a.subject}, step ${a.step}`])).values()].slice(0, 2).join("<br>");
   const measured = [told, ...figures.slice(0, 2)].filter((t) => t !== "").join("; ");
-  return `| ${one.id}: ${one.title.replaceAll("|", "\\|")} | ${one.verdict}${rules} | ${features} | ${short(run.heldOut.before)} → ${short(run.heldOut.after)} | ${strangers} | ${measured.replaceAll("|", "\\|")} | ${alarm} |`;
+  return `| ${one.id}: ${one.title.replaceAll("|", "\\|")} | ${one.verdict}${rules} | ${run.steps} | ${features} | ${short(run.heldOut.before)} → ${short(run.heldOut.after)} | ${strangers} | ${measured.replaceAll("|", "\\|")} | ${alarm} |`;
 }
 
 function short(x: number): string {

@@ -4,9 +4,12 @@
  * A collapse is a matter of the graph, so the runs differ in their graphs alone. Small enough for two cores: 100 steps,
  * pictures of at most 32x32. What is chosen and why stands in docs/truth.md; a change here trains everything anew.
  */
+import type { Manifest, Schedule } from "../../runtime/abi.js";
 
-/** Steps of a run; by then what collapses has done so, and what holds has spread. */
+/** Steps of a run; by then most of what collapses has done so, and most of what holds has spread. */
 export const STEPS = 100;
+/** Steps of a second run, where the first does not decide (`again.train.ts`). */
+export const LONG = 300;
 /** AdamW, constant. Three times as much drives sound programs into a few dimensions, a third shows little in 100 steps. */
 export const LEARNING_RATE = 1e-3;
 export const WEIGHT_DECAY = 0.05;
@@ -21,7 +24,27 @@ export const BATCHES = 32;
 /** Pictures that nothing was trained on, for the measurements. */
 export const HELD_OUT = 256;
 /** Seeds: the first for all, the others for programs near a threshold. */
-export const SEEDS: readonly number[] = [0, 1, 2];
+export const SEEDS: readonly [number, ...number[]] = [0, 1, 2];
+/** Every so many programs one is trained long although its first run decided: a sample that was not chosen by its outcome. */
+export const SAMPLE = 12;
 
-/** All of the above as one text: part of the key under which results are kept. */
-export const settings: string = JSON.stringify({ STEPS, LEARNING_RATE, WEIGHT_DECAY, MOST_MOMENTUM, SIDE, BATCH, BATCHES, HELD_OUT, measured: 2 });
+/** All that decides numbers, but for the lengths of runs and their seeds, which are kept with each run. */
+export const settings: string = JSON.stringify({ LEARNING_RATE, WEIGHT_DECAY, MOST_MOMENTUM, SIDE, BATCH, BATCHES, HELD_OUT, measured: 2 });
+
+/** The manifest with the recipe of the truth test in place of its own. */
+export function byRecipe(manifest: Manifest, steps: number): Manifest {
+  const constant = (value: number): Schedule => ({ kind: "constant", points: [value], warmup: undefined, stretch: 1 });
+  const follows = (momentum: Schedule): Schedule => {
+    const least = Math.min(...momentum.points);
+    return least === 1 ? constant(1) : constant(Math.min(least, MOST_MOMENTUM));
+  };
+  return {
+    ...manifest,
+    ema: manifest.ema.map((e) => ({ ...e, momentum: follows(e.momentum) })),
+    train: {
+      ...manifest.train,
+      batch: Math.min(BATCH, manifest.train.batch), duration: { unit: "steps", value: steps }, checkpointEvery: { unit: "steps", value: steps },
+      optimizer: { kind: "adamw", beta1: 0.9, beta2: 0.999, eps: 1e-8 }, learningRate: constant(LEARNING_RATE), weightDecay: constant(WEIGHT_DECAY), gradientClip: undefined, onCollapse: "warn",
+    },
+  };
+}

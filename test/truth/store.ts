@@ -1,50 +1,88 @@
 /**
- * Results of the truth test on disk, so that a rerun trains only what changed.
+ * Measurements: those in the repository, and those of a test run that is under way.
  *
- * One JSON per program and seed in runs/truth/, with a key over everything that decides the numbers: the compiled module
- * and manifest of the program, the recipe, and the seed. A file whose key differs is trained anew and replaced.
+ * `measured.json` holds one line for every training run, under a key over what the run means (`meaning.ts`), so that a fresh
+ * clone trains only what changed. While programs train, each run is a file of its own in runs/truth/, so that a test run
+ * that was stopped goes on; `merge` takes them into the table. Nothing here knows verdicts.
  */
-import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Case } from "./corpus.js";
-import { prepare } from "./corpus.js";
 import type { Measured } from "./measure.js";
 import { settings } from "./recipe.js";
 
+/** A measurement and the key that it was made under. */
+export interface Kept {
+  readonly key: string;
+  readonly measured: Measured;
+}
+
+const table = join(import.meta.dirname, "measured.json");
 const folder = join(import.meta.dirname, "../../runs/truth");
 
-/** The key of a result: what was trained and how. Comments and texts of the program do not count, its meaning does. */
-export function keyOf(one: Case, seed: number): string {
-  const { compiled, refused } = prepare(one);
-  const { manifest, files = [] } = compiled ?? {};
-  const { parameters, views, masks, draws, ema, losses, watches } = manifest ?? {};
-  const code = (files.find((f) => f.path === "model.mjs")?.text ?? "").replace(/^\s*(\/\/|\*|\/\*).*$/gm, "").replace(/\s*\/\/ .*$/gm, "");
-  return createHash("sha256").update(JSON.stringify([settings, seed, refused, code, parameters, views, masks, draws, ema, losses?.map((l) => [l.name, l.kind, l.weight]), watches])).digest("hex").slice(0, 16);
+/** Whether to train what the table has as well: `TRUTH=all`. */
+const anew = process.env["TRUTH"] === "all";
+
+/** All measurements: the table's, then those under way. Of the same run the later counts. */
+export function measurements(): Kept[] {
+  const found = new Map([...inTable(), ...underWay()].map((kept) => [`${kept.key} ${kept.measured.seed} ${kept.measured.steps}`, kept]));
+  return [...found.values()];
 }
 
-/** The result of a program, when there is one of this key. */
-export function recall(one: Case, seed: number, known?: string): Measured | undefined {
-  // A program without a file is not compiled for its key.
-  if (!existsSync(fileOf(one, seed))) return undefined;
-  const key = known ?? keyOf(one, seed);
-  try {
-    const found: unknown = JSON.parse(readFileSync(fileOf(one, seed), "utf8"), (_, v: unknown) => (v === "NaN" ? NaN : v));
-    return isKept(found) && found.key === key ? found.measured : undefined;
-  } catch {
-    return undefined;
-  }
+/** The measurement of a run, when there is one. */
+export function recall(key: string, seed: number, steps: number): Measured | undefined {
+  const is = (kept: Kept): boolean => kept.key === key && kept.measured.seed === seed && kept.measured.steps === steps;
+  return (underWay().find(is) ?? (anew ? undefined : inTable().find(is)))?.measured;
 }
 
-export function keep(one: Case, seed: number, key: string, measured: Measured): void {
+/** An earlier measurement of a program that has another key now, by the same recipe. */
+export function earlier(id: string, seed: number, steps: number): Measured | undefined {
+  return anew ? undefined : inTable().find(({ measured }) => measured.id === id && measured.seed === seed && measured.steps === steps)?.measured;
+}
+
+/** Keeps a measurement until it is merged. */
+export function keep(kept: Kept): void {
+  const { id, seed, steps } = kept.measured;
   mkdirSync(folder, { recursive: true });
-  writeFileSync(fileOf(one, seed), `${JSON.stringify({ key, measured }, (_, v: unknown) => (typeof v === "number" && !Number.isFinite(v) ? "NaN" : v), 1)}\n`);
+  writeFileSync(join(folder, `${id}.${seed}.${steps}.json`), `${text(kept)}\n`);
 }
 
-function fileOf(one: Case, seed: number): string {
-  return join(folder, `${one.id}.${seed}.json`);
+/** Takes what is under way into the table, which then holds what has one of `keys` (in their order) and nothing else. */
+export function merge(keys: readonly string[]): void {
+  const order = new Map(keys.map((key, at) => [key, at]));
+  const rank = ({ key, measured }: Kept): number => (order.get(key) ?? 0) * 1e6 + measured.steps * 1e2 + measured.seed;
+  const kept = measurements().filter(({ key }) => order.has(key)).sort((a, b) => rank(a) - rank(b));
+  writeFileSync(table, `{"settings":${JSON.stringify(settings)},"runs":[\n${kept.map(text).join(",\n")}\n]}\n`);
+  rmSync(folder, { recursive: true, force: true });
 }
 
-function isKept(value: unknown): value is { readonly key: string; readonly measured: Measured } {
+function inTable(): Kept[] {
+  if (!existsSync(table)) return [];
+  const found = parsed(readFileSync(table, "utf8"));
+  // Of another recipe nothing can be used.
+  return isTable(found) && found.settings === settings ? [...found.runs] : [];
+}
+
+function underWay(): Kept[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder).filter((name) => name.endsWith(".json")).flatMap((name) => {
+    const found = parsed(readFileSync(join(folder, name), "utf8"));
+    return isKept(found) ? [found] : [];
+  });
+}
+
+/** One line; numbers as they were measured, NaN as a word. */
+function text(kept: Kept): string {
+  return JSON.stringify(kept, (_, v: unknown) => (typeof v === "number" && !Number.isFinite(v) ? "NaN" : v));
+}
+
+function parsed(json: string): unknown {
+  return JSON.parse(json, (_, v: unknown) => (v === "NaN" ? NaN : v));
+}
+
+function isTable(value: unknown): value is { readonly settings: string; readonly runs: readonly Kept[] } {
+  return typeof value === "object" && value !== null && "settings" in value && "runs" in value;
+}
+
+function isKept(value: unknown): value is Kept {
   return typeof value === "object" && value !== null && "key" in value && "measured" in value;
 }
