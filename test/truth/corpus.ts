@@ -46,9 +46,10 @@ const own: Readonly<Record<string, Readonly<Record<string, number>>>> = { data2v
 /** Notes on masks, which every program with blocks has. */
 const notes: ReadonlySet<string> = new Set(["M-COVER", "M-TRUNC", "M-DUP", "M-CORR", "M-WEAK"]);
 
-/** All programs that a target can train, in the order of training: what the literature speaks of comes first. */
+/** All programs that a target can train, in the order of training: what the literature speaks of first, what is only told last. */
 export function corpus(): Case[] {
-  const known = programs.filter((p) => p.trains).map(({ id, source }): Case => ({ id, title: titleOf(id, source), file: `${id.toLowerCase()}.jepa`, text: source }));
+  const trained = programs.filter((p) => p.trains);
+  const known = [...trained.filter((p) => p.verdict !== "risky"), ...trained.filter((p) => p.verdict === "risky")].map(({ id, source }): Case => ({ id, title: titleOf(id, source), file: `${id.toLowerCase()}.jepa`, text: source }));
   const examples = systems.map((name): Case => {
     const file = `examples/${name}-small.jepa`;
     return { id: `${name}-small`, title: file, file, text: readRepo(file) ?? "", set: own[name] ?? narrow };

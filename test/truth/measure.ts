@@ -31,7 +31,7 @@ import type { Case } from "./corpus.js";
 import { codeOf, prepare } from "./corpus.js";
 import { BATCHES, byRecipe, HELD_OUT } from "./recipe.js";
 import type { Trace } from "./trace.js";
-import { traceOf } from "./trace.js";
+import { LOOKS, traceOf } from "./trace.js";
 
 /** What an encoder's features of the held-out pictures look like. */
 export interface EncoderReading {
@@ -119,7 +119,8 @@ async function opened<T>(one: Case, seed: number, steps: number, use: (bench: Be
   if (plain === undefined) throw new Error(`${one.id} cannot be trained`);
   const manifest = byRecipe(plain, steps);
   const module = await loadModule(codeOf(one));
-  const recipe = resolveRecipe(manifest, BATCHES * manifest.train.batch, { seed });
+  // As often as a trace keeps them: a look makes the engine wait.
+  const recipe = { ...resolveRecipe(manifest, BATCHES * manifest.train.batch, { seed }), signalsEvery: Math.max(1, Math.round(steps / LOOKS)) };
   const { engine } = await createEngine(manifest, module, "auto", seed);
   try {
     return await use({ manifest, engine, recipe });

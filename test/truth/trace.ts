@@ -15,7 +15,8 @@ export interface Trace {
   readonly columns: Readonly<Record<string, readonly number[]>>;
 }
 
-const LOOKS = 20;
+/** Looks of a run. */
+export const LOOKS = 20;
 const signals = ["std", "rank", "imagesToTokens", "entropy"] as const;
 
 /** The looks of a run at even distances. */
