@@ -104,7 +104,7 @@ export interface Prepared {
   readonly refused?: string;
   readonly program?: NonNullable<CheckResult["analyses"]>["program"];
   readonly manifest?: Manifest;
-  /** Its functions over tensors before any pass. */
+  /** Its functions over tensors before any pass, with nothing to watch. */
   readonly functions?: string;
 }
 
@@ -125,9 +125,10 @@ function freshly(given: Case): Prepared {
   const wrong = [...diagnostics.filter((d) => d.severity === "error"), ...(checked === undefined ? [] : untrainable(checked.graph))];
   if (checked === undefined || wrong.length > 0) return { one, refused: wrong.map((d) => `${d.code}: ${d.message}`).join(" ") };
   try {
-    const lowered = lowerChecked(checked);
+    const lowered = lowerChecked(checked, analyses?.watchlist);
+    const unwatched = lowerChecked(checked, { encoders: [], codes: [] });
     const manifest = makeManifest({ checked, lowered, target: "tfjs", file: one.file, hash: "", compiler: "", flopsPerImage: 0, verdicts: verdictsOf(analyses, lowered.watches) });
-    return { one, program: analyses?.program, manifest, functions: printModule(lowered.module, { origins: false }) };
+    return { one, program: analyses?.program, manifest, functions: printModule(unwatched.module, { origins: false }) };
   } catch (error) {
     return { one, refused: error instanceof Error ? `${error.name}: ${error.message}` : String(error) };
   }

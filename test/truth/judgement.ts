@@ -72,11 +72,6 @@ function overSeeds(outcomes: readonly Outcome[]): Outcome | undefined {
 function alarmsOf(one: Judged, run: Measured): Outcome["alarms"] {
   const { manifest } = prepare(one);
   if (manifest === undefined) return [];
-<<<<<<< HEAD
-  const monitors = createMonitors({ monitors: manifest.monitors.filter((m) => m.kind !== "teacher-distance") }, STEPS);
-  return [...run.seen.flatMap((seen) => monitors.observe(seen)), ...run.alarms.filter((a) => a.monitor === "teacher-distance")].map(({ monitor, subject, step }) => ({ monitor, subject, step }));
-=======
-  const monitors = createMonitors({ monitors: manifest.monitors.filter((m) => m.kind !== "teacher-distance"), losses: manifest.losses }, run.steps);
+  const monitors = createMonitors({ monitors: manifest.monitors.filter((m) => m.kind !== "teacher-distance") }, run.steps);
   return [...looksOf(run.seen).flatMap((look) => monitors.observe(look)), ...run.alarms.filter((a) => a.monitor === "teacher-distance")].map(({ monitor, subject, step }) => ({ monitor, subject, step }));
->>>>>>> 551597d (Measurements of the truth test are kept in the repository, by what a run means; position tables that a model adds itself compile)
 }

@@ -44,7 +44,7 @@ export function looksOf({ steps, columns }: Trace): Look[] {
       return name.startsWith(`${kind} `) && value !== undefined ? [[name.slice(kind.length + 1), value]] : [];
     }));
     const [std, rank, ratio, entropy] = signals.map(of);
-    const read = Object.keys(std ?? {}).map((name): [string, WatchSignal] => [name, { std: std?.[name] ?? NaN, rank: rank?.[name] ?? NaN, imagesToTokens: ratio?.[name], entropy: entropy?.[name] ?? NaN, rows: NaN }]);
+    const read = Object.keys(std ?? {}).map((name): [string, WatchSignal] => [name, { std: std?.[name] ?? NaN, rank: rank?.[name] ?? NaN, imagesToTokens: ratio?.[name], entropy: entropy?.[name], rows: NaN }]);
     return { step, losses: of("loss"), gradientNorm: of("gradient"), signals: Object.fromEntries(read) };
   });
 }
