@@ -32,6 +32,8 @@ export interface Tick {
 export interface Progress {
   /** Shows a state, at most as often as the terminal bears. */
   tick(tick: Tick): void;
+  /** Shows where other long work is, in the place of the bar and as seldom; the next note or status takes it away. */
+  status(text: string): void;
   /** Prints a whole line above the bar. */
   note(text: string): void;
   /** Leaves the last state standing. */
@@ -52,10 +54,13 @@ export function createProgress(terminal: Terminal, clock: () => number, options:
     if (tty && shown) terminal.write("\r\x1b[2K");
     shown = false;
   };
-  const draw = (tick: Tick): void => {
-    const line = progressLine(tick, tty ? (terminal.columns ?? 100) - 1 : undefined);
+  const width = (): number | undefined => (tty ? Math.max(1, (terminal.columns ?? 100) - 1) : undefined);
+  const show = (line: string): void => {
     terminal.write(tty ? `\r\x1b[2K${line}` : `${line}\n`);
     shown = true;
+  };
+  const draw = (tick: Tick): void => {
+    show(progressLine(tick, width()));
     pending = undefined;
   };
   return {
@@ -66,6 +71,12 @@ export function createProgress(terminal: Terminal, clock: () => number, options:
       if (now - last < pause && tick.step !== tick.total) return;
       last = now;
       draw(tick);
+    },
+    status(text) {
+      const now = clock();
+      if (options.quiet === true || now - last < pause) return;
+      last = now;
+      show(text.slice(0, width()));
     },
     note(text) {
       clear();

@@ -28,11 +28,15 @@ export interface ProbeSet {
   readonly factors: readonly Factor[];
 }
 
-/** Mean-pooled features `[count, width]` of all pictures of a feed. */
-export async function pooledFeatures(engine: Engine, encoder: EncoderInfo, feed: ImageFeed, chunk = 64): Promise<Float32Array> {
+/** Pictures that go through an encoder at once. */
+const CHUNK = 64;
+
+/** Mean-pooled features `[count, width]` of all pictures of a feed; `onPart` hears how many are done, before each part. */
+export async function pooledFeatures(engine: Engine, encoder: EncoderInfo, feed: ImageFeed, onPart?: (done: number) => void): Promise<Float32Array> {
   const out = new Float32Array(feed.count * encoder.width);
-  for (let from = 0; from < feed.count; from += chunk) {
-    const to = Math.min(feed.count, from + chunk);
+  for (let from = 0; from < feed.count; from += CHUNK) {
+    const to = Math.min(feed.count, from + CHUNK);
+    onPart?.(from);
     const tokens = await engine.encode(encoder.name, await feed.images(from, to), to - from);
     out.set(meanPool(tokens, to - from, encoder.width), from * encoder.width);
   }

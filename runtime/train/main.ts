@@ -239,7 +239,7 @@ async function probeAtEnd(session: Session, end: LoopEnd): Promise<ProbeReport |
   const sets = await probeSets(trainer.manifest, session.data, session.options.evalData, (text) => progress.note(text));
   if (sets === undefined) return undefined;
   progress.note(`probing on ${sets.train.feed.count} pictures, testing on ${sets.test.feed.count} (${sets.testName})`);
-  const report = await runProbes({ manifest: trainer.manifest, engine, seed: recipe.seed, step: end.step, ...sets });
+  const report = await runProbes({ manifest: trainer.manifest, engine, seed: recipe.seed, step: end.step, ...sets, onProgress: (text) => progress.status(text) });
   await writeAtomic(join(folder, RUN_FILES.probe), `${JSON.stringify(report, null, 2)}\n`);
   progress.note(probeTable(report));
   const factor = report.encoders[0]?.factors[0];

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import type { Manifest } from "../abi.js";
 import { errorText, HostError } from "../base/errors.js";
 import { writeAtomic } from "../base/files.js";
+import { createProgress } from "../log/progress.js";
 import type { Terminal } from "../log/progress.js";
 import { openCheckpoints } from "./checkpoint-store.js";
 import type { Checkpoint } from "./checkpoint.js";
@@ -43,7 +44,8 @@ export function loadCheckpoint(folder: string, manifest: Manifest, which: Which 
 export async function probeRun(job: ProbeRun): Promise<ProbeReport | undefined> {
   const { manifest } = job;
   const terminal = job.terminal ?? process.stderr;
-  const say = (text: string): void => void terminal.write(`${text}\n`);
+  const progress = createProgress(terminal, () => performance.now(), { quiet: job.options?.quiet });
+  const say = (text: string): void => progress.note(text);
   const which = job.options?.resume ?? "latest";
   const folder = chooseFolder(manifest.program, { ...job.options, resume: which });
   const options = await withRunOptions(folder, job.options ?? {});
@@ -56,7 +58,7 @@ export async function probeRun(job: ProbeRun): Promise<ProbeReport | undefined> 
   try {
     say(`engine: ${engine.name} ${engine.version} (${why}); checkpoint of step ${checkpoint.step} in ${folder}`);
     await engine.importState(checkpoint.state);
-    const report = await runProbes({ manifest, engine, seed: checkpoint.seed, step: checkpoint.step, ...sets });
+    const report = await runProbes({ manifest, engine, seed: checkpoint.seed, step: checkpoint.step, ...sets, onProgress: (text) => progress.status(text) });
     await writeAtomic(join(folder, RUN_FILES.probe), `${JSON.stringify(report, null, 2)}\n`);
     say(probeTable(report));
     return report;

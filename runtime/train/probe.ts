@@ -57,6 +57,8 @@ export interface ProbeJob {
   readonly train: ProbeSet;
   readonly test: ProbeSet;
   readonly testName: string;
+  /** Hears what is being done, before each part of it. */
+  readonly onProgress?: (text: string) => void;
 }
 
 /** Rows that a rank is taken over: more do not change it much and cost time. */
@@ -69,12 +71,12 @@ const RANK_ROWS = 4096;
 export async function runProbes(job: ProbeJob): Promise<ProbeReport> {
   const { manifest, engine } = job;
   const encoders = probedEncoders(manifest);
-  const trained = await featuresOf(job, encoders);
+  const trained = await featuresOf(job, encoders, "trained");
   const state = await engine.exportState();
   let untrained: Map<string, Pair>;
   try {
     await engine.importState(initialState(manifest, job.seed));
-    untrained = await featuresOf(job, encoders);
+    untrained = await featuresOf(job, encoders, "untrained");
   } finally {
     await engine.importState(state);
   }
@@ -124,11 +126,13 @@ interface Pair {
   readonly test: Float32Array;
 }
 
-async function featuresOf(job: ProbeJob, encoders: readonly EncoderInfo[]): Promise<Map<string, Pair>> {
+async function featuresOf(job: ProbeJob, encoders: readonly EncoderInfo[], state: "trained" | "untrained"): Promise<Map<string, Pair>> {
   const out = new Map<string, Pair>();
   for (const encoder of encoders) {
-    const train = await pooledFeatures(job.engine, encoder, job.train.feed);
-    out.set(encoder.name, { train, test: await pooledFeatures(job.engine, encoder, job.test.feed) });
+    const pooled = (set: ProbeSet, role: string): Promise<Float32Array> =>
+      pooledFeatures(job.engine, encoder, set.feed, (done) => job.onProgress?.(`probing: features of the ${state} ${encoder.name}, ${role} picture ${done} of ${set.feed.count}`));
+    const train = await pooled(job.train, "training");
+    out.set(encoder.name, { train, test: await pooled(job.test, "test") });
   }
   return out;
 }
@@ -147,7 +151,9 @@ function scoreEncoder(job: ProbeJob, encoder: EncoderInfo, trained: Pair, untrai
     rank: { trained: rank(trained), untrained: rank(untrained) },
     factors: job.train.factors.flatMap((factor) => {
       const test = job.test.factors.find((candidate) => candidate.name === factor.name);
-      return test === undefined ? [] : [scoreFactor(job.manifest, width, factor, test, trained, untrained)];
+      if (test === undefined) return [];
+      job.onProgress?.(`probing: heads and neighbors of ${encoder.name}: ${factor.name}`);
+      return [scoreFactor(job.manifest, width, factor, test, trained, untrained)];
     }),
   };
 }

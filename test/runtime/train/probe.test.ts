@@ -99,7 +99,10 @@ test("the protocol scores every factor trained and untrained, and leaves the eng
   // A "trained" encoder that has kept one feature of six: rank 1, and worse than its start.
   flattened.set("student.weight", Float32Array.of(1, 0, 0, 0, 0, 0));
   await engine.importState(flattened);
-  const report = await runProbes({ manifest, engine, seed: 7, step: 40, train: probeSet(300, 1), test: probeSet(150, 2), testName: "other blobs" });
+  const heard: string[] = [];
+  const report = await runProbes({ manifest, engine, seed: 7, step: 40, train: probeSet(300, 1), test: probeSet(150, 2), testName: "other blobs", onProgress: (text) => heard.push(text) });
+  expect(heard.filter((text) => text.endsWith("picture 256 of 300"))).toHaveLength(2);
+  expect(heard.slice(-2)).toEqual(["probing: heads and neighbors of student: class", "probing: heads and neighbors of student: parity"]);
   expect(await engine.exportState()).toEqual(flattened);
   const [score] = report.encoders;
   expect(score?.encoder).toBe("student");
