@@ -190,7 +190,13 @@ export interface Schedule {
 }
 
 export type DataConfig =
-  | { readonly kind: "images"; readonly path: string; readonly onCorrupt: "skip" | "refuse" }
+  | {
+      readonly kind: "images";
+      readonly path: string;
+      readonly onCorrupt: "skip" | "refuse";
+      /** What happens to pictures smaller than a view in some direction. */
+      readonly onSmall: "scale" | "skip" | "refuse";
+    }
   | { readonly kind: "synthetic"; readonly count: number };
 
 export interface TrainConfig {

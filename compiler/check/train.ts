@@ -174,14 +174,16 @@ function readData(state: State, setting: ast.Setting): void {
 function readImages(cx: BodyCx, args: readonly ast.Arg[]): DataConfig {
   let path = "";
   let onCorrupt: "skip" | "refuse" = "skip";
+  let onSmall: "scale" | "skip" | "refuse" = "scale";
   for (const arg of args) {
     const key = arg.name?.text ?? "path";
     const text = arg.value.kind === "string" ? arg.value.value : arg.value.kind === "ref" ? arg.value.name : undefined;
     if (key === "path" && arg.value.kind === "string") path = arg.value.value;
     else if (key === "on_corrupt" && (text === "skip" || text === "refuse")) onCorrupt = text;
-    else cx.diagnostics.add(report("JEP2004", arg.name?.span ?? arg.span, { callee: "images", name: key, known: "`path` (a text), `on_corrupt` (`skip` or `refuse`)" }));
+    else if (key === "on_small" && (text === "scale" || text === "skip" || text === "refuse")) onSmall = text;
+    else cx.diagnostics.add(report("JEP2004", arg.name?.span ?? arg.span, { callee: "images", name: key, known: "`path` (a text), `on_corrupt` (`skip` or `refuse`), `on_small` (`scale`, `skip` or `refuse`)" }));
   }
-  return { kind: "images", path, onCorrupt };
+  return { kind: "images", path, onCorrupt, onSmall };
 }
 
 function readShapes(cx: BodyCx, args: readonly ast.Arg[]): DataConfig {

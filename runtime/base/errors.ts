@@ -15,6 +15,7 @@ export type HostErrorCode =
   | "not-found"
   | "empty-folder"
   | "bad-image"
+  | "small-image"
   | "bad-data"
   | "bad-mask"
   | "bad-schedule"

@@ -3,7 +3,8 @@
  *
  * Owns what runs alike in a worker thread and in the main one: given dataset indices and their slots, it produces packed
  * rows per view. Small pictures are decoded once and kept as bytes up to a cap. A picture that cannot be decoded is
- * replaced by the next one that can (the same one every time and everywhere), or refused, as the source says.
+ * replaced by the next one that can (the same one every time and everywhere), or refused, as the source says; so is one
+ * that is smaller than a view, unless the source has it scaled up.
  */
 import type { ViewSpec } from "../abi.js";
 import { HostError } from "../base/errors.js";
@@ -21,7 +22,7 @@ export interface Share {
 export interface DoneShare {
   readonly rows: readonly Float32Array[];
   readonly used: Int32Array;
-  /** Pictures that could not be decoded, with the reason. */
+  /** Pictures that were passed over, with the reason. */
   readonly corrupt: readonly { readonly index: number; readonly reason: string }[];
   /** Pictures smaller than a view in some direction, which are scaled up. */
   readonly small: readonly number[];
@@ -54,7 +55,7 @@ export class Assembler {
     this.#views = options.views.map((view) => compileView(view, options.mean, options.std));
   }
 
-  /** Does a share. Throws `HostError` "bad-image" when the source refuses corrupt pictures or has no other. */
+  /** Does a share. Throws `HostError` "bad-image" or "small-image" when the source refuses such pictures or has no other. */
   async assemble(share: Share): Promise<DoneShare> {
     const count = share.indices.length;
     const rows = this.#views.map((view) => new Float32Array(count * viewSize(view)));
@@ -86,15 +87,33 @@ export class Assembler {
       if (this.#broken.has(at)) continue;
       try {
         const image = await this.#source.decode(at);
+        if (this.#source.onSmall !== "scale") this.#largeEnough(at, image);
         this.#remember(at, image);
         return { index: at, image };
       } catch (error) {
-        if (!(error instanceof HostError) || error.code !== "bad-image" || this.#source.onCorrupt === "refuse") throw error;
+        if (!(error instanceof HostError) || !this.#mayPass(error)) throw error;
         if (!this.#broken.has(at)) corrupt.push({ index: at, reason: error.message });
         this.#broken.add(at);
       }
     }
-    throw new HostError("bad-image", `not one picture of ${this.#source.name} can be decoded`, "check that the files are pictures");
+    throw new HostError("bad-image", `not one picture of ${this.#source.name} can be used`, "check that the files are pictures, and large enough");
+  }
+
+  /** Whether another picture may take the place of the one that gave the error. */
+  #mayPass(error: HostError): boolean {
+    const rule = error.code === "bad-image" ? this.#source.onCorrupt : error.code === "small-image" ? this.#source.onSmall : "refuse";
+    return rule === "skip";
+  }
+
+  #largeEnough(index: number, image: RawImage): void {
+    const view = this.#tooSmallFor(image);
+    if (view === undefined) return;
+    const sizes = `${image.width} x ${image.height} pixels, smaller than a view of ${view.width} x ${view.height}`;
+    throw new HostError("small-image", `${this.#source.describe(index)} has ${sizes}`, "remove or replace the file, or write on_small: scale or on_small: skip in the program's images(...)");
+  }
+
+  #tooSmallFor(image: RawImage): CompiledView | undefined {
+    return this.#views.find((view) => image.width < view.width || image.height < view.height);
   }
 
   #remember(index: number, image: RawImage): void {
@@ -104,7 +123,7 @@ export class Assembler {
   }
 
   #noteSmall(index: number, image: RawImage, small: number[]): void {
-    if (this.#smallSeen.has(index) || !this.#views.some((view) => image.width < view.width || image.height < view.height)) return;
+    if (this.#smallSeen.has(index) || this.#tooSmallFor(image) === undefined) return;
     this.#smallSeen.add(index);
     small.push(index);
   }

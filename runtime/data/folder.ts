@@ -62,28 +62,37 @@ async function scan(root: string): Promise<Found> {
 
 type FolderSpec = Extract<SourceSpec, { kind: "folder" }>;
 
-function classify(root: string, pictures: readonly string[], onCorrupt: "skip" | "refuse"): { spec: FolderSpec; loose: string[] } {
+/** What a folder does with pictures that are not as they should be. */
+export interface FolderOptions {
+  /** Files that cannot be decoded: another picture takes their place (the default), or the run is refused. */
+  readonly onCorrupt?: "skip" | "refuse";
+  /** Pictures smaller than a view: scaled up (the default), another takes their place, or the run is refused. */
+  readonly onSmall?: "scale" | "skip" | "refuse";
+}
+
+function classify(root: string, pictures: readonly string[], options: FolderOptions): { spec: FolderSpec; loose: string[] } {
+  const { onCorrupt = "skip", onSmall = "scale" } = options;
   const paths = pictures.map((path) => relative(root, path));
   const inClasses = paths.filter((path) => path.includes(sep));
-  if (inClasses.length === 0) return { spec: { kind: "folder", root, onCorrupt, classes: [], files: paths, labels: paths.map(() => -1) }, loose: [] };
+  if (inClasses.length === 0) return { spec: { kind: "folder", root, onCorrupt, onSmall, classes: [], files: paths, labels: paths.map(() => -1) }, loose: [] };
   const classOf = (path: string): string => path.slice(0, path.indexOf(sep));
   const classes = [...new Set(inClasses.map(classOf))].sort(byName);
   const place = new Map(classes.map((name, i) => [name, i]));
   const labels = inClasses.map((path) => place.get(classOf(path)) ?? -1);
-  return { spec: { kind: "folder", root, onCorrupt, classes, files: inClasses, labels }, loose: paths.filter((path) => !path.includes(sep)) };
+  return { spec: { kind: "folder", root, onCorrupt, onSmall, classes, files: inClasses, labels }, loose: paths.filter((path) => !path.includes(sep)) };
 }
 
 /**
- * The pictures of a folder. `onCorrupt` (default "skip") says what happens to files that cannot be decoded. Throws
+ * The pictures of a folder. `options` say what happens to files that cannot be decoded or are too small. Throws
  * `HostError` "not-found" for a folder that cannot be read, "empty-folder" for one without pictures.
  */
-export async function folderSource(root: string, options: { readonly onCorrupt?: "skip" | "refuse" } = {}): Promise<ImageSource> {
+export async function folderSource(root: string, options: FolderOptions = {}): Promise<ImageSource> {
   const { pictures, strays } = await scan(root);
   if (pictures.length === 0) {
     const others = strays.length === 0 ? "it is empty" : `it has ${strays.length} other file${strays.length === 1 ? "" : "s"}, such as ${relative(root, strays[0] ?? "")}`;
     throw new HostError("empty-folder", `there are no pictures in ${root}: ${others}`, `put pictures (${[...EXTENSIONS].join(" ")}) into it, or into one sub-folder per class`);
   }
-  const { spec, loose } = classify(root, pictures, options.onCorrupt ?? "skip");
+  const { spec, loose } = classify(root, pictures, options);
   const left = [...strays.map((path) => relative(root, path)), ...loose].sort(byName);
   const kinds = spec.classes.length === 0 ? "no labels" : `${spec.classes.length} classes`;
   const report: SourceReport = {
@@ -104,6 +113,7 @@ export function folderFromSpec(spec: FolderSpec, report?: SourceReport): ImageSo
     report: report ?? { images: spec.files.length, stray: [], strayCount: 0, lines: [] },
     spec,
     onCorrupt: spec.onCorrupt,
+    onSmall: spec.onSmall,
     describe: (index) => join(spec.root, spec.files[index] ?? `picture ${index}`),
     label: (index, factor) => (factor === undefined || factor === "class" ? (spec.labels[index] ?? -1) : -1),
     decode: (index) => decodeFile(join(spec.root, spec.files[index] ?? "")),

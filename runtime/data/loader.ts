@@ -50,7 +50,9 @@ export interface LoaderBatch {
 
 /** What went wrong with pictures so far. */
 export interface LoaderReport {
+  /** Pictures in whose place others were taken, by path. */
   readonly corrupt: readonly string[];
+  /** Pictures smaller than a view that were scaled up. */
   readonly small: number;
 }
 
@@ -59,7 +61,7 @@ export interface Loader {
   readonly stepsPerEpoch: number;
   /** Threads really running. */
   readonly workers: number;
-  /** The batch of a 0-based step. Rejects with `HostError` "bad-image", "io" or "closed". */
+  /** The batch of a 0-based step. Rejects with `HostError` "bad-image", "small-image", "io" or "closed". */
   next(step: number): Promise<LoaderBatch>;
   /** What was skipped so far, and why. */
   report(): LoaderReport;

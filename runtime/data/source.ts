@@ -35,6 +35,7 @@ export type SourceSpec =
       readonly kind: "folder";
       readonly root: string;
       readonly onCorrupt: "skip" | "refuse";
+      readonly onSmall: "scale" | "skip" | "refuse";
       /** Class names, empty for a flat folder; paths relative to `root`; label by file, −1 for none. */
       readonly classes: readonly string[];
       readonly files: readonly string[];
@@ -49,7 +50,9 @@ export interface ImageSource {
   readonly factors: readonly Factor[];
   readonly report: SourceReport;
   readonly spec: SourceSpec | undefined;
+  /** What to do with a picture that cannot be decoded, and with one smaller than a view in some direction. */
   readonly onCorrupt: "skip" | "refuse";
+  readonly onSmall: "scale" | "skip" | "refuse";
   /** What to call picture `index` in a message: its path. */
   describe(index: number): string;
   /** Label of a picture for a factor (the first unless named), −1 when there is none. */

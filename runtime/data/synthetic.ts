@@ -226,6 +226,7 @@ export function syntheticSource(options: { readonly count: number; readonly side
     report: { images: count, stray: [], strayCount: 0, lines: [`${count} synthetic pictures of ${side} × ${side}, seed ${seed}`] },
     spec: { kind: "synthetic", count, side, seed },
     onCorrupt: "refuse",
+    onSmall: "scale",
     describe: (index) => `synthetic picture ${index} of seed ${seed}`,
     label: (index, factor) => {
       const which = factor === undefined ? 0 : SYNTHETIC_FACTORS.findIndex((one) => one.name === factor);

@@ -7,6 +7,7 @@
  */
 import type { Manifest, StepBatch } from "../abi.js";
 import { createLoader } from "../data/loader.js";
+import type { LoaderReport } from "../data/loader.js";
 import type { ImageSource } from "../data/source.js";
 import { sampleMasks } from "../masks/sample.js";
 import { drawTensor } from "./draws.js";
@@ -17,6 +18,8 @@ import type { Recipe } from "./recipe.js";
 export interface Batches extends BatchSource {
   /** Threads that load pictures. */
   readonly workers: number;
+  /** What was wrong with pictures so far, counted; undefined where nothing was. */
+  faults(): string | undefined;
   /** Ends the loading threads. */
   close(): Promise<void>;
 }
@@ -41,6 +44,16 @@ export async function openBatches(manifest: Pick<Manifest, "views" | "masks" | "
       const draws = Object.fromEntries(manifest.draws.map((spec): [string, Float32Array] => [spec.name, drawTensor(spec, seed, step)]));
       return { size: batch, images, masks, draws };
     },
+    faults: () => faultsText(loader.report()),
     close: () => loader.close(),
   };
+}
+
+function faultsText({ corrupt, small }: LoaderReport): string | undefined {
+  const pictures = (n: number): string => (n === 1 ? "1 picture was" : `${n} pictures were`);
+  const parts = [
+    ...(corrupt.length > 0 ? [`${pictures(corrupt.length)} passed over, with others in their place (${corrupt.slice(0, 3).join(", ")}${corrupt.length > 3 ? ", …" : ""})`] : []),
+    ...(small > 0 ? [`${pictures(small)} smaller than a view and scaled up`] : []),
+  ];
+  return parts.length === 0 ? undefined : parts.join("; ");
 }

@@ -47,12 +47,12 @@ export async function openTrainingData(manifest: Manifest, path: string | undefi
   if (path === undefined && data.kind === "synthetic") {
     return described(syntheticSource({ count: data.count, side: sideOf(manifest), seed: SYNTHETIC_SEED.train }));
   }
-  const onCorrupt = data.kind === "images" ? data.onCorrupt : "skip";
+  const options = data.kind === "images" ? { onCorrupt: data.onCorrupt, onSmall: data.onSmall } : {};
   const named = path ?? (data.kind === "images" ? data.path : "");
   const places = path !== undefined || isAbsolute(named) || folder === undefined ? [named] : [named, join(folder, named)];
   const root = places.find((place) => existsSync(place));
   if (root === undefined) throw new HostError("not-found", `there is no folder ${named} with pictures`, path === undefined ? "the program names it; say where the pictures are with --data <folder>" : "check the path given with --data");
-  return described(await folderSource(root, { onCorrupt }));
+  return described(await folderSource(root, options));
 }
 
 /**

@@ -167,6 +167,8 @@ async function trainAndTell(first: Session, reopen: () => Promise<Engine>): Prom
     note: (text) => progress.note(text),
   });
   const seconds = (host.clock() - started) / 1000;
+  const faults = session.batches.faults();
+  if (faults !== undefined) progress.note(faults);
   if (end.kind === "interrupted") {
     progress.note(`stopped after step ${end.step} of ${recipe.totalSteps}; go on with: ${resumeCommand(session.trainer.command ?? startedAs(), folder)}`);
     return { end, folder, probe: undefined, exitCode: INTERRUPTED };

@@ -128,6 +128,23 @@ test("a source that refuses corrupt pictures fails the batch by name, from threa
   }
 });
 
+test("a picture smaller than a view is scaled up and counted, replaced, or refused by name, as the source says", async () => {
+  const root = await mkdtemp(join(folder, "small-"));
+  for (let i = 0; i < 6; i++) await sharp({ create: { width: i === 2 ? 5 : 20, height: 20, channels: 3, background: { r: i * 20, g: 100, b: 0 } } }).png().toFile(join(root, `${i}.png`));
+  const all = { batch: 6, workers: 0 };
+  await withLoader(await folderSource(root), all, async (loader) => {
+    expect(Array.from((await loader.next(0)).indices).sort()).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(loader.report()).toEqual({ corrupt: [], small: 1 });
+  });
+  await withLoader(await folderSource(root, { onSmall: "skip" }), all, async (loader) => {
+    expect(Array.from((await loader.next(0)).indices).sort()).toEqual([0, 1, 3, 3, 4, 5]);
+    expect(loader.report()).toEqual({ corrupt: [join(root, "2.png")], small: 0 });
+  });
+  await withLoader(await folderSource(root, { onSmall: "refuse" }), { batch: 6, workers: 2 }, async (loader) => {
+    await expect(loader.next(0)).rejects.toMatchObject({ code: "small-image", message: expect.stringMatching(/2\.png has 5 x 20 pixels, smaller than a view of/), help: expect.stringContaining("on_small") });
+  });
+});
+
 test("a folder of nothing but garbage ends in an error, not in a search for ever", async () => {
   const root = await mkdtemp(join(folder, "garbage-"));
   for (let i = 0; i < 9; i++) await writeFile(join(root, `${i}.jpg`), "garbage");
