@@ -204,7 +204,7 @@ async function runRow(sweep: Sweep, row: SweepRow, result: CompileResult, jobs: 
 async function runHere(compiled: string, argv: readonly string[], cx: CliTerminal): Promise<number> {
   const program = await loadCompiled(compiled, relative(cx.cwd, compiled));
   const { runTrainer } = await import("../../runtime/train/main.js");
-  return runTrainer({ ...program, argv, folder: compiled, command: "npx jepac sweep", host: { terminal: cx.err } });
+  return runTrainer({ ...program, argv, folder: compiled, command: `node ${join(relative(cx.cwd, compiled), "train.mjs")}`, host: { terminal: cx.err } });
 }
 
 function runApart(compiled: string, words: readonly string[], log: string, cwd: string): Promise<number> {
