@@ -7,15 +7,15 @@
 import type { CheckResult } from "../../compiler/compile.js";
 import { check, compile, lowerChecked } from "../../compiler/compile.js";
 import { makeManifest } from "../../compiler/manifest.js";
+import type { ModelGraph } from "../../compiler/model/ir.js";
 import { catalogue } from "../../compiler/messages/catalogue.js";
 import { untrainable } from "../../compiler/targets/supported.js";
-import { printModule } from "../../compiler/tensor/print.js";
 import { verdictsOf } from "../../compiler/verdicts.js";
 import type { Manifest } from "../../runtime/abi.js";
 import { corpus as programs } from "../compiler/collapse/corpus.js";
 import { mechanisms } from "../compiler/collapse/variations.js";
 import { readRepo } from "../fidelity/compiled.js";
-import { SIDE } from "./recipe.js";
+import { BATCH, SIDE } from "./recipe.js";
 
 /** One program to train. */
 export interface Case {
@@ -67,14 +67,18 @@ function titleOf(id: string, source: string): string {
   return first ?? mechanisms[Number(id.slice(1)) - 1]?.name ?? id;
 }
 
-/** With smaller pictures where the checker says the same of it then: a mask's verdict may depend on the grid. */
+/** With smaller pictures and batches, each where the checker says the same of it then: a verdict may depend on grid and batch. */
 export function small(one: Case): Case {
-  const text = one.text.replace(/Image\[(\d+), (\d+), 3\]/g, (whole, h: string, w: string) => (Number(h) > SIDE || Number(w) > SIDE ? `Image[${SIDE}, ${SIDE}, 3]` : whole));
-  const said = (of: string): string => {
-    const { analyses } = checkCase(one, of);
+  const said = (text: string): string => {
+    const { analyses } = checkCase(one, text);
     return JSON.stringify([analyses?.program.verdict, analyses?.program.rules]);
   };
-  return text === one.text || said(text) !== said(one.text) ? one : { ...one, text };
+  const cuts: readonly ((text: string) => string)[] = [
+    (text) => text.replace(/Image\[(\d+), (\d+), 3\]/g, (whole, h: string, w: string) => (Number(h) > SIDE || Number(w) > SIDE ? `Image[${SIDE}, ${SIDE}, 3]` : whole)),
+    (text) => text.replace(/^(\s*batch +)(\d+)/gm, (_, words: string, n: string) => `${words}${Math.min(BATCH, Number(n))}`),
+  ];
+  const text = cuts.reduce((now, cut) => (cut(now) !== now && said(cut(now)) === said(one.text) ? cut(now) : now), one.text);
+  return { ...one, text };
 }
 
 /** What the checker says of a case, on the text that is trained. */
@@ -104,8 +108,7 @@ export interface Prepared {
   readonly refused?: string;
   readonly program?: NonNullable<CheckResult["analyses"]>["program"];
   readonly manifest?: Manifest;
-  /** Its functions over tensors before any pass, with nothing to watch. */
-  readonly functions?: string;
+  readonly graph?: ModelGraph;
 }
 
 const prepared = new Map<string, Prepared>();
@@ -126,9 +129,8 @@ function freshly(given: Case): Prepared {
   if (checked === undefined || wrong.length > 0) return { one, refused: wrong.map((d) => `${d.code}: ${d.message}`).join(" ") };
   try {
     const lowered = lowerChecked(checked, analyses?.watchlist);
-    const unwatched = lowerChecked(checked, { encoders: [], codes: [] });
     const manifest = makeManifest({ checked, lowered, target: "tfjs", file: one.file, hash: "", compiler: "", flopsPerImage: 0, verdicts: verdictsOf(analyses, lowered.watches) });
-    return { one, program: analyses?.program, manifest, functions: printModule(unwatched.module, { origins: false }) };
+    return { one, program: analyses?.program, manifest, graph: checked.graph };
   } catch (error) {
     return { one, refused: error instanceof Error ? `${error.name}: ${error.message}` : String(error) };
   }

@@ -25,12 +25,14 @@ export const thresholds = {
   ratio: 0.25,
   /** dead: no group has a gradient, and no figure has moved by more than this share. */
   still: 0.01,
-  /** sound: an encoder's rank stays above this share of the untrained one. */
+  /** constant: an encoder's rank falls below this share of the untrained one. */
   rank: 0.25,
   /** leak: the loss on held-out pictures is below this share of the sound twin's. */
   leak: 0.75,
   /** idle: two views of a picture have not come closer than this share of their untrained distance (of two pictures' distance). */
   idle: 0.9,
+  /** idle: no term changes by more than this share of itself when pairs are made strangers. */
+  blind: 1e-4,
 } as const;
 
 /** How each refusal shows itself. A refusal counts as confirmed when one of its failures is measured. */
@@ -64,19 +66,25 @@ export interface Seen {
   readonly figures: string;
 }
 
+/** What a run is judged by: the measurement, and the kinds of its terms. */
+export interface Judging {
+  readonly run: Measured;
+  readonly kinds: readonly string[];
+}
+
 /** All failures that a run shows; `twin` is the sound program it differs from, where there is one. */
-export function failuresOf(run: Measured, twin: Measured | undefined): Seen[] {
+export function failuresOf(judging: Judging, twin: Measured | undefined): Seen[] {
+  const { run } = judging;
   if (run.failed !== undefined) return [{ failure: "endless", figures: run.failed }];
-  return [...constants(run), ...dead(run), ...leaks(run, twin), ...idle(run)];
+  return [...constants(judging), ...dead(run), ...leaks(run, twin), ...idle(run)];
 }
 
 /** What speaks against calling a run sound. */
-export function against(run: Measured): string[] {
+export function against(judging: Judging): string[] {
+  const { run } = judging;
   if (run.failed !== undefined) return [run.failed];
   const still = Object.entries(run.gradient).flatMap(([group, norm]) => (norm === 0 && group in run.before.encoders ? [`gradient of ${group} is 0`] : []));
-  return [...constants(run).map((s) => s.figures), ...still, ...pairs(run).flatMap(([name, before, after]) => {
-    return after.rank < thresholds.rank * before.rank ? [`rank of ${name} ${before.rank.toFixed(1)} -> ${after.rank.toFixed(1)}`] : [];
-  })];
+  return [...constants(judging).map((s) => s.figures), ...still];
 }
 
 /** Whether a figure that decides lies within a fifth of its threshold: such a program is trained from three seeds. */
@@ -101,19 +109,31 @@ function pairs(run: Measured): [string, EncoderReading, EncoderReading][] {
   });
 }
 
-function constants(run: Measured): Seen[] {
+function constants({ run, kinds }: Judging): Seen[] {
   const spread = pairs(run).flatMap(([name, before, after]): Seen[] => {
     if (after.std < thresholds.std * before.std) return [{ failure: "constant", figures: `std of ${name} ${before.std.toFixed(3)} -> ${after.std.toFixed(3)}` }];
     if (before.ratio !== undefined && after.ratio !== undefined && after.ratio < thresholds.ratio * before.ratio) return [{ failure: "constant", figures: `pictures/tokens of ${name} ${before.ratio.toFixed(2)} -> ${after.ratio.toFixed(2)}` }];
     return [];
   });
-  return [...spread, ...attracting(run.before, run.after).flatMap(([name, before, after]): Seen[] => {
+  const ranks = pairs(run).flatMap(([name, before, after]): Seen[] => {
+    return after.rank < thresholds.rank * before.rank ? [{ failure: "constant", figures: `rank of ${name} ${before.rank.toFixed(1)} -> ${after.rank.toFixed(1)}` }] : [];
+  });
+  return [...spread, ...ranks, ...foreseen(run, kinds), ...attracting(run.before, run.after).flatMap(([name, before, after]): Seen[] => {
     const least = lowest(after.kind);
     const left = (after.strangers - least) / (before.strangers - least);
     if (left < thresholds.strangers) return [{ failure: "constant", figures: `${name} of strangers ${figure(before.strangers)} -> ${figure(after.strangers)}` }];
     const gap = (after.strangers - after.matched) / (after.strangers - least);
     return gap < thresholds.contrast ? [{ failure: "constant", figures: `${name} is ${figure(after.matched)} for a pair and ${figure(after.strangers)} for strangers` }] : [];
   })];
+}
+
+/** The loss of a program of one view and one term, near its minimum: what is hidden cannot be foreseen so well unless it is the same everywhere. */
+function foreseen(run: Measured, kinds: readonly string[]): Seen[] {
+  const [kind, ...more] = kinds;
+  if (kind === undefined || more.length > 0 || Object.keys(run.after.terms).length > 0 || !isLoss(kind) || !["attract", "classify"].includes(lossKind(kind).role)) return [];
+  const { before, after } = run.heldOut;
+  const least = lowest(kind);
+  return (after - least) / (before - least) < thresholds.strangers ? [{ failure: "constant", figures: `${kind} of hidden content ${figure(before)} -> ${figure(after)}` }] : [];
 }
 
 /** Terms that compare two views, where the loss tells how far apart they are. */
@@ -149,6 +169,8 @@ function leaks(run: Measured, twin: Measured | undefined): Seen[] {
 }
 
 function idle(run: Measured): Seen[] {
+  const terms = [...Object.values(run.before.terms), ...Object.values(run.after.terms)];
+  if (terms.length > 0 && terms.every((t) => Math.abs(t.strangers - t.matched) <= thresholds.blind * Math.abs(t.matched))) return [{ failure: "idle", figures: "no term tells a pair of views from strangers" }];
   const all = pairs(run).flatMap(([name, before, after]) => (before.views === undefined || after.views === undefined ? [] : [{ name, before: before.views, after: after.views }]));
   return all.length > 0 && all.every((v) => v.after > thresholds.idle * v.before)
     ? all.map((v): Seen => ({ failure: "idle", figures: `two views of a picture are ${figure(v.before)} -> ${figure(v.after)} of two pictures apart for ${v.name}` })) : [];

@@ -49,9 +49,10 @@ export function outcomesOf(programs: readonly Case[], kept: readonly Kept[]): Ou
 
 /** Judges a run; `twin` is the sound program that it differs from, where its rule needs one. */
 function judge(one: Judged, run: Measured, twin: Measured | undefined): Outcome {
-  const failures = failuresOf(run, twin);
+  const judging = { run, kinds: (prepare(one).manifest?.losses ?? []).map((l) => l.kind) };
+  const failures = failuresOf(judging, twin);
   const alarms = alarmsOf(one, run);
-  const wrong = against(run);
+  const wrong = against(judging);
   const common = { one, run, failures, alarms };
   if (one.verdict === "risky") return { ...common, agrees: undefined, figures: [...new Set([...failures.map((f) => f.figures), ...wrong])] };
   if (one.verdict === "sound") return { ...common, agrees: wrong.length === 0, figures: wrong };

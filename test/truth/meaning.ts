@@ -1,26 +1,35 @@
 /**
  * What a training run means: the key under which its measurement is kept.
  *
- * Made of what the trainer does (functions over tensors before any pass, parameters, views, masks, averages, the recipe) and
- * of nothing that it is called: names of values, comments, monitors and verdicts do not count, nor do passes and targets,
- * which must not change results. So two spellings of one program share a measurement.
+ * Made of the checked model (every module, parameter, view, mask, loss and who follows whom) and the recipe, and of nothing
+ * that they are called: names of values, comments, verdicts and monitors do not count. Nor does what the compiler makes of
+ * the model; that it keeps its meaning is for other tests. So two spellings of one program share a measurement.
  */
 import { createHash } from "node:crypto";
+import type { Body, Instance, ModelGraph } from "../../compiler/model/ir.js";
+import { printGraph } from "../../compiler/model/print.js";
 import type { Case } from "./corpus.js";
 import { prepare } from "./corpus.js";
-import { byRecipe, settings } from "./recipe.js";
+import { byRecipe, followed, settings } from "./recipe.js";
+
+const known = new Map<string, string>();
 
 /** The key of a case; undefined for one that cannot be trained. */
 export function keyOf(one: Case): string | undefined {
-  const { manifest, functions } = prepare(one);
-  if (manifest === undefined || functions === undefined) return undefined;
-  const { parameters, inputs, views, masks, draws, encoders, ema, losses, train } = byRecipe(manifest, 0);
-  const terms = losses.map((l) => [l.name, l.kind, l.weight]);
-  const meaning = JSON.stringify([settings, nameless(functions), parameters, inputs, views, masks, draws, encoders, ema, terms, train.batch, train.mean, train.std]);
-  return createHash("sha256").update(meaning).digest("hex").slice(0, 16);
+  const found = known.get(one.id);
+  if (found !== undefined) return found;
+  const { graph, manifest } = prepare(one);
+  if (graph === undefined || manifest === undefined) return undefined;
+  const { views, train } = byRecipe(manifest, 0);
+  const meaning = JSON.stringify([settings, printGraph(nameless(graph), { origins: false }), views, train.batch, train.mean, train.std]);
+  const key = createHash("sha256").update(meaning).digest("hex").slice(0, 16);
+  known.set(one.id, key);
+  return key;
 }
 
-/** The text of functions without comments and without names of values. */
-function nameless(functions: string): string {
-  return functions.split("\n").filter((line) => !line.startsWith("///")).map((line) => line.replace(/(%\d+) "(?:[^"\\]|\\.)*"(?=[,\s])/g, "$1")).join("\n");
+/** The graph without words, and with momenta as the recipe has them. */
+function nameless(graph: ModelGraph): ModelGraph {
+  const body = (of: Body): Body => ({ ...of, nodes: of.nodes.map((node) => ({ ...node, name: undefined })) });
+  const instance = (i: Instance): Instance => (i.training.kind === "ema" ? { ...i, training: { ...i.training, momentum: followed(i.training.momentum) } } : i);
+  return { ...graph, name: "model", doc: undefined, allowed: [], instances: graph.instances.map(instance), funcs: graph.funcs.map((f) => ({ ...f, doc: undefined, body: body(f.body) })), body: body(graph.body) };
 }

@@ -9,6 +9,7 @@ import type { Outcome } from "./judgement.js";
 import { outcomesOf } from "./judgement.js";
 import { LONG, STEPS } from "./recipe.js";
 import type { Kept } from "./store.js";
+import { pending } from "./store.js";
 
 const page = join(import.meta.dirname, "../../docs/results.md");
 const between = /<!-- truth:[\s\S]*<!-- end of truth -->/;
@@ -54,6 +55,7 @@ export function pageNow(kept: readonly Kept[]): string {
     "",
     `Checked and never trained, because no target can (films, actions, labels, pretrained networks, queues, weights that change): ${checkedOnly().join(", ")}.`,
     "",
+    ...(pending().length === 0 ? [] : [`Not measured yet (\`npm run test:truth\` goes on with them): ${pending().join(", ")}.`, ""]),
     "<!-- end of truth -->",
   ].join("\n");
 }

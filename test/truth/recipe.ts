@@ -17,7 +17,7 @@ export const WEIGHT_DECAY = 0.05;
 export const MOST_MOMENTUM = 0.9;
 /** Larger pictures are made this size. */
 export const SIDE = 32;
-/** Larger batches are cut to this. */
+/** Larger batches are cut to this, where the verdict stays. */
 export const BATCH = 64;
 /** Distinct batches, used again and again: drawing pictures would cost more than training on them. */
 export const BATCHES = 32;
@@ -31,19 +31,22 @@ export const SAMPLE = 12;
 /** All that decides numbers, but for the lengths of runs and their seeds, which are kept with each run. */
 export const settings: string = JSON.stringify({ LEARNING_RATE, WEIGHT_DECAY, MOST_MOMENTUM, SIDE, BATCH, BATCHES, HELD_OUT, measured: 2 });
 
+const constant = (value: number): Schedule => ({ kind: "constant", points: [value], warmup: undefined, stretch: 1 });
+
+/** The momentum of a moving average by the recipe; one that stands still does so here too. */
+export function followed(momentum: Schedule): Schedule {
+  const least = Math.min(...momentum.points);
+  return constant(least === 1 ? 1 : Math.min(least, MOST_MOMENTUM));
+}
+
 /** The manifest with the recipe of the truth test in place of its own. */
 export function byRecipe(manifest: Manifest, steps: number): Manifest {
-  const constant = (value: number): Schedule => ({ kind: "constant", points: [value], warmup: undefined, stretch: 1 });
-  const follows = (momentum: Schedule): Schedule => {
-    const least = Math.min(...momentum.points);
-    return least === 1 ? constant(1) : constant(Math.min(least, MOST_MOMENTUM));
-  };
   return {
     ...manifest,
-    ema: manifest.ema.map((e) => ({ ...e, momentum: follows(e.momentum) })),
+    ema: manifest.ema.map((e) => ({ ...e, momentum: followed(e.momentum) })),
     train: {
       ...manifest.train,
-      batch: Math.min(BATCH, manifest.train.batch), duration: { unit: "steps", value: steps }, checkpointEvery: { unit: "steps", value: steps },
+      duration: { unit: "steps", value: steps }, checkpointEvery: { unit: "steps", value: steps },
       optimizer: { kind: "adamw", beta1: 0.9, beta2: 0.999, eps: 1e-8 }, learningRate: constant(LEARNING_RATE), weightDecay: constant(WEIGHT_DECAY), gradientClip: undefined, onCollapse: "warn",
     },
   };

@@ -46,12 +46,18 @@ export function keep(kept: Kept): void {
   writeFileSync(join(folder, `${id}.${seed}.${steps}.json`), `${text(kept)}\n`);
 }
 
-/** Takes what is under way into the table, which then holds what has one of `keys` (in their order) and nothing else. */
-export function merge(keys: readonly string[]): void {
+/** Programs that the table says are not measured yet. */
+export function pending(): readonly string[] {
+  const found = existsSync(table) ? parsed(readFileSync(table, "utf8")) : undefined;
+  return isTable(found) ? found.pending : [];
+}
+
+/** Takes what is under way into the table, which then holds what has one of `keys` (in their order) and nothing else; `left` is not measured yet. */
+export function merge(keys: readonly string[], left: readonly string[]): void {
   const order = new Map(keys.map((key, at) => [key, at]));
   const rank = ({ key, measured }: Kept): number => (order.get(key) ?? 0) * 1e6 + measured.steps * 1e2 + measured.seed;
   const kept = measurements().filter(({ key }) => order.has(key)).sort((a, b) => rank(a) - rank(b));
-  writeFileSync(table, `{"settings":${JSON.stringify(settings)},"runs":[\n${kept.map(text).join(",\n")}\n]}\n`);
+  writeFileSync(table, `{"settings":${JSON.stringify(settings)},"pending":${JSON.stringify(left)},"runs":[\n${kept.map(text).join(",\n")}\n]}\n`);
   rmSync(folder, { recursive: true, force: true });
 }
 
@@ -79,8 +85,8 @@ function parsed(json: string): unknown {
   return JSON.parse(json, (_, v: unknown) => (v === "NaN" ? NaN : v));
 }
 
-function isTable(value: unknown): value is { readonly settings: string; readonly runs: readonly Kept[] } {
-  return typeof value === "object" && value !== null && "settings" in value && "runs" in value;
+function isTable(value: unknown): value is { readonly settings: string; readonly pending: readonly string[]; readonly runs: readonly Kept[] } {
+  return typeof value === "object" && value !== null && "settings" in value && "pending" in value && "runs" in value;
 }
 
 function isKept(value: unknown): value is Kept {

@@ -9,10 +9,17 @@ import { SEEDS, STEPS } from "./recipe.js";
 import { pageNow, writePage } from "./page.js";
 import { measurements, merge, recall } from "./store.js";
 
-const keys = corpus().flatMap((one) => keyOf(one) ?? []);
+const programs = corpus().flatMap((one) => {
+  const key = keyOf(one);
+  return key === undefined ? [] : [{ id: one.id, key }];
+});
 
 test("every program that can be trained has been", () => {
-  expect(keys.filter((key) => recall(key, SEEDS[0], STEPS) === undefined)).toEqual([]);
-  merge(keys);
-  writePage(pageNow(measurements()));
+  const left = programs.filter(({ key }) => recall(key, SEEDS[0], STEPS) === undefined).map(({ id }) => id);
+  // A run that was stopped leaves what it did in the table, unless it was to measure everything anew: then it goes on.
+  if (left.length === 0 || process.env["TRUTH"] !== "all") {
+    merge(programs.map(({ key }) => key), left);
+    writePage(pageNow(measurements()));
+  }
+  expect(left).toEqual([]);
 });
