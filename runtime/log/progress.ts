@@ -74,6 +74,8 @@ export function createProgress(terminal: Terminal, clock: () => number, options:
     },
     status(text) {
       const now = clock();
+      // A log need not hear of work that is done within seconds.
+      if (!tty && last === -Infinity) last = now;
       if (options.quiet === true || now - last < pause) return;
       last = now;
       show(text.slice(0, width()));

@@ -76,12 +76,12 @@ test("variants of the paper's tables differ in activations where only masks diff
   };
   const megabytes = (text: string | undefined): number => Number(text?.replace(" MB", ""));
   const one = changes("target-count.jepa", "targets_1");
-  expect([...one.keys()].filter((k) => k.startsWith("memory"))).toEqual(["memory tfjs, step of 64", "memory wgsl, step of 64", "memory tfjs, in all", "memory wgsl, in all"]);
+  expect([...one.keys()].filter((k) => k.startsWith("memory"))).toEqual(["memory tfjs, step of 32", "memory wgsl, step of 32", "memory tfjs, in all", "memory wgsl, in all"]);
   // The plan holds for the longest masks, and one block is less to predict than four; a step on tfjs takes what is drawn,
   // and what is not a target is context.
-  const [before, after] = one.get("memory wgsl, step of 64") ?? [];
+  const [before, after] = one.get("memory wgsl, step of 32") ?? [];
   expect(megabytes(after)).toBeLessThan(0.8 * megabytes(before));
-  const [drawn, more] = one.get("memory tfjs, step of 64") ?? [];
+  const [drawn, more] = one.get("memory tfjs, step of 32") ?? [];
   expect(megabytes(more)).toBeGreaterThan(megabytes(drawn));
   expect(one.has("parameters trained")).toBe(false);
   const wide = changes("predictor-width.jepa", "width_1024");
