@@ -32,8 +32,9 @@ export interface Outcome {
 export function outcomesOf(programs: readonly Case[], kept: readonly Kept[]): Outcome[] {
   const byKey = new Map<string, Kept[]>();
   for (const one of kept) byKey.set(one.key, [...(byKey.get(one.key) ?? []), one]);
-  const longest = (one: Case | undefined): Measured[] => {
-    const runs = (one === undefined ? [] : byKey.get(keyOf(one) ?? "") ?? []).map((k) => k.measured);
+  const all = (one: Case | undefined): Measured[] => (one === undefined ? [] : byKey.get(keyOf(one) ?? "") ?? []).map((k) => k.measured);
+  const longest = (one: Case): Measured[] => {
+    const runs = all(one);
     const most = Math.max(...runs.map((r) => r.steps));
     return runs.filter((r) => r.steps === most).sort((a, b) => a.seed - b.seed);
   };
@@ -42,8 +43,8 @@ export function outcomesOf(programs: readonly Case[], kept: readonly Kept[]): Ou
     const runs = longest(given);
     if (runs.length === 0) return [];
     const one = judged(given);
-    const twins = longest(byId.get(twinOf(one) ?? ""));
-    return overSeeds(runs.map((run) => judge(one, run, twins[0]))) ?? [];
+    const twins = all(byId.get(twinOf(one) ?? ""));
+    return overSeeds(runs.map((run) => judge(one, run, twins.find((twin) => twin.steps === run.steps)))) ?? [];
   });
 }
 

@@ -19,6 +19,9 @@ export interface Kept {
 const table = join(import.meta.dirname, "measured.json");
 const folder = join(import.meta.dirname, "../../runs/truth");
 
+/** What was read, until something is merged: nobody else writes meanwhile. */
+const read = new Map<string, Kept[]>();
+
 /** Whether to train what the table has as well: `TRUTH=all`. */
 const anew = process.env["TRUTH"] === "all";
 
@@ -42,8 +45,10 @@ export function earlier(id: string, seed: number, steps: number): Measured | und
 /** Keeps a measurement until it is merged. */
 export function keep(kept: Kept): void {
   const { id, seed, steps } = kept.measured;
+  const others = underWay();
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, `${id}.${seed}.${steps}.json`), `${text(kept)}\n`);
+  others.push(kept);
 }
 
 /** Programs that the table says are not measured yet. */
@@ -59,21 +64,28 @@ export function merge(keys: readonly string[], left: readonly string[]): void {
   const kept = measurements().filter(({ key }) => order.has(key)).sort((a, b) => rank(a) - rank(b));
   writeFileSync(table, `{"settings":${JSON.stringify(settings)},"pending":${JSON.stringify(left)},"runs":[\n${kept.map(text).join(",\n")}\n]}\n`);
   rmSync(folder, { recursive: true, force: true });
+  read.clear();
 }
 
 function inTable(): Kept[] {
-  if (!existsSync(table)) return [];
-  const found = parsed(readFileSync(table, "utf8"));
-  // Of another recipe nothing can be used.
-  return isTable(found) && found.settings === settings ? [...found.runs] : [];
+  return once("table", () => {
+    const found = existsSync(table) ? parsed(readFileSync(table, "utf8")) : undefined;
+    // Of another recipe nothing can be used.
+    return isTable(found) && found.settings === settings ? [...found.runs] : [];
+  });
 }
 
 function underWay(): Kept[] {
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder).filter((name) => name.endsWith(".json")).flatMap((name) => {
+  return once("folder", () => (existsSync(folder) ? readdirSync(folder) : []).filter((name) => name.endsWith(".json")).flatMap((name) => {
     const found = parsed(readFileSync(join(folder, name), "utf8"));
     return isKept(found) ? [found] : [];
-  });
+  }));
+}
+
+function once(from: string, load: () => Kept[]): Kept[] {
+  const found = read.get(from) ?? load();
+  read.set(from, found);
+  return found;
 }
 
 /** One line; numbers as they were measured, NaN as a word. */
