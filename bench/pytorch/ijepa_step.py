@@ -4,7 +4,7 @@ Written from the published description (Assran et al., CVPR 2023): full image th
 norm, gather; context tokens through the student; predictor over [context ; mask tokens] for each target block, blocks on the
 batch axis; smooth-L1; AdamW with decay groups; moving average. Fixed mask lengths, random data: only time is measured.
 
-    python ijepa_step.py --steps 10 --warmup 3 [--threads 2] [--batch 64] ...
+    python ijepa_step.py --steps 10 --warmup 3 [--threads 2] [--batch 64] [--device cuda] [--bf16] ...
 
 Prints one JSON object: images_per_second (from the median step), step_ms, cpu_ms (the
 least, over all threads: what to compare on a machine that others use too), loss, torch version, threads.
@@ -14,6 +14,7 @@ import argparse
 import json
 import math
 import statistics
+import sys
 import time
 
 import torch
@@ -113,7 +114,12 @@ def main():
     for name, value in dict(steps=10, warmup=3, threads=0, batch=64, image=32, patch=4, width=192, depth=6, heads=3,
                             pred_width=96, pred_depth=3, context=18, targets=4, target=10).items():
         arguments.add_argument("--" + name.replace("_", "-"), type=int, default=value)
+    arguments.add_argument("--device", default="cpu")
+    arguments.add_argument("--bf16", action="store_true", help="products and attention in bf16 by autocast")
     o = arguments.parse_args()
+    if o.device == "cuda" and not torch.cuda.is_available():
+        print(f"torch {torch.__version__} has no CUDA device", file=sys.stderr)
+        sys.exit(3)
     if o.threads:
         torch.set_num_threads(o.threads)
     torch.manual_seed(0)
@@ -127,18 +133,21 @@ def main():
                 nn.init.normal_(p, std=0.02)
     teacher.load_state_dict(student.state_dict())
     teacher.requires_grad_(False)
+    for module in (student, teacher, predictor):
+        module.to(o.device)
     optimizer = torch.optim.AdamW(groups(student, predictor), lr=1e-3, betas=(0.9, 0.999), eps=1e-8)
 
-    image = torch.randn(o.batch, 3, o.image, o.image)
-    draw = lambda rows, kept: torch.stack([torch.randperm(grid * grid)[:kept].sort().values for _ in range(rows)])
+    image = torch.randn(o.batch, 3, o.image, o.image).to(o.device)
+    draw = lambda rows, kept: torch.stack([torch.randperm(grid * grid)[:kept].sort().values for _ in range(rows)]).to(o.device)
     context, targets = draw(o.batch, o.context), draw(o.targets * o.batch, o.target)
 
     def step():
-        with torch.no_grad():
-            h = teacher(image)
-            h = pick(F.layer_norm(h, (h.shape[-1],)), targets)
-        z = predictor(student(image, context), context, targets)
-        loss = F.smooth_l1_loss(z, h)
+        with torch.autocast(o.device, dtype=torch.bfloat16, enabled=o.bf16):
+            with torch.no_grad():
+                h = teacher(image)
+                h = pick(F.layer_norm(h, (h.shape[-1],)), targets)
+            z = predictor(student(image, context), context, targets)
+            loss = F.smooth_l1_loss(z.float(), h.float())
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -157,7 +166,7 @@ def main():
     assert math.isfinite(loss)
     median = statistics.median(times)
     print(json.dumps({"images_per_second": o.batch / median, "step_ms": 1000 * median, "cpu_ms": 1000 * min(processor), "loss": loss,
-                      "torch": torch.__version__, "threads": torch.get_num_threads()}))
+                      "torch": torch.__version__, "device": torch.cuda.get_device_name() if o.device == "cuda" else o.device, "threads": torch.get_num_threads()}))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,22 @@
-/** A square f32 product by the kernels of the WGSL target: `node bench/wgsl/gemm.mjs --side 4096`. Prints a JSON line. */
+/**
+ * A square product by the kernels of the WGSL target: `node bench/wgsl/gemm.mjs --side 4096 [--kind f16]`. Prints a JSON line.
+ * f16 goes through subgroup matrices; a device without them has no figure, and that is said.
+ */
 import { parseArgs } from "node:util";
 import { measureCeilings } from "../../dist/runtime/backends/webgpu/ceilings.js";
 import { openNodeDevice } from "../../dist/runtime/backends/webgpu/device.js";
+import { abilitiesOf } from "../../dist/runtime/backends/webgpu/forms.js";
 import { timePlan } from "../../dist/runtime/backends/webgpu/stopwatch.js";
 import { productModule } from "../../dist/compiler/targets/wgsl/product.js";
 
-const { values } = parseArgs({ options: { side: { type: "string", default: "4096" } } });
+const { values } = parseArgs({ options: { side: { type: "string", default: "4096" }, kind: { type: "string", default: "f32" } } });
 const side = Number(values.side);
-const module = productModule({ form: "nn", batch: 1, m: side, n: side, k: side, kind: "f32" });
+const module = productModule({ form: "nn", batch: 1, m: side, n: side, k: side, kind: values.kind === "f16" ? "f16-matrix" : "f32" });
 const node = await openNodeDevice(module, { timestamps: true });
+if (values.kind === "f16" && abilitiesOf({ features: node.device.features, info: node.device.adapterInfo }).matrix === undefined) {
+  console.error(`${node.name} has no subgroup matrices with f16 operands and f32 results`);
+  process.exit(3);
+}
 const ms = await timePlan(module, { device: node.device, name: node.name, clock: () => performance.now(), repeats: 5, enough: 20_000 });
 const ceilings = await measureCeilings(node.device);
 const rate = (2 * side ** 3) / (ms / 1000);

@@ -2,7 +2,7 @@
  * One program on the WGSL target, by the profiler: step time, the device's part, the host's time for each dispatch, submits
  * and allocations of a step (counted, not assumed), memory against its lower bound, pipelines cold, rates against ceilings.
  *
- *   node bench/wgsl/step.mjs --file vit-b.jepa --program vit_b --steps 8 --set images=128
+ *   node bench/wgsl/step.mjs --file vit-b.jepa --program vit_b --steps 8 [--precision f16] [--set width=96]
  *
  * Prints a JSON line. Inputs are noise with masks as the sampler draws them.
  */
@@ -16,9 +16,9 @@ import { sampleMasks } from "../../dist/runtime/masks/sample.js";
 import { initialState } from "../../dist/runtime/train/init.js";
 import { compileForBench } from "./program.mjs";
 
-const { values } = parseArgs({ options: { file: { type: "string" }, program: { type: "string" }, steps: { type: "string", default: "8" }, set: { type: "string", multiple: true, default: [] }, batch: { type: "string" }, text: { type: "boolean", default: false } } });
+const { values } = parseArgs({ options: { file: { type: "string" }, program: { type: "string" }, steps: { type: "string", default: "8" }, set: { type: "string", multiple: true, default: [] }, precision: { type: "string", default: "f32" }, text: { type: "boolean", default: false } } });
 const set = Object.fromEntries(values.set.map((s) => [s.split("=")[0], Number(s.split("=")[1])]));
-const { manifest, module, plan } = await compileForBench(values.file, { program: values.program, set });
+const { manifest, module, plan } = await compileForBench(values.file, { program: values.program, set, precision: values.precision });
 const steps = Number(values.steps);
 const node = await openNodeDevice(module, { timestamps: true });
 const profiler = createProfiler({ device: node.device, plan, clock: () => performance.now(), skip: 2, steps });

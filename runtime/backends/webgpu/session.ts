@@ -150,7 +150,10 @@ function walk(pass: GPUComputePassEncoder, { kernels, sizes: { counts } }: Prepa
       current = kernel;
     }
     pass.setBindGroup(0, groups[i]);
-    pass.dispatchWorkgroups(counts[i * 3] ?? 0, counts[i * 3 + 1] ?? 0, counts[i * 3 + 2] ?? 0);
+    const [x = 0, y = 1, z = 1] = [counts[i * 3], counts[i * 3 + 1], counts[i * 3 + 2]];
+    // Each argument that Node hands to Dawn takes time, and most dispatches have one dimension.
+    if (y === 1 && z === 1) pass.dispatchWorkgroups(x);
+    else pass.dispatchWorkgroups(x, y, z);
   }
 }
 
