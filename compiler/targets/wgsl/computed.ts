@@ -34,7 +34,7 @@ export function computeInReaders(given: readonly Op[], keep: (t: Tensor) => bool
       if (from === undefined || maker === undefined || !isComputable(maker) || t.dtype !== "f32" || keep(t) || readers.get(t) !== 1) continue;
       if (i - from > NEAR && readsOf(maker).some((x) => x.home.kind === "work" || x.home.kind === "grad")) continue;
       const next = replaced(work, t, { ...t, computed: maker });
-      if (new Set([...readsOf(next), ...writesOf(next)]).size > MAX_BUFFERS) continue;
+      if (operandsOf(next).includes(t) || new Set([...readsOf(next), ...writesOf(next)]).size > MAX_BUFFERS) continue;
       work = next;
       ops[from] = undefined;
     }
