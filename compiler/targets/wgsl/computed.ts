@@ -31,7 +31,7 @@ export function computeInReaders(given: readonly Op[], keep: (t: Tensor) => bool
     for (const t of new Set(byElement(work))) {
       const from = makers.get(t);
       const maker = from === undefined ? undefined : ops[from]?.work;
-      if (from === undefined || maker === undefined || !isComputable(maker) || t.dtype !== "f32" || keep(t) || readers.get(t) !== 1) continue;
+      if (from === undefined || maker === undefined || !isComputable(maker) || (work.kind === "norm" && !onlyMoves(maker)) || t.dtype !== "f32" || keep(t) || readers.get(t) !== 1) continue;
       if (i - from > NEAR && readsOf(maker).some((x) => x.home.kind === "work" || x.home.kind === "grad")) continue;
       const next = replaced(work, t, { ...t, computed: maker });
       if (operandsOf(next).includes(t) || new Set([...readsOf(next), ...writesOf(next)]).size > MAX_BUFFERS) continue;
@@ -47,7 +47,12 @@ function isComputable(work: Work): work is Computed {
   return work.kind === "gather" || work.kind === "pad" || work.kind === "concat" || (work.kind === "map" && work.outs.length === 1 && work.loads.length > 0);
 }
 
-/** Operands that an operation reads an element at a time, each element once. */
+/** Work that only moves elements: a reader may ask for one several times. */
+function onlyMoves(work: Computed): boolean {
+  return work.kind !== "map" || work.exprs.every((e) => e.kind === "load");
+}
+
+/** Operands that an operation reads an element at a time: each element once, or by a norm a few times. */
 function byElement(work: Work): Tensor[] {
   const plain = (m: MapWork | undefined): Tensor[] => (m?.loads ?? []).filter(isPlain).map((l) => l.tensor);
   switch (work.kind) {
@@ -57,7 +62,7 @@ function byElement(work: Work): Tensor[] {
     }
     case "gemm": return plain(work.epilogue).filter((t) => t !== work.a && t !== work.b);
     case "norm_grad": return [...plain(work.epilogue), work.dy].filter((t) => t !== work.y);
-    case "reduce": case "gather": case "pad": return [work.x];
+    case "reduce": case "gather": case "pad": case "norm": return [work.x];
     case "concat": return work.parts.map((p) => p.x);
     case "scatter": return [work.dy];
     case "smooth_l1_mean": return work.target === undefined ? [work.a, work.b] : [work.a];
@@ -78,7 +83,7 @@ function replaced(work: Work, t: Tensor, by: Tensor): Work {
     case "map": return map(work);
     case "gemm": return { ...work, epilogue: epilogue(work.epilogue) };
     case "norm_grad": return { ...work, dy: f(work.dy), epilogue: epilogue(work.epilogue) };
-    case "reduce": case "gather": case "pad": return { ...work, x: f(work.x) };
+    case "reduce": case "gather": case "pad": case "norm": return { ...work, x: f(work.x) };
     case "concat": return { ...work, parts: work.parts.map((p) => ({ ...p, x: f(p.x) })) };
     case "scatter": return { ...work, dy: f(work.dy) };
     case "smooth_l1_mean": return { ...work, a: f(work.a), b: f(work.b) };

@@ -66,7 +66,7 @@ export function normDraft(op: Op, work: Extract<Work, { kind: "norm" }>, live: (
   const { rows, width } = sizes(work.y.shape);
   const { affine } = work;
   const w = new KernelWriter(affine === undefined ? "normalize" : "layer_norm", `(x - mean) / sqrt(variance + eps) over each row${affine === undefined ? "" : ", times scale plus offset"}.`);
-  const x = w.read("x", work.x);
+  const x = readerFor(w, "x", work.x);
   const stores = [
     ...(live(work.y) ? [w.write("y", work.y)("at + j", "y_j")] : []),
     ...(affine !== undefined && live(affine.out) ? [w.write("out", affine.out)("at + j", `y_j * ${w.read("scale", affine.scale)("j")} + ${w.read("offset", affine.offset)("j")}`)] : []),

@@ -56,6 +56,10 @@ const fused: readonly Fused[] = [
   ...[300, 36, 7].map((width): Fused => ({ name: `normalized target, rows of ${width}`, below: 9, kernels: ["target_smooth_l1_slope", "reduce_rows_mean"], body: (b) => targetLoss(b, width) })),
   ...[130, 36].map((width): Fused => ({ name: `padding into a norm's gradient, rows of ${width}`, tolerance: 1e-4, kernels: ["layer_norm_grad_sums", "add_parts_two"], body: (b) => paddedNorm(b, width) })),
   {
+    name: "a norm of the last rows of each image", kernels: ["layer_norm"],
+    body: (b) => b.multi("layer_norm", [b.op("slice", [data(b, "x", t("B", "K+P", 36))], { axis: 1, start: dim("K"), size: dim("P") }), data(b, "s", t(36)), data(b, "o", t(36))], { eps: 1e-5 }),
+  },
+  {
     name: "a product with bias and position codes by index", below: 9, kernels: ["gemm_nn_64x64"],
     body: (b) => [b.op("add", [b.op("linear", [data(b, "x", t("B", "K", 19)), data(b, "w", t(19, 36)), data(b, "c", t(36))]), b.op("gather_table", [data(b, "table", t("N", 36)), data(b, "i", i32(dims(["B", "K"])))])])],
   },
