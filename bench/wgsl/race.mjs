@@ -4,7 +4,8 @@
  *
  *   node bench/wgsl/race.mjs --forms ours,jax,tfjs --rounds 5 --set width=96 --set depth=3
  *
- * Prints a JSON line: median milliseconds of a step (its loss in hand) by form, losses of each, and our step running ahead.
+ * Prints a JSON line: median milliseconds of a step (its loss in hand) by form, by the wall and of processor time (on a
+ * software driver that is all of the work), losses of each, and our step running ahead.
  */
 import { parseArgs } from "node:util";
 import { createWebgpuEngine } from "../../dist/runtime/backends/webgpu/engine.js";
@@ -59,7 +60,7 @@ for (const form of values.forms.split(",")) {
     const started = performance.now();
     const made = await makers[form]();
     const losses = [await made.step()];
-    forms.push({ form, made, losses, times: [], first_ms: performance.now() - started });
+    forms.push({ form, made, losses, times: [], processor: [], first_ms: performance.now() - started });
     console.error(`${form}: loss ${losses[0]} after ${(performance.now() - started).toFixed(0)} ms`);
   } catch (error) {
     failed[form] = `${error?.message ?? error}`.split("\n")[0];
@@ -68,9 +69,12 @@ for (const form of values.forms.split(",")) {
 }
 for (let round = -1; round < Number(values.rounds); round++) {
   for (const f of forms) {
-    const start = performance.now();
+    const [start, used] = [performance.now(), process.cpuUsage()];
     f.losses.push(await f.made.step());
-    if (round >= 0) f.times.push(performance.now() - start);
+    const { user, system } = process.cpuUsage(used);
+    if (round < 0) continue;
+    f.times.push(performance.now() - start);
+    f.processor.push((user + system) / 1000);
   }
 }
 const ours = forms.find((f) => f.form === "ours");
@@ -78,7 +82,7 @@ const ahead = ours === undefined ? undefined : await runAhead(ours.made);
 const apart = Math.max(0, ...forms.flatMap((f) => f.losses.map((l, i) => Math.abs(l / forms[0].losses[i] - 1))));
 console.log(JSON.stringify({
   config, versions, failed, worst_loss_difference: apart, valid: apart < 1e-3 && forms.every((f) => f.losses.at(-1) < f.losses[0]), ahead_ms: ahead,
-  forms: Object.fromEntries(forms.map((f) => [f.form, { ms: median(f.times), first_ms: f.first_ms, losses: f.losses }])),
+  forms: Object.fromEntries(forms.map((f) => [f.form, { ms: median(f.times), processor_ms: median(f.processor), first_ms: f.first_ms, losses: f.losses }])),
 }));
 process.exit(0);
 
