@@ -11,7 +11,7 @@ import type { WgslPlan } from "../../runtime/abi.js";
 import { nodeLimits } from "../../runtime/backends/webgpu/device.js";
 import { HostError } from "../../runtime/base/errors.js";
 import type { PlanLimits } from "../targets/wgsl/plan.js";
-import { large, portable } from "../targets/wgsl/plan.js";
+import { large, portable, software } from "../targets/wgsl/plan.js";
 import { toSvg } from "../model/export-svg.js";
 import type { Arguments, Command, OptionSpec } from "./command.js";
 import { CliError } from "./command.js";
@@ -31,7 +31,7 @@ export function targetOf(args: Pick<Arguments, "text">): (typeof targets)[number
 
 /** Options that say what a plan of the wgsl target must fit. */
 export const deviceOptions: Readonly<Record<string, OptionSpec>> = {
-  device: { kind: "text", choices: ["portable", "large", "here"], help: "for wgsl, what the plan must fit: every WebGPU device, graphics cards, or this machine's device" },
+  device: { kind: "text", choices: ["portable", "large", "software", "here"], help: "for wgsl, what the plan is for: every WebGPU device, graphics cards, drivers that compute on a processor, or this machine's device" },
   memory: { kind: "text", help: "for wgsl, GiB that all buffers together may take" },
 };
 
@@ -40,7 +40,7 @@ export async function planLimits(args: Pick<Arguments, "text">, fallback: "porta
   const device = args.text("device") ?? fallback;
   const gigabytes = Number(args.text("memory") ?? NaN);
   if (args.text("memory") !== undefined && !(gigabytes > 0)) throw new CliError(`--memory is a number of GiB above 0, not ${args.text("memory") ?? ""}`, "write for example --memory 24");
-  const own = device === "large" ? large : device === "here" ? await limitsHere(args.text("device") === "here") : portable;
+  const own = device === "large" ? large : device === "software" ? software : device === "here" ? await limitsHere(args.text("device") === "here") : portable;
   return { ...own, ...(gigabytes > 0 ? { memoryBytes: gigabytes * 2 ** 30 } : {}) };
 }
 

@@ -38,9 +38,9 @@ export function tfjsMemory(step: StepProgram, manifest: Manifest, lengths: Reado
   return { kept, step: peak, total: kept + peak };
 }
 
-/** The memory of a step on the wgsl target, buffers for reading back included. */
+/** The memory of a step on the wgsl target in the manifest's precision, buffers for reading back included. */
 export function wgslMemory(step: StepProgram, manifest: Manifest): StepMemory {
-  const { plan } = planStep(step, manifest, noLimits);
+  const { plan } = planStep(step, manifest, noLimits, { storage: manifest.precision ?? "f32" });
   const kept = plan.buffers.reduce((n, b) => n + (b.kind === "parameter" || b.kind === "slot" ? b.bytes : 0), 0);
   return { kept, step: plan.memory.total - kept, total: plan.memory.total };
 }

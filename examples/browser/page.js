@@ -122,7 +122,8 @@ async function openEngine(seed) {
   const requiredLimits = {};
   if (need.binding > 128 * 1024 * 1024) requiredLimits.maxStorageBufferBindingSize = Math.min(need.binding, adapter.limits.maxStorageBufferBindingSize);
   if (need.buffer > 256 * 1024 * 1024) requiredLimits.maxBufferSize = Math.min(need.buffer, adapter.limits.maxBufferSize);
-  run.device = await adapter.requestDevice({ requiredLimits });
+  const requiredFeatures = (run.module.plan.features ?? []).filter((feature) => adapter.features.has(feature));
+  run.device = await adapter.requestDevice({ requiredLimits, requiredFeatures });
   run.engine = await createWebgpuEngine(manifest, run.module, { device: run.device, name: nameOf(adapter), version: navigator.userAgent, initial: initialState(manifest, seed) });
 }
 

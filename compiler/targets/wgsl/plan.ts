@@ -5,7 +5,8 @@
  * into the contract's `WgslPlan`. Everything a run needs is decided here; the engine only makes buffers and pipelines and
  * walks the list. Sizes are upper bounds for the program's batch and masks, so nothing is allocated later.
  */
-import type { Manifest, MaskSpec, PlanBuffer, PlanDispatch, PlanKernel, PlanOutput, PlanParameter, PlanProgram, PlanRef, PlanTile, SizeExpr, WgslPlan } from "../../../runtime/abi.js";
+import type { Manifest, PlanBuffer, PlanDispatch, PlanKernel, PlanOutput, PlanParameter, PlanProgram, PlanRef, PlanTile, SizeExpr, WgslPlan } from "../../../runtime/abi.js";
+import { maskBounds } from "../../../runtime/masks/bounds.js";
 import { IrError, funcOf, typeOf } from "../../tensor/ir.js";
 import { constantDim, constantOf, product, symbolsOf } from "../../types/dim.js";
 import type { StepProgram } from "../step.js";
@@ -36,6 +37,8 @@ export interface PlanLimits {
   readonly bufferBytes: number;
   /** Tiles that were measured on it; products that are not among them get the default. */
   readonly tiles?: readonly PlanTile[];
+  /** Whether a processor stands in for a GPU: then products get tiles that compile fast (`softwareTile`). */
+  readonly software?: boolean;
   /** All buffers together, where that is known. */
   readonly memoryBytes?: number;
 }
@@ -49,6 +52,9 @@ export interface Precision {
 
 /** The portable profile. */
 export const portable: PlanLimits = { bindingBytes: 128 * 1024 * 1024, bufferBytes: 256 * 1024 * 1024 };
+
+/** Drivers that compute on a processor, such as lavapipe and SwiftShader. */
+export const software: PlanLimits = { ...portable, software: true };
 
 /** What most graphics cards take with drivers of their own. */
 export const large: PlanLimits = { bindingBytes: 2 ** 31 - 4, bufferBytes: 2 ** 32 - 4 };
@@ -97,7 +103,7 @@ export function planPrepared(prepared: Prepared, manifest: Manifest, limits: Pla
   const { program, step: traced, rules } = prepared;
   const parts = manifest.train.accumulate ?? 1;
   const bounds = boundsOf(program, manifest);
-  const book = new TileBook(limits.tiles);
+  const book = new TileBook(limits.tiles, limits.software);
   // A binding is a multiple of 4 bytes, whatever it holds.
   const bytesOf = (t: Tensor): number => Math.ceil(Math.max(1, upperBound(product(t.shape), bounds)) * elementBytes(t.dtype) / 4) * 4;
   const shards = layOut(manifest, new Set(traced.grads), limits.bindingBytes, prepared.halves);
@@ -180,19 +186,9 @@ export function boundsOf(program: StepProgram, manifest: Pick<Manifest, "masks" 
     const length = typeOf(forward, input.value).shape[1];
     const mask = manifest.masks.find((m) => m.name === input.path);
     const [symbol] = length === undefined ? [] : symbolsOf(length);
-    if (symbol !== undefined && mask !== undefined) bounds.set(symbol, longest(mask));
+    if (symbol !== undefined && mask !== undefined) bounds.set(symbol, Math.max(1, maskBounds(mask, manifest.masks).max));
   }
   return bounds;
-}
-
-/** The most positions of a mask: sides are rounded, so a block may be half a cell longer each way than its area says. */
-export function longest(mask: MaskSpec): number {
-  const cells = mask.grid.rows * mask.grid.cols;
-  if (mask.kind === "random") return Math.min(cells, Math.ceil(mask.ratio[1] * cells) + 1);
-  if (mask.kind !== "block") return cells;
-  const area = mask.scale[1] * cells;
-  const most = Math.max(...mask.aspect.map((aspect) => (Math.sqrt(area * aspect) + 0.5) * (Math.sqrt(area / aspect) + 0.5)));
-  return Math.min(cells, Math.max(Math.floor(most), mask.minKeep + 1));
 }
 
 /** A polynomial as data. */

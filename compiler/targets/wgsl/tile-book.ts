@@ -1,5 +1,5 @@
 /**
- * Which tile each product of a plan gets: a measured one where there is one, else the default for its shape.
+ * Which tile each product of a plan gets: a measured one where there is one, else the default for its shape and device.
  *
  * Owns the key of a product (its form, sizes at the bounds, and what it is computed from), the refusal of measured tiles that
  * the generator cannot write, and the record that goes into the plan. Tiles are part of what a run is: another number of
@@ -34,7 +34,7 @@ export class TileBook {
   readonly #measured: ReadonlyMap<string, PlanTile>;
   readonly #used = new Map<string, PlanTile>();
 
-  constructor(measured: readonly PlanTile[] = []) {
+  constructor(measured: readonly PlanTile[] = [], readonly software = false) {
     this.#measured = new Map(measured.map((t) => [productKey(shapeOf(t)), t]));
   }
 
@@ -43,7 +43,7 @@ export class TileBook {
     const key = productKey(shape);
     const known = this.#measured.get(key);
     const measured = known === undefined ? undefined : tileOf(known);
-    const tile = measured !== undefined && isLegal(measured, shape.form) ? measured : defaultTile(shape);
+    const tile = measured !== undefined && isLegal(measured, shape.form) ? measured : defaultTile(shape, this.software);
     this.#used.set(key, planTile(shape, tile));
     return tile;
   };

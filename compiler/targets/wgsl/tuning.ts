@@ -17,10 +17,10 @@ export function productsOf(plan: WgslPlan): GemmShape[] {
   return (plan.tiles ?? []).map(shapeOf).sort((a, b) => flops(b) - flops(a));
 }
 
-/** Tiles to try for a product; the first is what is taken without measuring. */
-export function trialsOf(shape: GemmShape): PlanTile[] {
-  const first = planTile(shape, defaultTile(shape));
-  return [first, ...tileCandidates(shape).map((t) => planTile(shape, t)).filter((t) => t.tile.join() !== first.tile.join())];
+/** Tiles to try for a product; the first is what is taken without measuring, where `software` says that a processor stands in for a GPU. */
+export function trialsOf(shape: GemmShape, software = false): PlanTile[] {
+  const first = planTile(shape, defaultTile(shape, software));
+  return [first, ...tileCandidates(shape, software).map((t) => planTile(shape, t)).filter((t) => t.tile.join() !== first.tile.join())];
 }
 
 /** Numbers of parts to try for a weight gradient once its tile is known; none for other products. */

@@ -32,6 +32,9 @@ export interface Session {
   check(): void;
   /** Buffers and their bytes. */
   memory(): { readonly tensors: number; readonly bytes: number };
+  /** Gives the buffers back and stops watching; the device lives on. */
+  close(): void;
+  /** Closes, and ends the device. */
   dispose(): void;
 }
 
@@ -68,6 +71,10 @@ export async function openSession(device: GPUDevice, module: WgslModule, name: s
     if (own.sizes.fill(symbols)) device.queue.writeBuffer(buffer("sizes"), own.first, own.sizes.blocks);
     return own;
   };
+  const close = (): void => {
+    faults.silence();
+    for (const b of buffers) b.destroy();
+  };
   const uniform = ready.some((r, i) => plan.kernels[i]?.hyper === true && !r.immediate);
   return {
     device,
@@ -92,9 +99,9 @@ export async function openSession(device: GPUDevice, module: WgslModule, name: s
     },
     check: () => faults.check(),
     memory: () => ({ tensors: buffers.length, bytes: plan.buffers.reduce((n, b) => n + b.bytes, 0) }),
+    close,
     dispose() {
-      faults.silence();
-      for (const b of buffers) b.destroy();
+      close();
       device.destroy();
     },
   };
@@ -234,10 +241,17 @@ function padded(ref: PlanRef): number {
 
 function checkLimits(device: GPUDevice, module: WgslModule, name: string): void {
   const { plan } = module;
+  const missing = (plan.features ?? []).filter((f) => !device.features.has(f));
+  if (missing.length > 0) throw lacksFeatures(name, missing);
   const need = neededLimits(module);
   const smaller = `compile with a smaller batch (this plan is for ${plan.bounds["B"] ?? 0})`;
   if (need.binding > device.limits.maxStorageBufferBindingSize) throw new HostError("no-engine", `the plan binds ${need.binding} bytes at once, ${name} takes ${device.limits.maxStorageBufferBindingSize}`, smaller);
   if (need.buffer > device.limits.maxBufferSize) throw new HostError("no-engine", `the plan has a buffer of ${need.buffer} bytes, ${name} takes ${device.limits.maxBufferSize}`, smaller);
+}
+
+/** The plan was compiled for more than this device or adapter has. */
+export function lacksFeatures(name: string, missing: readonly string[]): HostError {
+  return new HostError("no-engine", `${name} has no ${missing.join(", ")}, which this plan needs`, "compile with --precision f32");
 }
 
 /** What a device must take: the largest binding and the largest buffer, in bytes. */
@@ -255,7 +269,7 @@ async function makeBuffers(device: GPUDevice, { plan }: WgslModule, name: string
   const invalid = await device.popErrorScope();
   const full = await device.popErrorScope();
   const wrong = full ?? invalid;
-  if (wrong !== null) throw new HostError("no-engine", `${name} cannot hold the plan's ${plan.memory.total} bytes: ${wrong.message}`, `compile with a smaller batch (this plan is for ${plan.bounds["B"] ?? 0})`);
+  if (wrong !== null) throw new HostError("no-engine", `${name} cannot hold the plan's ${plan.memory.total} bytes: ${wrong.message}`, `compile with a smaller batch (this plan is for ${plan.bounds["B"] ?? 0}), or write \`accumulate\` or \`recompute blocks\` into \`train\``);
   return buffers;
 }
 
@@ -339,15 +353,17 @@ function watchDevice(device: GPUDevice, name: string): Faults {
   void device.lost.then((info) => {
     if (!silent) fault = new HostError("device-lost", `the device ${name} was lost: ${info.message || info.reason}`, RESUME);
   });
-  device.addEventListener("uncapturederror", (event) => {
+  const told = (event: GPUUncapturedErrorEvent): void => {
     fault ??= new HostError("device-lost", `${name} reports an error: ${event.error.message}`, "report this; until then train with --target tfjs");
-  });
+  };
+  device.addEventListener("uncapturederror", told);
   return {
     check() {
       if (fault !== undefined) throw fault;
     },
     silence() {
       silent = true;
+      device.removeEventListener("uncapturederror", told);
     },
   };
 }

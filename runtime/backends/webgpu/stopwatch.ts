@@ -47,6 +47,6 @@ export async function timePlan(module: WgslModule, timing: Timing): Promise<numb
     return least;
   } finally {
     stamps?.dispose();
-    module.plan.buffers.forEach((_, i) => session.bufferAt(i).destroy());
+    session.close();
   }
 }

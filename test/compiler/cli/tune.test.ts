@@ -3,12 +3,12 @@ import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { PlanTile } from "../../../runtime/abi.js";
-import { openNodeDevice } from "../../../runtime/backends/webgpu/device.js";
+import { nodeLimits, openNodeDevice } from "../../../runtime/backends/webgpu/device.js";
 import { HostError } from "../../../runtime/base/errors.js";
 import { tilesOfPlan, writeTiles } from "../../../compiler/cli/tile-cache.js";
 import { compile } from "../../../compiler/compile.js";
 import { planTile } from "../../../compiler/targets/wgsl/tile-book.js";
-import { generatorName, productsOf, trialsOf } from "../../../compiler/targets/wgsl/tuning.js";
+import { generatorName, productsOf } from "../../../compiler/targets/wgsl/tuning.js";
 import { jepac, small, temporary } from "./support.js";
 
 async function deviceVersion(plan: Parameters<typeof openNodeDevice>[0]["plan"]): Promise<string | undefined> {
@@ -27,10 +27,12 @@ async function deviceVersion(plan: Parameters<typeof openNodeDevice>[0]["plan"])
 test("a run compiles with measured tiles, or without, and goes on with those it began with", { timeout: 900_000 }, async () => {
   const cwd = temporary({ "package.json": "{}", "small.jepa": small });
   const env = { XDG_CACHE_HOME: join(cwd, "cache") };
-  const { plan } = compile({ file: "small.jepa", text: small }, { target: "wgsl" });
+  const here = await nodeLimits().catch(() => undefined);
+  const { plan } = compile({ file: "small.jepa", text: small }, { target: "wgsl", device: here });
   const device = plan === undefined ? undefined : await deviceVersion(plan);
   if (plan === undefined || device === undefined) return;
-  const chosen = productsOf(plan).map((p): PlanTile => trialsOf(p).at(-1) ?? planTile(p, { bm: 64, bn: 64, bk: 16, tm: 4, tn: 4 }));
+  // Legal, nobody's default, and compiled fast by a software driver.
+  const chosen = productsOf(plan).map((p): PlanTile => planTile(p, { bm: 32, bn: 16, bk: 4, tm: 4, tn: 4 }));
   writeTiles({ device, generator: generatorName() }, chosen, env);
   const sorted = (tiles: readonly PlanTile[]): string[] => tiles.map((t) => JSON.stringify(t)).sort();
   const tilesIn = (folder: string): string[] => sorted(tilesOfPlan(join(cwd, folder, "compiled/plan.json")));

@@ -56,12 +56,11 @@ test.each(["simsiam", "mae", "ijepa"])("what the compiler counts for %s is what 
   expect(Math.abs(found - counted)).toBeLessThanOrEqual(64);
   expect(usual / found).toBeGreaterThan(0.8);
   expect(usual / found).toBeLessThan(1.3);
-  expect(tfjsMemory(ready.step, ready.manifest).step).toBeGreaterThanOrEqual(found);
+  expect(tfjsMemory(ready.step, ready.manifest).step).toBeGreaterThanOrEqual(found - 64);
 });
 
-test("wgsl's figure is the plan's", () => {
-  const { step, manifest } = compileRepo("examples/simsiam-small.jepa", { set: small });
-  const plan = compileRepo("examples/simsiam-small.jepa", { set: small, target: "wgsl" }).plan;
+test.each(["f32", "f16"] as const)("wgsl's figure is the plan's, in %s", (precision) => {
+  const { step, manifest, plan } = compileRepo("examples/simsiam-small.jepa", { set: small, target: "wgsl", precision });
   expect(plan?.memory.total).toBeGreaterThan(0);
   expect(wgslMemory(step, manifest).total).toBe(plan?.memory.total);
 });

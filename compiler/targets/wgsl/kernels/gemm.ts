@@ -20,7 +20,7 @@ import type { Operand, Product } from "./product.js";
 import { quadFunction } from "./product.js";
 import { partsDraft } from "./sums.js";
 import type { ChosenTile, GemmShape, Tile } from "./tiles.js";
-import { alongK, defaultTile, kindOf, threadsOf } from "./tiles.js";
+import { alongK, defaultTile, holdsMatrices, kindOf, threadsOf } from "./tiles.js";
 
 type Gemm = Extract<Work, { kind: "gemm" }>;
 type WeightGrad = Extract<Work, { kind: "gemm_tn_sums" }>;
@@ -55,7 +55,7 @@ export function gemmDraft(cx: Limits, op: Op, work: Gemm): Draft {
     before: [`  let a_at = group.z * ${m} * ${k};`, work.bShared ? "  let b_at = 0u;" : `  let b_at = group.z * ${k} * ${n};`, `  let y_at = group.z * ${m} * ${n};`],
     finish: (row, col, v) => `finish(y_at, ${row}, ${col}, ${v});`,
   };
-  return finished(w, op, product, kind === "f16-matrix", [up(work.n, tile.bn), up(work.m, tile.bm), work.batch], [work.batch, work.m, work.n, work.k]);
+  return finished(w, op, product, kind === "f16-matrix" && holdsMatrices(tile), [up(work.n, tile.bn), up(work.m, tile.bm), work.batch], [work.batch, work.m, work.n, work.k]);
 }
 
 /** A weight gradient, in one part or in several that are added in order. */
@@ -67,7 +67,7 @@ export function weightGradDrafts(cx: Limits, op: Op, work: WeightGrad): Draft[] 
   const size = mul(work.m, work.n);
   const stride = work.sums === undefined ? size : add(size, work.n);
   const target = parts === 1 ? undefined : cx.scratch([constantDim(parts), stride], "parts");
-  const drafts = [weightGradDraft(op, work, tile, parts, target, kind === "f16-matrix")];
+  const drafts = [weightGradDraft(op, work, tile, parts, target, kind === "f16-matrix" && holdsMatrices(tile))];
   if (target !== undefined) drafts.push(partsDraft(op, { x: target, parts, stride, size, first: work.out, second: work.sums }));
   return drafts;
 }

@@ -2,8 +2,9 @@
  * Shapes of a matrix product's tiles: which there are, which are legal, and which one is taken without measuring.
  *
  * A workgroup makes `bm` x `bn` results from slices of `bk` along k; a thread makes `tm` x `tn` of them. The choice here goes by
- * shape alone: large tiles where there are enough of them to keep a device busy, else small ones. Whoever has measured on a
- * device passes another choice (`Limits.tile`). The kernels are in `gemm.ts`.
+ * shape alone: large tiles where there are enough of them to keep a device busy, else small ones. Where a processor stands in
+ * for a GPU it is one small tile with slices of a single step, for what a driver like that takes long over is compiling. Whoever
+ * has measured on a device passes another choice (`Limits.tile`). The kernels are in `gemm.ts`.
  */
 import type { Storage } from "../graph.js";
 
@@ -90,12 +91,19 @@ const shapes: readonly Tile[] = [
   { bm: 32, bn: 32, bk: 16, tm: 4, tn: 4 },
 ];
 
-/** Legal tiles for a product, best guess first: what an autotuner measures. */
-export function tileCandidates(shape: GemmShape, profile: TileProfile = portableProfile): Tile[] {
-  const first = defaultTile(shape);
+/** The tile of software drivers: unrolled once, it compiles in a fraction of the time that the others take there. */
+export const softwareTile: Tile = { bm: 32, bn: 32, bk: 4, tm: 4, tn: 4 };
+
+/** Whether a subgroup can make a quarter of the tile from whole matrices of up to 16 x 16. */
+export function holdsMatrices({ bm, bn, bk }: Tile): boolean {
+  return bm % 32 === 0 && bn % 32 === 0 && bk % 16 === 0;
+}
+
+/** Legal tiles for a product, best guess first: what an autotuner measures. `software` as in `defaultTile`. */
+export function tileCandidates(shape: GemmShape, software = false, profile: TileProfile = portableProfile): Tile[] {
+  const first = defaultTile(shape, software);
   const useful = (t: Tile): boolean => (t.bm <= Math.max(64, 2 * shape.m) && t.bn <= Math.max(64, 2 * shape.n));
-  // A subgroup makes a quarter of a tile from whole matrices of up to 16 x 16.
-  const matrix = (t: Tile): boolean => shape.kind !== "f16-matrix" || (t.bm % 32 === 0 && t.bn % 32 === 0 && t.bk % 16 === 0);
+  const matrix = (t: Tile): boolean => shape.kind !== "f16-matrix" || software || holdsMatrices(t);
   return [first, ...shapes.filter((t) => !isSame(t, first))].filter((t) => isLegal(t, shape.form, profile) && useful(t) && matrix(t));
 }
 
@@ -103,8 +111,9 @@ function isSame(a: Tile, b: Tile): boolean {
   return a.bm === b.bm && a.bn === b.bn && a.bk === b.bk && a.tm === b.tm && a.tn === b.tn;
 }
 
-/** The tile that is taken without measuring. */
-export function defaultTile({ m, n, batch, kind }: GemmShape): Tile {
+/** The tile that is taken without measuring; `software` says that a processor stands in for a GPU. */
+export function defaultTile({ m, n, batch, kind }: GemmShape, software = false): Tile {
+  if (software) return softwareTile;
   const groups = (bm: number, bn: number): number => batch * Math.ceil(m / bm) * Math.ceil(n / bn);
   if (m >= 128 && n >= 128 && kind !== "f16-matrix" && groups(128, 128) >= ENOUGH_GROUPS) return { bm: 128, bn: 128, bk: 8, tm: 8, tn: 8 };
   if (m >= 128 && groups(128, 64) >= ENOUGH_GROUPS) return { bm: 128, bn: 64, bk: 16, tm: 8, tn: 4 };

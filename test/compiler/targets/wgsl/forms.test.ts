@@ -175,6 +175,7 @@ test("a fold by subgroups has the bits of the portable one", async () => {
       node.device.queue.submit([encoder.finish()]);
       results.push(await readBuffer(session, session.bufferAt(1)));
       session.check();
+      session.close();
     }
     const [lanes, tree] = results;
     expect(new Set(tree).size).toBe(1);

@@ -3,11 +3,12 @@
  */
 import { sampleMasks } from "../../../../runtime/masks/sample.js";
 import { emitWgsl } from "../../../../compiler/targets/wgsl/emit.js";
+import { portable } from "../../../../compiler/targets/wgsl/plan.js";
 import type { PlanLimits, Precision } from "../../../../compiler/targets/wgsl/plan.js";
 import type { Hyper, Manifest, StepBatch, WgslModule } from "../../../../runtime/abi.js";
 import { stream } from "../../../../runtime/base/random.js";
 import type { NodeDevice } from "../../../../runtime/backends/webgpu/device.js";
-import { openNodeDevice } from "../../../../runtime/backends/webgpu/device.js";
+import { nodeLimits, openNodeDevice } from "../../../../runtime/backends/webgpu/device.js";
 import type { WebgpuEngine } from "../../../../runtime/backends/webgpu/engine.js";
 import { createWebgpuEngine } from "../../../../runtime/backends/webgpu/engine.js";
 import { HostError } from "../../../../runtime/base/errors.js";
@@ -35,6 +36,12 @@ variant tiny of ijepa {
 }
 `;
 
+/** What a plan must fit on this machine, with tiles for its kind of device; the portable profile where there is no device. */
+export const here: PlanLimits = await nodeLimits().catch((error: unknown) => {
+  if (!(error instanceof HostError)) throw error;
+  return portable;
+});
+
 /** A compiled program with its plan. */
 export interface WithPlan extends Ready {
   readonly module: WgslModule;
@@ -47,7 +54,7 @@ export function compilePlan(text = tinyText, program = "tiny", limits?: PlanLimi
 }
 
 /** Plan and kernels of a compiled program. */
-export function moduleOf(ready: Ready, limits?: PlanLimits, precision?: Precision): WgslModule {
+export function moduleOf(ready: Ready, limits: PlanLimits = here, precision?: Precision): WgslModule {
   const { plan, files } = emitWgsl(ready.step, ready.manifest, limits, precision);
   return { plan, kernels: Object.fromEntries(files.filter((f) => f.path.endsWith(".wgsl")).map((f) => [f.path, f.text])) };
 }

@@ -11,6 +11,7 @@ import type { Browser, Page } from "playwright-core";
 import { chromium } from "playwright-core";
 import ts from "typescript";
 import { compile } from "../../../../compiler/compile.js";
+import { software } from "../../../../compiler/targets/wgsl/plan.js";
 import { REPORT_STYLE } from "../../../../runtime/train/report-style.js";
 import { readRepo } from "../../../fidelity/compiled.js";
 
@@ -33,10 +34,10 @@ export async function openBrowser(options: { readonly webgpu: boolean }): Promis
   return chromium.launch({ executablePath: found.path, args, env: { ...process.env, ...found.env }, timeout: 120_000 });
 }
 
-/** Serves the page with one program; `text` is compiled as if it stood in `file`. */
+/** Serves the page with one program, compiled for a software driver; `text` is compiled as if it stood in `file`. */
 export async function servePage(file: string, text: string): Promise<{ readonly address: string; close(): void }> {
   const { pageServer }: Serve = await import(join(root, "examples/browser/serve.mjs"));
-  const compiled = compile({ file, text, read: readRepo }, { target: "wgsl" });
+  const compiled = compile({ file, text, read: readRepo }, { target: "wgsl", device: software });
   const name = compiled.manifest?.program ?? "";
   const server = pageServer([{ name, title: name, files: new Map(compiled.files.map((f) => [f.path, f.text])) }], runtimeText, REPORT_STYLE);
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));

@@ -1,11 +1,14 @@
 /**
  * Faults of a device: a run goes on after its device is lost, and everything else is one message with a way out.
  */
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { afterAll, expect, test } from "vitest";
 import type { Engine, WgslModule } from "../../../../runtime/abi.js";
+import { openNodeDevice } from "../../../../runtime/backends/webgpu/device.js";
 import { createWebgpuEngine } from "../../../../runtime/backends/webgpu/engine.js";
 import { HostError } from "../../../../runtime/base/errors.js";
 import type { Checkpoint } from "../../../../runtime/train/checkpoint.js";
@@ -16,6 +19,9 @@ import { throughLosses } from "../../../../runtime/train/recover.js";
 import { compilePlan, deviceFor, tinyText } from "../../../compiler/targets/wgsl/programs.js";
 
 const ready = compilePlan(tinyText.replace("batch          5", "batch          5\n    checkpoint_every 4 steps"));
+const root = join(import.meta.dirname, "../../../..");
+/** A module of the built runtime, for a process of its own. */
+const runtime = (file: string): string => pathToFileURL(join(root, "dist/runtime/backends/webgpu", file)).href;
 const folder = mkdtempSync(join(tmpdir(), "jepac-faults-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -107,3 +113,46 @@ test("a plan beyond the device's limits, and a kernel that is not there, are ref
   node.device.destroy();
   node.release();
 }, 60_000);
+
+test("f16 on an adapter or a device without it is refused, and f32 named as the way out", async () => {
+  const half = compilePlan(undefined, undefined, undefined, { storage: "f16" });
+  const node = await deviceFor(ready.module);
+  if (node === undefined) return;
+  expect(half.module.plan.features).toEqual(["shader-f16"]);
+  expect(node.device.features.has("shader-f16")).toBe(false);
+  const wanted = (feature: string) => ({ code: "no-engine", message: `${node.name} has no ${feature}, which this plan needs`, help: "compile with --precision f32" });
+  const host = { device: node.device, name: node.name, version: "test", initial: initialState(half.manifest, 1) };
+  await expect(createWebgpuEngine(half.manifest, half.module, host)).rejects.toMatchObject(wanted("shader-f16"));
+  node.device.destroy();
+  node.release();
+  // The same question to an adapter, about a feature that none has.
+  await expect(openNodeDevice({ plan: { ...half.module.plan, features: ["shader-f17"] } })).rejects.toMatchObject(wanted("shader-f17"));
+}, 60_000);
+
+test("buffers that fit the limits and not the memory end with the plan's bytes and three ways out", async () => {
+  const node = await deviceFor(ready.module);
+  if (node === undefined) return;
+  const { software } = node;
+  node.device.destroy();
+  node.release();
+  if (process.platform !== "linux" || !software) {
+    console.warn("NOT TESTED: memory that runs out: only the memory of a process can be made small here, and this device has its own");
+    return;
+  }
+  // Twice the address space that the process may have, in buffers that each fit. The device would take them all otherwise, for it fills none.
+  const gigabytes = 100;
+  const plan = { ...ready.module.plan, buffers: Array.from({ length: gigabytes }, (_, i) => ({ name: `b${i}`, kind: "work", bytes: 2 ** 31 })), memory: { total: 2 * gigabytes * 2 ** 30, work: 0, lowerBound: 0 } };
+  const code = `import { openNodeDevice } from ${JSON.stringify(runtime("device.js"))};
+import { openSession } from ${JSON.stringify(runtime("session.js"))};
+import { readFileSync } from "node:fs";
+const module = { plan: JSON.parse(readFileSync(0, "utf8")), kernels: {} };
+const node = await openNodeDevice(module);
+const told = await openSession(node.device, module, node.name).then(() => "it fits", (e) => JSON.stringify({ code: e.code, message: e.message, help: e.help }));
+console.log(told);
+process.exit(0);`;
+  const ran = spawnSync("bash", ["-c", `ulimit -v ${gigabytes * 2 ** 20}; exec "$0" --input-type=module -e "$1"`, process.execPath, code], { input: JSON.stringify(plan), encoding: "utf8", cwd: root });
+  expect(ran.status, ran.stderr).toBe(0);
+  const told: unknown = JSON.parse(ran.stdout.trim().split("\n").at(-1) ?? "");
+  console.info(ran.stdout.trim());
+  expect(told).toEqual({ code: "no-engine", message: expect.stringMatching(new RegExp(`cannot hold the plan's ${2 * gigabytes * 2 ** 30} bytes: .*memory`, "i")), help: expect.stringMatching(/smaller batch.*`accumulate` or `recompute blocks`/) });
+}, 120_000);

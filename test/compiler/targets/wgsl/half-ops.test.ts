@@ -1,0 +1,45 @@
+/**
+ * Every op of the table with f16 storage against the float64 interpreter: inputs, weights and results are f16 where the
+ * compiler's rule allows it; odd sizes, single rows, lengths that fit no tile.
+ *
+ * Inputs are numbers that f16 has, so what is measured is rounding of results and of values between kernels. The worst
+ * relative error of each op is printed. A case that stores nothing it makes as f16 is held to the bound of f32.
+ */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { NodeDevice } from "../../../../runtime/backends/webgpu/device.js";
+import { compared, emptyPlan, worstByOp } from "./on-device.js";
+import { cases } from "./op-cases.js";
+import { deviceFor } from "./programs.js";
+
+/** Twice the rounding of one number, 2^-11, and some for values that are rounded on the way. */
+const BOUND = 2e-3;
+
+let node: NodeDevice | undefined;
+
+beforeAll(async () => {
+  node = await deviceFor({ plan: { ...emptyPlan, features: ["shader-f16"] }, kernels: {} });
+}, 60_000);
+afterAll(() => {
+  node?.device.destroy();
+  node?.release();
+});
+
+test("every op in f16 agrees with the interpreter on the device", async () => {
+  if (node === undefined) return;
+  const found: { op: string; error: number }[] = [];
+  const wrong: string[] = [];
+  const half = new Set<string>();
+  for (const c of cases) {
+    if (c.large === true) continue;
+    const { errors, stored, narrow } = await compared(c, node.device, true);
+    errors.forEach((error, i) => {
+      found.push({ op: c.op, error });
+      if (stored[i] === "f16") half.add(c.op);
+      if (!(error < (narrow ? BOUND : c.tolerance ?? 2e-5))) wrong.push(`${c.op} ${c.note ?? ""} result ${i}: ${error}`);
+    });
+  }
+  console.info(`f16: ${worstByOp(found)}`);
+  expect(wrong).toEqual([]);
+  // Results were stored as f16, not as f32 that happens to pass.
+  for (const op of ["matmul", "linear", "linear_grad_x", "layer_norm", "attention", "sdpa", "gelu", "gather_rows", "scatter_rows", "exp"]) expect(half.has(op), op).toBe(true);
+}, 600_000);
