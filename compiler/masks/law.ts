@@ -34,18 +34,21 @@ function round(x: number): number {
 
 const lerp = (range: readonly [number, number], u: number): number => range[0] + u * (range[1] - range[0]);
 
+/** What the law goes by. */
+type Sized = Pick<Mask, "sampler" | "scale" | "aspect" | "minKeep">;
+
 interface Grid {
   readonly rows: number;
   readonly cols: number;
 }
 
-function sides(mask: Mask, grid: Grid, area: number, aspect: number): { height: number; width: number } {
+function sides(mask: Sized, grid: Grid, area: number, aspect: number): { height: number; width: number } {
   const margin = mask.sampler === "published" ? 1 : 0;
   return { height: Math.min(round(Math.sqrt(area * aspect)), grid.rows - margin), width: Math.min(round(Math.sqrt(area / aspect)), grid.cols - margin) };
 }
 
 /** The exact law of a block mask on its grid. `corrected` draws again until a size fits, so it hangs only if none does. */
-export function sizeLaw(mask: Mask, grid: Grid): SizeLaw {
+export function sizeLaw(mask: Sized, grid: Grid): SizeLaw {
   const all = mask.sampler === "published" ? oneUniform(mask, grid) : twoUniforms(mask, grid);
   const fits = (s: SizeShare): boolean => s.height > 0 && s.width > 0 && s.height * s.width > mask.minKeep;
   const good = all.reduce((sum, s) => sum + (fits(s) ? s.share : 0), 0);
@@ -80,7 +83,7 @@ function nextChange(from: number, to: number, key: (i: number) => number): numbe
   return other;
 }
 
-function oneUniform(mask: Mask, grid: Grid): SizeShare[] {
+function oneUniform(mask: Sized, grid: Grid): SizeShare[] {
   const cells = grid.rows * grid.cols;
   const out = tally();
   const area = (i: number): number => Math.trunc(cells * lerp(mask.scale, i / steps));
@@ -99,7 +102,7 @@ function oneUniform(mask: Mask, grid: Grid): SizeShare[] {
 }
 
 /** Within one area, sides change where `area · aspect` or `area / aspect` passes the square of a half. */
-function twoUniforms(mask: Mask, grid: Grid): SizeShare[] {
+function twoUniforms(mask: Sized, grid: Grid): SizeShare[] {
   const cells = grid.rows * grid.cols;
   const [least, most] = [cells * mask.scale[0], cells * mask.scale[1]];
   const out = tally();

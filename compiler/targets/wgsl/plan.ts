@@ -6,7 +6,7 @@
  * walks the list. Sizes are upper bounds for the program's batch and masks, so nothing is allocated later.
  */
 import type { Manifest, PlanBuffer, PlanDispatch, PlanKernel, PlanOutput, PlanParameter, PlanProgram, PlanRef, PlanTile, SizeExpr, WgslPlan } from "../../../runtime/abi.js";
-import { maskBounds } from "../../../runtime/masks/bounds.js";
+import { mostPositions } from "../../masks/longest.js";
 import { IrError, funcOf, typeOf } from "../../tensor/ir.js";
 import { constantDim, constantOf, product, symbolsOf } from "../../types/dim.js";
 import type { StepProgram } from "../step.js";
@@ -186,7 +186,7 @@ export function boundsOf(program: StepProgram, manifest: Pick<Manifest, "masks" 
     const length = typeOf(forward, input.value).shape[1];
     const mask = manifest.masks.find((m) => m.name === input.path);
     const [symbol] = length === undefined ? [] : symbolsOf(length);
-    if (symbol !== undefined && mask !== undefined) bounds.set(symbol, Math.max(1, maskBounds(mask, manifest.masks).max));
+    if (symbol !== undefined && mask !== undefined) bounds.set(symbol, mostPositions(mask, manifest.masks));
   }
   return bounds;
 }

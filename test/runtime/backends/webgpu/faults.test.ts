@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, expect, test, vi } from "vitest";
 import type { Engine, WgslModule } from "../../../../runtime/abi.js";
 import { openNodeDevice } from "../../../../runtime/backends/webgpu/device.js";
 import { createWebgpuEngine } from "../../../../runtime/backends/webgpu/engine.js";
@@ -67,14 +67,14 @@ test("a run whose device is lost opens it again and goes on from the last checkp
   expect(lost?.text).toMatch(/was lost: .*; it was opened again, and the run goes on after step 8/);
   const read = (out: string | undefined, file: string): string => readFileSync(join(out ?? "", file)).toString("base64");
   for (const file of ["checkpoint.safetensors", "metrics.jsonl"]) expect(read(lost?.out, file) === read(whole.out, file)).toBe(true);
-}, 240_000);
+});
 
 test("a device that is lost at the same place again ends the run with the reason, and the checkpoint stands", async () => {
   const lost = await run("twice", [6, 6]);
   if (lost === undefined) return;
   expect(lost.opened).toBe(2);
   expect(lost.text).toMatch(/error: device-lost: the device .+ was lost: .+; it was lost before too, after the same step 4; help: go on from the last checkpoint with --resume/);
-}, 120_000);
+});
 
 test("a device that cannot be opened again is told with why it was lost", async () => {
   const lost = new HostError("device-lost", "the device x was lost: unplugged", "go on with --resume");
@@ -98,7 +98,7 @@ test("a kernel that does not compile on this driver is named with its line", asy
   await expect(opening).rejects.toMatchObject({ code: "no-engine", message: expect.stringMatching(new RegExp(`^kernel ${file} does not compile on .+: line \\d+: `)), help: expect.stringContaining("--target tfjs") });
   node.device.destroy();
   node.release();
-}, 60_000);
+});
 
 test("a plan beyond the device's limits, and a kernel that is not there, are refused before anything is made", async () => {
   const node = await deviceFor(ready.module);
@@ -112,7 +112,7 @@ test("a plan beyond the device's limits, and a kernel that is not there, are ref
   await expect(createWebgpuEngine(ready.manifest, { ...ready.module, kernels: {} }, host)).rejects.toMatchObject({ code: "mismatch", help: expect.stringContaining("compile the program again") });
   node.device.destroy();
   node.release();
-}, 60_000);
+});
 
 test("f16 on an adapter or a device without it is refused, and f32 named as the way out", async () => {
   const half = compilePlan(undefined, undefined, undefined, { storage: "f16" });
@@ -127,7 +127,7 @@ test("f16 on an adapter or a device without it is refused, and f32 named as the 
   node.release();
   // The same question to an adapter, about a feature that none has.
   await expect(openNodeDevice({ plan: { ...half.module.plan, features: ["shader-f17"] } })).rejects.toMatchObject(wanted("shader-f17"));
-}, 60_000);
+});
 
 test("buffers that fit the limits and not the memory end with the plan's bytes and three ways out", async () => {
   const node = await deviceFor(ready.module);
@@ -145,6 +145,8 @@ test("buffers that fit the limits and not the memory end with the plan's bytes a
   const code = `import { openNodeDevice } from ${JSON.stringify(runtime("device.js"))};
 import { openSession } from ${JSON.stringify(runtime("session.js"))};
 import { readFileSync } from "node:fs";
+
+vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });
 const module = { plan: JSON.parse(readFileSync(0, "utf8")), kernels: {} };
 const node = await openNodeDevice(module);
 const told = await openSession(node.device, module, node.name).then(() => "it fits", (e) => JSON.stringify({ code: e.code, message: e.message, help: e.help }));
@@ -155,4 +157,4 @@ process.exit(0);`;
   const told: unknown = JSON.parse(ran.stdout.trim().split("\n").at(-1) ?? "");
   console.info(ran.stdout.trim());
   expect(told).toEqual({ code: "no-engine", message: expect.stringMatching(new RegExp(`cannot hold the plan's ${2 * gigabytes * 2 ** 30} bytes: .*memory`, "i")), help: expect.stringMatching(/smaller batch.*`accumulate` or `recompute blocks`/) });
-}, 120_000);
+});

@@ -1,7 +1,7 @@
 /**
  * Batches in parts, and blocks made again: the same step in less memory.
  */
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { createTfjsEngine } from "../../../../runtime/backends/tfjs/run.js";
 import { loadTf } from "../../../../runtime/backends/tfjs/engine.js";
 import { initialState } from "../../../../runtime/train/init.js";
@@ -9,6 +9,8 @@ import { importModule } from "../../../fidelity/compiled.js";
 import { interpreted, relative } from "../../../compiler/targets/wgsl/oracle.js";
 import type { WithPlan } from "../../../compiler/targets/wgsl/programs.js";
 import { batchFor, compilePlan, engineFor, hyperFor, tinyText } from "../../../compiler/targets/wgsl/programs.js";
+
+vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });
 
 const compiled = (lines: string): WithPlan => compilePlan(tinyText.replace("batch          5", lines).replace("param depth      = 2", "param depth      = 4"));
 const all = { watch: true, gradientNorm: true };
@@ -47,7 +49,7 @@ test("a batch in three parts has the gradients of the whole one: the interpreter
   } finally {
     [one, three, other].forEach((e) => e.dispose());
   }
-}, 240_000);
+});
 
 test("blocks made again in the backward pass leave every bit as it was, in less memory", async () => {
   const [kept, again] = [compiled("batch 5"), compiled("batch 5\n    recompute blocks")];
@@ -69,4 +71,4 @@ test("blocks made again in the backward pass leave every bit as it was, in less 
   } finally {
     [one, other].forEach((e) => e.dispose());
   }
-}, 240_000);
+});

@@ -4,7 +4,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import type { Manifest, WgslPlan } from "../../../../runtime/abi.js";
 import { measureCeilings } from "../../../../runtime/backends/webgpu/ceilings.js";
 import type { NodeDevice } from "../../../../runtime/backends/webgpu/device.js";
@@ -21,6 +21,8 @@ import { initialState } from "../../../../runtime/train/init.js";
 import { train } from "../../../../runtime/train/main.js";
 import { batchFor, compilePlan, hyperFor } from "../../../compiler/targets/wgsl/programs.js";
 import { importModule } from "../../../fidelity/compiled.js";
+
+vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });
 
 const ready = compilePlan();
 const none = { watch: false, gradientNorm: false };
@@ -39,7 +41,7 @@ beforeAll(async () => {
     if (!(error instanceof HostError) || error.code !== "no-engine") throw error;
     console.warn(`NOT TESTED: the profiler on a device: ${error.message}; ${error.help}`);
   }
-}, 60_000);
+});
 afterAll(() => {
   plain?.dispose();
   rmSync(folder, { recursive: true, force: true });
@@ -84,7 +86,7 @@ test("a profile has every dispatch of the step, counts what the kernels' sizes s
   expect(profile?.kernels.reduce((n, k) => n + k.share, 0)).toBeCloseTo(1, 6);
   expect(profile?.kernelTime).toBeGreaterThan(0);
   for (const rate of [profile?.ceilings.arithmetic, profile?.ceilings.copy, profile?.ceilings.gemm]) expect(rate).toBeGreaterThan(1e6);
-}, 120_000);
+});
 
 test("a run with --profile leaves a table, its numbers and a trace that parses", async () => {
   if (node === undefined) return;
@@ -103,7 +105,7 @@ test("a run with --profile leaves a table, its numbers and a trace that parses",
   const short = await train({ manifest, module: ready.module, options: { ...options, steps: 3, out: join(folder, "short") }, host: { terminal: { write: (text: string) => (said += text) } } });
   expect(short.exitCode).toBe(0);
   expect(said).toContain("no profile: the run was too short");
-}, 120_000);
+});
 
 test("a program compiled for tfjs is not profiled: the way out is named", async () => {
   await expect(createEngine(ready.manifest, await importModule(ready), "cpu", 0, { profile: 2 })).rejects.toThrow(/compiled for tfjs/);

@@ -1,0 +1,63 @@
+/**
+ * The most positions that one row of a mask can have, in any batch, at any step and seed: what memory is planned for.
+ *
+ * Owns upper bounds alone. They must hold for every draw, so they go by the samplers' own rules (the runtime's, which a test
+ * holds against this): the exact law of the published sizes, and what masks that are taken out of a whole grid must cover.
+ * Usual lengths are `usual.ts`.
+ */
+import type { MaskSpec } from "../../runtime/abi.js";
+import { sizeLaw } from "./law.js";
+
+/** The bound of a mask; `masks` holds those that it is less. At least 1. */
+export function mostPositions(mask: MaskSpec, masks: readonly MaskSpec[]): number {
+  const cells = cellsOf(mask);
+  switch (mask.kind) {
+    case "block": return largestBlock(mask);
+    case "rasterized": return Math.ceil(mask.grid.rows / 2) * Math.ceil(mask.grid.cols / 2);
+    // A share that is drawn may be rounded up past the range's end by one position.
+    case "random": return Math.max(1, Math.min(cells, shareOf(mask, mask.ratio[1]) + (mask.ratio[0] === mask.ratio[1] ? 0 : 1), rest(mask, masks)));
+    case "all": case "complement": return rest(mask, masks);
+  }
+}
+
+function cellsOf({ grid }: MaskSpec): number {
+  return grid.rows * grid.cols;
+}
+
+/** Positions of a random mask at a ratio (I-JEPA release: all but `trunc(N (1 - r))`). */
+function shareOf(mask: MaskSpec, ratio: number): number {
+  const cells = cellsOf(mask);
+  return cells - Math.trunc(cells * (1 - ratio));
+}
+
+/** Areas that the published sampler accepts, exactly. */
+function areas(mask: MaskSpec): number[] {
+  return sizeLaw(mask, mask.grid).sizes.map((s) => s.height * s.width).filter((area) => area > mask.minKeep);
+}
+
+function largestBlock(mask: MaskSpec): number {
+  if (mask.sampler === "published") return Math.max(1, ...areas(mask));
+  // Sides are rounded: a block may be half a position longer each way than its area says.
+  const area = mask.scale[1] * cellsOf(mask);
+  const most = Math.max(...mask.aspect.map((aspect) => (Math.sqrt(area * aspect) + 0.5) * (Math.sqrt(area / aspect) + 0.5)));
+  return Math.min(cellsOf(mask), Math.max(Math.floor(most), mask.minKeep + 1));
+}
+
+/** What is left of the grid: where the masks taken out cannot cover all of it, none is ever given up, and each takes its least. */
+function rest(mask: MaskSpec, masks: readonly MaskSpec[]): number {
+  const cells = cellsOf(mask);
+  const removed = mask.allowOverlap ? [] : mask.minus.flatMap((name) => masks.filter((m) => m.name === name && m !== mask));
+  const most = removed.reduce((sum, m) => sum + m.count * mostPositions(m, masks), 0);
+  return most < cells ? cells - Math.max(0, ...removed.map(least)) : cells;
+}
+
+/** The fewest positions that a mask covers. */
+function least(mask: MaskSpec): number {
+  if (mask.minus.length > 0) return 0;
+  switch (mask.kind) {
+    case "block": return mask.sampler === "published" ? Math.min(cellsOf(mask), ...areas(mask)) : mask.minKeep + 1;
+    case "random": return shareOf(mask, mask.ratio[0]);
+    case "rasterized": return Math.floor(mask.grid.rows / 2) * Math.floor(mask.grid.cols / 2);
+    case "all": case "complement": return cellsOf(mask);
+  }
+}
