@@ -1,8 +1,8 @@
 /**
  * Faults of a device: a run goes on after its device is lost, and everything else is one message with a way out.
  */
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -10,6 +10,7 @@ import { afterAll, expect, test, vi } from "vitest";
 import type { Engine, WgslModule } from "../../../../runtime/abi.js";
 import { openNodeDevice } from "../../../../runtime/backends/webgpu/device.js";
 import { createWebgpuEngine } from "../../../../runtime/backends/webgpu/engine.js";
+import { openSession } from "../../../../runtime/backends/webgpu/session.js";
 import { HostError } from "../../../../runtime/base/errors.js";
 import type { Checkpoint } from "../../../../runtime/train/checkpoint.js";
 import type { ChosenEngine } from "../../../../runtime/train/engines.js";
@@ -19,9 +20,8 @@ import { throughLosses } from "../../../../runtime/train/recover.js";
 import { compilePlan, deviceFor, tinyText } from "../../../compiler/targets/wgsl/programs.js";
 
 const ready = compilePlan(tinyText.replace("batch          5", "batch          5\n    checkpoint_every 4 steps"));
-const root = join(import.meta.dirname, "../../../..");
-/** A module of the built runtime, for a process of its own. */
-const runtime = (file: string): string => pathToFileURL(join(root, "dist/runtime/backends/webgpu", file)).href;
+/** Dawn's GPU objects: one that is collected takes its devices along, in the middle of a call. */
+const kept: GPU[] = [];
 const folder = mkdtempSync(join(tmpdir(), "jepac-faults-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -129,32 +129,16 @@ test("f16 on an adapter or a device without it is refused, and f32 named as the 
   await expect(openNodeDevice({ plan: { ...half.module.plan, features: ["shader-f17"] } })).rejects.toMatchObject(wanted("shader-f17"));
 });
 
-test("buffers that fit the limits and not the memory end with the plan's bytes and three ways out", async () => {
-  const node = await deviceFor(ready.module);
-  if (node === undefined) return;
-  const { software } = node;
-  node.device.destroy();
-  node.release();
-  if (process.platform !== "linux" || !software) {
-    console.warn("NOT TESTED: memory that runs out: only the memory of a process can be made small here, and this device has its own");
-    return;
-  }
-  // Twice the address space that the process may have, in buffers that each fit. The device would take them all otherwise, for it fills none.
-  const gigabytes = 100;
-  const plan = { ...ready.module.plan, buffers: Array.from({ length: gigabytes }, (_, i) => ({ name: `b${i}`, kind: "work", bytes: 2 ** 31 })), memory: { total: 2 * gigabytes * 2 ** 30, work: 0, lowerBound: 0 } };
-  const code = `import { openNodeDevice } from ${JSON.stringify(runtime("device.js"))};
-import { openSession } from ${JSON.stringify(runtime("session.js"))};
-import { readFileSync } from "node:fs";
-
-vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });
-const module = { plan: JSON.parse(readFileSync(0, "utf8")), kernels: {} };
-const node = await openNodeDevice(module);
-const told = await openSession(node.device, module, node.name).then(() => "it fits", (e) => JSON.stringify({ code: e.code, message: e.message, help: e.help }));
-console.log(told);
-process.exit(0);`;
-  const ran = spawnSync("bash", ["-c", `ulimit -v ${gigabytes * 2 ** 20}; exec "$0" --input-type=module -e "$1"`, process.execPath, code], { input: JSON.stringify(plan), encoding: "utf8", cwd: root });
-  expect(ran.status, ran.stderr).toBe(0);
-  const told: unknown = JSON.parse(ran.stdout.trim().split("\n").at(-1) ?? "");
-  console.info(ran.stdout.trim());
-  expect(told).toEqual({ code: "no-engine", message: expect.stringMatching(new RegExp(`cannot hold the plan's ${2 * gigabytes * 2 ** 30} bytes: .*memory`, "i")), help: expect.stringMatching(/smaller batch.*`accumulate` or `recompute blocks`/) });
+test("memory that runs out ends with the plan's bytes and three ways out", async () => {
+  // Dawn's null backend holds 512 MiB; software drivers take whatever they are asked for, and fill it when it is used.
+  const loaded: { create(options: string[]): GPU } = await import(pathToFileURL(createRequire(import.meta.url).resolve("webgpu")).href);
+  const gpu = loaded.create(["backend=null"]);
+  kept.push(gpu);
+  const device = await (await gpu.requestAdapter())?.requestDevice();
+  if (device === undefined) throw new Error("Dawn has no null backend");
+  const plan = { ...ready.module.plan, buffers: Array.from({ length: 3 }, (_, i) => ({ name: `b${i}`, kind: "work" as const, bytes: 2 ** 28 })), memory: { total: 3 * 2 ** 28, work: 0, lowerBound: 0 } };
+  await expect(openSession(device, { ...ready.module, plan }, "a small device")).rejects.toMatchObject({
+    code: "no-engine", message: expect.stringMatching(/^a small device cannot hold the plan's 805306368 bytes: .*memory/i), help: "compile with a smaller batch (this plan is for 5), or write `accumulate` or `recompute blocks` into `train`",
+  });
+  device.destroy();
 });

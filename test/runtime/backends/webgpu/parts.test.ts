@@ -4,6 +4,7 @@
 import { expect, test, vi } from "vitest";
 import { createTfjsEngine } from "../../../../runtime/backends/tfjs/run.js";
 import { loadTf } from "../../../../runtime/backends/tfjs/engine.js";
+import type { Precision } from "../../../../compiler/targets/wgsl/plan.js";
 import { initialState } from "../../../../runtime/train/init.js";
 import { importModule } from "../../../fidelity/compiled.js";
 import { interpreted, relative } from "../../../compiler/targets/wgsl/oracle.js";
@@ -12,7 +13,7 @@ import { batchFor, compilePlan, engineFor, hyperFor, tinyText } from "../../../c
 
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });
 
-const compiled = (lines: string): WithPlan => compilePlan(tinyText.replace("batch          5", lines).replace("param depth      = 2", "param depth      = 4"));
+const compiled = (lines: string, precision?: Precision): WithPlan => compilePlan(tinyText.replace("batch          5", lines).replace("param depth      = 2", "param depth      = 4"), undefined, undefined, precision);
 const all = { watch: true, gradientNorm: true };
 
 test("a batch in three parts has the gradients of the whole one: the interpreter's, with its losses, watches and norms", async () => {
@@ -70,5 +71,35 @@ test("blocks made again in the backward pass leave every bit as it was, in less 
     expect(await other.exportState()).toEqual(await one.exportState());
   } finally {
     [one, other].forEach((e) => e.dispose());
+  }
+});
+
+test("parts, blocks made again and f16 together: the interpreter's gradients within f16, one scale for all parts, the same bits twice", async () => {
+  const half: Precision = { storage: "f16" };
+  const [plain, all3] = [compiled("batch 6", half), compiled("batch 6\n    accumulate 3\n    recompute blocks", half)];
+  expect(all3.module.plan.memory.work).toBeLessThan(0.6 * plain.module.plan.memory.work);
+  expect(all3.module.plan.accumulate?.parts).toBe(3);
+  const engine = await engineFor(all3);
+  if (engine === undefined) return;
+  try {
+    const start = await engine.exportState();
+    const weights = new Map([...start].filter(([name]) => !name.startsWith("optimizer.")));
+    const batch = batchFor(all3.manifest, 1);
+    const wanted = interpreted(compiled("batch 6").step, weights, batch);
+    const { loss } = await engine.step(batch, hyperFor(all3.manifest, 1), all);
+    const grads = await engine.gradients();
+    expect([...grads.keys()].sort()).toEqual([...wanted.grads.keys()].sort());
+    const worst = Math.max(...[...wanted.grads].map(([key, w]) => relative(grads.get(key) ?? [], w)));
+    const apart = Math.abs(loss / (wanted.losses.get("total")?.data[0] ?? NaN) - 1);
+    console.info(`f16 in three parts with blocks made again: loss ${apart.toExponential(1)}, worst gradient ${worst.toExponential(1)}`);
+    expect(apart).toBeLessThan(1e-3);
+    expect(worst).toBeLessThan(5e-3);
+    const once = await engine.exportState();
+    expect(once.get("optimizer.loss_scale")?.[1], "good steps: the parts are one").toBe(1);
+    await engine.importState(start);
+    await engine.step(batch, hyperFor(all3.manifest, 1), all);
+    expect(await engine.exportState()).toEqual(once);
+  } finally {
+    engine.dispose();
   }
 });
