@@ -32,6 +32,7 @@ export interface VerdictRecord {
   readonly reasons: readonly string[];
   /** The same as rules of the theory: `E-SYM`. */
   readonly rules: readonly string[];
+  /** Places by which the verdict is reached; found when they are asked for. */
   readonly witness: readonly Span[];
   /** The program allows what is refused here. */
   readonly allowed: boolean;
@@ -74,7 +75,9 @@ export function analyze(checked: Checked, texts: ReadonlyMap<string, string>): A
     verdict: worst([collapse.verdict, ...masked.map(level), ...dead.filter((d) => d.severity === "error").map((): Verdict => "error")]),
     reasons: [...new Set([...shown.map((s) => s.diagnostic.code), ...masked.map((m) => m.diagnostic.code)])],
     rules: [...new Set([...shown.map((s) => s.finding.rule), ...masked.map((m) => m.rule)])],
-    witness: uniqueSpans([...(faulty ? [] : losses.flatMap((l) => l.witness)), ...witnessed.flatMap((s) => (s.finding.term === undefined ? [s.diagnostic.span] : witness(facts, s.finding.term, s.finding.encoder).map((w) => w.span))), ...masked.filter((m) => m.diagnostic.severity !== "note").map((m) => m.diagnostic.span)]),
+    get witness() {
+      return uniqueSpans([...(faulty ? [] : losses.flatMap((l) => l.witness)), ...witnessed.flatMap((s) => (s.finding.term === undefined ? [s.diagnostic.span] : witness(facts, s.finding.term, s.finding.encoder).map((w) => w.span))), ...masked.filter((m) => m.diagnostic.severity !== "note").map((m) => m.diagnostic.span)]);
+    },
     allowed: allows("collapse") && collapse.verdict === "error",
   };
   const trivial = trivialValues(facts);
@@ -99,21 +102,22 @@ interface Shown {
 function lossVerdict(name: string, facts: Facts, collapse: CollapseResult, shown: readonly Shown[], masked: readonly (MaskFinding & { readonly relaxed: boolean })[]): LossVerdict {
   const own = shown.filter((s) => s.finding.term?.losses.includes(name) ?? aboutEncoderOf(name, facts, s.finding));
   const masks = masked.filter((m) => m.losses?.includes(name) ?? false);
-  const terms = facts.terms.filter((t) => t.losses.includes(name));
-  const spans = terms.flatMap((t) => collapse.encoders.filter((e) => trainedThrough(facts, t.node).has(e.encoder)).flatMap((e) => witness(facts, t, e.encoder).map((s) => s.span)));
+  const terms = facts.termsOf(name);
   const levels = [...own.map((s) => s.finding.level), ...masks.map((m) => (m.relaxed ? "error" : m.diagnostic.severity))];
   return {
     loss: name,
     verdict: levels.includes("error") ? "error" : levels.includes("warning") ? "risky" : "sound",
     reasons: [...new Set([...own.map((s) => s.diagnostic.code), ...masks.map((m) => m.diagnostic.code)])],
     rules: [...new Set([...own.map((s) => s.finding.rule), ...masks.map((m) => m.rule)])],
-    witness: uniqueSpans(spans),
+    get witness() {
+      return uniqueSpans(terms.flatMap((t) => collapse.encoders.filter((e) => trainedThrough(facts, t.node).has(e.encoder)).flatMap((e) => witness(facts, t, e.encoder).map((s) => s.span))));
+    },
     allowed: facts.graph.allowed.some((a) => a.what === "collapse") && levels.includes("error"),
   };
 }
 
 function aboutEncoderOf(name: string, facts: Facts, finding: Finding): boolean {
-  return finding.term === undefined && (facts.terms.some((t) => t.losses.includes(name) && trainedThrough(facts, t.node).has(finding.encoder)) || finding.rule === "E-DEAD");
+  return finding.term === undefined && (facts.termsOf(name).some((t) => trainedThrough(facts, t.node).has(finding.encoder)) || finding.rule === "E-DEAD");
 }
 
 function uniqueSpans(spans: readonly Span[]): readonly Span[] {

@@ -29,7 +29,7 @@ export function explainProof(analyses: Analyses, texts: Texts): string {
   const lines = [`${facts.graph.name}: ${words[program.verdict]}${program.allowed ? ", and allowed by the program" : ""}`];
   for (const loss of losses) {
     lines.push("", `  loss ${loss.loss}: ${words[loss.verdict]}${loss.rules.length === 0 ? "" : ` (${loss.rules.join(", ")})`}`);
-    const terms = facts.terms.filter((t) => t.losses.includes(loss.loss));
+    const terms = facts.termsOf(loss.loss);
     const proofs = collapse.encoders.filter((e) => terms.some((t) => trainedThrough(facts, t.node).has(e.encoder)));
     if (proofs.length === 0) lines.push(`    ${terms.length === 0 ? "It has no effect: its weight is zero, or other terms cancel it." : "It trains no encoder, so there is none that it could collapse."}`);
     for (const proof of proofs) {

@@ -193,7 +193,8 @@ function sideFindings(facts: Facts, terms: readonly Term[], encoder: string, val
   const found: Finding[] = [];
   const bothTrained = pairs.filter((t) => t.operands.every((o) => trainedThrough(facts, o).size > 0));
   const moving = bothTrained.filter((t) => t.operands.every((o) => sourcesBehind(facts, o).has(encoder)));
-  const overTime = moving.find((t) => predictsOverTime(facts, t));
+  const moments = facts.episodes || facts.body.nodes.some((n) => n.op === "slice_time");
+  const overTime = moments ? moving.find((t) => predictsOverTime(facts, t)) : undefined;
   if (overTime !== undefined && protectorsOver(facts, terms, encoder, timeBit, values).length === 0) found.push(finding("W-SLOW", overTime, encoder, { heads: [], other: overTime.operands[1] }));
   const overTokens = moving.find((t) => hasTokens(facts, t.operands[0]));
   if (overTokens !== undefined && protectorsOver(facts, terms, encoder, tokenBit, values).length === 0) found.push(finding("W-POSITION", overTokens, encoder, { heads: [], other: overTokens.operands[1] }));
@@ -256,8 +257,9 @@ function lastHeads(facts: Facts, id: number | undefined): string[] {
 function generalFindings(facts: Facts, encoders: readonly EncoderProof[]): Finding[] {
   const found: Finding[] = [];
   const first = facts.encoders[0]?.name ?? facts.graph.instances[0]?.name ?? facts.graph.name;
+  const whitens = facts.body.nodes.some((n) => n.op === "whiten");
   for (const term of facts.terms) {
-    found.push(...whitening(facts, term, first));
+    if (whitens) found.push(...whitening(facts, term, first));
     if (term.role === "contrast" && (term.numbers["queue"] ?? 0) > 0) found.push(...queue(facts, term, first));
     if (term.role === "unknown" && !encoders.some((e) => e.findings.some((f) => f.term === term))) found.push(finding("W-UNREAD", term, first, { heads: [], other: undefined }));
     const stopped = attracting.has(term.role) && term.sign > 0 && trainedThrough(facts, term.node).size > 0 && facts.encoders.length > 0

@@ -72,6 +72,7 @@ export function factDomain(groups: Groups, simple: ReadonlySet<string>, episodes
     const group = groups.get(root);
     return group !== undefined && moves(group) ? group.source : root;
   };
+  const sums = pairs(sumFact);
   return {
     nothing: constantFact,
     key: factKey,
@@ -79,7 +80,8 @@ export function factDomain(groups: Groups, simple: ReadonlySet<string>, episodes
     input: (node) => ({ ...inputFact(node, episodes), from: `${inputOf(node.attrs.path ?? "")},` }),
     parameter: (node, place) => parameterFact(node, place, groups),
     op: (node, args, place) => {
-      const out = opFact(node, args, place);
+      const [a, b] = args;
+      const out = (node.op === "add" || node.op === "sub") && a !== undefined && b !== undefined ? sums(a, b, spreadTokens(node, place)) : opFact(node, args, place);
       return place.root === "" && assume.values?.has(node.id) === true ? without(out, assume.axis) : out;
     },
     leave(fact, root, node) {
@@ -135,7 +137,7 @@ function opFact(node: Node, args: readonly Fact[], place: Place): Fact {
   switch (node.op) {
     case "constant": return constantFact;
     case "loss": return { ...constantFact, free: args.some((x) => x.free) };
-    case "add": case "sub": return sumFact(node, args, place);
+    case "add": case "sub": return sumFact(a, args[1] ?? constantFact, spreadTokens(node, place));
     case "mul": case "div": return productFact(node, args, place);
     case "affine": case "matmul": return mappedFact(args);
     case "scale": return scaled(a, node);
@@ -199,12 +201,24 @@ function mergeRuns(args: readonly Fact[]): readonly boolean[] | undefined {
 }
 
 /** A sum varies for sure over an axis where one side must, and the other must too or cannot: a free side could cancel it. */
-function sumFact(node: Node, args: readonly Fact[], place: Place): Fact {
+function sumFact(a: Fact, b: Fact, spread: number): Fact {
+  const args = [a, b];
   const all = joined(args);
-  const must = args.reduce((bits, x) => bits & (x.must | ~x.may), args.reduce((b, x) => b | x.must, 0));
-  const spread = spreadTokens(node, place);
+  const must = (a.must | b.must) & (a.must | ~a.may) & (b.must | ~b.may);
   const varied = args.filter((x) => x.may !== 0);
   return { ...all, may: all.may | spread, must, why: must === 0 ? 0 : all.why, gain: varied.length === 1 ? (varied[0]?.gain ?? 1) : 1, code: common(varied), normalized: false };
+}
+
+/** A function of two facts, remembered: a chain of residual sums adds the same few facts again and again. */
+function pairs(make: (a: Fact, b: Fact, spread: number) => Fact): (a: Fact, b: Fact, spread: number) => Fact {
+  const known = new Map<Fact, Map<Fact, Map<number, Fact>>>();
+  return (a, b, spread) => {
+    const ofA = known.get(a) ?? new Map<Fact, Map<number, Fact>>();
+    const ofB = ofA.get(b) ?? new Map<number, Fact>();
+    const out = ofB.get(spread) ?? make(a, b, spread);
+    known.set(a, ofA.set(b, ofB.set(spread, out)));
+    return out;
+  };
 }
 
 /** The code that all of some values are: a mean of distributions is one. */

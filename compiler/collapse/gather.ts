@@ -46,6 +46,8 @@ export interface Facts {
   readonly body: Body;
   readonly recipe: Recipe;
   readonly terms: readonly Term[];
+  /** Terms by the losses of the program that they belong to. */
+  readonly termsOf: (loss: string) => readonly Term[];
   readonly canonical: Canonical;
   readonly groups: Groups;
   readonly flow: Flow;
@@ -105,7 +107,10 @@ export function gatherFacts(graph: ModelGraph, recipe: Recipe): Facts {
   const values = under(noAssumption);
   const sights = interpret(graph, body, sightDomain).map((seen) => seen.all);
   const encoders = findEncoders(graph, body, flows, groups, simple);
-  return { graph, body, recipe, terms: canonical.terms, canonical, groups, flow: flows, values, sights, simple, encoders, episodes, under, behind, trains, sources, numbers: canonical.numbers };
+  const byLoss = new Map<string, Term[]>();
+  for (const term of canonical.terms) for (const loss of term.losses) byLoss.set(loss, [...(byLoss.get(loss) ?? []), term]);
+  const termsOf = (loss: string): readonly Term[] => byLoss.get(loss) ?? [];
+  return { graph, body, recipe, terms: canonical.terms, termsOf, canonical, groups, flow: flows, values, sights, simple, encoders, episodes, under, behind, trains, sources, numbers: canonical.numbers };
 }
 
 function readBehind(body: Body, id: NodeId, flows: Flow, groups: Groups, learnable: ReadonlySet<string>): Behind {

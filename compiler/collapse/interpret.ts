@@ -37,17 +37,13 @@ const rounds = 8;
 /** Facts of every model-level node, or of those in `only` (which must hold the operands of its members). */
 export function interpret<F>(graph: Pick<ModelGraph, "funcs">, body: Body, domain: Domain<F>, only?: ReadonlySet<NodeId>): readonly F[] {
   const funcs = new Map(graph.funcs.map((f) => [f.name, f]));
-  const memo = new Map<string, readonly F[]>();
-  // Facts of a long chain are few, and asked for their keys often.
-  const keys = new Map<F, string>();
-  const keyOf = (fact: F): string => {
-    const known = keys.get(fact) ?? domain.key(fact);
-    keys.set(fact, known);
-    return known;
-  };
+  const memos = new Map<Func, Map<string, readonly F[]>>();
+  const keyOf = numbered(domain.key);
 
   const run = (func: Func, root: string, prefix: string, args: readonly F[]): readonly F[] => {
-    const key = `${func.name}\u0000${domain.rootKey(root)}\u0000${domain.byPlace === true ? prefix : ""}\u0000${args.map(keyOf).join("\u0000")}`;
+    const memo = memos.get(func) ?? new Map<string, readonly F[]>();
+    memos.set(func, memo);
+    const key = `${domain.rootKey(root)} ${domain.byPlace === true ? prefix : ""} ${args.map(keyOf).join()}`;
     const known = memo.get(key);
     if (known !== undefined) return known;
     const values = walk(func.body, { root, prefix, body: func.body }, args);
@@ -102,4 +98,19 @@ export function interpret<F>(graph: Pick<ModelGraph, "funcs">, body: Body, domai
   };
 
   return walk(body, { root: "", prefix: "", body }, undefined);
+}
+
+/** Small numbers for facts, equal where their keys are: facts of a long chain are few, and asked for their keys often. */
+function numbered<F>(key: (fact: F) => string): (fact: F) => number {
+  const byFact = new Map<F, number>();
+  const byKey = new Map<string, number>();
+  return (fact) => {
+    const known = byFact.get(fact);
+    if (known !== undefined) return known;
+    const text = key(fact);
+    const number = byKey.get(text) ?? byKey.size;
+    byKey.set(text, number);
+    byFact.set(fact, number);
+    return number;
+  };
 }

@@ -25,7 +25,7 @@ export function trivialValues(facts: Facts): ReadonlyMap<string, readonly Trivia
 function ofLoss(facts: Facts, loss: LossTerm): readonly TrivialValue[] {
   const term = termOf(facts, loss);
   if (term !== undefined) return ofTerm(facts, term);
-  const [own, ...others] = facts.terms.filter((t) => t.losses.includes(loss.name));
+  const [own, ...others] = facts.termsOf(loss.name);
   if (own !== undefined && others.length === 0 && zeroWhereEqual(facts.body, own.node)) return [{ value: 0, of: "constant" }];
   // Without effect, or one of several: what its kind says of a constant is true all the same.
   const value = trivialValue(loss.kind, facts.graph.body.nodes[loss.node]?.attrs.numbers ?? {});
@@ -34,7 +34,7 @@ function ofLoss(facts: Facts, loss: LossTerm): readonly TrivialValue[] {
 
 /** The term that a loss is, where it is one, and the value that the program reports is the term's own. */
 function termOf(facts: Facts, loss: LossTerm): Term | undefined {
-  const [term, ...others] = facts.terms.filter((t) => t.losses.includes(loss.name));
+  const [term, ...others] = facts.termsOf(loss.name);
   if (term === undefined || others.length > 0) return undefined;
   if (facts.graph.body.nodes[loss.node]?.op === "loss") return term;
   const alone = term.losses.length === 1 && term.weight.points.every((p, i) => p === loss.weight.points[i]);

@@ -24,13 +24,19 @@ export function findLeaks(facts: Facts): MaskFinding[] {
   const encoders = facts.encoders.filter((e) => e.state === "trained");
   const matters = (t: Term): boolean => encoders.length === 0 || encoders.some((e) => trainedThrough(facts, t.node).has(e.name));
   const terms = facts.terms.filter((t) => t.sign > 0 && t.operands.length === 2 && (t.role === "attract" || t.role === "classify" || t.role === "contrast") && matters(t));
-  const found = terms.flatMap((term) => ofTerm(facts, term).map((f) => ({ ...f, losses: term.losses })));
+  const moments = facts.body.nodes.some((n) => n.op === "slice_time");
+  const found = terms.flatMap((term) => (moments && acrossTime(facts, term) ? [] : ofTerm(facts, term)).map((f) => ({ ...f, losses: term.losses })));
   return [...found, ...blindEncoders(facts)];
+}
+
+/** A prediction of later moments may see all of the earlier ones. */
+function acrossTime(facts: Facts, term: Term): boolean {
+  return term.operands.some((o) => cone(facts, o).some((id) => facts.body.nodes[id]?.op === "slice_time"));
 }
 
 function ofTerm(facts: Facts, term: Term): Fault[] {
   const [p, q] = term.operands;
-  if (p === undefined || q === undefined || [p, q].some((o) => cone(facts, o).some((id) => facts.body.nodes[id]?.op === "slice_time"))) return [];
+  if (p === undefined || q === undefined) return [];
   const positions = nodeAt(facts, p)?.type.positions;
   const mask = positions?.kind === "mask" ? positions.mask : undefined;
   const sides = studentFirst(facts, p, q);

@@ -242,9 +242,10 @@ function through(body: Body, node: Node, args: readonly Trace[]): Trace {
   const hidden = node.op === "replace_at" ? node.attrs.mask : undefined;
   const passes = passesGradient(node);
   const [only] = args;
-  if (args.length === 1 && only !== undefined && !mixed && mask === undefined && hidden === undefined && passes) return only;
+  const product = node.op === "affine" || node.op === "matmul";
+  if (only !== undefined && args.every((a) => a === only) && !mixed && mask === undefined && hidden === undefined && passes && (args.length === 1 || !product)) return only;
   // The right side of a product is a matrix: all of it goes into every token.
-  const shared = (i: number): boolean => (node.op === "affine" || node.op === "matmul") && i > 0 && body.nodes[node.args[i] ?? -1]?.op !== "param";
+  const shared = (i: number): boolean => product && i > 0 && body.nodes[node.args[i] ?? -1]?.op !== "param";
   const all: [string, Reach][] = args.flatMap((trace, i) => [...trace].map(([source, reach]): [string, Reach] => {
     const narrowed = mask !== undefined && reach.local ? narrow(reach, new Set([mask])) : reach.masks;
     const without = hidden !== undefined && i === 0 && reach.local ? merge([reach.without, new Set([hidden])]) : reach.without;
