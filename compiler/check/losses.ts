@@ -11,6 +11,7 @@ import { report } from "../messages/report.js";
 import { lossKind } from "../model/losses.js";
 import type { LossKind, LossName } from "../model/losses.js";
 import type { LossTerm, Schedule } from "../model/ir.js";
+import { rootOf } from "../model/visit.js";
 import type * as ast from "../syntax/ast.js";
 import { equalShapes } from "../types/dim.js";
 import type { Axis, Space, ValueType } from "../types/value-type.js";
@@ -117,7 +118,10 @@ function spacesMeet(cx: BodyCx, name: string, a: { value: Tensor; span: Span }, 
   const right = resolveSpace(cx.env.spaces, b.value.type.space);
   if (left.kind === "any" || right.kind === "any" || sameSpace(left, right)) return true;
   if (left.kind === "logits" || right.kind === "logits") return true;
-  if (left.kind === "latent" && right.kind === "latent" && sourceOf(cx, left.of) === sourceOf(cx, right.of)) return true;
+  if (left.kind === "latent" && right.kind === "latent") {
+    const [one, other] = [sourceOf(cx, left.of), sourceOf(cx, right.of)];
+    if (one === other || (trains(cx, a.value.id, one) && trains(cx, b.value.id, other))) return true;
+  }
   if (left.kind === "free") return bindSpace(cx.env.spaces, left.by, right, b.span);
   if (right.kind === "free") return bindSpace(cx.env.spaces, right.by, left, a.span);
   cx.diagnostics.add(report("JEP3013", at, { op: name, left: printSpace(left), right: printSpace(right) }, {
@@ -142,6 +146,23 @@ function sourceOf(cx: BodyCx, space: string): string {
     name = at.instance.training.of;
   }
   return name;
+}
+
+/**
+ * Whether a gradient at a value trains an encoder on the way to it. Two encoders that a loss trains on both of its sides are
+ * the learned maps into one joint space (VICReg, table 5: untied branches); of one that does not learn here, the
+ * coordinates are given, and the other side must be mapped to them.
+ */
+function trains(cx: BodyCx, id: number, encoder: string): boolean {
+  if (cx.env.instances.get(encoder)?.instance.training.kind !== "optimized") return false;
+  const seen = new Set([id]);
+  for (const at of seen) {
+    const node = cx.nodes[at];
+    if (node === undefined || node.op === "stop_gradient") continue;
+    if (node.op === "call" && rootOf(node.attrs.instance ?? "") === encoder) return true;
+    for (const arg of node.args) seen.add(arg);
+  }
+  return false;
 }
 
 function because(table: SpaceTable, space: Space): string {

@@ -61,6 +61,7 @@ export function elaborateModel(program: Program, overrides: Overrides, isLibrary
   };
   const cx = createBody(env, diagnostics, "model");
   const losses: LossTerm[] = [];
+  const lossNames = new Set<string>();
   const params = new Map<string, Static>();
   const unused = new Set(overrides.keys());
   const ordered = orderStatements(program.statements, diagnostics);
@@ -68,7 +69,7 @@ export function elaborateModel(program: Program, overrides: Overrides, isLibrary
   // Lines of a cycle have been reported; what needs them is not at fault.
   for (const s of program.statements) if (!left.has(s)) for (const name of declaredNames(s)) cx.scope.set(name.text, poison);
   for (const statement of ordered) {
-    runStatement(cx, statement, { losses, params, overrides, unused });
+    runStatement(cx, statement, { losses, lossNames, params, overrides, unused });
   }
   for (const path of unused) {
     const known = [...params.keys(), ...[...env.instances.values()].flatMap((i) => Object.keys(i.instance.config).map((k) => `${i.instance.name}.${k}`))];
@@ -148,6 +149,7 @@ function ownTables(cx: BodyCx): { readonly instances: readonly Instance[]; reado
 
 interface Collected {
   readonly losses: LossTerm[];
+  readonly lossNames: Set<string>;
   readonly params: Map<string, Static>;
   readonly overrides: Overrides;
   readonly unused: Set<string>;
@@ -332,7 +334,14 @@ function runLoss(cx: BodyCx, statement: ast.Loss, out: Collected): void {
   }
   const terms = lossTerms(cx, value.id, 1, statement.name?.text, statement.span);
   for (const term of terms) {
-    const taken = out.losses.filter((l) => l.name === term.name || l.name.startsWith(`${term.name}_`)).length;
-    out.losses.push(taken === 0 ? term : { ...term, name: `${term.name}_${taken + 1}` });
+    out.losses.push({ ...term, name: freeName(term.name, out.lossNames) });
   }
+}
+
+/** A name that no other has: `mse`, then `mse_2`. */
+function freeName(wanted: string, taken: Set<string>): string {
+  let name = wanted;
+  for (let n = 2; taken.has(name); n++) name = `${wanted}_${n}`;
+  taken.add(name);
+  return name;
 }

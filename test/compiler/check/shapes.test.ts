@@ -1,5 +1,6 @@
 /** Families 3xxx: shapes, positions and spaces, each drawn in the source. */
-import { test } from "vitest";
+import { expect, test } from "vitest";
+import { check } from "../../../compiler/compile.js";
 import { checkMarked, sound } from "./marked.js";
 
 test("shapes must agree", () => {
@@ -129,9 +130,18 @@ test("a position table codes in fours", () => {
 
 test("two encoders have two spaces", () => {
   checkMarked(sound(`  encoder e = vit(4, 64, 2, 4)
-  loss extra = mse(student(image), e(image))
-//             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP3013 \`mse\` compares latent(student) with latent(e).
+  loss extra = mse(student(image), stopgrad(e(image)))
+//             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP3013 \`mse\` compares latent(student) with latent(e).
 `));
+});
+
+test("two encoders that a loss trains on both sides have one joint space, whatever stands between", () => {
+  const codes = (loss: string, also = ""): string[] => check({ file: "m.jepa", text: sound(`  encoder e = vit(4, 64, 2, 4)\n${also}  loss extra = ${loss}\n`) }).diagnostics.filter((d) => d.severity === "error").map((d) => d.code);
+  expect(codes("mse(pool(student(image)), pool(e(image))) + 25 * variance(pool(e(image))) + covariance(pool(e(image)))")).toEqual([]);
+  expect(codes("info_nce(pool(student(image)), pool(e(image)))")).toEqual([]);
+  expect(codes("mse(pool(student(image)), pool(stopgrad(e(image))))")).toEqual(["JEP3013"]);
+  expect(codes("mse(pool(student(image)), pool(g(image)))", "  encoder g = frozen(e)\n")).toContain("JEP3013");
+  expect(codes("mse(pool(teacher(image)), pool(e(image)))")).toContain("JEP3013");
 });
 
 test("a declared space is held to", () => {
