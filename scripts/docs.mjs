@@ -2,6 +2,7 @@
 // With --check it writes nothing and ends with 1 when the page is out of date.
 import { readFileSync, writeFileSync } from "node:fs";
 import { catalogue } from "../dist/compiler/messages/catalogue.js";
+import { exampleOf, exampleText } from "../dist/compiler/messages/examples.js";
 
 const families = {
   1: "Syntax", 2: "Names, structure, files, variants", 3: "Shapes, positions, spaces", 4: "Collapse", 5: "Masks and leaks", 6: "Training recipe", 7: "Target limits", 8: "Known gaps", 9: "Internal",
@@ -19,6 +20,8 @@ for (const [code, entry] of Object.entries(catalogue)) {
   parts.push(`### ${code} ${entry.slug}`, "", `*${entry.severity}*: ${entry.message}`, "");
   if (entry.help !== undefined) parts.push(`Help: ${entry.help}`, "");
   parts.push(entry.explain, "");
+  const example = exampleOf(code);
+  if (example !== undefined) parts.push(exampleText(example, entry.severity), "");
 }
 const page = new URL("../docs/diagnostics.md", import.meta.url);
 const text = `${parts.join("\n").trimEnd()}\n`;

@@ -1,11 +1,12 @@
 /**
  * `jepac explain JEP2001`: the page of a diagnostic.
  *
- * Owns the layout of the page; its words are the catalogue's, the same that SARIF carries.
+ * Owns the layout of the page; its words are the catalogue's, the same that SARIF carries, and its example is that of the table.
  */
 import { suggest } from "../base/suggest.js";
 import { catalogue } from "../messages/catalogue.js";
 import type { CatalogueEntry, Code } from "../messages/catalogue.js";
+import { exampleOf, exampleText } from "../messages/examples.js";
 import type { Command } from "./command.js";
 import { CliError } from "./command.js";
 import { styleOf } from "./terminal.js";
@@ -20,6 +21,7 @@ export const explainCommand: Command = {
   async run(args, cx) {
     const code = findCode(args.need("code"));
     const entry: CatalogueEntry = catalogue[code];
+    const example = exampleOf(code);
     const style = styleOf(cx.out, cx.env);
     const lines = [
       `${style[entry.severity](`${entry.severity}[${code}]`)} ${style.bold(entry.slug)}`,
@@ -28,6 +30,7 @@ export const explainCommand: Command = {
       ...(entry.help === undefined ? [] : [`  ${style.bold("help")}: ${entry.help}`]),
       "",
       ...wrap(entry.explain, 96),
+      ...(example === undefined ? [] : ["", ...exampleText(example, entry.severity).split("\n")]),
     ];
     cx.out.write(`${lines.join("\n")}\n`);
     return 0;
