@@ -41,6 +41,8 @@ export interface Env {
   budget: { nodes: number };
   /** Mistakes inside modules that have been reported, so that each is once. */
   readonly told: Set<string>;
+  /** Names that lines of the model still to come declare: known to the program, and not yet in scope. */
+  readonly later: Set<string>;
 }
 
 /** An instance under construction: parameters arrive with each application. */
@@ -113,9 +115,9 @@ export function lookup(cx: BodyCx, name: string): Value | undefined {
   return value;
 }
 
-/** Every name in scope, for suggestions. */
+/** Every name in scope, for suggestions; in a model also those of lines to come, as the order of lines does not matter. */
 export function visibleNames(cx: BodyCx): string[] {
-  const names = [...cx.scope.keys()];
+  const names = [...cx.scope.keys(), ...(cx.kind === "model" ? cx.env.later : [])];
   return cx.kind === "repeat" && cx.parent !== undefined ? [...names, ...visibleNames(cx.parent)] : names;
 }
 

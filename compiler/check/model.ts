@@ -58,6 +58,7 @@ export function elaborateModel(program: Program, overrides: Overrides, isLibrary
   const env: Env = {
     modules: program.modules, funcs: new Map(), funcNames: new Set(["main"]), positional: new Set(), masks: new Map(), gridOrigins: new Map(),
     instances: new Map(), spaces: new Map(), inputs: new Map(), views: new Map(), active: [], tableGrid: { first: undefined }, isLibrary, budget: { nodes: 0 }, told: new Set(),
+    later: new Set(program.statements.flatMap((s) => declaredNames(s).map((n) => n.text))),
   };
   const cx = createBody(env, diagnostics, "model");
   const losses: LossTerm[] = [];
@@ -69,6 +70,7 @@ export function elaborateModel(program: Program, overrides: Overrides, isLibrary
   // Lines of a cycle have been reported; what needs them is not at fault.
   for (const s of program.statements) if (!left.has(s)) for (const name of declaredNames(s)) cx.scope.set(name.text, poison);
   for (const statement of ordered) {
+    for (const name of declaredNames(statement)) env.later.delete(name.text);
     runStatement(cx, statement, { losses, lossNames, params, overrides, unused });
   }
   for (const path of unused) {

@@ -38,7 +38,7 @@ const constant = (value: number): TrainConfig["learningRate"] => ({ kind: "const
 export function checkTraining(program: Program, params: ReadonlyMap<string, Static>, encoders: ReadonlyMap<string, string | undefined>, diagnostics: Diagnostics): CheckedTraining {
   const env: Env = {
     modules: new Map(), funcs: new Map(), funcNames: new Set(), positional: new Set(), masks: new Map(), gridOrigins: new Map(), instances: new Map(),
-    spaces: new Map(), inputs: new Map(), views: new Map(), active: [], tableGrid: { first: undefined }, isLibrary: () => false, budget: { nodes: 0 }, told: new Set(),
+    spaces: new Map(), inputs: new Map(), views: new Map(), active: [], tableGrid: { first: undefined }, isLibrary: () => false, budget: { nodes: 0 }, told: new Set(), later: new Set(),
   };
   const cx = createBody(env, diagnostics, "model");
   for (const [name, value] of params) cx.scope.set(name, { kind: "static", value });

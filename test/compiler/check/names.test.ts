@@ -1,5 +1,6 @@
 /** Families 2xxx: names, structure, variants and files, each drawn in the source. */
-import { test } from "vitest";
+import { expect, test } from "vitest";
+import { check } from "../../../compiler/compile.js";
 import { checkMarked, sound } from "./marked.js";
 
 test("an unknown name is reported with its nearest neighbor", () => {
@@ -489,4 +490,10 @@ test("a binding of a variant that a loss needs through others, or that an unknow
 //                      ^^^^^^ JEP2001 \`z_aimm\` is not known here
 }
 `), { program: "w" });
+});
+
+test("an unknown name is told the nearest of all names of the model, those of later lines too, and never its own", () => {
+  const help = (lines: string): string | undefined => check({ file: "m.jepa", text: sound(lines) }).diagnostics.find((d) => d.code === "JEP2001")?.help;
+  expect(help("  early = pool(lattice)\n  latice = student(image)\n  loss extra = mse(early, pool(stopgrad(latice)))\n")).toBe("Did you mean `latice`?");
+  expect(help("  latice = pool(lattice)\n")).toBe("Declare it above, or add the `use` that brings it.");
 });
