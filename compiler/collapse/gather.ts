@@ -178,9 +178,15 @@ function simpleGroups(graph: ModelGraph, body: Body): ReadonlySet<string> {
   return simple;
 }
 
+/** The encoders; where every network of pictures is frozen, the first maps that learn from what it gives: its output is data. */
 function findEncoders(graph: ModelGraph, body: Body, flows: Flow, groups: Groups, simple: ReadonlySet<string>): readonly Group[] {
+  const found = firstMaps(graph, body, flows, groups, simple, () => true);
+  return found.length > 0 ? found : firstMaps(graph, body, flows, groups, simple, (g) => g.state !== "fixed");
+}
+
+function firstMaps(graph: ModelGraph, body: Body, flows: Flow, groups: Groups, simple: ReadonlySet<string>, counts: (group: Group) => boolean): readonly Group[] {
   const pictures = new Set(body.nodes.flatMap((n) => (n.op === "input" && n.type.space.kind === "pixels" ? [n.attrs.path ?? ""] : [])));
-  const like = new Set([...groups.values()].filter((g) => g.learns && (g.instance.role === "encoder" || !simple.has(g.name))).map((g) => g.name));
+  const like = new Set([...groups.values()].filter((g) => g.learns && counts(g) && (g.instance.role === "encoder" || !simple.has(g.name))).map((g) => g.name));
   const first = new Set<string>();
   const later = new Set<string>();
   for (const node of body.nodes) {

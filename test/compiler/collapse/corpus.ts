@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { adversarial } from "./unseen/adversarial.js";
 import { anchors } from "./unseen/anchors.js";
 import { codes } from "./unseen/codes.js";
 import { dynamics } from "./unseen/dynamics.js";
@@ -63,7 +64,7 @@ export const corpus: readonly Case[] = [
 ];
 
 /** Programs written after the last table of the truth test, and not measured in it. */
-export const later: readonly Unseen[] = [...relied];
+export const later: readonly Unseen[] = [...relied, ...adversarial];
 
 /** Every program with a known verdict, measured or not. */
 export const everything: readonly Case[] = [...corpus, ...later.map(({ id, source, verdict, accept, rules }) => ({ id, source, verdict, accept, rules, trains: canTrain(source) }))];
