@@ -174,10 +174,14 @@ function rankReadings(spec: MonitorSpec, memory: Memory, seen: Observation, tota
   });
 }
 
+/** Steps that any run is given to predict something. */
+const PREDICTS_BY = 20;
+
 /**
  * Bad while a loss sits within the threshold of a trivial value. When the monitor also names a watch, its features must have
  * lost half of their highest spread as well: a loss may pass its trivial value on the way to a good one. Every run begins
- * with a prediction that says nothing, so that value counts from the baseline step on.
+ * with a prediction that says nothing, so that value counts from the baseline step on, and never in the first
+ * {@link PREDICTS_BY}: a trial of a few steps has learned nothing, and nothing can be said of it.
  */
 function lossReadings(spec: MonitorSpec, memory: Memory, seen: Observation, total: number): Reading[] {
   for (const [name, signal] of spec.watch === undefined ? [] : watched(spec, seen)) {
@@ -189,7 +193,7 @@ function lossReadings(spec: MonitorSpec, memory: Memory, seen: Observation, tota
   const falling = spec.watch === undefined || (top !== undefined && now !== undefined && now < top / 2);
   const value = spec.loss === undefined ? undefined : own(seen.losses, spec.loss);
   if (spec.loss === undefined || value === undefined || spec.trivial === undefined) return [];
-  const counts = falling && (spec.trivial.of !== "no prediction" || seen.step >= rankBaselineStep(total));
+  const counts = falling && (spec.trivial.of !== "no prediction" || seen.step >= Math.max(PREDICTS_BY, rankBaselineStep(total)));
   return [{ subject: spec.loss, value, limit: spec.trivial.value, bad: counts && Math.abs(value - spec.trivial.value) <= spec.threshold }];
 }
 
