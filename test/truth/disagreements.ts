@@ -18,6 +18,7 @@ export const explained: Readonly<Record<string, string>> = {
 /** Sound programs in whose runs a monitor is heard, and why. */
 export const alarming: Readonly<Record<string, string>> = {
   C084: "I-JEPA begins with a dip: the teacher's spread falls to a quarter of its start within 40 steps, stays there for 40 and has come back at step 100 (0.174 → 0.044 → 0.252). A monitor that is patient for 25 steps, as it is in a run of 100, is heard; in a run of 800 or more it waits for 200.",
+  M012: "what is said is true, and no collapse: the head on the target's side gets no gradient and stays what it was at random (std of f 0.26 → 0.60, rank 6.5).",
 };
 
 /** Programs that look as if they could be trained and are refused for another reason than collapse: the code, or the fault. */
