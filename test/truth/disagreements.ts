@@ -23,5 +23,5 @@ export const alarming: Readonly<Record<string, string>> = {
 
 /** Programs that look as if they could be trained and are refused for another reason than collapse: the code, or the fault. */
 export const untrained: Readonly<Record<string, string>> = {
-  U138: "JEP3013", U209: "JEP3013", U210: "JEP3013", U238: "JEP3013", U244: "JEP3013", U736: "JEP3002", U737: "JEP3001",
+  U138: "JEP3013", U736: "JEP3002", U737: "JEP3001",
 };
