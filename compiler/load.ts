@@ -86,7 +86,7 @@ function resolveUse(item: ast.Use, from: string, diagnostics: Diagnostics): stri
   }
   const path = joinPath(from, item.path.text);
   if (path !== undefined && !isLibraryName(path)) return path;
-  diagnostics.add(report("JEP2028", item.span, { path: item.path.text, why: "it leaves the project" }, { help: "Use a file inside the project, by a relative path." }));
+  diagnostics.add(report("JEP2028", item.span, { path: item.path.text, why: "it leaves the project" }, { help: "Use a file inside the project, by a relative path. The project is the nearest folder upward with a `package.json` or a `.git`, else the program's own folder: put an empty `package.json` where yours begins." }));
   return undefined;
 }
 

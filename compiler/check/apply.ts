@@ -70,9 +70,19 @@ export function declareInstance(cx: BodyCx, name: string, role: "encoder" | "pre
   return { kind: "instance", path: name, partial };
 }
 
-/** Applies a named instance or part. */
+/** Applies a named instance or part. What goes wrong with an average says what it is an average of: often that is the mistake. */
 export function applyInstance(cx: BodyCx, instance: Value & { kind: "instance" }, args: readonly ArgValue[], at: Span): Value {
-  return applyAt(cx, instance.partial, instance.path, args, at);
+  const { list } = cx.diagnostics;
+  const before = list.length;
+  const value = applyAt(cx, instance.partial, instance.path, args, at);
+  const made = cx.env.instances.get(instance.path)?.instance;
+  if (made?.training.kind !== "ema") return value;
+  const message = `\`${instance.path}\` is an average of \`${made.training.of}\`, and takes what \`${instance.partial.module.name.text}\` takes`;
+  for (let i = before; i < list.length; i++) {
+    const d = list[i];
+    if (d?.severity === "error") list[i] = { ...d, related: [...d.related, { span: made.origin, message }] };
+  }
+  return value;
 }
 
 /** `student.patch_embed`: a part of an instance, with the parameters it has there. */

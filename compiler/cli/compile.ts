@@ -10,6 +10,7 @@ import type { CompileResult } from "../compile.js";
 import type { WgslPlan } from "../../runtime/abi.js";
 import { nodeLimits } from "../../runtime/backends/webgpu/device.js";
 import { HostError } from "../../runtime/base/errors.js";
+import { shellWord } from "../../runtime/train/run-folder.js";
 import type { PlanLimits } from "../targets/wgsl/plan.js";
 import { large, portable, software } from "../targets/wgsl/plan.js";
 import { toSvg } from "../model/export-svg.js";
@@ -95,7 +96,7 @@ export const compileCommand: Command = {
       cx.out.write(`${count(parameters)} parameters, ${count(trainable)} of them trained; ${short(flopsPerImage)}FLOPs an image forward\n`);
     }
     if (result.plan !== undefined) cx.out.write(planLine(result.plan));
-    cx.out.write(`run it with: node ${join(shown, "train.mjs")}\n`);
+    cx.out.write(`run it with: node ${shellWord(join(shown, "train.mjs"))}\n`);
     return 0;
   },
 };

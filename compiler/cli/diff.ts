@@ -5,7 +5,7 @@
  * `compiler/diff.ts`. Exit code 0 when they are the same, 1 when they differ, 2 when one cannot be read or compared.
  */
 import { check } from "../compile.js";
-import type { CheckResult } from "../compile.js";
+import type { CheckResult, Source } from "../compile.js";
 import { diffPrograms, printDifference } from "../diff.js";
 import type { Command } from "./command.js";
 import { CliError } from "./command.js";
@@ -18,21 +18,19 @@ export const diffCommand: Command = {
   words: { before: "a program", after: "another file; without it, a variant of the file against its base" },
   options: {
     program: { kind: "text", help: "the program of the second file (its first); without one, the variant to compare" },
-    base: { kind: "text", help: "the program of the first file (its first)" },
+    base: { kind: "text", help: "the program of the first file (its first), or what to hold the variant against" },
     format: { kind: "text", choices: ["text", "json"], initial: "text", help: "how to report" },
   },
   examples: [
     ["jepac diff examples/simsiam-small.jepa examples/byol-small.jepa", "two files"],
-    ["jepac diff my.jepa --program shallow", "a variant against the first model of its file"],
+    ["jepac diff my.jepa --program shallow", "a variant against its base"],
   ],
   async run(args, cx) {
     const first = openSource(args.need("before"), cx);
     const other = args.text("after");
-    const second = other === undefined ? first : openSource(other, cx);
     const base = args.text("base");
     const program = args.text("program");
-    const before = check(first.source, base === undefined ? {} : { program: base });
-    const after = check(second.source, choose(program, other, before));
+    const { before, after } = other === undefined ? withinOne(first.source, base, program) : { before: check(first.source, named(base)), after: check(openSource(other, cx).source, named(program)) };
     const difference = diffPrograms(before, after);
     if (difference === undefined) throw new CliError("one of the programs has mistakes that leave nothing to compare", "run jepac check on both");
     cx.out.write(args.text("format") === "json" ? `${JSON.stringify(difference, undefined, 2)}\n` : printDifference(difference));
@@ -40,9 +38,25 @@ export const diffCommand: Command = {
   },
 };
 
-/** Within one file and without a name, the first program that is not the base. */
-function choose(program: string | undefined, other: string | undefined, before: CheckResult): { readonly program?: string } {
-  if (program !== undefined) return { program };
-  const next = other === undefined ? before.programs.find((p) => p !== before.graph?.name) : undefined;
-  return next === undefined ? {} : { program: next };
+/**
+ * Two programs of one file: the variant asked for (else the first there is) and what it is a variant of, in this file or in
+ * one that it uses; a program that is no variant is held against the first of the file.
+ */
+function withinOne(source: Source, base: string | undefined, program: string | undefined): { readonly before: CheckResult; readonly after: CheckResult } {
+  const first = check(source, named(program ?? base));
+  const after = program !== undefined ? first : (firstVariant(source, first.programs.filter((p) => p !== base)) ?? first);
+  return { before: check(source, named(base ?? baseOf(after))), after };
+}
+
+function firstVariant(source: Source, programs: readonly string[]): CheckResult | undefined {
+  const found = programs.map((program) => check(source, { program }));
+  return found.find((one) => baseOf(one) !== undefined) ?? found[1];
+}
+
+function baseOf({ checked }: CheckResult): string | undefined {
+  return checked?.program.chain.at(-2);
+}
+
+function named(program: string | undefined): { readonly program?: string } {
+  return program === undefined ? {} : { program };
 }

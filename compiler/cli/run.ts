@@ -69,7 +69,8 @@ function parseWords(words: readonly string[]): Parsed {
   if (output !== "" && wantsHelp) return { kind: "text", text: output, code: 0 };
   if (failure !== undefined) {
     refuseUnknown(words);
-    throw new CliError(sentence(failure), "run it with --help to see how it is used");
+    const command = commands.find((c) => c.name === words.find((word) => !word.startsWith("-")));
+    throw new CliError(sentence(failure), `${command === undefined ? "" : `it is used as: jepac ${command.usage}; `}run it with --help to see more`);
   }
   if (selected === undefined) return unknownCommand(rest, parser);
   return { kind: "run", command: selected.command, args: strict(selected.command, selected.values) };

@@ -10,6 +10,7 @@ import { spawn } from "node:child_process";
 import { existsSync, openSync, closeSync, mkdirSync, readFileSync } from "node:fs";
 import { basename, join, relative, resolve } from "node:path";
 import { writeAtomic } from "../../runtime/base/files.js";
+import { shellWord } from "../../runtime/train/run-folder.js";
 import { CHECKPOINT_FILES } from "../../runtime/train/checkpoint-store.js";
 import { parseOptions } from "../../runtime/train/options.js";
 import type { CompileResult } from "../compile.js";
@@ -204,7 +205,7 @@ async function runRow(sweep: Sweep, row: SweepRow, result: CompileResult, jobs: 
 async function runHere(compiled: string, argv: readonly string[], cx: CliTerminal): Promise<number> {
   const program = await loadCompiled(compiled, relative(cx.cwd, compiled));
   const { runTrainer } = await import("../../runtime/train/main.js");
-  return runTrainer({ ...program, argv, folder: compiled, command: `node ${join(relative(cx.cwd, compiled), "train.mjs")}`, host: { terminal: cx.err } });
+  return runTrainer({ ...program, argv, folder: compiled, command: `node ${shellWord(join(relative(cx.cwd, compiled), "train.mjs"))}`, host: { terminal: cx.err } });
 }
 
 function runApart(compiled: string, words: readonly string[], log: string, cwd: string): Promise<number> {

@@ -37,7 +37,7 @@ import { resolveRecipe } from "./recipe.js";
 import { throughLosses } from "./recover.js";
 import type { Recipe } from "./recipe.js";
 import { writeReport } from "./report-file.js";
-import { chooseFolder, resumeCommand, RUN_FILES, withRunOptions, writeRunOptions } from "./run-folder.js";
+import { chooseFolder, resumeCommand, RUN_FILES, shellWord, withRunOptions, writeRunOptions } from "./run-folder.js";
 import { Speed } from "./speed.js";
 
 /** What a trainer is made of. */
@@ -285,7 +285,7 @@ function fullHost(part: Partial<TrainerHost> = {}): TrainerHost {
 
 function startedAs(): string {
   const script = process.argv[1];
-  return script === undefined ? "node train.mjs" : `node ${relative(process.cwd(), script)}`;
+  return script === undefined ? "node train.mjs" : `node ${shellWord(relative(process.cwd(), script))}`;
 }
 
 function exitCodeOf(error: unknown): number {

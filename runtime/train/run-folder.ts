@@ -54,7 +54,12 @@ export async function withRunOptions(folder: string, given: TrainerOptions): Pro
 
 /** What to type to go on with the run in a folder, given what starts the trainer. */
 export function resumeCommand(command: string, folder: string): string {
-  return `${command} --out ${/^[\w./\\:-]+$/.test(folder) ? folder : JSON.stringify(folder)} --resume`;
+  return `${command} --out ${shellWord(folder)} --resume`;
+}
+
+/** A path as one word of a command: in quotes where it has a blank or the like. */
+export function shellWord(path: string): string {
+  return /^[\w./\\:-]+$/.test(path) ? path : JSON.stringify(path);
 }
 
 function holdsRun(folder: string): boolean {

@@ -171,3 +171,10 @@ test("a program compiled into the folder of another one in the same process is t
   expect(steps[0]).toContain("losses: { smooth_l1 }");
   expect(steps[1]).toContain("losses: { mse }");
 });
+
+test("a mistake in calling an average says what it is an average of", async () => {
+  const cwd = temporary({ "a.jepa": small.replace("ema(student", "ema(predict") });
+  const ran = await jepac(["check", "a.jepa"], { cwd });
+  expect(ran.code).toBe(1);
+  expect(ran.out + ran.err).toMatch(/because `teacher` is an average of `predict`, and takes what `vit_predictor` takes\s+--> a\.jepa:\d+:3/);
+});

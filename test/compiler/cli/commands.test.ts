@@ -35,7 +35,7 @@ test.each([
   [["check", "x.jepa", "--formt", "json"], "`jepac check` has no option --formt", "did you mean --format?"],
   [["train", "x.jepa", "--sed", "3"], "`jepac train` has no option --sed", "did you mean --seed?"],
   [["graph", "x.jepa", "--format", "png"], "Invalid values", "--help"],
-  [["graph"], "a word is missing", "--help"],
+  [["graph"], "a word is missing", "jepac graph <file>"],
   [["graph", "a.jepa", "b.jepa"], "does not take `b.jepa`", "jepac graph <file>"],
   [["compile", "x.jepa", "--out"], "Not enough arguments following: out", "--help"],
   [["compile", "a.jepa", "-o", "x", "-o", "y"], "", ""],
@@ -195,4 +195,19 @@ test("the published configuration compiles, and its counts are those of the publ
   expect(count("student")).toBe(630_434_560);
   expect(count("teacher")).toBe(630_434_560);
   expect(count("predict")).toBe(22_279_424);
+});
+
+test("diff within a file holds a variant against its base, wherever that is declared", async () => {
+  const name = /model (\w+)/.exec(small)?.[1] ?? "";
+  const cwd = temporary({ "package.json": "{}", "base.jepa": small, "rows.jepa": `use "./base.jepa"\n\nvariant one of ${name} { param width = 32 }\nvariant two of ${name} { param width = 24 }\nvariant three of two { param width = 40 }\n` });
+  const heading = async (...words: string[]): Promise<string | undefined> => (await jepac(["diff", "rows.jepa", ...words], { cwd })).out.split("\n")[0];
+  expect(await heading()).toBe(`${name} -> one`);
+  expect(await heading("--program", "two")).toBe(`${name} -> two`);
+  expect(await heading("--program", "three")).toBe("two -> three");
+  expect(await heading("--program", "three", "--base", "one")).toBe("one -> three");
+});
+
+test("the command that a compiled folder is run with stands a blank in its path", async () => {
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small });
+  expect((await jepac(["compile", "small.jepa", "-o", "out dir/a"], { cwd })).out).toContain('run it with: node "out dir/a/train.mjs"');
 });
