@@ -118,7 +118,7 @@ function predict(c: Case): Edits {
   if (two === undefined || term === undefined || place === undefined || width === undefined) return undefined;
   if (term.operands.some((o) => deadHead(c, o) !== undefined)) return undefined;
   const target = term.operands[two.target];
-  const ready = c.facts.graph.instances.find((i) => i.role === "predictor" && i.training.kind === "optimized" && nodesBehind(c, target, isOf(i.name)).length === 0
+  const ready = c.facts.graph.instances.find((i) => i.role === "predictor" && i.training.kind === "optimized" && i.params.some((p) => p.role === "learn" && p.shape.length > 1) && nodesBehind(c, target, isOf(i.name)).length === 0
     && c.facts.body.nodes.some((n) => isOf(i.name)(n) && n.args.length === 1 && n.type.shape.slice(-1).some((d) => constantOf(d) === width)));
   if (ready !== undefined) return wrap(place, ready.name);
   const beside = instanceOf(c, c.finding.encoder);

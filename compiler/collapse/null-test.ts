@@ -116,7 +116,10 @@ function pairRefuses(term: Term, reaches: (id: number) => boolean, axis: number,
     // Another input may go on varying, and tells nothing of this one: an action, of the next picture.
     const told = (left.may & axis) !== 0 && (axis !== sampleBit || left.from.split(",").some((n) => n !== "" && target.from.split(",").includes(n)));
     if ((target.must & axis) === 0 || told) continue;
-    return reasonOf(target.why);
+    const reason = reasonOf(target.why);
+    // Rounds of Newton's method do not whiten what hardly varies: a side that is not whitened itself leads both there.
+    const alone = reason.because === "whitening" && (factOf(values, own).why & why.whitened) === 0;
+    return alone ? { grade: "weak", because: "whitening" } : reason;
   }
   return undefined;
 }

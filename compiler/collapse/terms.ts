@@ -97,10 +97,13 @@ function oneSide(facts: Facts, terms: readonly Term[], encoder: string, term: Te
   const sharedRoots = new Set([...shared].map(rootOf));
   const untied = shared.size === 0;
   const late = own.length === 0 || untied ? own : own.filter((p) => lateParams().has(p));
-  const predictor = [...new Set(late.map(rootOf))];
+  const predictor = [...new Set(late.filter((p) => mixes(facts, p)).map(rootOf))];
   const shrinking = [...target.reads].map(rootOf).filter((g) => facts.groups.get(g)?.shrinks === true && sourcesBehind(facts, sides.target).has(g));
   const findings: Finding[] = [];
   if (predictor.length > 0) {
+    // Sharpening its own average is a way to one code for all, and a predictor follows it there.
+    const coded = codes(facts, terms, encoder, term, sides, values);
+    if (coded?.findings.some((f) => f.rule === "E-ONEHOT")) return coded;
     if (shrinking.length > 0) findings.push(finding("W-DECAYED-TARGET", term, encoder, { heads: [...new Set(shrinking)], other: sides.target }));
     if (untied) {
       findings.push(finding("W-UNTIED", term, encoder, { heads: [...moving], other: sides.target }));
@@ -109,6 +112,13 @@ function oneSide(facts: Facts, terms: readonly Term[], encoder: string, term: Te
     return withPredictor(facts, encoder, term, sides, { predictor, targets, shared, findings });
   }
   return withoutPredictor(facts, terms, encoder, term, sides, values, sharedRoots);
+}
+
+/** Whether a parameter maps features to others: an offset or a scale of each alone leaves a predictor the identity that it began as. */
+function mixes(facts: Facts, path: string): boolean {
+  const group = facts.groups.get(rootOf(path));
+  const decl = group?.instance.params.find((p) => `${group.name}.${p.path}` === path);
+  return decl === undefined || decl.shape.length > 1;
 }
 
 function once<T>(make: () => T): () => T {

@@ -51,7 +51,7 @@ const predictor = "predictor h = vit_predictor(width: 16, depth: 1, heads: 2)";
 
 /** Mechanisms: what each part does, alone and with others. */
 export const mechanisms: readonly Variation[] = [
-  views("a predictor that is a bias alone protects", "sound", [], `predictor h = shift_by()\n${swapped}\nloss negative_cosine(h(z1), stopgrad(z2))`, "module shift_by() (x: Features[width]) -> Features[width] {\n  learn bias[width] ~ zeros\n  x + bias\n}\n"),
+  views("a predictor that is a bias alone does not protect", "error", ["E-NOPRED"], `predictor h = shift_by()\n${swapped}\nloss negative_cosine(h(z1), stopgrad(z2))`, "module shift_by() (x: Features[width]) -> Features[width] {\n  learn bias[width] ~ zeros\n  x + bias\n}\n"),
   views("a predictor on both sides is part of the encoder", "error", ["E-NOPRED"], `predictor h = mlp_bn(64)\n${swapped}\nloss negative_cosine(h(z1), stopgrad(h(z2)))`),
   views("the stop on the branch of the predictor", "error", ["E-NOPRED"], `predictor h = mlp_bn(64)\n${swapped}\nloss negative_cosine(stopgrad(h(z1)), z2)`),
   views("a stop in front of the predictor trains the predictor only", "error", ["E-DEAD"], `predictor h = mlp_bn(64)\n${swapped}\nloss negative_cosine(h(stopgrad(z1)), stopgrad(z2))`),
@@ -94,7 +94,7 @@ export const mechanisms: readonly Variation[] = [
   views("a warm teacher", "risky", ["W-TEMP"], `encoder t = ema(f, momentum: 0.996)\nhead d = dino_head(64, 32, 128)\nhead dt = ema(d, momentum: 0.996)\nhead c = center()\nloss cross_entropy(d(pool(f(a))), softmax(c(dt(pool(t(b)))), temperature: 0.08), temperature: 0.1)`),
   views("a slow center", "risky", ["W-TEMP"], `encoder t = ema(f, momentum: 0.996)\nhead d = dino_head(64, 32, 128)\nhead dt = ema(d, momentum: 0.996)\nhead c = center(momentum: 0.999)\nloss cross_entropy(d(pool(f(a))), softmax(c(dt(pool(t(b)))), temperature: 0.04), temperature: 0.1)`),
   views("no momentum, a softmax over the batch", "sound", [], `head d = dino_head(64, 32, 128)\nloss cross_entropy(d(pool(f(a))), stopgrad(softmax(d(pool(f(b))), temperature: 0.04, over: images)), temperature: 0.1)`),
-  views("codes with a predictor", "sound", [], `encoder t = ema(f, momentum: 0.996)\nhead d = dino_head(64, 32, 128)\nhead dt = ema(d, momentum: 0.996)\npredictor h = mlp_bn(64)\nloss cross_entropy(d(h(pool(f(a)))), softmax(dt(pool(t(b))), temperature: 0.04), temperature: 0.1)`),
+  views("codes with a predictor, sharpened and not centered", "error", ["E-ONEHOT"], `encoder t = ema(f, momentum: 0.996)\nhead d = dino_head(64, 32, 128)\nhead dt = ema(d, momentum: 0.996)\npredictor h = mlp_bn(64)\nloss cross_entropy(d(h(pool(f(a)))), softmax(dt(pool(t(b))), temperature: 0.04), temperature: 0.1)`),
   views("mean entropy and sharpening", "sound", [], `encoder t = ema(f, momentum: 0.996)\nhead d = prototypes(64)\nhead dt = ema(d, momentum: 0.996)\nc = d(pool(f(a)))\nloss cross_entropy(c, softmax(dt(pool(t(b))), temperature: 0.025), temperature: 0.1) + mean_entropy(softmax(c, temperature: 0.1))`),
   views("centering of a regression target behind an average", "risky", ["W-WEAK-GUARD"], `encoder t = ema(f, momentum: 0.996)\nhead c = center()\nloss mse(pool(f(a)), c(pool(t(b))))`),
   views("labels with a gradient into the encoder", "sound", [], `input label: Label[10]\npredictor h = mlp_bn(64)\nhead w = linear(10)\n${swapped}\nloss negative_cosine(h(z1), z2)\nloss cross_entropy(w(z1), label)`),
