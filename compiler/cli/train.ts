@@ -9,8 +9,9 @@ import { join, resolve } from "node:path";
 import { compile } from "../compile.js";
 import type { CompileResult } from "../compile.js";
 import type { PlanTile } from "../../runtime/abi.js";
+import { trainingFolder } from "../../runtime/train/datasets.js";
 import { parseOptions, TRAINER_OPTIONS } from "../../runtime/train/options.js";
-import { chooseFolder } from "../../runtime/train/run-folder.js";
+import { chooseFolder, shellWord } from "../../runtime/train/run-folder.js";
 import type { Arguments, Command, OptionSpec } from "./command.js";
 import { compileInto, deviceOptions, planLimits, precisionOf, precisionOption, targetOf, targets } from "./compile.js";
 import { loadCompiled } from "./compiled.js";
@@ -60,10 +61,12 @@ export const trainCommand: Command = {
     const compiled = resolve(cx.cwd, folder, "compiled");
     const tiles = first.plan === undefined ? [] : await tilesForRun(first.plan, compiled, options.resume !== undefined, args, cx);
     const result = tiles.length === 0 ? first : compiledWith(tiles);
+    // A run that cannot start leaves nothing behind; one that goes on has its own word on where its pictures are.
+    if (result.ok && result.manifest !== undefined && options.resume === undefined) trainingFolder(result.manifest, options.data, compiled);
     if (compileInto(opened, result, compiled, cx) === undefined) return 1;
     const program = await loadCompiled(compiled, join(folder, "compiled"));
     const { runTrainer } = await import("../../runtime/train/main.js");
-    return runTrainer({ ...program, argv, options: { out: folder }, folder: compiled, command: ["npx jepac train", file, ...programWords(args)].join(" ") });
+    return runTrainer({ ...program, argv, options: { out: folder }, folder: compiled, command: ["npx jepac train", shellWord(file), ...programWords(args)].join(" ") });
   },
 };
 

@@ -44,15 +44,20 @@ const MOST = { train: 10_000, test: 10_000, bytes: 1024 ** 3 } as const;
  */
 export async function openTrainingData(manifest: Manifest, path: string | undefined, folder: string | undefined): Promise<TrainingData> {
   const { data } = manifest.train;
-  if (path === undefined && data.kind === "synthetic") {
-    return described(syntheticSource({ count: data.count, side: sideOf(manifest), seed: SYNTHETIC_SEED.train }));
-  }
-  const options = data.kind === "images" ? { onCorrupt: data.onCorrupt, onSmall: data.onSmall } : {};
+  const root = trainingFolder(manifest, path, folder);
+  if (root === undefined) return described(syntheticSource({ count: data.kind === "synthetic" ? data.count : 0, side: sideOf(manifest), seed: SYNTHETIC_SEED.train }));
+  return described(await folderSource(root, data.kind === "images" ? { onCorrupt: data.onCorrupt, onSmall: data.onSmall } : {}));
+}
+
+/** Where the pictures to train on are, undefined where they are generated. Throws `HostError` "not-found". */
+export function trainingFolder(manifest: Manifest, path: string | undefined, folder: string | undefined): string | undefined {
+  const { data } = manifest.train;
+  if (path === undefined && data.kind === "synthetic") return undefined;
   const named = path ?? (data.kind === "images" ? data.path : "");
   const places = path !== undefined || isAbsolute(named) || folder === undefined ? [named] : [named, join(folder, named)];
   const root = places.find((place) => existsSync(place));
   if (root === undefined) throw new HostError("not-found", `there is no folder ${named} with pictures`, path === undefined ? "the program names it; say where the pictures are with --data <folder>" : "check the path given with --data");
-  return described(await folderSource(root, options));
+  return root;
 }
 
 /**

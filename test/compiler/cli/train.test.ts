@@ -52,6 +52,14 @@ test("a compiled folder trains on its own, with the same losses as jepac train",
   expect(rows(join(cwd, "a")).map((r) => r.loss)).toEqual(rows(join(cwd, "b")).map((r) => r.loss));
 });
 
+test("a run whose pictures are nowhere leaves nothing behind: exit 2", { timeout: 60_000 }, async () => {
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small });
+  const ran = await run([bin, "train", "small.jepa", "--data", "nowhere"], cwd);
+  expect(ran.code).toBe(2);
+  expect(ran.err).toContain("there is no folder nowhere with pictures");
+  expect(existsSync(join(cwd, "runs"))).toBe(false);
+});
+
 test("a program with mistakes does not begin to train: exit 1", { timeout: 60_000 }, async () => {
   const cwd = temporary({ "package.json": "{}", "small.jepa": small.replace("stopgrad", "stopgrd") });
   const ran = await run([bin, "train", "small.jepa"], cwd);
