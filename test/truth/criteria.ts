@@ -39,7 +39,7 @@ export const thresholds = {
 export const failures: Readonly<Record<string, readonly Failure[]>> = {
   "E-SYM": ["constant"],
   "E-NOPRED": ["constant"],
-  "E-PRED-FROZEN": ["idle"],
+  "E-PRED-FROZEN": ["idle", "constant"],
   "E-PRED-DEAD": ["dead"],
   "E-TARGET-HEAD": ["constant"],
   "E-WRONG-SIDE": ["constant"],
@@ -57,7 +57,7 @@ export const failures: Readonly<Record<string, readonly Failure[]>> = {
   "M-LEAK": ["leak"],
   "M-NONTERM": ["endless"],
   "M-CTX-EMPTY": ["endless"],
-  "M-UNIDENT": ["idle"],
+  "M-UNIDENT": ["idle", "constant"],
 };
 
 /** A measured failure: which, and the figures. */
@@ -76,7 +76,7 @@ export interface Judging {
 export function failuresOf(judging: Judging, twin: Measured | undefined): Seen[] {
   const { run } = judging;
   if (run.failed !== undefined) return [{ failure: "endless", figures: run.failed }];
-  return [...constants(judging), ...dead(run), ...leaks(run, twin), ...idle(run)];
+  return [...constants(judging), ...foreseen(judging), ...dead(run), ...leaks(run, twin), ...idle(run)];
 }
 
 /** What speaks against calling a run sound. */
@@ -84,7 +84,10 @@ export function against(judging: Judging): string[] {
   const { run } = judging;
   if (run.failed !== undefined) return [run.failed];
   const still = Object.entries(run.gradient).flatMap(([group, norm]) => (norm === 0 && group in run.before.encoders ? [`gradient of ${group} is 0`] : []));
-  return [...constants(judging).map((s) => s.figures), ...still];
+  // Where every encoder tells pictures further apart than before, hidden content has become easy to foresee, not the same.
+  const all = pairs(run);
+  const healthy = all.length > 0 && all.every(([, before, after]) => after.std >= before.std);
+  return [...constants(judging), ...(healthy ? [] : foreseen(judging))].map((s) => s.figures).concat(still);
 }
 
 /** Whether a figure that decides lies within a fifth of its threshold: such a program is trained from three seeds. */
@@ -109,7 +112,7 @@ function pairs(run: Measured): [string, EncoderReading, EncoderReading][] {
   });
 }
 
-function constants({ run, kinds }: Judging): Seen[] {
+function constants({ run }: Judging): Seen[] {
   const spread = pairs(run).flatMap(([name, before, after]): Seen[] => {
     if (after.std < thresholds.std * before.std) return [{ failure: "constant", figures: `std of ${name} ${before.std.toFixed(3)} -> ${after.std.toFixed(3)}` }];
     if (before.ratio !== undefined && after.ratio !== undefined && after.ratio < thresholds.ratio * before.ratio) return [{ failure: "constant", figures: `pictures/tokens of ${name} ${before.ratio.toFixed(2)} -> ${after.ratio.toFixed(2)}` }];
@@ -118,7 +121,7 @@ function constants({ run, kinds }: Judging): Seen[] {
   const ranks = pairs(run).flatMap(([name, before, after]): Seen[] => {
     return after.rank < thresholds.rank * before.rank ? [{ failure: "constant", figures: `rank of ${name} ${before.rank.toFixed(1)} -> ${after.rank.toFixed(1)}` }] : [];
   });
-  return [...spread, ...ranks, ...foreseen(run, kinds), ...attracting(run.before, run.after).flatMap(([name, before, after]): Seen[] => {
+  return [...spread, ...ranks, ...attracting(run.before, run.after).flatMap(([name, before, after]): Seen[] => {
     const least = lowest(after.kind);
     const left = (after.strangers - least) / (before.strangers - least);
     if (left < thresholds.strangers) return [{ failure: "constant", figures: `${name} of strangers ${figure(before.strangers)} -> ${figure(after.strangers)}` }];
@@ -128,7 +131,7 @@ function constants({ run, kinds }: Judging): Seen[] {
 }
 
 /** The loss of a program of one view and one term, near its minimum: what is hidden cannot be foreseen so well unless it is the same everywhere. */
-function foreseen(run: Measured, kinds: readonly string[]): Seen[] {
+function foreseen({ run, kinds }: Judging): Seen[] {
   const [kind, ...more] = kinds;
   if (kind === undefined || more.length > 0 || Object.keys(run.after.terms).length > 0 || !isLoss(kind) || !["attract", "classify"].includes(lossKind(kind).role)) return [];
   const { before, after } = run.heldOut;

@@ -11,6 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Engine, Hyper, Manifest, StepBatch } from "../../runtime/abi.js";
+import { HostError } from "../../runtime/base/errors.js";
 import { effectiveRank, embeddingStd } from "../../runtime/base/linalg.js";
 import { evalSet } from "../../runtime/data/eval-set.js";
 import { createLoader } from "../../runtime/data/loader.js";
@@ -87,14 +88,20 @@ export interface Measured {
 
 const OPENING = 5;
 
+const unread = { reading: { encoders: {}, terms: {} }, loss: NaN };
+
 /** Trains and measures. */
 export async function measure(one: Case, seed: number, steps: number): Promise<Measured> {
   const clock = process.cpuUsage();
   return opened(one, seed, steps, async (bench) => {
-    const before = await read(bench);
+    // A sampler that gives up does so here already; the run then says why.
+    const before = await read(bench).catch((error: unknown) => {
+      if (error instanceof HostError) return unread;
+      throw error;
+    });
     await bench.engine.importState(initialState(bench.manifest, seed));
     const run = await trained(bench);
-    const after = run.failed === undefined ? await read(bench) : { reading: { encoders: {}, terms: {} }, loss: NaN };
+    const after = run.failed === undefined ? await read(bench) : unread;
     const usage = process.cpuUsage(clock);
     return rounded<Measured>({
       id: one.id, seed, steps, engine: `${bench.engine.name} ${bench.engine.version}`, ...run, before: before.reading, after: after.reading,
