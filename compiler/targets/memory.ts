@@ -30,11 +30,14 @@ export interface StepMemory {
 /** Larger than any tensor: memory is wanted here, not whether a device can bind it. */
 const noLimits = { bindingBytes: 2 ** 50, bufferBytes: 2 ** 50 };
 
+/** Bytes of numbers that emitted code may hold a moment longer than the walk does; only the upper bound needs them. */
+const lingering = 64;
+
 /** The memory of a step on the tfjs target, for masks of the given row lengths (by name; the longest where none is given). */
 export function tfjsMemory(step: StepProgram, manifest: Manifest, lengths: ReadonlyMap<string, number> = new Map()): StepMemory {
   const kept = keptBytes(manifest);
   const bounds = new Map([...boundsOf(step, manifest), ...[...lengths].map(([mask, length]): [string, number] => [`K_${mask}`, length])]);
-  const peak = new Walk(step.module, bounds).peak(step);
+  const peak = new Walk(step.module, bounds).peak(step) + (lengths.size === 0 ? lingering : 0);
   return { kept, step: peak, total: kept + peak };
 }
 

@@ -56,7 +56,7 @@ test.each(["simsiam", "mae", "ijepa"])("what the compiler counts for %s is what 
   expect(Math.abs(found - counted)).toBeLessThanOrEqual(64);
   expect(usual / found).toBeGreaterThan(0.8);
   expect(usual / found).toBeLessThan(1.3);
-  expect(tfjsMemory(ready.step, ready.manifest).step).toBeGreaterThanOrEqual(found - 64);
+  expect(tfjsMemory(ready.step, ready.manifest).step).toBeGreaterThanOrEqual(found);
 });
 
 test.each(["f32", "f16"] as const)("wgsl's figure is the plan's, in %s", (precision) => {
