@@ -24,7 +24,7 @@ import { encodersFile, encodersText } from "./targets/encoders.js";
 import type { StepProgram } from "./targets/step.js";
 import { untrainable } from "./targets/supported.js";
 import { emitTfjs } from "./targets/tfjs/emit.js";
-import { scaledPasses, tfjsPasses } from "./targets/tfjs/passes.js";
+import { scaledPasses, sharedForms, tfjsPasses } from "./targets/tfjs/passes.js";
 import { emitPlanned } from "./targets/wgsl/emit.js";
 import { fitPlan } from "./targets/wgsl/fit.js";
 import type { PlanLimits } from "./targets/wgsl/plan.js";
@@ -148,7 +148,7 @@ export function stepOf(checked: Checked, result: CheckResult, file: string, opti
   const lowered = lowerChecked(checked, result.analyses?.watchlist);
   const half = options.target === "wgsl" && options.precision === "f16";
   const { step, records } = buildStep(lowered, { name: checked.graph.name, doc: checked.graph.doc, file, texts: result.texts }, {
-    before: tfjsPasses.before, after: half ? scaledPasses : tfjsPasses.after, ...(options.now === undefined ? {} : { now: options.now }),
+    before: options.target === "wgsl" ? sharedForms : tfjsPasses.before, after: half ? scaledPasses : tfjsPasses.after, ...(options.now === undefined ? {} : { now: options.now }),
   });
   const manifest = makeManifest({
     checked, lowered, target: options.target ?? "tfjs", precision: half ? "f16" : "f32", file, hash: sourceHash(result.texts, options), compiler: version,

@@ -268,6 +268,8 @@ export const vjps = {
   gelu_slope: times((cx) => cx.result(1)),
   layer_norm: joint((cx) => cx.b.multi("layer_norm_grad", [cx.result(1), cx.result(2), cx.arg(1), cx.dy])),
   layer_norm_grad: second,
+  feed_forward: joint((cx) => cx.b.multi("feed_forward_grad", [cx.arg(0), cx.arg(1), cx.arg(3), cx.result(1), cx.dy])),
+  feed_forward_grad: second,
   smooth_l1_mean: each(
     (cx) => cx.b.op("mul", [cx.result(1), cx.dy]),
     (cx) => cx.b.op("neg", [cx.b.op("mul", [cx.result(1), cx.dy])]),

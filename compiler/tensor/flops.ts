@@ -84,6 +84,9 @@ export const flops = {
   gelu_slope: perResult(13),
   layer_norm: perResult(9),
   layer_norm_grad: perResult(12),
+  // The memory has two numbers for each hidden value, so its size times a width is a product.
+  feed_forward: ([x], [y, memory]) => add(mul(elements(memory), total([width(x, 1), width(y, 1), constantDim(7)])), elements(y)),
+  feed_forward_grad: ([x, , , memory, dy]) => add(mul(elements(memory), total([mul(constantDim(2), width(x, 1)), mul(constantDim(2), width(dy, 1)), constantDim(1)])), elements(dy)),
   smooth_l1_mean: perOperand(8),
   attention: (args, results) => product([constantDim(4), elements(results[0]), width(args[0], 2)]),
   attention_grad: (args) => product([constantDim(8), elements(args[1]), width(args[1], 2)]),

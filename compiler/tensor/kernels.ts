@@ -62,6 +62,10 @@ function arg(args: readonly NdArray[], i: number): NdArray {
 
 type Arrays = readonly NdArray[];
 
+function first(results: Arrays): NdArray {
+  return arg(results, 0);
+}
+
 const each = (f: (x: number) => number) => (args: Arrays): Arrays => [map(arg(args, 0), f)];
 const both = (f: (a: number, b: number) => number) => (args: Arrays): Arrays => [zip(arg(args, 0), arg(args, 1), f)];
 const three = (f: (a: number, b: number, c: number) => number) => (args: Arrays): Arrays => {
@@ -407,6 +411,22 @@ export const kernels = {
     const dy = zip(dout, scale, (a, b) => a * b);
     const rowsOf = (x: NdArray): Arrays => evaluateOp("sum_leading", [x], {}, value);
     return [...evaluateOp("normalize_grad", [y, rstd, dy], attrs, value), ...rowsOf(zip(dout, y, (a, b) => a * b)), ...rowsOf(dout)];
+  },
+  feed_forward: (args, attrs, value) => {
+    const linear = (x: NdArray, w: number): NdArray => first(evaluateOp("linear", [x, arg(args, w), arg(args, w + 1)], attrs, value));
+    const [a, slope] = evaluateOp("gelu_slope", [linear(arg(args, 0), 1)], attrs, value);
+    if (a === undefined || slope === undefined) throw new IrError("gelu_slope has two results.");
+    return [linear(a, 3), joinLast([a, slope])];
+  },
+  feed_forward_grad: (args, attrs, value) => {
+    const [x, w1, w2, memory, dy] = [arg(args, 0), arg(args, 1), arg(args, 2), arg(args, 3), arg(args, 4)];
+    const hidden = (memory.shape.at(-1) ?? 0) / 2;
+    const [a, slope] = splitLast(memory, [hidden, hidden]);
+    if (a === undefined || slope === undefined) throw new IrError("feed_forward_grad needs two parts.");
+    const back = (d: NdArray, w: NdArray): NdArray => first(evaluateOp("linear_grad_x", [d, w], attrs, value));
+    const dh = zip(back(dy, w2), slope, (p, q) => p * q);
+    const sums = (from: NdArray, d: NdArray): Arrays => [...evaluateOp("linear_grad_w", [from, d], attrs, value), ...evaluateOp("sum_leading", [d], attrs, value)];
+    return [back(dh, w1), ...sums(x, dh), ...sums(a, dy)];
   },
   smooth_l1_mean: (args, { beta }) => {
     const difference = zip(arg(args, 0), arg(args, 1), (a, b) => a - b);

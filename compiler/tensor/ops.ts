@@ -121,6 +121,8 @@ export const ops = {
   gelu_slope: { args: ["x"], results: ["y", "slope"], attrs: {}, doc: "gelu and its derivative at x" },
   layer_norm: { args: ["x", "scale", "offset"], results: ["out", "y", "rstd"], attrs: { eps: "number" }, doc: "y = normalize(x), out = y * scale + offset" },
   layer_norm_grad: { args: ["y", "rstd", "scale", "dout"], results: ["dx", "dscale", "doffset"], attrs: {}, doc: "gradient of layer_norm" },
+  feed_forward: { args: ["x", "w1", "b1", "w2", "b2"], results: ["y", "memory"], attrs: {}, doc: "linear(gelu(linear(x, w1, b1)), w2, b2); memory[..., 2 * hidden] holds the hidden values and their slopes for the gradient, in a form of the target's own" },
+  feed_forward_grad: { args: ["x", "w1", "w2", "memory", "dy"], results: ["dx", "dw1", "db1", "dw2", "db2"], attrs: {}, doc: "gradient of feed_forward" },
   smooth_l1_mean: { args: ["a", "b"], results: ["loss", "slope"], attrs: { beta: "number" }, doc: "mean over all elements of smooth_l1, and its derivative by a" },
   attention: { args: ["qkv"], results: ["o", "memory"], attrs: { heads: "integer" }, doc: "sdpa of the thirds of qkv[B, T, 3 * heads * d]; memory[B, heads, T, T + 3*d] holds probabilities, q, k and v for the gradient, in a layout of the target's own" },
   attention_grad: { args: ["memory", "do"], results: ["dqkv"], attrs: {}, doc: "gradient of attention" },

@@ -97,6 +97,7 @@ export function broadcastShapes(a: readonly Dim[], b: readonly Dim[]): Dim[] | u
 }
 
 const one = constantDim(1);
+const two = constantDim(2);
 
 function guard(infer: () => readonly TensorType[]): Inferred {
   try {
@@ -268,6 +269,22 @@ function attention(q: TensorType, k: TensorType, v: TensorType, heads: number): 
   return { o: q, lse: tensor([at(q.shape, 0), constantDim(heads), at(q.shape, 1)]) };
 }
 
+function linearShape(args: readonly TensorType[]): readonly TensorType[] {
+  args.forEach(needFloat);
+  const [x, w, b] = [at(args, 0), at(args, 1), at(args, 2)];
+  needRank(w, 2);
+  needRank(b, 1);
+  needEqualDims(last(x), axisOf(w, 0), "inner sizes");
+  needEqualDims(axisOf(w, 1), last(b), "sizes of weight and bias");
+  return [tensor([...x.shape.slice(0, -1), last(b)])];
+}
+
+/** linear(gelu(linear(x, w1, b1)), w2, b2), and two numbers kept for each hidden value. */
+function feedForwardShape([x, w1, b1, w2, b2]: readonly TensorType[]): readonly [y: TensorType, memory: TensorType] {
+  const hidden = at(linearShape([x, w1, b1].flatMap((t) => t ?? [])), 0);
+  return [at(linearShape([hidden, w2, b2].flatMap((t) => t ?? [])), 0), { ...hidden, shape: replaced(hidden.shape, hidden.shape.length - 1, mul(two, last(hidden))) }];
+}
+
 function rowStatistic(x: TensorType): TensorType {
   return tensor([...x.shape.slice(0, -1), one]);
 }
@@ -328,15 +345,7 @@ export const shapeRules = {
     return [tensor([last(x)])];
   },
   matmul: matmulShape,
-  linear: (args) => {
-    args.forEach(needFloat);
-    const [x, w, b] = [at(args, 0), at(args, 1), at(args, 2)];
-    needRank(w, 2);
-    needRank(b, 1);
-    needEqualDims(last(x), axisOf(w, 0), "inner sizes");
-    needEqualDims(axisOf(w, 1), last(b), "sizes of weight and bias");
-    return [tensor([...x.shape.slice(0, -1), last(b)])];
-  },
+  linear: linearShape,
   linear_grad_x: (args) => {
     args.forEach(needFloat);
     const [dy, w] = [at(args, 0), at(args, 1)];
@@ -378,6 +387,15 @@ export const shapeRules = {
     needType(rstd, rowStatistic(y), "operand `rstd`");
     needType(scale, tensor([last(y)]), "operand `scale`");
     return [y, scale, scale];
+  },
+  feed_forward: feedForwardShape,
+  feed_forward_grad: (args) => {
+    const [x, w1, w2, memory, dy] = [at(args, 0), at(args, 1), at(args, 2), at(args, 3), at(args, 4)];
+    const [b1, b2] = [tensor([axisOf(w1, 1)]), tensor([axisOf(w2, 1)])];
+    const [y, kept] = feedForwardShape([x, w1, b1, w2, b2]);
+    needType(memory, kept, "operand `memory`");
+    needType(dy, y, "operand `dy`");
+    return [x, w1, b1, w2, b2];
   },
   smooth_l1_mean: (args) => [tensor([]), at(sameAll(args), 0)],
   attention: (args, { heads }) => {

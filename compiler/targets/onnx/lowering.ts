@@ -148,6 +148,11 @@ export const onnxRows: { readonly [O in PrimitiveName]: OnnxRow<O> } = {
     unread(c, 1, "a norm without its scale beside one with it"), unread(c, 2, "the deviation of a normalization as a value of its own"),
   ],
   layer_norm_grad: training, smooth_l1_mean: training,
+  feed_forward: (c) => {
+    const linear = (value: string, w: number): string => c.g.op("Add", [c.g.op("MatMul", [value, c.args[w] ?? ""]), c.args[w + 1] ?? ""], {}, "linear");
+    return [linear(gelu({ ...c, args: [linear(x(c), 1)] }), 3), unread(c, 1, "what a feed-forward block keeps for its gradient")];
+  },
+  feed_forward_grad: training,
   attention: (c) => {
     const all = known(shapeOf(c).at(-1), "a width");
     const parts = [0, 1, 2].map((i) => c.g.op("Slice", [x(c), c.g.ints([(i * all) / 3]), c.g.ints([((i + 1) * all) / 3]), c.g.ints([2])]));

@@ -154,6 +154,8 @@ export const lowerings = {
     return cx.used(1) || cx.used(2) ? { all: `k.layerNorm(${args})` } : `k.layerNormOnly(${args})`;
   },
   layer_norm_grad: all("layerNormGrad"),
+  feed_forward: either("feedForward", "feedForwardOnly"),
+  feed_forward_grad: (cx) => [1, 2, 3, 4].some((i) => cx.used(i)) ? { all: plain("feedForwardGrad")(cx) } : `k.feedForwardGradInput(${[1, 2, 3, 4].map((i) => cx.arg(i)).join(", ")})`,
   smooth_l1_mean: (cx) => {
     const args = `${cx.arg(0)}, ${cx.arg(1)}, ${numberText(cx.attrs.beta)}`;
     return cx.used(1) ? { all: `k.smoothL1Pair(${args})` } : `k.smoothL1(${args})`;

@@ -5,13 +5,13 @@
  * norm with its affine part, a loss and its gradient, attention over one qkv projection with what its gradient needs).
  * Forming them before autodiff lets the backward pass come out in terms of them. Where nothing is differentiated the
  * lowering takes the plain kernel again, so the forms cost nothing there.
- * Order: the core's passes, then `training-forms`, then cleanup; after autodiff the core's, `seed-loss`, cleanup.
+ * Order: the core's passes, then `training-forms`, then cleanup (so far for the wgsl target too), `feed-forward`, cleanup; after autodiff the core's, `seed-loss`, cleanup.
  */
 import type { FuncBuilder } from "../../tensor/build.js";
 import { FuncBuilder as Builder } from "../../tensor/build.js";
 import type { Func, Module, Node, ValueId } from "../../tensor/ir.js";
 import { typeOf } from "../../tensor/ir.js";
-import { headOf, rewriteFunc, useCounts } from "../../tensor/visit.js";
+import { headOf, producers, rewriteFunc, useCounts } from "../../tensor/visit.js";
 import type { Dim } from "../../types/dim.js";
 import { constantDim, divide, equal, mul } from "../../types/dim.js";
 import type { Pass } from "../../passes/pass.js";
@@ -122,9 +122,41 @@ function seeded(module: Module, func: Func): Func {
   return b.finish();
 }
 
+/**
+ * feed-forward: linear, gelu, linear as one op, where nothing else reads what is between them.
+ *
+ * Why: on TensorFlow every op is a sweep over memory. A kernel that sees all three puts gelu's constants into the weights and
+ * flattens rows once (`docs/decisions/folded-maps.md`). For the tfjs target alone: the wgsl target fuses these its own way.
+ * Requires: verified IR, after `training-forms`. Ensures: values up to rounding; the parts themselves are left to dce.
+ * Example: `h = linear(x, w1, b1); a, _ = gelu_slope(h); y = linear(a, w2, b2)` -> `y, memory = feed_forward(x, w1, b1, w2, b2)`.
+ */
+export const feedForward: Pass = perFunction("feed-forward", "two linear maps with a gelu between them in one op", (module, func) => {
+  const uses = useCounts(func);
+  const made = producers(func);
+  /** The node that made a value for one reader alone, no other of its results being read. */
+  const onlyFor = (id: ValueId | undefined): Node | undefined => {
+    const node = id === undefined ? undefined : made.get(id);
+    return node?.results.every((r) => uses[r] === (r === id ? 1 : 0)) === true && node.results[0] === id ? node : undefined;
+  };
+  const isFeedForward = (node: Node): boolean => {
+    const gelu = node.op === "linear" ? onlyFor(node.args[0]) : undefined;
+    return gelu?.op === "gelu_slope" && onlyFor(gelu.args[0])?.op === "linear";
+  };
+  return rewriteFunc(module, func, (b, node, args) => {
+    if (!isFeedForward(node)) return b.copy(node, args);
+    const [a = -1, ...second] = args;
+    const first = b.producerOf(b.producerOf(a)?.args[0] ?? -1);
+    // Of three maps in a row the first two are a block by now.
+    return first?.op === "linear" ? b.multi("feed_forward", [...first.args, ...second]).slice(0, 1) : b.copy(node, args);
+  });
+});
+
+/** What the wgsl target runs before differentiation too: forms that its kernels have as well. */
+export const sharedForms: readonly Pass[] = [...beforeAutodiff, trainingForms, cleanup];
+
 /** What to run before and after differentiation for this target. */
 export const tfjsPasses: { readonly before: readonly Pass[]; readonly after: readonly Pass[] } = {
-  before: [...beforeAutodiff, trainingForms, cleanup],
+  before: [...sharedForms, feedForward, cleanup],
   after: [...afterAutodiff, seedLoss, cleanup],
 };
 

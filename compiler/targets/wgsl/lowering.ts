@@ -107,6 +107,9 @@ function addRow(site: AnySite, x: Tensor, row: Operand): Handle[] {
   return site.g.map(x.shape, [viewOf(x), row], ([a, b]) => [apply("($0 + $1)", a ?? none, b ?? none)]);
 }
 
+/** Sites inside an op that is made of others: the same graph, other types. */
+const within = (site: AnySite, types: readonly TensorType[]) => (args: readonly Handle[]): { g: GraphBuilder; args: readonly Handle[]; attrs: Record<string, never>; types: readonly TensorType[] } => ({ g: site.g, args, attrs: {}, types });
+
 const none: Expr = { kind: "number", value: 0 };
 
 function thirds(qkv: Tensor, width: Dim): [Part, Part, Part] {
@@ -269,6 +272,26 @@ export const lowerings = {
     site.g.push({ kind: "norm_grad_affine", rows: product(dx.shape.slice(0, -1)), width: axis(dx.shape, -1), y, dout, dscale, doffset });
     site.g.push({ kind: "norm_grad", y, rstd: whole(site, 1), scale: whole(site, 2), dy: dout, out: dx, affine: undefined, epilogue: undefined });
     return [viewOf(dx), viewOf(dscale), viewOf(doffset)];
+  },
+  feed_forward: (site) => {
+    const [x, w1, w2, b2] = [arg(site, 0), arg(site, 1), arg(site, 3), site.args[4]];
+    const hidden = within(site, [{ dtype: "f32", shape: [...x.shape.slice(0, -1), axis(w1.shape, 1)], stack: [] }]);
+    const pair = lowerOp("gelu_slope", hidden(lowerOp("linear", hidden(site.args.slice(0, 3)))));
+    const y = lowerOp("linear", { ...site, attrs: {}, args: [...pair.slice(0, 1), w2, ...(b2 === undefined ? [] : [b2])] });
+    return [...y, { kind: "stack", items: pair }];
+  },
+  feed_forward_grad: (site) => {
+    const [x, w1, w2, memory, dy] = site.args;
+    if (memory?.kind !== "stack" || !x || !w1 || !w2 || !dy) throw new IrError("wgsl target: feed_forward_grad takes what feed_forward kept.");
+    const [a, slope] = memory.items;
+    if (!a || !slope) throw new IrError("wgsl target: feed_forward keeps two values.");
+    const at = (i: number, args: readonly Handle[]) => ({ ...within(site, site.types.slice(i))(args) });
+    const hidden = within(site, [{ dtype: "f32", shape: operand(slope).shape, stack: [] }]);
+    const dh = lowerOp("mul", hidden([...lowerOp("linear_grad_x", hidden([dy, w2])), slope]));
+    return [
+      ...lowerOp("linear_grad_x", at(0, [...dh, w1])), ...lowerOp("linear_grad_w", at(1, [x, ...dh])), ...lowerOp("sum_leading", at(2, dh)),
+      ...lowerOp("linear_grad_w", at(3, [a, dy])), ...lowerOp("sum_leading", at(4, [dy])),
+    ];
   },
   smooth_l1_mean: (site) => {
     const [loss, slope] = [made(site, 0), made(site, 1)];

@@ -5,6 +5,8 @@
  * Constants are folded so that one op does two things (`c - z^2` negates and scales before an exp), bias sums are products
  * with a row of ones, heads are split by one transpose for q, k and v together. What is not listed here is `plain`'s.
  */
+import { rawFeedForward } from "./kernels-feed-forward.js";
+import type { FeedForward } from "./kernels-feed-forward.js";
 import type { Kernels } from "./kernels.js";
 import { asMatrix } from "./kernels-plain.js";
 import { rawOps } from "./raw-ops.js";
@@ -14,14 +16,12 @@ import type { NodeBackend, Tensor, Tf } from "./tf.js";
 type Shared = { readonly ops: RawOps; readonly plain: Kernels; constant(value: number): Tensor };
 
 /** The kernels of the native engine; what they do not do better is taken from `plain`. */
-export function rawKernels(tf: Tf, node: NodeBackend, plain: Kernels): Kernels {
+export function rawKernels(tf: Tf, node: NodeBackend, plain: Kernels): Kernels & FeedForward {
   const ops = rawOps(tf, node);
   const shared: Shared = { ops, plain, constant: plain.scalar };
   const ones = onesRows(tf);
-  const sumLeading: Kernels["sumLeading"] = (dy) => {
-    const [count, width] = asMatrix(dy);
-    return drop(ops.reshape(dy, [count, width]), (matrix) => drop(ops.matmul(ones.row(count), matrix, false, false), (sum) => ops.reshape(sum, [width])));
-  };
+  const sumRows = (matrix: Tensor): Tensor => drop(ops.matmul(ones.row(matrix.shape[0] ?? 0), matrix, false, false), (sum) => ops.reshape(sum, [sum.size]));
+  const sumLeading: Kernels["sumLeading"] = (dy) => dy.rank === 2 ? sumRows(dy) : drop(ops.reshape(dy, asMatrix(dy)), sumRows);
   return {
     ...plain,
     ...products(shared), sumLeading,
@@ -31,6 +31,7 @@ export function rawKernels(tf: Tf, node: NodeBackend, plain: Kernels): Kernels {
     ...attention(shared),
     ...losses(shared),
     ...shapes(shared),
+    ...rawFeedForward(ops, plain.scalar, sumRows),
     dispose: () => {
       ops.dispose();
       ones.dispose();

@@ -13,6 +13,8 @@
  */
 import { extraKernels } from "./kernels-extra.js";
 import type { ExtraKernels } from "./kernels-extra.js";
+import { composedFeedForward } from "./kernels-feed-forward.js";
+import type { FeedForward } from "./kernels-feed-forward.js";
 import { plainKernels } from "./kernels-plain.js";
 import { rawKernels } from "./kernels-raw.js";
 import { wasmKernels } from "./kernels-wasm.js";
@@ -175,9 +177,13 @@ export type Kernels = {
 };
 
 /** The quickest kernels for the engine behind `tf`. `raw` as {@link loadTf} reported it. */
-export function makeKernels(tf: Tf, options: { readonly raw: boolean }): Kernels & ExtraKernels {
+export function makeKernels(tf: Tf, options: { readonly raw: boolean }): Kernels & ExtraKernels & FeedForward {
   const plain = plainKernels(tf);
   const node = options.raw ? nodeBackend(tf) : undefined;
-  const own = node !== undefined ? rawKernels(tf, node, plain) : wasmKernels(tf, plain) ?? plain;
+  const own = node !== undefined ? rawKernels(tf, node, plain) : composed(wasmKernels(tf, plain) ?? plain);
   return { ...own, ...extraKernels(tf, own) };
+}
+
+function composed(k: Kernels): Kernels & FeedForward {
+  return { ...k, ...composedFeedForward(k) };
 }

@@ -143,6 +143,8 @@ export const cases = {
   gelu_slope: one.slice(0, 3),
   layer_norm: [withAttrs<"layer_norm">({ eps: 1e-3 }, any(2, 3, 4), any(4), any(4)), withAttrs<"layer_norm">({ eps: 1e-2 }, any(0, 4), any(4), any(4))],
   layer_norm_grad: [on(any(2, 4), positive(2, 1), any(4), any(2, 4))],
+  feed_forward: [on(any(2, 3, 4), any(4, 5), any(5), any(5, 3), any(3)), on(any(0, 4), any(4, 2), any(2), any(2, 1), any(1))],
+  feed_forward_grad: [on(any(2, 3, 4), any(4, 5), any(5, 3), any(2, 3, 10), any(2, 3, 3))],
   smooth_l1_mean: [withAttrs<"smooth_l1_mean">({ beta: 1 }, any(4, 5), any(4, 5))],
   attention: [withAttrs<"attention">({ heads: 2 }, any(2, 3, 12))],
   attention_grad: [on(any(2, 2, 3, 9), any(2, 3, 4))],

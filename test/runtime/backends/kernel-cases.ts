@@ -5,7 +5,6 @@
  */
 import { expect, test } from "vitest";
 import { makeKernels } from "../../../runtime/backends/tfjs/kernels.js";
-import type { Kernels } from "../../../runtime/backends/tfjs/kernels.js";
 import type { Tensor } from "../../../runtime/backends/tfjs/tf.js";
 import type { TfEngine } from "../../../runtime/backends/tfjs/engine.js";
 import { expectClose, isPresent, load, tensorOf } from "./engines.js";
@@ -16,7 +15,7 @@ import type { Nd } from "./reference.js";
 type Case = {
   readonly inputs: readonly Nd[];
   readonly index?: readonly (readonly number[])[];
-  readonly run: (k: Kernels, x: readonly [Tensor, Tensor, Tensor, Tensor], index: Tensor) => Tensor | readonly (Tensor | readonly Tensor[])[];
+  readonly run: (k: ReturnType<typeof makeKernels>, x: readonly [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], index: Tensor) => Tensor | readonly (Tensor | readonly Tensor[])[];
   readonly want: () => readonly (Nd | undefined)[];
 };
 
@@ -74,6 +73,28 @@ for (const shape of [[7], [3, 33]]) {
       inputs: [x, dy],
       run: (k, [tx, tdy]) => [k.gelu(tx), k.geluGrad(tx, tdy), ...k.geluPair(tx)],
       want: () => [ref.gelu(x), grad(ref.gelu, x, dy), ref.gelu(x), slope()],
+    };
+  };
+}
+
+for (const lead of [[5], [2, 9], [3, 1, 4]]) {
+  cases[`two linear maps with a gelu between them and their gradients, leading dims ${lead}`] = () => {
+    const [x, w1, w2, dy] = [n([...lead, 6], 51), n([6, 10], 52), n([10, 7], 53), n([...lead, 7], 54)];
+    const [b1, b2] = [n([10], 55), n([7], 56)];
+    const whole = (v: Nd, w: Nd, b: Nd, u: Nd, c: Nd): Nd => ref.linear(ref.gelu(ref.linear(v, w, b)), u, c);
+    return {
+      inputs: [x, w1, w2, dy, b1, b2],
+      run: (k, [tx, tw1, tw2, tdy, tb1, tb2]) => {
+        const [y, memory] = k.feedForward(tx, tw1, tb1, tw2, tb2);
+        const grads = k.feedForwardGrad(tx, tw1, tw2, memory, tdy);
+        return [y, k.feedForwardOnly(tx, tw1, tb1, tw2, tb2), ...grads, k.feedForwardGradInput(tw1, tw2, memory, tdy), memory];
+      },
+      want: () => [
+        whole(x, w1, b1, w2, b2), whole(x, w1, b1, w2, b2),
+        grad((v) => whole(v, w1, b1, w2, b2), x, dy), grad((v) => whole(x, v, b1, w2, b2), w1, dy), grad((v) => whole(x, w1, v, w2, b2), b1, dy),
+        grad((v) => whole(x, w1, b1, v, b2), w2, dy), grad((v) => whole(x, w1, b1, w2, v), b2, dy),
+        grad((v) => whole(v, w1, b1, w2, b2), x, dy), undefined, undefined,
+      ],
     };
   };
 }
@@ -236,8 +257,8 @@ export async function kernelTests(engine: TfEngine): Promise<void> {
       const before = tf.memory().numTensors;
       const tensors = inputs.map((x) => tensorOf(tf, x));
       const at = tf.tensor2d(Int32Array.from((index ?? [[0]]).flat()), [index?.length ?? 1, index?.[0]?.length ?? 1], "int32");
-      const [a = at, b = at, c = at, d = at] = tensors;
-      const made = [run(kernels, [a, b, c, d], at)].flat(2);
+      const [a = at, b = at, c = at, d = at, e = at, f = at] = tensors;
+      const made = [run(kernels, [a, b, c, d, e, f], at)].flat(2);
       const wanted = want();
       expect(made.length).toBe(wanted.length);
       wanted.forEach((reference, i) => {

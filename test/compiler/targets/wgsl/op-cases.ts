@@ -70,6 +70,14 @@ export const cases: readonly Case[] = [
   { op: "softmax", note: "more rows than groups along a dimension", env: { N: 66000 }, body: (b) => one(b.op("softmax", [data(b, "x", t("N", 2))])) },
   { op: "gelu_grad", env: { N: 301 }, body: (b) => one(b.op("gelu_grad", [data(b, "x", t("N")), data(b, "dy", t("N"))])) },
   { op: "gelu_slope", env: { N: 301 }, body: (b) => b.multi("gelu_slope", [data(b, "x", t("N"))]) },
+  { op: "feed_forward", env: { B: 3, N: 11 }, body: (b) => b.multi("feed_forward", [data(b, "x", t("B", "N", 19)), weight(b, "w1", t(19, 33)), weight(b, "b1", t(33)), weight(b, "w2", t(33, 7)), weight(b, "b2", t(7))]).slice(0, 1) },
+  {
+    op: "feed_forward_grad", note: "after feed_forward", env: { B: 3, N: 11 }, tolerance: 1e-4, body: (b) => {
+      const [x, w1, w2] = [data(b, "x", t("B", "N", 19)), weight(b, "w1", t(19, 33)), weight(b, "w2", t(33, 7))];
+      const [y = -1, memory = -1] = b.multi("feed_forward", [x, w1, weight(b, "b1", t(33)), w2, weight(b, "b2", t(7))]);
+      return [y, ...b.multi("feed_forward_grad", [x, w1, w2, memory, data(b, "dy", t("B", "N", 7))])];
+    },
+  },
   { op: "smooth_l1_mean", env: { N: 301 }, body: (b) => b.multi("smooth_l1_mean", [data(b, "a", t("N", 9)), data(b, "b", t("N", 9))], { beta: 0.5 }) },
   { op: "smooth_l1", env: { N: 301 }, body: (b) => one(b.op("smooth_l1", [data(b, "a", t("N")), data(b, "b", t("N"))], { beta: 0.5 })) },
   { op: "smooth_l1_grad", env: { N: 301 }, body: (b) => one(b.op("smooth_l1_grad", [data(b, "a", t("N")), data(b, "b", t("N")), data(b, "dy", t("N"))], { beta: 0.5 })) },

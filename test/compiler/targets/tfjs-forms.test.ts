@@ -1,0 +1,113 @@
+/**
+ * Passes of the tfjs target that join linear maps with what stands around them: where they apply, where they must not, and
+ * that the step's losses and gradients stay those of the float64 interpreter either way.
+ */
+import { expect, test, vi } from "vitest";
+import type { FuncBuilder } from "../../../compiler/tensor/build.js";
+import { defineFunc } from "../../../compiler/tensor/build.js";
+import type { Module, ValueId } from "../../../compiler/tensor/ir.js";
+import { emptyModule, f32 } from "../../../compiler/tensor/ir.js";
+import type { DimLike } from "../../../compiler/types/dim.js";
+import { dims } from "../../../compiler/types/dim.js";
+import { compare, engines, stepOf, textOf } from "./harness.js";
+import type { Source } from "./harness.js";
+
+vi.setConfig({ testTimeout: 120_000 });
+
+const fill = { dims: { B: 3, T: 5 }, indexBelow: 1 };
+
+/** A body under construction, with what the cases below are made of. */
+interface Kit {
+  readonly b: FuncBuilder;
+  readonly x: ValueId;
+  param(path: string, ...shape: DimLike[]): ValueId;
+  linear(x: ValueId, name: string, from: number, to: number): ValueId;
+}
+
+function kit(b: FuncBuilder, x: ValueId): Kit {
+  const param = (path: string, ...shape: DimLike[]): ValueId => b.input(path, f32(dims(shape)), "param");
+  return { b, x, param, linear: (v, name, from, to) => b.op("linear", [v, param(`${name}.weight`, from, to), param(`${name}.bias`, to)]) };
+}
+
+function square(b: FuncBuilder, x: ValueId): ValueId {
+  return b.op("mean", [b.op("square", [x])], { axes: b.shapeOf(x).map((_, i) => i), keep: false });
+}
+
+/** A program over tokens [B, T, 4]; the body gives the values whose squares are its losses, summed. */
+function program(body: (k: Kit) => readonly ValueId[]): Source {
+  const module = defineFunc(emptyModule, { name: "main", dims: ["B", "T"] }, (b) => {
+    const x = b.input("x", f32(dims(["B", "T", 4])), "data");
+    // A first map of x, so that a gradient has somewhere to go.
+    const first = kit(b, x);
+    const losses = body(kit(b, b.op("tanh", [first.linear(x, "first", 4, 4)]))).map((y) => square(b, y));
+    b.output("total", losses.reduce((sum, y) => b.op("add", [sum, y])), "loss");
+  });
+  return { module, main: "main" };
+}
+
+interface Case {
+  readonly applies: boolean;
+  readonly source: () => Source;
+}
+
+const feedForward: Readonly<Record<string, Case>> = {
+  "linear, gelu, linear": { applies: true, source: () => program((k) => [k.linear(k.b.op("gelu", [k.linear(k.x, "a", 4, 6)]), "c", 6, 4)]) },
+  "three maps in a row": { applies: true, source: () => program((k) => [k.linear(k.b.op("gelu", [k.linear(k.b.op("gelu", [k.linear(k.x, "a", 4, 6)]), "c", 6, 5)]), "d", 5, 4)]) },
+  "rows without tokens": { applies: true, source: () => program((k) => [k.linear(k.b.op("gelu", [k.linear(k.b.op("mean", [k.x], { axes: [1], keep: false }), "a", 4, 6)]), "c", 6, 2)]) },
+  "weights that nothing trains": { applies: true, source: () => program((k) => [k.linear(k.b.op("gelu", [k.linear(k.x, "frozen.a", 4, 6)]), "frozen.c", 6, 4)]) },
+  "one weight that nothing trains": { applies: true, source: () => program((k) => [k.linear(k.b.op("gelu", [k.linear(k.x, "frozen.a", 4, 6)]), "c", 6, 4)]) },
+  "no gradient at all": { applies: true, source: () => program((k) => [k.b.op("stop_gradient", [k.linear(k.b.op("gelu", [k.linear(k.x, "a", 4, 6)]), "c", 6, 4)]), k.x]) },
+  "weights used twice": {
+    applies: true, source: () => program((k) => {
+      const [w, u, b, c] = [k.param("w", 4, 6), k.param("u", 6, 4), k.param("b", 6), k.param("c", 4)];
+      const once = (x: ValueId): ValueId => k.b.op("linear", [k.b.op("gelu", [k.b.op("linear", [x, w, b])]), u, c]);
+      return [once(once(k.x))];
+    }),
+  },
+  "weights that a penalty reads": {
+    applies: true, source: () => program((k) => {
+      const [w, u, b, c] = [k.param("w", 4, 6), k.param("u", 6, 4), k.param("b", 6), k.param("c", 4)];
+      return [k.b.op("linear", [k.b.op("gelu", [k.b.op("linear", [k.x, w, b])]), u, c]), w, u];
+    }),
+  },
+  "a block repeated": { applies: true, source: repeated },
+  "gelu's output read twice": {
+    applies: false, source: () => program((k) => {
+      const a = k.b.op("gelu", [k.linear(k.x, "a", 4, 4)]);
+      return [k.b.op("add", [k.linear(a, "c", 4, 4), a])];
+    }),
+  },
+  "the hidden value read twice": {
+    applies: false, source: () => program((k) => {
+      const h = k.linear(k.x, "a", 4, 4);
+      return [k.b.op("add", [k.linear(k.b.op("gelu", [h]), "c", 4, 4), h])];
+    }),
+  },
+  "a stop-gradient between": { applies: false, source: () => program((k) => [k.linear(k.b.op("stop_gradient", [k.b.op("gelu", [k.linear(k.x, "a", 4, 6)])]), "c", 6, 4), k.x]) },
+  "another function between": { applies: false, source: () => program((k) => [k.linear(k.b.op("tanh", [k.linear(k.x, "a", 4, 6)]), "c", 6, 4)]) },
+};
+
+/** Three residual blocks of one body, its parameters a stack. */
+function repeated(): Source {
+  let module: Module = defineFunc(emptyModule, { name: "block", dims: ["B", "T"] }, (b) => {
+    const k = kit(b, b.input("x", f32(dims(["B", "T", 4])), "data"));
+    b.output("x", b.op("add", [k.x, k.linear(b.op("gelu", [k.linear(k.x, "a", 4, 6)]), "c", 6, 4)]));
+  });
+  const stack = (...shape: number[]): ReturnType<typeof f32> => ({ ...f32(dims(shape)), stack: [3] });
+  module = defineFunc(module, { name: "main", dims: ["B", "T"] }, (b) => {
+    const x = b.input("x", f32(dims(["B", "T", 4])), "data");
+    const stacked = [
+      b.input("blocks.*.a.weight", stack(4, 6), "param"), b.input("blocks.*.a.bias", stack(6), "param"),
+      b.input("blocks.*.c.weight", stack(6, 4), "param"), b.input("blocks.*.c.bias", stack(4), "param"),
+    ];
+    const { carries } = b.repeat("block", { carries: [x], stacked }, { count: 3 });
+    b.output("total", square(b, carries[0] ?? -1), "loss");
+  });
+  return { module, main: "main" };
+}
+
+test.each(Object.entries(feedForward))("a feed-forward block: %s", async (_, { applies, source }) => {
+  const built = source();
+  expect(/k\.feedForward\w*\(/.test(textOf(stepOf(built)))).toBe(applies);
+  for (const engine of await engines()) await compare(built, fill, engine);
+});
