@@ -26,6 +26,8 @@ export interface RecomputePlan {
 
 const views: ReadonlySet<OpName> = new Set<OpName>([
   "reshape", "transpose", "broadcast", "tile_batch", "stop_gradient", "to_f32", "one_hot", "patchify", "unpatchify", "fill", "iota",
+  // A weight times the scale of a norm: as large as the weight, which the caller has anyway.
+  "scale_rows",
 ]);
 
 /** Plans for the needed values; `given` are the inputs that the caller hands back. Values outside `func.values` are saved. */

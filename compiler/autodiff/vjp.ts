@@ -258,6 +258,10 @@ export const vjps = {
   ),
   linear_grad_x: second,
   linear_grad_w: second,
+  scale_rows: each(
+    (cx) => cx.b.op("scale_rows", [cx.dy, cx.arg(1)]),
+    (cx) => cx.b.op("sum", [cx.b.op("mul", [cx.dy, cx.arg(0)])], { axes: [1], keep: false }),
+  ),
   softmax: each((cx) => cx.b.op("softmax_grad", [cx.result(0), cx.dy])),
   softmax_grad: second,
   log_softmax: each((cx) => cx.b.op("log_softmax_grad", [cx.result(0), cx.dy])),

@@ -51,6 +51,8 @@ function rule(b: FuncBuilder, node: Node, args: readonly ValueId[]): ValueId | u
       return slice(b, node.attrs, x);
     case "pad":
       return equal(node.attrs.before, zero) && equal(node.attrs.after, zero) ? x : undefined;
+    case "sum_leading":
+      return b.shapeOf(x).length === 1 ? x : undefined;
     case "sum":
     case "mean":
       return emptyReduction(b, node, x);

@@ -79,6 +79,7 @@ export const flops = {
   linear: (args, results) => add(linearProduct(results[0], width(args[0], 1)), elements(results[0])),
   linear_grad_x: (args, results) => linearProduct(results[0], width(args[0], 1)),
   linear_grad_w: (args) => linearProduct(args[0], width(args[1], 1)),
+  scale_rows: perResult(1),
   softmax: perResult(5), softmax_grad: perResult(4), log_softmax: perResult(5), log_softmax_grad: perResult(4),
   normalize: perResult(7), normalize_grad: perResult(8), gelu_grad: perResult(8),
   gelu_slope: perResult(13),

@@ -347,6 +347,10 @@ export const kernels = {
     return [{ shape: [...dy.shape.slice(0, -1), out.shape[1] ?? 0], data: out.data }];
   },
   linear_grad_w: (args) => [matmul(matrix(arg(args, 0)), matrix(arg(args, 1)), true, false)],
+  scale_rows: (args) => {
+    const s = arg(args, 1);
+    return [zip(arg(args, 0), { shape: [...s.shape, 1], data: s.data }, (a, b) => a * b)];
+  },
   softmax: (args) => [
     rows(args, (out, x = out) => {
       const lse = logSumExp(x);

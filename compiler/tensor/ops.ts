@@ -107,6 +107,7 @@ export const ops = {
   linear: { args: ["x", "w", "b"], results: y, attrs: {}, doc: "x[..., in] * w[in, out] + b[out]" },
   linear_grad_x: { args: ["dy", "w"], results: ["dx"], attrs: {}, doc: "dy[..., out] * w[in, out]^T" },
   linear_grad_w: { args: ["x", "dy"], results: ["dw"], attrs: {}, doc: "x[..., in]^T * dy[..., out], summed over all leading axes" },
+  scale_rows: { args: ["w", "s"], results: y, attrs: {}, doc: "w[in, out] * s[in], row by row: what makes linear(x * s, w, b) a linear map of x" },
 
   // Fused rows over the last axis.
   softmax: { ...unary, doc: "e^x / sum e^x over the last axis" },

@@ -359,6 +359,13 @@ export const shapeRules = {
     need(equalShapes(x.shape.slice(0, -1), dy.shape.slice(0, -1)), `leading axes differ: ${printType(x)} and ${printType(dy)}`);
     return [tensor([last(x), last(dy)])];
   },
+  scale_rows: (args) => {
+    const [w, s] = [at(args, 0), at(args, 1)];
+    needFloat(w);
+    needRank(w, 2);
+    needType(s, tensor([axisOf(w, 0)]), "operand `s`");
+    return [w];
+  },
   softmax: rowwise, log_softmax: rowwise, softmax_grad: sameAll, log_softmax_grad: sameAll,
   normalize: (args) => {
     const x = at(rowwise(args), 0);

@@ -55,6 +55,7 @@ const cases: readonly (readonly [op: PrimitiveName, build: Case])[] = [
     const h = b.op("linear", [x, b.op("reshape", [w], { shape: dims([8, 1]) }), b.op("slice", [w], { axis: 0, start: dim(3), size: dim(1) })]);
     return b.multi("feed_forward", [h, b.op("reshape", [w], { shape: dims([1, 8]) }), w, b.op("reshape", [w], { shape: dims([8, 1]) }), b.op("slice", [w], { axis: 0, start: dim(2), size: dim(1) })])[0] ?? -1;
   }],
+  ["scale_rows", (b, x, _p, w) => b.op("matmul", [x, b.op("scale_rows", [b.op("reshape", [w], { shape: dims([8, 1]) }), w])], { ta: false, tb: false })],
   ["normalize", (b, x) => b.multi("normalize", [x], { eps: 1e-5 })[0] ?? -1],
   ["layer_norm", (b, x, _p, w) => b.op("add", [b.op("mul", [b.multi("normalize", [x], { eps: 1e-3 })[0] ?? -1, w]), w])],
   ["sdpa", (b, x, positive) => b.multi("sdpa", [x, positive, b.op("tanh", [x])], { heads: 2 })[0] ?? -1],

@@ -133,6 +133,7 @@ export const onnxRows: { readonly [O in PrimitiveName]: OnnxRow<O> } = {
   matmul: (c) => [c.g.op("MatMul", [flipped(c.g, x(c), shapeOf(c).length, c.attrs.ta), flipped(c.g, c.args[1] ?? "", shapeOf(c, 1).length, c.attrs.tb)])],
   linear: (c) => [c.g.op("Add", [c.g.op("MatMul", [x(c), c.args[1] ?? ""]), c.args[2] ?? ""], {}, "linear")],
   linear_grad_x: training, linear_grad_w: training,
+  scale_rows: (c) => [c.g.op("Mul", [x(c), c.g.op("Reshape", [c.args[1] ?? "", c.g.ints([-1, 1])])])],
   softmax: (c) => [c.g.op("Softmax", c.args, { axis: -1 })],
   softmax_grad: training,
   log_softmax: (c) => [c.g.op("LogSoftmax", c.args, { axis: -1 })],

@@ -142,7 +142,7 @@ export const lowerings = {
     const flags = ta || tb ? `, ${ta}, ${tb}` : "";
     return `k.matmul(${cx.arg(0)}, ${cx.arg(1)}${flags})`;
   },
-  linear: plain("linear"), linear_grad_x: plain("linearGradInput"), linear_grad_w: plain("linearGradWeight"),
+  linear: plain("linear"), linear_grad_x: plain("linearGradInput"), linear_grad_w: plain("linearGradWeight"), scale_rows: plain("scaleRows"),
   softmax: plain("softmax"), softmax_grad: plain("softmaxGrad"),
   log_softmax: plain("logSoftmax"), log_softmax_grad: plain("logSoftmaxGrad"),
   normalize: (cx) => ({ all: `k.normalize(${cx.arg(0)}, ${numberText(cx.attrs.eps)})` }),

@@ -248,6 +248,10 @@ export const lowerings = {
     site.g.push({ kind: "gemm_tn_sums", a: site.g.whole(x), b: site.g.whole(dy), m: axis(x.shape, -1), n: axis(dy.shape, -1), k: product(x.shape.slice(0, -1)), out, sums: undefined });
     return [viewOf(out)];
   },
+  scale_rows: (site) => {
+    const s = arg(site, 1);
+    return site.g.map(shapeOf(site), [arg(site, 0), site.g.reshaped(s, [...s.shape, one])], ([a, b]) => [apply("($0 * $1)", a ?? none, b ?? none)]);
+  },
   softmax: rowwise("softmax"), log_softmax: rowwise("log_softmax"), softmax_grad: rowwiseGrad("softmax"), log_softmax_grad: rowwiseGrad("log_softmax"),
   normalize: (site) => {
     const [y, rstd] = [made(site, 0), made(site, 1)];

@@ -39,7 +39,8 @@ function products(tf: Tf) {
   const linearGradInput: Kernels["linearGradInput"] = (dy, w) => matmul(dy, w, false, true);
   const linearGradWeight: Kernels["linearGradWeight"] = (x, dy) => tf.tidy((): Tensor => tf.matMul(flat(x), flat(dy), true, false));
   const sumLeading: Kernels["sumLeading"] = (dy) => tf.tidy(() => flat(dy).sum(0));
-  return { matmul, linear, linearGradInput, linearGradWeight, sumLeading };
+  const scaleRows: Kernels["scaleRows"] = (w, s) => tf.tidy(() => tf.mul(w, s.reshape([s.size, 1])));
+  return { matmul, linear, linearGradInput, linearGradWeight, sumLeading, scaleRows };
 }
 
 function pointwise(tf: Tf) {

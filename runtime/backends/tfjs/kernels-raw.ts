@@ -99,6 +99,7 @@ function products({ ops }: Shared) {
   };
   return {
     matmul, linearGradWeight,
+    scaleRows: (w: Tensor, s: Tensor): Tensor => drop(ops.reshape(s, [s.size, 1]), (column) => ops.binary("Mul", w, column)),
     linear: (x: Tensor, w: Tensor, b?: Tensor): Tensor => flatProduct(x, w, false, b),
     linearGradInput: (dy: Tensor, w: Tensor): Tensor => flatProduct(dy, w, true),
   };

@@ -95,7 +95,11 @@ function products(tf: Tf, heap: Heap, plain: Kernels) {
     product.dispose();
     return out;
   };
-  const linear: Kernels["linear"] = (x, w, b) => tf.tidy(() => flatProduct(x, w, b));
+  const linear: Kernels["linear"] = (x, w, b) => tf.tidy(() => {
+    if (x.rank !== 1 || b === undefined) return flatProduct(x, w, b);
+    // The backend takes as a bias only what was made with one axis: a reshaped product is not, a sum is.
+    return tf.add(flatProduct(x, w), b);
+  });
   const linearGradInput: Kernels["linearGradInput"] = (dy, w) => {
     const turned = transposed(heap, w);
     const dx = flatProduct(dy, turned);

@@ -34,6 +34,8 @@ export type Kernels = {
   linearGradInput(dy: Tensor, w: Tensor): Tensor;
   /** Gradient of {@link linear} with respect to w: leading dims flattened, -> [in, out]. */
   linearGradWeight(x: Tensor, dy: Tensor): Tensor;
+  /** w [in, out] * s [in], row by row. */
+  scaleRows(w: Tensor, s: Tensor): Tensor;
   /** Sum over all but the last axis, [..., n] -> [n]: the gradient of a bias. */
   sumLeading(dy: Tensor): Tensor;
 

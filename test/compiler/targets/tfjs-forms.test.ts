@@ -87,6 +87,51 @@ const feedForward: Readonly<Record<string, Case>> = {
   "another function between": { applies: false, source: () => program((k) => [k.linear(k.b.op("tanh", [k.linear(k.x, "a", 4, 6)]), "c", 6, 4)]) },
 };
 
+/** A norm with scale and offset of its own, and the value behind it. */
+function norm(k: Kit, x: ValueId, name: string): ValueId {
+  const [y = -1] = k.b.multi("normalize", [x], { eps: 1e-5 });
+  return k.b.op("add", [k.b.op("mul", [y, k.param(`${name}.weight`, 4)]), k.param(`${name}.bias`, 4)]);
+}
+
+const norms: Readonly<Record<string, Case>> = {
+  "before a linear map": { applies: true, source: () => program((k) => [k.linear(norm(k, k.x, "n"), "a", 4, 6)]) },
+  "before a feed-forward block": { applies: true, source: () => program((k) => [k.linear(k.b.op("gelu", [k.linear(norm(k, k.x, "n"), "a", 4, 6)]), "c", 6, 4)]) },
+  "with a scale that nothing trains": { applies: true, source: () => program((k) => [k.linear(norm(k, k.x, "frozen.n"), "a", 4, 6)]) },
+  "before a weight that nothing trains": { applies: true, source: () => program((k) => [k.linear(norm(k, k.x, "n"), "frozen.a", 4, 6)]) },
+  "with a scale and before a weight that a penalty reads": {
+    applies: true, source: () => program((k) => {
+      const [s, o, w, b] = [k.param("s", 4), k.param("o", 4), k.param("w", 4, 6), k.param("b", 6)];
+      const [y = -1] = k.b.multi("normalize", [k.x], { eps: 1e-5 });
+      return [k.b.op("linear", [k.b.op("add", [k.b.op("mul", [y, s]), o]), w, b]), s, w];
+    }),
+  },
+  "one norm for two inputs, one map for both": {
+    applies: true, source: () => program((k) => {
+      const [s, o, w, b] = [k.param("s", 4), k.param("o", 4), k.param("w", 4, 6), k.param("b", 6)];
+      const once = (x: ValueId): ValueId => {
+        const [y = -1] = k.b.multi("normalize", [x], { eps: 1e-5 });
+        return k.b.op("linear", [k.b.op("add", [k.b.op("mul", [y, s]), o]), w, b]);
+      };
+      return [once(k.x), once(k.b.op("sin", [k.x]))];
+    }),
+  },
+  "read by two maps": {
+    applies: false, source: () => program((k) => {
+      const h = norm(k, k.x, "n");
+      return [k.linear(h, "a", 4, 6), k.linear(h, "c", 4, 2)];
+    }),
+  },
+  "read by a residual path too": {
+    applies: false, source: () => program((k) => {
+      const h = norm(k, k.x, "n");
+      return [k.b.op("add", [h, k.linear(h, "a", 4, 4)])];
+    }),
+  },
+  "before a stop-gradient": { applies: false, source: () => program((k) => [k.linear(k.b.op("stop_gradient", [norm(k, k.x, "n")]), "a", 4, 4), k.x]) },
+  "of rows without tokens": { applies: false, source: () => program((k) => [k.linear(norm(k, k.b.op("mean", [k.x], { axes: [1], keep: false }), "n"), "a", 4, 6)]) },
+  "without a map behind it": { applies: false, source: () => program((k) => [norm(k, k.x, "n")]) },
+};
+
 /** Three residual blocks of one body, its parameters a stack. */
 function repeated(): Source {
   let module: Module = defineFunc(emptyModule, { name: "block", dims: ["B", "T"] }, (b) => {
@@ -109,5 +154,11 @@ function repeated(): Source {
 test.each(Object.entries(feedForward))("a feed-forward block: %s", async (_, { applies, source }) => {
   const built = source();
   expect(/k\.feedForward\w*\(/.test(textOf(stepOf(built)))).toBe(applies);
+  for (const engine of await engines()) await compare(built, fill, engine);
+});
+
+test.each(Object.entries(norms))("a norm folded into the map behind it: %s", async (_, { applies, source }) => {
+  const built = source();
+  expect(/k\.scaleRows\(/.test(textOf(stepOf(built)))).toBe(applies);
   for (const engine of await engines()) await compare(built, fill, engine);
 });

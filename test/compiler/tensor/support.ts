@@ -134,6 +134,7 @@ export const cases = {
   linear: [on(any(2, 3, 4), any(4, 5), any(5)), on(any(0, 4), any(4, 1), any(1))],
   linear_grad_x: [on(any(2, 3, 5), any(4, 5))],
   linear_grad_w: [on(any(2, 3, 4), any(2, 3, 5))],
+  scale_rows: [on(any(3, 4), any(3)), on(any(0, 2), any(0))],
   softmax: one.slice(0, 3), log_softmax: one.slice(0, 3),
   softmax_grad: [on(any(2, 3), any(2, 3))],
   log_softmax_grad: [on(any(2, 3), any(2, 3))],

@@ -45,7 +45,7 @@ cases["matmul of rank 3 with rank 2"] = () => {
   return { inputs: [a, b, c], run: (k, [x, y, z]) => [k.matmul(x, y), k.matmul(x, z, false, true)], want: () => [ref.matmul(a, b), ref.matmul(a, c, false, true)] };
 };
 
-for (const lead of [[4], [2, 9], [3, 64]]) {
+for (const lead of [[], [4], [2, 9], [3, 64]]) {
   cases[`linear and its gradients, leading dims ${lead}`] = () => {
     const [x, w, b, dy] = [n([...lead, 6], 1), n([6, 10], 2), n([10], 3), n([...lead, 10], 4)];
     const small = ref.sizeOf(lead) < 50;
@@ -76,6 +76,23 @@ for (const shape of [[7], [3, 33]]) {
     };
   };
 }
+
+cases["a linear map whose bias is a linear map of a vector"] = () => {
+  const [x, w, b, o] = [n([2, 3, 6], 43), n([6, 10], 44), n([10], 45), n([6], 46)];
+  return {
+    inputs: [x, w, b, o],
+    run: (k, [tx, tw, tb, to]) => {
+      const bias = k.linear(to, tw, tb);
+      return [k.linear(tx, tw, bias), bias];
+    },
+    want: () => [ref.linear(x, w, ref.linear(o, w, b)), ref.linear(o, w, b)],
+  };
+};
+
+cases["a weight scaled row by row"] = () => {
+  const [w, s] = [n([6, 10], 41), n([6], 42)];
+  return { inputs: [w, s], run: (k, [tw, ts]) => [k.scaleRows(tw, ts)], want: () => [ref.nd([6, 10], (i) => (w.data[i] ?? 0) * (s.data[Math.floor(i / 10)] ?? 0))] };
+};
 
 for (const lead of [[5], [2, 9], [3, 1, 4]]) {
   cases[`two linear maps with a gelu between them and their gradients, leading dims ${lead}`] = () => {

@@ -55,6 +55,7 @@ export const cases: readonly Case[] = [
   { op: "linear_grad_x", env: { B: 3, N: 11 }, body: (b) => one(b.op("mul", [b.op("linear_grad_x", [data(b, "dy", t("B", "N", 19)), weight(b, "w", t(9, 19))]), data(b, "s", t("B", "N", 9))])) },
   { op: "linear_grad_w", env: { B: 3, N: 11 }, body: (b) => one(b.op("linear_grad_w", [data(b, "x", t("B", "N", 70)), data(b, "dy", t("B", "N", 9))])) },
   { op: "linear_grad_w", note: "in parts, with the bias", env: { B: 3, N: 411 }, body: (b) => { const dy = data(b, "dy", t("B", "N", 66)); return [b.op("linear_grad_w", [data(b, "x", t("B", "N", 70)), dy]), b.op("sum_leading", [dy])]; } },
+  { op: "scale_rows", env: {}, body: (b) => one(b.op("scale_rows", [weight(b, "w", t(19, 33)), weight(b, "s", t(19))])) },
   ...rowShapes.flatMap(([note, shape, env]): Case[] => [
     ...(["softmax", "log_softmax"] as const).map((op): Case => ({ op, note, env, body: (b) => one(b.op(op, [data(b, "x", t(...shape))])) })),
     ...(["softmax_grad", "log_softmax_grad"] as const).map((op): Case => ({ op, note, env, body: (b) => one(b.op(op, [data(b, "y", t(...shape)), data(b, "dy", t(...shape))])) })),
