@@ -279,6 +279,18 @@ export const vjps = {
     (cx) => cx.b.op("neg", [cx.b.op("mul", [cx.result(1), cx.dy])]),
   ),
   attention: each((cx) => cx.b.op("attention_grad", [cx.result(1), cx.dy])),
+  qkv_attention: {
+    kind: "vjp",
+    passes: () => true,
+    run: (cx) => {
+      const dqkv = cx.b.op("attention_grad", [cx.result(1), cx.dy]);
+      return [
+        cx.wants(0) ? cx.b.op("linear_grad_x", [dqkv, cx.arg(1)]) : undefined,
+        cx.wants(1) ? cx.b.op("linear_grad_w", [cx.arg(0), dqkv]) : undefined,
+        cx.wants(2) ? cx.b.op("sum_leading", [dqkv]) : undefined,
+      ];
+    },
+  },
   attention_grad: second,
   sdpa: joint((cx) => {
     const saved = [cx.arg(0), cx.arg(1), cx.arg(2), cx.result(0), cx.result(1)];

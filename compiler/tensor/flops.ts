@@ -90,6 +90,8 @@ export const flops = {
   feed_forward_grad: ([x, , , memory, dy]) => add(mul(elements(memory), total([mul(constantDim(2), width(x, 1)), mul(constantDim(2), width(dy, 1)), constantDim(1)])), elements(dy)),
   smooth_l1_mean: perOperand(8),
   attention: (args, results) => product([constantDim(4), elements(results[0]), width(args[0], 2)]),
+  // What `linear` and `attention` cost: 2 * rows * in * 3D, and the bias; 4 * rows * T * D.
+  qkv_attention: ([x, w, b], [o]) => total([linearProduct(x, width(w, 1)), product([constantDim(3), elements(o)]), product([constantDim(4), elements(o), width(x, 2)]), mul(constantDim(0), elements(b))]),
   attention_grad: (args) => product([constantDim(8), elements(args[1]), width(args[1], 2)]),
   sdpa: attentionProducts(2),
   sdpa_grad: attentionProducts(5),

@@ -445,6 +445,7 @@ export const kernels = {
     const p = rowSoftmax(scores(q, k));
     return [joinHeads(matmul(p, v, false, false)), joinLast([p, ...parts])];
   },
+  qkv_attention: (args, attrs, value) => evaluateOp("attention", evaluateOp("linear", args, {}, value), attrs, value),
   attention_grad: (args) => {
     const memory = arg(args, 0);
     const [, heads = 1, rows = 0, whole = 0] = memory.shape;

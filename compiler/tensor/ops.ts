@@ -126,6 +126,7 @@ export const ops = {
   feed_forward_grad: { args: ["x", "w1", "w2", "memory", "dy"], results: ["dx", "dw1", "db1", "dw2", "db2"], attrs: {}, doc: "gradient of feed_forward" },
   smooth_l1_mean: { args: ["a", "b"], results: ["loss", "slope"], attrs: { beta: "number" }, doc: "mean over all elements of smooth_l1, and its derivative by a" },
   attention: { args: ["qkv"], results: ["o", "memory"], attrs: { heads: "integer" }, doc: "sdpa of the thirds of qkv[B, T, 3 * heads * d]; memory[B, heads, T, T + 3*d] holds probabilities, q, k and v for the gradient, in a layout of the target's own" },
+  qkv_attention: { args: ["x", "w", "b"], results: ["o", "memory"], attrs: { heads: "integer" }, doc: "attention(linear(x, w, b)): a target may make heads without making qkv" },
   attention_grad: { args: ["memory", "do"], results: ["dqkv"], attrs: {}, doc: "gradient of attention" },
 
   // Attention: q, k, v are [B, T, heads * d], head-major. lse is the log-sum-exp of each row of scores, [B, heads, T].

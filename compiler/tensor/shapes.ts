@@ -285,6 +285,17 @@ function feedForwardShape([x, w1, b1, w2, b2]: readonly TensorType[]): readonly 
   return [at(linearShape([hidden, w2, b2].flatMap((t) => t ?? [])), 0), { ...hidden, shape: replaced(hidden.shape, hidden.shape.length - 1, mul(two, last(hidden))) }];
 }
 
+/** Attention over the thirds of qkv, and what it keeps. */
+function attentionShape(qkv: TensorType, heads: number): readonly TensorType[] {
+  needFloat(qkv);
+  needRank(qkv, 3);
+  need(heads > 0, "heads must be positive");
+  const width = exact(last(qkv), constantDim(3), "width of qkv over three");
+  const d = exact(width, constantDim(heads), "width over heads");
+  const [batch, rows] = [axisOf(qkv, 0), axisOf(qkv, 1)];
+  return [tensor([batch, rows, width]), tensor([batch, constantDim(heads), rows, total([rows, mul(constantDim(3), d)])])];
+}
+
 function rowStatistic(x: TensorType): TensorType {
   return tensor([...x.shape.slice(0, -1), one]);
 }
@@ -405,16 +416,8 @@ export const shapeRules = {
     return [x, w1, b1, w2, b2];
   },
   smooth_l1_mean: (args) => [tensor([]), at(sameAll(args), 0)],
-  attention: (args, { heads }) => {
-    const qkv = at(args, 0);
-    needFloat(qkv);
-    needRank(qkv, 3);
-    need(heads > 0, "heads must be positive");
-    const width = exact(last(qkv), constantDim(3), "width of qkv over three");
-    const d = exact(width, constantDim(heads), "width over heads");
-    const [batch, rows] = [axisOf(qkv, 0), axisOf(qkv, 1)];
-    return [tensor([batch, rows, width]), tensor([batch, constantDim(heads), rows, total([rows, mul(constantDim(3), d)])])];
-  },
+  attention: (args, { heads }) => attentionShape(at(args, 0), heads),
+  qkv_attention: (args, { heads }) => attentionShape(at(linearShape(args), 0), heads),
   attention_grad: (args) => {
     const [memory, dO] = [at(args, 0), at(args, 1)];
     needRank(memory, 4);

@@ -60,6 +60,11 @@ const cases: readonly (readonly [op: PrimitiveName, build: Case])[] = [
   ["layer_norm", (b, x, _p, w) => b.op("add", [b.op("mul", [b.multi("normalize", [x], { eps: 1e-3 })[0] ?? -1, w]), w])],
   ["sdpa", (b, x, positive) => b.multi("sdpa", [x, positive, b.op("tanh", [x])], { heads: 2 })[0] ?? -1],
   ["attention", (b, x, positive) => b.multi("sdpa", b.split(b.op("concat", [x, positive, b.op("tanh", [x])], { axis: 2 }), 2, [8, 8, 8]), { heads: 4 })[0] ?? -1],
+  ["qkv_attention", (b, x, positive, w) => {
+    const columns = b.op("concat", [0.5, -0.25, 1].map((by) => b.op("scale", [b.op("reshape", [w], { shape: dims([8, 1]) })], { by })), { axis: 1 });
+    const [o = -1] = b.multi("qkv_attention", [b.op("add", [x, positive]), b.op("concat", [columns, columns], { axis: 1 }), b.op("slice", [w], { axis: 0, start: dim(1), size: dim(6) })], { heads: 2 });
+    return o;
+  }],
   ["gelu_slope", (b, x) => b.op("gelu", [b.op("scale", [x], { by: 3 })])],
 ];
 

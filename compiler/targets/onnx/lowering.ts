@@ -159,6 +159,12 @@ export const onnxRows: { readonly [O in PrimitiveName]: OnnxRow<O> } = {
     const parts = [0, 1, 2].map((i) => c.g.op("Slice", [x(c), c.g.ints([(i * all) / 3]), c.g.ints([((i + 1) * all) / 3]), c.g.ints([2])]));
     return [attention(c.g, parts, c.attrs.heads, all / 3), unread(c, 1, "what attention keeps for its gradient")];
   },
+  qkv_attention: (c) => {
+    const qkv = c.g.op("Add", [c.g.op("MatMul", [x(c), c.args[1] ?? ""]), c.args[2] ?? ""], {}, "linear");
+    const all = known(shapeOf(c, 2).at(-1), "a width");
+    const parts = [0, 1, 2].map((i) => c.g.op("Slice", [qkv, c.g.ints([(i * all) / 3]), c.g.ints([((i + 1) * all) / 3]), c.g.ints([2])]));
+    return [attention(c.g, parts, c.attrs.heads, all / 3), unread(c, 1, "what attention keeps for its gradient")];
+  },
   attention_grad: training,
   sdpa: (c) => [attention(c.g, c.args, c.attrs.heads, known(shapeOf(c).at(-1), "a width")), unread(c, 1, "the normalizer of attention as a value of its own")],
   sdpa_grad: training,

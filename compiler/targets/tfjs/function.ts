@@ -510,7 +510,7 @@ function lastName(path: string): string {
 
 const letters: Readonly<Record<string, string>> = {
   add: "x", sub: "d", mul: "m", div: "q", linear: "h", matmul: "m", gelu: "a", gelu_slope: "a", feed_forward: "h", scale_rows: "w", layer_norm: "h", concat: "xs",
-  attention: "o", gather_rows: "rows", gather_table: "rows", linear_grad_x: "dx", linear_grad_w: "dw", sum_leading: "db",
+  attention: "o", qkv_attention: "o", gather_rows: "rows", gather_table: "rows", linear_grad_x: "dx", linear_grad_w: "dw", sum_leading: "db",
 };
 
 function defaultName(op: string, result: string): string {

@@ -165,6 +165,10 @@ export const lowerings = {
     const args = `${cx.arg(0)}, ${cx.attrs.heads}`;
     return cx.used(1) ? { all: `k.selfAttention(${args})` } : `k.selfAttentionOnly(${args})`;
   },
+  qkv_attention: (cx) => {
+    const args = `${cx.arg(0)}, ${cx.arg(1)}, ${cx.arg(2)}, ${cx.attrs.heads}`;
+    return cx.used(1) ? { all: `k.qkvAttention(${args})` } : `k.qkvAttentionOnly(${args})`;
+  },
   attention_grad: (cx) => `k.selfAttentionGrad(${cx.arg(0)}, ${cx.arg(1)}, ${constantOf(axisOf(cx.argType(0), 1)) ?? 1})`,
   sdpa: (cx) => {
     const args = `${cx.arg(0)}, ${cx.arg(1)}, ${cx.arg(2)}, ${cx.attrs.heads}`;

@@ -153,19 +153,34 @@ export const feedForward: Pass = perFunction("feed-forward", "two linear maps wi
 });
 
 /**
+ * qkv-attention: attention and the map that makes its qkv as one op, where nothing else reads qkv.
+ *
+ * Why: a product for each head gives heads where attention wants them, which otherwise takes a bias and a transpose over qkv.
+ * Requires: verified IR, after `training-forms`. Ensures: the same values; the map itself is left to dce.
+ * Example: `qkv = linear(x, w, b); o, m = attention(qkv) {heads}` -> `o, m = qkv_attention(x, w, b) {heads}`.
+ */
+export const qkvAttention: Pass = perFunction("qkv-attention", "attention with the map before it in one op", (module, func) => {
+  const uses = useCounts(func);
+  return rewriteFunc(module, func, (b, node, args) => {
+    const map = node.op === "attention" && uses[node.args[0] ?? -1] === 1 ? b.producerOf(args[0] ?? -1) : undefined;
+    return node.op === "attention" && map?.op === "linear" ? b.multi("qkv_attention", map.args, node.attrs) : b.copy(node, args);
+  });
+});
+
+/**
  * fold-norms: the scale and offset of a norm put into the linear map behind it, where nothing else reads the norm.
  *
  * Why: (y * s + o) w + b = y (diag(s) w) + (o w + b), and the weight is small beside the activations of a batch of tokens: two
  * sweeps over them less, about three in the backward pass, whose sums for s and o then run over the weight's gradient.
  * Where there are no tokens, activations are no larger than weights, and the pass leaves them.
- * Requires: verified IR, after `training-forms` and `feed-forward`. Ensures: values up to rounding.
+ * Requires: verified IR, after `feed-forward` and `qkv-attention`. Ensures: values up to rounding.
  * Example: `h, _, _ = layer_norm(x, s, o); y = linear(h, w, b)` -> `h, _ = normalize(x); y = linear(h, scale_rows(w, s), linear(o, w, b))`.
  */
 export const foldNorms: Pass = perFunction("fold-norms", "scale and offset of a norm as part of the linear map behind it", (module, func) => {
   const uses = useCounts(func);
   const made = producers(func);
   return rewriteFunc(module, func, (b, node, args) => {
-    const norm = node.op === "linear" || node.op === "feed_forward" ? made.get(node.args[0] ?? -1) : undefined;
+    const norm = node.op === "linear" || node.op === "feed_forward" || node.op === "qkv_attention" ? made.get(node.args[0] ?? -1) : undefined;
     const [h = -1, w = -1, bias = -1, ...rest] = args;
     const folds = norm?.op === "layer_norm" && norm.results[0] === node.args[0] && norm.results.every((r, i) => uses[r] === (i === 0 ? 1 : 0))
       && b.shapeOf(h).length > 2;
@@ -181,7 +196,7 @@ export const sharedForms: readonly Pass[] = [...beforeAutodiff, trainingForms, c
 
 /** What to run before and after differentiation for this target. */
 export const tfjsPasses: { readonly before: readonly Pass[]; readonly after: readonly Pass[] } = {
-  before: [...sharedForms, inlineUpTo(4), feedForward, cleanup, foldNorms, cleanup],
+  before: [...sharedForms, inlineUpTo(4), feedForward, qkvAttention, cleanup, foldNorms, cleanup],
   after: [...afterAutodiff, seedLoss, cleanup],
 };
 

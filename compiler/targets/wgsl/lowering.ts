@@ -312,6 +312,11 @@ export const lowerings = {
     site.g.push({ kind: "attention", q, k, v, heads, sizes: { batch, rows, keys: rows, width }, o, lse });
     return [viewOf(o), { kind: "memory", qkv, o, lse, heads }];
   },
+  qkv_attention: (site) => {
+    const [x, w] = [arg(site, 0), arg(site, 1)];
+    const qkv = within(site, [{ dtype: "f32", shape: [...x.shape.slice(0, -1), axis(w.shape, 1)], stack: [] }])(site.args);
+    return lowerOp("attention", { ...site, args: lowerOp("linear", qkv) });
+  },
   attention_grad: (site) => {
     const [memory] = site.args;
     if (memory?.kind !== "memory") throw new IrError("wgsl target: attention_grad takes what attention kept.");

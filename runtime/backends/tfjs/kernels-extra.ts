@@ -5,6 +5,7 @@
  * emit, so that every op of its tensor IR has a kernel: no step of the published systems waits for one of these. The same
  * rules hold: results are new and the caller's, inputs stay, reductions have a fixed order.
  */
+import type { ProjectedAttention } from "./kernels-feed-forward.js";
 import type { Kernels } from "./kernels.js";
 import type { Tensor, Tf } from "./tf.js";
 
@@ -50,6 +51,10 @@ export type ExtraKernels = {
   selfAttention(qkv: Tensor, heads: number): [o: Tensor, memory: Tensor[]];
   /** {@link ExtraKernels.selfAttention} where no gradient is wanted. */
   selfAttentionOnly(qkv: Tensor, heads: number): Tensor;
+  /** {@link ExtraKernels.selfAttention} of linear(x, w, b), with x [B, T, in], w [in, 3D] and b [3D]; its gradient by qkv is the same. */
+  qkvAttention(x: Tensor, w: Tensor, b: Tensor, heads: number): [o: Tensor, memory: Tensor[]];
+  /** {@link ExtraKernels.qkvAttention} where no gradient is wanted. */
+  qkvAttentionOnly(x: Tensor, w: Tensor, b: Tensor, heads: number): Tensor;
   /** Its gradient, [B, T, 3D]; the caller frees `memory`. */
   selfAttentionGrad(memory: readonly Tensor[], dout: Tensor, heads: number): Tensor;
   /** Attention over [B, T, D] with heads inside D; lse [B, heads, T] is the logarithm of each row's sum of exponents. */
@@ -64,7 +69,7 @@ export type ExtraKernels = {
 };
 
 /** The rarer kernels, over those of the engine. */
-export function extraKernels(tf: Tf, base: Kernels): ExtraKernels {
+export function extraKernels(tf: Tf, base: Kernels & ProjectedAttention): ExtraKernels {
   return { ...trees(tf), ...sharing(tf), ...pointwise(tf), ...making(tf), ...attending(tf, base) };
 }
 
@@ -150,7 +155,7 @@ function making(tf: Tf) {
   };
 }
 
-function attending(tf: Tf, base: Kernels) {
+function attending(tf: Tf, base: Kernels & ProjectedAttention) {
   const scaleOf = (q: Tensor, heads: number): number => Math.sqrt(heads / (q.shape[2] ?? 1));
   const scores = (q: Tensor, k: Tensor, heads: number): Tensor =>
     tf.matMul(base.splitHeads(q, heads), base.splitHeads(k, heads), false, true).mul(scaleOf(q, heads));
@@ -168,6 +173,7 @@ function attending(tf: Tf, base: Kernels) {
       const [dq, dk, dv] = base.sdpaGrad(qs, ks, vs, p, ds, scaleOf(q, heads));
       return [base.mergeHeads(dq), base.mergeHeads(dk), base.mergeHeads(dv)];
     });
+  const qkvAttention = (x: Tensor, w: Tensor, b: Tensor, heads: number): [Tensor, Tensor[]] => base.projectedAttention(x, w, b, heads, headScale(b.size / 3, heads));
   const headScale = (width: number, heads: number): number => Math.sqrt(heads / width);
   return {
     attend,
@@ -175,6 +181,12 @@ function attending(tf: Tf, base: Kernels) {
     attendGrad,
     selfAttention: (qkv: Tensor, heads: number) => base.attention(qkv, heads, headScale((qkv.shape[2] ?? 3) / 3, heads)),
     selfAttentionOnly: (qkv: Tensor, heads: number) => base.attentionOnly(qkv, heads, headScale((qkv.shape[2] ?? 3) / 3, heads)),
+    qkvAttention,
+    qkvAttentionOnly: (x: Tensor, w: Tensor, b: Tensor, heads: number) => {
+      const [o, memory] = qkvAttention(x, w, b, heads);
+      base.free(memory);
+      return o;
+    },
     selfAttentionGrad: (memory: readonly Tensor[], dout: Tensor, heads: number) => base.attentionGrad(memory, dout, headScale(dout.shape[2] ?? 1, heads)),
   };
 }

@@ -1,5 +1,5 @@
 /**
- * Two linear maps with a GELU between them, as one kernel: composed of an engine's own kernels, or of TensorFlow ops.
+ * Linear maps together with what stands between or behind them, as one kernel: composed of an engine's own kernels, or of TensorFlow ops.
  *
  * On the native engine every elementwise op is a sweep over memory, and the hidden values are the largest of a block. With
  * z = h / sqrt 2, gelu(h) = z (1 + erf z) / sqrt 2, and its slope is (1 + erf z + z * 2 / sqrt pi * exp(-z^2)) / 2. So the
@@ -22,6 +22,17 @@ export type FeedForward = {
   /** The first of {@link FeedForward.feedForwardGrad} alone: weights that are not trained. */
   feedForwardGradInput(w1: Tensor, w2: Tensor, memory: readonly Tensor[], dy: Tensor): Tensor;
 };
+
+/** Attention together with the map before it. */
+export type ProjectedAttention = {
+  /** `attention` of linear(x, w, b): x [B, N, in], w [in, 3D], b [3D]. What it keeps is what `attention` keeps. */
+  projectedAttention(x: Tensor, w: Tensor, b: Tensor, heads: number, scale: number): [out: Tensor, saved: Tensor[]];
+};
+
+/** Composed of the kernels of an engine. */
+export function composedProjectedAttention(k: Pick<Kernels, "linear" | "attention">): ProjectedAttention {
+  return { projectedAttention: (x, w, b, heads, scale) => using(k.linear(x, w, b), (qkv) => k.attention(qkv, heads, scale)) };
+}
 
 type Parts = Pick<Kernels, "linear" | "gelu" | "geluPair" | "mul" | "linearGradInput" | "linearGradWeight" | "sumLeading" | "free">;
 

@@ -6,21 +6,25 @@
  * with a row of ones, heads are split by one transpose for q, k and v together. What is not listed here is `plain`'s.
  */
 import { rawFeedForward } from "./kernels-feed-forward.js";
-import type { FeedForward } from "./kernels-feed-forward.js";
+import type { FeedForward, ProjectedAttention } from "./kernels-feed-forward.js";
 import type { Kernels } from "./kernels.js";
 import { asMatrix } from "./kernels-plain.js";
 import { rawOps } from "./raw-ops.js";
 import type { RawOps } from "./raw-ops.js";
 import type { NodeBackend, Tensor, Tf } from "./tf.js";
 
-type Shared = { readonly ops: RawOps; readonly plain: Kernels; constant(value: number): Tensor };
+type Shared = { readonly ops: RawOps; readonly plain: Kernels; constant(value: number): Tensor; readonly factors: Factors };
+
+/** Scales of queries, a column [scale, 1, 1] for each: few, as they follow the widths of heads. */
+type Factors = { column(scale: number): Tensor; dispose(): void };
 
 /** The kernels of the native engine; what they do not do better is taken from `plain`. */
-export function rawKernels(tf: Tf, node: NodeBackend, plain: Kernels): Kernels & FeedForward {
+export function rawKernels(tf: Tf, node: NodeBackend, plain: Kernels): Kernels & FeedForward & ProjectedAttention {
   const ops = rawOps(tf, node);
-  const shared: Shared = { ops, plain, constant: plain.scalar };
-  const ones = onesRows(tf);
-  const sumRows = (matrix: Tensor): Tensor => drop(ops.matmul(ones.row(matrix.shape[0] ?? 0), matrix, false, false), (sum) => ops.reshape(sum, [sum.size]));
+  const factors = cached((scale) => tf.tensor2d([scale, 1, 1], [3, 1]), tf);
+  const shared: Shared = { ops, plain, constant: plain.scalar, factors: { column: factors.at, dispose: factors.dispose } };
+  const ones = cached((count) => tf.ones([1, count]), tf);
+  const sumRows = (matrix: Tensor): Tensor => drop(ops.matmul(ones.at(matrix.shape[0] ?? 0), matrix, false, false), (sum) => ops.reshape(sum, [sum.size]));
   const sumLeading: Kernels["sumLeading"] = (dy) => dy.rank === 2 ? sumRows(dy) : drop(ops.reshape(dy, asMatrix(dy)), sumRows);
   return {
     ...plain,
@@ -28,13 +32,14 @@ export function rawKernels(tf: Tf, node: NodeBackend, plain: Kernels): Kernels &
     ...pointwise(shared),
     ...rows(shared, sumLeading),
     ...picking(tf, shared),
-    ...attention(shared),
+    ...attention(shared, batchesAreQuick(node)),
     ...losses(shared),
     ...shapes(shared),
     ...rawFeedForward(ops, plain.scalar, sumRows),
     dispose: () => {
       ops.dispose();
       ones.dispose();
+      factors.dispose();
       plain.dispose();
     },
   };
@@ -58,22 +63,27 @@ function chain(x: Tensor, ...steps: ((x: Tensor) => Tensor)[]): Tensor {
   return value;
 }
 
-/** Rows of ones, one per length; lengths are few (they follow the masks), so all are kept. */
-function onesRows(tf: Tf) {
-  const rows = new Map<number, Tensor>();
+/** Constants by a number, made once: those asked for are few (lengths follow the masks), so all are kept. */
+function cached(make: (key: number) => Tensor, tf: Tf) {
+  const known = new Map<number, Tensor>();
   return {
-    row: (count: number): Tensor => {
-      const known = rows.get(count);
-      if (known !== undefined) return known;
-      const made = tf.keep(tf.ones([1, count]));
-      rows.set(count, made);
+    at: (key: number): Tensor => {
+      const found = known.get(key);
+      if (found !== undefined) return found;
+      const made = tf.keep(make(key));
+      known.set(key, made);
       return made;
     },
     dispose: (): void => {
-      for (const row of rows.values()) row.dispose();
-      rows.clear();
+      for (const tensor of known.values()) tensor.dispose();
+      known.clear();
     },
   };
+}
+
+/** Whether a batch of products is as quick as one product of its size: oneDNN's are, TensorFlow's own take four times as long. */
+function batchesAreQuick(node: NodeBackend): boolean {
+  return node.isUsingGpuDevice !== true && process.platform === "linux" && process.arch === "x64" && process.env["TF_ENABLE_ONEDNN_OPTS"] !== "0";
 }
 
 function products({ ops }: Shared) {
@@ -229,7 +239,10 @@ function picking(tf: Tf, { ops, plain }: Shared) {
   };
 }
 
-function attention({ ops, plain, constant }: Shared) {
+/** Widths up to which a product for each head is quicker than one product and a transpose of what it made. */
+const narrow = 384;
+
+function attention({ ops, plain, constant, factors }: Shared, quickBatches: boolean) {
   const splitHeads: Kernels["splitHeads"] = (x, heads) => {
     const [batch = 0, tokens = 0, width = 0] = x.shape;
     return drop(ops.reshape(x, [batch, tokens, heads, width / heads]), (parts) => ops.transpose(parts, [0, 2, 1, 3]));
@@ -252,21 +265,57 @@ function attention({ ops, plain, constant }: Shared) {
     return grads;
   };
   const times = (x: Tensor, scale: number): Tensor => ops.binary("Mul", x, constant(scale));
-  /** One transpose for q, k and v together; unpacking along the first axis copies nothing. */
-  const splitQkv = (qkv: Tensor, heads: number, scale: number): [Tensor, Tensor, Tensor] => {
-    const [batch = 0, tokens = 0, width = 0] = qkv.shape;
-    const stacked = drop(ops.reshape(qkv, [batch, tokens, 3, heads, width / (3 * heads)]), (parts) => ops.transpose(parts, [2, 0, 3, 1, 4]));
+  /** Heads of q, k and v are [heads, B, N, d] here, so that a product for each head can make them. */
+  const apart = (stacked: Tensor): [Tensor, Tensor, Tensor] => {
     const [q, k, v] = drop(stacked, (value) => ops.unpack(value, 3));
     if (q === undefined || k === undefined || v === undefined) throw new Error("attention: qkv does not split in three");
-    return [drop(q, (value) => times(value, scale)), k, v];
+    return [q, k, v];
+  };
+  const toHeads = [2, 3, 0, 1, 4];
+  /** One transpose for q, k and v together; unpacking along the first axis copies nothing. */
+  const headsOf = (qkv: Tensor, [batch = 0, tokens = 0]: readonly number[], heads: number): [Tensor, Tensor, Tensor] =>
+    apart(drop(ops.reshape(qkv, [batch, tokens, 3, heads, (qkv.shape.at(-1) ?? 0) / (3 * heads)]), (parts) => ops.transpose(parts, toHeads)));
+  const joined = (out: Tensor): Tensor => {
+    const [heads = 0, batch = 0, tokens = 0, size = 0] = out.shape;
+    return drop(drop(out, (value) => ops.transpose(value, [1, 2, 0, 3])), (parts) => ops.reshape(parts, [batch, tokens, heads * size]));
+  };
+  const attend = (q: Tensor, k: Tensor, v: Tensor): [Tensor, Tensor[]] => {
+    const [out, p] = sdpaScaled(q, k, v);
+    return [joined(out), [q, k, v, p]];
   };
   const attention: Kernels["attention"] = (qkv, heads, scale) => {
-    const [q, k, v] = splitQkv(qkv, heads, scale);
-    const [out, p] = sdpaScaled(q, k, v);
-    return [drop(out, mergeHeads), [q, k, v, p]];
+    const [q, k, v] = headsOf(qkv, qkv.shape, heads);
+    return attend(drop(q, (value) => times(value, scale)), k, v);
+  };
+  /** x times w, whose columns are [3, heads, d], as heads of q, k and v: a product for each head, or one and a transpose. */
+  const project = (x: Tensor, w: Tensor, heads: number): [Tensor, Tensor, Tensor] => {
+    const [batch = 0, tokens = 0, width = 0] = x.shape;
+    const size = w.size / (width * 3 * heads);
+    if (!quickBatches || width > narrow) {
+      const flat = drop(ops.reshape(w, [width, 3 * heads * size]), (matrix) => drop(ops.reshape(x, asMatrix(x)), (rows) => ops.matmul(rows, matrix, false, false)));
+      return drop(flat, (qkv) => headsOf(qkv, x.shape, heads));
+    }
+    const perHead = drop(ops.reshape(w, [width, 3 * heads, size]), (columns) => ops.transpose(columns, [1, 0, 2]));
+    const stacked = drop(perHead, (matrices) => drop(ops.reshape(x, [1, batch * tokens, width]), (rows) => ops.batchMatmul(rows, matrices, false, false)));
+    return apart(drop(stacked, (value) => ops.reshape(value, [3, heads, batch, tokens, size])));
+  };
+  /**
+   * The scale goes into the columns of q. The bias of k adds the same to all scores of a query, which a softmax does not
+   * see; so it is left out, and the gradients that follow from q, k, v and p are the same without it.
+   */
+  const projectedAttention: ProjectedAttention["projectedAttention"] = (x, w, b, heads, scale) => {
+    const third = b.size / 3;
+    const scaled = drop(ops.reshape(w, [x.shape[2] ?? 0, 3, third]), (columns) => ops.binary("Mul", columns, factors.column(scale)));
+    const [q, k, v] = drop(scaled, (columns) => project(x, columns, heads));
+    const biases = apart(ops.reshape(b, [3, heads, 1, 1, third / heads]));
+    const [bq, , bv] = biases;
+    const shifted = drop(times(bq, scale), (bias) => drop(q, (value) => ops.binary("AddV2", value, bias)));
+    const result = attend(shifted, k, drop(v, (value) => ops.binary("AddV2", value, bv)));
+    plain.free(biases);
+    return result;
   };
   return {
-    splitHeads, mergeHeads, attention,
+    splitHeads, mergeHeads, attention, projectedAttention,
     attentionOnly: (qkv: Tensor, heads: number, scale: number): Tensor => {
       const [out, saved] = attention(qkv, heads, scale);
       plain.free(saved);
@@ -275,12 +324,14 @@ function attention({ ops, plain, constant }: Shared) {
     attentionGrad: (saved: readonly Tensor[], dout: Tensor, scale: number): Tensor => {
       const [q, k, v, p] = saved;
       if (q === undefined || k === undefined || v === undefined || p === undefined) throw new Error("attentionGrad: not what attention saved");
-      const [dqs, dk, dv] = drop(splitHeads(dout, q.shape[1] ?? 1), (parts) => scaledGrad(q, k, v, p, parts));
+      const [batch = 0, tokens = 0, width = 0] = dout.shape;
+      const [heads = 1, , , size = 0] = q.shape;
+      const parts = drop(ops.reshape(dout, [batch, tokens, heads, size]), (value) => ops.transpose(value, [2, 0, 1, 3]));
+      const [dqs, dk, dv] = drop(parts, (d) => scaledGrad(q, k, v, p, d));
       const dq = drop(dqs, (value) => times(value, scale));
       const stacked = ops.pack([dq, dk, dv]);
       plain.free(dq, dk, dv);
-      const [batch = 0, tokens = 0, width = 0] = dout.shape;
-      return drop(drop(stacked, (parts) => ops.transpose(parts, [1, 3, 0, 2, 4])), (parts) => ops.reshape(parts, [batch, tokens, 3 * width]));
+      return drop(drop(stacked, (value) => ops.transpose(value, toHeads)), (value) => ops.reshape(value, [batch, tokens, 3 * width]));
     },
     sdpa: (q: Tensor, k: Tensor, v: Tensor, scale: number): [Tensor, Tensor] => drop(times(q, scale), (scaled) => sdpaScaled(scaled, k, v)),
     sdpaGrad: (q: Tensor, k: Tensor, v: Tensor, p: Tensor, dout: Tensor, scale: number): [Tensor, Tensor, Tensor] => {

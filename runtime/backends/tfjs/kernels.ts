@@ -13,8 +13,8 @@
  */
 import { extraKernels } from "./kernels-extra.js";
 import type { ExtraKernels } from "./kernels-extra.js";
-import { composedFeedForward } from "./kernels-feed-forward.js";
-import type { FeedForward } from "./kernels-feed-forward.js";
+import { composedFeedForward, composedProjectedAttention } from "./kernels-feed-forward.js";
+import type { FeedForward, ProjectedAttention } from "./kernels-feed-forward.js";
 import { plainKernels } from "./kernels-plain.js";
 import { rawKernels } from "./kernels-raw.js";
 import { wasmKernels } from "./kernels-wasm.js";
@@ -179,13 +179,13 @@ export type Kernels = {
 };
 
 /** The quickest kernels for the engine behind `tf`. `raw` as {@link loadTf} reported it. */
-export function makeKernels(tf: Tf, options: { readonly raw: boolean }): Kernels & ExtraKernels & FeedForward {
+export function makeKernels(tf: Tf, options: { readonly raw: boolean }): Kernels & ExtraKernels & FeedForward & ProjectedAttention {
   const plain = plainKernels(tf);
   const node = options.raw ? nodeBackend(tf) : undefined;
   const own = node !== undefined ? rawKernels(tf, node, plain) : composed(wasmKernels(tf, plain) ?? plain);
   return { ...own, ...extraKernels(tf, own) };
 }
 
-function composed(k: Kernels): Kernels & FeedForward {
-  return { ...k, ...composedFeedForward(k) };
+function composed(k: Kernels): Kernels & FeedForward & ProjectedAttention {
+  return { ...k, ...composedFeedForward(k), ...composedProjectedAttention(k) };
 }

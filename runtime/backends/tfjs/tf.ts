@@ -16,6 +16,8 @@ export type OpAttr = { readonly name: string; readonly type: number; readonly va
 /** The part of the native backend that runs ops by name; outputs are registered with tfjs like any other tensor. */
 export type NodeBackend = {
   readonly binding: { readonly [name: string]: unknown; readonly TF_Version?: string };
+  /** Whether tensors lie on a GPU. */
+  readonly isUsingGpuDevice?: boolean;
   executeSingleOutput(op: string, attrs: OpAttr[], inputs: Tensor[]): Tensor;
   executeMultipleOutputs(op: string, attrs: OpAttr[], inputs: Tensor[], outputs: number): Tensor[];
 };

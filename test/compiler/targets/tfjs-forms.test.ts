@@ -132,6 +132,31 @@ const norms: Readonly<Record<string, Case>> = {
   "without a map behind it": { applies: false, source: () => program((k) => [norm(k, k.x, "n")]) },
 };
 
+/** Attention of two heads over the thirds of qkv. */
+function attend(k: Kit, qkv: ValueId): ValueId {
+  return k.b.multi("sdpa", k.b.split(qkv, 2, [4, 4, 4]), { heads: 2 })[0] ?? -1;
+}
+
+const attentions: Readonly<Record<string, Case>> = {
+  "one map for q, k and v": { applies: true, source: () => program((k) => [k.linear(attend(k, k.linear(k.x, "qkv", 4, 12)), "proj", 4, 4)]) },
+  "behind a norm": { applies: true, source: () => program((k) => [attend(k, k.linear(norm(k, k.x, "n"), "qkv", 4, 12))]) },
+  "a map that nothing trains": { applies: true, source: () => program((k) => [attend(k, k.linear(k.x, "frozen.qkv", 4, 12))]) },
+  "no gradient at all": { applies: true, source: () => program((k) => [k.b.op("stop_gradient", [attend(k, k.linear(k.x, "qkv", 4, 12))]), k.x]) },
+  "qkv read by a penalty": {
+    applies: false, source: () => program((k) => {
+      const qkv = k.linear(k.x, "qkv", 4, 12);
+      return [attend(k, qkv), qkv];
+    }),
+  },
+  "a stop-gradient between": { applies: false, source: () => program((k) => [attend(k, k.b.op("stop_gradient", [k.linear(k.x, "qkv", 4, 12)])), k.x]) },
+  "queries of their own": {
+    applies: false, source: () => program((k) => {
+      const [key = -1, value = -1] = k.b.split(k.linear(k.x, "kv", 4, 8), 2, [4, 4]);
+      return [k.b.multi("sdpa", [k.linear(k.x, "q", 4, 4), key, value], { heads: 2 })[0] ?? -1];
+    }),
+  },
+};
+
 /** Three residual blocks of one body, its parameters a stack. */
 function repeated(): Source {
   let module: Module = defineFunc(emptyModule, { name: "block", dims: ["B", "T"] }, (b) => {
@@ -160,5 +185,11 @@ test.each(Object.entries(feedForward))("a feed-forward block: %s", async (_, { a
 test.each(Object.entries(norms))("a norm folded into the map behind it: %s", async (_, { applies, source }) => {
   const built = source();
   expect(/k\.scaleRows\(/.test(textOf(stepOf(built)))).toBe(applies);
+  for (const engine of await engines()) await compare(built, fill, engine);
+});
+
+test.each(Object.entries(attentions))("attention with its map: %s", async (_, { applies, source }) => {
+  const built = source();
+  expect(/k\.qkvAttention\w*\(/.test(textOf(stepOf(built)))).toBe(applies);
   for (const engine of await engines()) await compare(built, fill, engine);
 });

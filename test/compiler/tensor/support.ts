@@ -148,6 +148,7 @@ export const cases = {
   feed_forward_grad: [on(any(2, 3, 4), any(4, 5), any(5, 3), any(2, 3, 10), any(2, 3, 3))],
   smooth_l1_mean: [withAttrs<"smooth_l1_mean">({ beta: 1 }, any(4, 5), any(4, 5))],
   attention: [withAttrs<"attention">({ heads: 2 }, any(2, 3, 12))],
+  qkv_attention: [withAttrs<"qkv_attention">({ heads: 2 }, any(2, 3, 5), any(5, 12), any(12))],
   attention_grad: [on(any(2, 2, 3, 9), any(2, 3, 4))],
   sdpa: [withAttrs<"sdpa">({ heads: 2 }, any(2, 3, 4), any(2, 5, 4), any(2, 5, 4)), withAttrs<"sdpa">({ heads: 1 }, any(1, 1, 2), any(1, 1, 2), any(1, 1, 2))],
   sdpa_grad: [withAttrs<"sdpa_grad">({ heads: 2 }, any(2, 3, 4), any(2, 3, 4), any(2, 3, 4), any(2, 3, 4), any(2, 2, 3), any(2, 3, 4))],

@@ -195,6 +195,25 @@ for (const [batch, tokens, heads, size] of [[2, 5, 2, 3], [1, 9, 3, 4]] as const
   };
 }
 
+for (const [tokens, heads, size, width] of [[5, 2, 3, 7], [4, 3, 8, 12], [3, 2, 2, 400]] as const) {
+  cases[`attention of ${heads} heads with its map from width ${width}, and the gradient by qkv`] = () => {
+    const [x, w, b, dout] = [n([2, tokens, width], 61), n([width, 3 * heads * size], 62), n([3 * heads * size], 63), n([2, tokens, heads * size], 64)];
+    const scale = 1 / Math.sqrt(size);
+    const small = ref.nd(w.shape, (i) => (w.data[i] ?? 0) / Math.sqrt(width));
+    const qkv = (): Nd => ref.linear(x, small, b);
+    return {
+      inputs: [x, small, b, dout],
+      run: (k, [tx, tw, tb, tdout]) => {
+        const [out, saved] = k.projectedAttention(tx, tw, tb, heads, scale);
+        const dqkv = k.attentionGrad(saved, tdout, scale);
+        k.free(saved);
+        return [out, dqkv];
+      },
+      want: () => [ref.attention(qkv(), heads, scale), grad((v) => ref.attention(v, heads, scale), qkv(), dout)],
+    };
+  };
+}
+
 cases["attention to a sequence of another length, and its gradients"] = () => {
   const [q, key, v, dout] = [n([2, 2, 3, 4], 22), n([2, 2, 7, 4], 23), n([2, 2, 7, 4], 24), n([2, 2, 3, 4], 25)];
   return {
