@@ -77,9 +77,7 @@ export function rawUpdates(tf: Tf, node: NodeBackend, initial: readonly (readonl
     }),
     ema: (target, source, m) => {
       const follower = param(target);
-      const now = follower.fresh();
-      const gap = ops.binary("Sub", now, param(source).read());
-      now.dispose();
+      const gap = ops.binary("Sub", follower.read(), param(source).read());
       descend(follower, scalars.one(1 - m), gap);
       gap.dispose();
     },
