@@ -79,7 +79,8 @@ function sources(list: readonly string[]): string[] {
 }
 
 function protects({ term, because }: Protector): string {
-  const loss = `\`${term.kind}\``;
+  const named = term.losses.filter((name) => !name.startsWith(term.kind));
+  const loss = `\`${term.kind}\`${named.length === 0 ? "" : ` (loss \`${named.join("`, `")}\`)`}`;
   switch (because) {
     case "anchor": return `${loss} compares with what no training can change, and a constant cannot match it`;
     case "statistics": return `the statistics of the batch are forced on the operands of ${loss}`;

@@ -92,7 +92,7 @@ export const compileCommand: Command = {
     const { manifest } = result;
     if (manifest !== undefined) {
       const { parameters, trainable, flopsPerImage } = manifest.counts;
-      cx.out.write(`compiled ${manifest.program} into ${shown}: ${result.files.map((f) => f.path).join(", ")}, graph.svg\n`);
+      cx.out.write(`compiled ${manifest.program} into ${shown}: ${listed(result.files.map((f) => f.path))}, graph.svg\n`);
       cx.out.write(`${count(parameters)} parameters, ${count(trainable)} of them trained; ${short(flopsPerImage)}FLOPs an image forward\n`);
     }
     if (result.plan !== undefined) cx.out.write(planLine(result.plan));
@@ -100,6 +100,13 @@ export const compileCommand: Command = {
     return 0;
   },
 };
+
+/** Names of files; of many kernels only how many. */
+function listed(paths: readonly string[]): string {
+  const kernels = paths.filter((path) => path.endsWith(".wgsl"));
+  const others = paths.filter((path) => !path.endsWith(".wgsl"));
+  return [...(kernels.length === 0 ? [] : [`${kernels.length} kernels (.wgsl)`]), ...others].join(", ");
+}
 
 /** What a plan will ask of a device. */
 export function planLine(plan: WgslPlan): string {

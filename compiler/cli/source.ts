@@ -87,9 +87,14 @@ function readInside(root: string, file: string): string | undefined {
   }
 }
 
-/** A byte-order mark stays out of the text; bytes that are not UTF-8 become a sign that no program contains. */
+/**
+ * A byte-order mark stays out of the text and says when the text is UTF-16, as some shells of Windows write it; bytes that
+ * are neither become a sign that no program contains.
+ */
 function decode(bytes: Uint8Array): string {
-  return new TextDecoder().decode(bytes);
+  const [first, second] = bytes;
+  const label = first === 0xff && second === 0xfe ? "utf-16le" : first === 0xfe && second === 0xff ? "utf-16be" : "utf-8";
+  return new TextDecoder(label).decode(bytes);
 }
 
 function slashes(path: string): string {

@@ -30,6 +30,15 @@ test("JSON has a file, and diagnostics with code, severity, message, start, end,
   expect(report.diagnostics[1]?.fixes).toHaveLength(1);
 });
 
+test("a file in UTF-16 with its byte-order mark is read, in either order", async () => {
+  const little = Buffer.from(`\ufeff${small}`, "utf16le");
+  const cwd = temporary({ "package.json": "{}" });
+  writeFileSync(join(cwd, "little.jepa"), little);
+  writeFileSync(join(cwd, "big.jepa"), Buffer.from(little).swap16());
+  const ran = await jepac(["check", "little.jepa", "big.jepa"], { cwd });
+  expect(ran).toMatchObject({ code: 0, err: "" });
+});
+
 test("several files give a list of reports, and SARIF one log", async () => {
   const cwd = temporary({ "package.json": "{}", "broken.jepa": broken, "small.jepa": small });
   const reports: { file: string }[] = JSON.parse((await jepac(["check", "broken.jepa", "small.jepa", "--format", "json"], { cwd })).out);

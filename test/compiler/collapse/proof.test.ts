@@ -73,6 +73,12 @@ test("a proof names the mechanism, the places and the rule; one by dynamics prom
   expect(refused.analyses === undefined ? "" : explainProof(refused.analyses, refused.texts)).toContain("E-SYM (JEP4001)");
 });
 
+test("a proof by the objective names the loss that protects, where it has a name of its own", () => {
+  const read = (path: string): string => readFileSync(join(root, path), "utf8");
+  const { analyses, texts } = check({ file: "specs/vicreg.jepa", text: read("specs/vicreg.jepa") });
+  expect(analyses === undefined ? "" : explainProof(analyses, texts)).toContain("`variance` (loss `spread`) is above its minimum for a constant");
+});
+
 test("witnesses lie in the file, and go from the loss to the encoder on both sides", () => {
   const { analyses } = check({ file: "m.jepa", text: collapsing });
   const texts = analyses?.losses[0]?.witness.map((s) => collapsing.slice(s.start, s.end)) ?? [];
