@@ -18,7 +18,7 @@ h1{font-size:30px;line-height:1.2;margin:0 0 4px;letter-spacing:-.01em}
 h2{font-size:19px;margin:44px 0 12px}
 p{margin:0 0 10px}
 .lead{color:var(--soft);max-width:72ch}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(170px,1fr));gap:12px;margin:24px 0 0}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:24px 0 0}
 .tile,.card{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:14px 16px}
 .tile b{display:block;font-size:26px;font-weight:600;line-height:1.25;font-variant-numeric:tabular-nums}
 .tile span{color:var(--soft);font-size:13px}

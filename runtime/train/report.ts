@@ -78,7 +78,7 @@ function tiles(data: ReportData): string {
 
 function notes(data: ReportData): string {
   const alarms = data.rows.flatMap((row) => row.alarms ?? []).map(alarmText);
-  const allowed = data.manifest.allowed.map((entry) => `The program allows ${entry.what} (${entry.codes.join(", ")}): ${entry.reason}`);
+  const allowed = data.manifest.allowed.map((entry) => `The program allows ${entry.what} (${entry.codes.length === 0 ? "which the checker has not found" : entry.codes.join(", ")}): ${entry.reason}`);
   return [...allowed, ...alarms].map((text) => `<p class="note">${escape(text)}</p>`).join("");
 }
 
