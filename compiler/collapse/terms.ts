@@ -59,7 +59,11 @@ function bothSides(facts: Facts, terms: readonly Term[], encoder: string, term: 
     const [ownGroups, otherGroups] = viaP.has(encoder) ? [viaP, viaQ] : [viaQ, viaP];
     const predicts = after(facts, own, new Set([encoder])).some((g) => g !== encoder && ownGroups.has(g));
     if (!predicts && sourcesBehind(facts, other).has(encoder)) return finding("E-WRONG-SIDE", term, encoder, { heads: [...otherGroups], other });
-    if (![...otherGroups].some(isEncoder)) return finding("E-TARGET-HEAD", term, encoder, { heads: [...otherGroups], other });
+    if (![...otherGroups].some(isEncoder)) {
+      const found = finding("E-TARGET-HEAD", term, encoder, { heads: [...otherGroups], other });
+      // Measured: a head that must also tell the data does not become a constant that both sides could agree on.
+      return [...otherGroups].every((head) => tellsData(facts, terms, term, head, values)) ? { ...found, level: "warning" } : found;
+    }
   }
   const guard = idleGuards(facts, terms, encoder)[0];
   const forced = (t: Term): boolean => t.role === "variance" && isStandardized(factOf(values, t.operands[0]));
@@ -67,6 +71,13 @@ function bothSides(facts: Facts, terms: readonly Term[], encoder: string, term: 
   if (guard !== undefined) return { ...guard, term };
   if (weak !== undefined) return finding("E-NOGUARD", term, encoder, { heads: [], other: weak.operands[0] });
   return finding("E-SYM", term, encoder, { heads: [...new Set([...viaP, ...viaQ])], other: q });
+}
+
+/** Whether another term trains a head towards data that vary, so that a constant would cost it. */
+function tellsData(facts: Facts, terms: readonly Term[], but: Term, head: string, values: readonly Fact[]): boolean {
+  const isData = (id: number): boolean => (factOf(values, id).must & sampleBit) !== 0 && (factOf(values, id).why & why.data) !== 0;
+  return terms.some((t) => t !== but && t.sign > 0 && (t.role === "attract" || t.role === "classify") && trainedThrough(facts, t.node).has(head)
+    && t.operands.some((o) => !trainedThrough(facts, o).has(head) && isData(o)));
 }
 
 /** Regularizers that are there and do nothing for an encoder: turned round, without a gradient, along the wrong axis. */

@@ -111,3 +111,27 @@ test("two spellings of one program do not differ; another mechanism does, in gra
   expect(difference?.changes.some((c) => c.what === "instance" && c.name === "t" && c.before === undefined)).toBe(true);
   expect(difference === undefined ? "" : printDifference(difference)).toContain("+ t: vit(");
 });
+
+test("a trained head on the target's side is refused, unless another loss makes it tell the data", () => {
+  const program = (more: string): string => `use std.vit
+use std.heads
+model m {
+  input image: Image[32, 32, 3]
+  view a, b = augment(image) {
+    flip(p: 0.5)
+  }
+  encoder f = vit(patch: 8, width: 64, depth: 1, heads: 2)
+  encoder t = ema(f, momentum: 0.99)
+  predictor h = mlp(64, out: 32)
+  head q = mlp(64, out: 32)
+  head dec = linear(192)
+  loss mse(h(pool(f(a))), q(pool(t(b))))
+  ${more}
+}`;
+  const verdict = (more: string): string => check({ file: "m.jepa", text: program(more) }).analyses?.losses[0]?.verdict ?? "none";
+  expect(verdict("loss paint = mse(dec(q(pool(stopgrad(t(b))))), stopgrad(pool(patches(b, 8))))")).toBe("risky");
+  // Through another part, towards nothing, with no weight.
+  expect(verdict("loss paint = mse(dec(pool(stopgrad(t(b)))), stopgrad(pool(patches(b, 8))))")).toBe("error");
+  expect(verdict("loss paint = mse(dec(q(pool(stopgrad(t(b))))), stopgrad(0 * pool(patches(b, 8))))")).toBe("error");
+  expect(verdict("loss paint = 0 * mse(dec(q(pool(stopgrad(t(b))))), stopgrad(pool(patches(b, 8))))")).toBe("error");
+});
