@@ -14,6 +14,7 @@ import type { WgslModule } from "../../abi.js";
 import { HostError, errorText } from "../../base/errors.js";
 import { usefulFeatures } from "./forms.js";
 import { lacksFeatures, neededLimits } from "./session.js";
+import { restingWait, waitBy } from "./waiting.js";
 
 /** A device with what a person wants to know of it. */
 export interface NodeDevice {
@@ -51,6 +52,7 @@ export async function openNodeDevice(module: Pick<WgslModule, "plan">, wishes: D
   const requiredFeatures = [...timestamps, ...featuresFor(module, adapter, name)];
   try {
     const device = await adapter.requestDevice({ requiredLimits, requiredFeatures });
+    if (adapter.info.isFallbackAdapter) waitBy(device, restingWait());
     let held: GPU | undefined = gpu;
     return { device, name, software: adapter.info.isFallbackAdapter, language: new Set(gpu.wgslLanguageFeatures), version: `${version} (Dawn, ${name})`, release: () => { held &&= undefined; } };
   } catch (error) {

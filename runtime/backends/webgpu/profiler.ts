@@ -13,6 +13,7 @@ import { HostError } from "../../base/errors.js";
 import type { Session } from "./session.js";
 import type { Symbols } from "./sizes.js";
 import { sizeValue } from "./sizes.js";
+import { waited } from "./waiting.js";
 
 /** The host's phases of a step, in order: inputs written, commands encoded, commands submitted. Results come back later. */
 export const PHASES = ["upload", "encode", "submit"] as const;
@@ -171,7 +172,7 @@ export class Stamps {
 
   /** Milliseconds on the device's clock, two for each pair. */
   async read(pairs: number): Promise<number[]> {
-    await this.#staging.mapAsync(1, 0, pairs * 16);
+    await waited(this.device, this.#staging.mapAsync(1, 0, pairs * 16));
     const nanoseconds = new BigUint64Array(this.#staging.getMappedRange(0, pairs * 16).slice(0));
     this.#staging.unmap();
     return Array.from(nanoseconds, (t) => Number(t) / 1e6);

@@ -12,6 +12,7 @@ import { HostError, errorText } from "../../base/errors.js";
 import { abilitiesOf, textsFor } from "./forms.js";
 import type { Symbols } from "./sizes.js";
 import { ProgramSizes, sizeValue } from "./sizes.js";
+import { waited } from "./waiting.js";
 
 /** Bytes of a dispatch's block of sizes. */
 const BLOCK = 256;
@@ -135,7 +136,7 @@ async function prepare(device: GPUDevice, { plan }: WgslModule, name: string, bu
     prepared.set(program, { sizes, first, kernels: program.dispatches.map((d) => d.kernel), groups });
     first += sizes.blocks.byteLength;
   }
-  const wrong = await device.popErrorScope();
+  const wrong = await waited(device, device.popErrorScope());
   if (wrong !== null) throw new HostError("no-engine", `${name} refuses the plan: ${wrong.message}`, "report this: it is a mistake of the compiler");
   return prepared;
 }
@@ -201,7 +202,7 @@ export function outputsIn(range: ArrayBuffer, at: number, outputs: readonly Plan
 /** Maps a staging buffer for as long as `take` needs. Throws what the device has to say where that fails. */
 export async function mapped<T>(session: Session, staging: GPUBuffer, take: (range: ArrayBuffer) => T): Promise<T> {
   try {
-    await staging.mapAsync(GPU_MAP_READ);
+    await waited(session.device, staging.mapAsync(GPU_MAP_READ));
   } catch (error) {
     session.check();
     throw new HostError("device-lost", `results could not be read back: ${errorText(error)}`, RESUME);
@@ -220,7 +221,7 @@ export async function readBuffer(session: Session, source: GPUBuffer): Promise<F
     const encoder = device.createCommandEncoder();
     encoder.copyBufferToBuffer(source, 0, staging, 0, source.size);
     device.queue.submit([encoder.finish()]);
-    await staging.mapAsync(GPU_MAP_READ);
+    await waited(device, staging.mapAsync(GPU_MAP_READ));
     return new Float32Array(staging.getMappedRange().slice(0));
   } catch (error) {
     session.check();
@@ -266,8 +267,7 @@ async function makeBuffers(device: GPUDevice, { plan }: WgslModule, name: string
   device.pushErrorScope("out-of-memory");
   device.pushErrorScope("validation");
   const buffers = plan.buffers.map((b) => device.createBuffer({ label: b.name, size: Math.max(16, b.bytes), usage: b.kind === "uniform" ? usages.uniform : b.kind === "staging" ? usages.staging : usages.storage }));
-  const invalid = await device.popErrorScope();
-  const full = await device.popErrorScope();
+  const [invalid, full] = await waited(device, Promise.all([device.popErrorScope(), device.popErrorScope()]));
   const wrong = full ?? invalid;
   if (wrong !== null) throw new HostError("no-engine", `${name} cannot hold the plan's ${plan.memory.total} bytes: ${wrong.message}`, `compile with a smaller batch (this plan is for ${plan.bounds["B"] ?? 0}), or write \`accumulate\` or \`recompute blocks\` into \`train\``);
   return buffers;
@@ -284,14 +284,14 @@ async function makePipelines(device: GPUDevice, module: WgslModule, name: string
   const bytes = plan.hyper.length * 4;
   const has = language.has("immediate_address_space") && bytes <= ((device.limits as { readonly maxImmediateSize?: number }).maxImmediateSize ?? 0);
   const portable = plan.kernels.map((kernel) => kernels[kernel.file] ?? missingKernel(kernel.file));
-  const made = await Promise.allSettled(plan.kernels.map(async (kernel, i) => {
+  const made = await waited(device, Promise.allSettled(plan.kernels.map(async (kernel, i) => {
     const text = portable[i] ?? missingKernel(kernel.file);
     const immediate = kernel.hyper && has && HYPER.uniform.test(text);
     const layout = layoutOf(device, layouts, kernel, immediate);
     const texts = textsFor(kernel, module, abilities).map(({ file, code }) => ({ file, code: immediate ? `requires immediate_address_space;\n${code.replace(HYPER.uniform, HYPER.immediate)}` : code }));
     const pipelineLayout = device.createPipelineLayout({ bindGroupLayouts: [layout], ...(immediate ? { immediateSize: bytes } : {}) });
     return { layout, immediate, pipeline: await makePipeline(device, pipelineLayout, texts, kernel.file, name) };
-  }));
+  })));
   // All have come back before one is complained about: Dawn does not survive a device that is let go of with pipelines under way.
   return made.map((result) => {
     if (result.status === "rejected") throw result.reason;
