@@ -81,9 +81,12 @@ export function tilesOfPlan(path: string): readonly PlanTile[] {
 const forms: readonly unknown[] = ["nn", "nt", "tn", "tt"];
 const kinds: readonly unknown[] = ["f32", "f16", "f16-matrix"];
 
+/** The place of a tile's slices, which may be of 0 steps. */
+const SLICE = 2;
+
 function isPlanTile(value: unknown): value is PlanTile {
   const count = (x: unknown): boolean => typeof x === "number" && Number.isSafeInteger(x) && x > 0;
   return typeof value === "object" && value !== null && "form" in value && forms.includes(value.form) && "kind" in value && kinds.includes(value.kind)
     && "batch" in value && count(value.batch) && "m" in value && count(value.m) && "n" in value && count(value.n) && "k" in value && count(value.k)
-    && "tile" in value && Array.isArray(value.tile) && value.tile.length === 5 && value.tile.every(count) && (!("parts" in value) || count(value.parts));
+    && "tile" in value && Array.isArray(value.tile) && value.tile.length === 5 && value.tile.every((x, i) => count(x) || (i === SLICE && x === 0)) && (!("parts" in value) || count(value.parts));
 }

@@ -114,6 +114,13 @@ export interface Limits {
   scratch(shape: readonly Dim[], name: string): Tensor;
   /** The tile for a product, from measurements; undefined where none were taken. */
   readonly tile?: ((shape: GemmShape) => ChosenTile | undefined) | undefined;
+  /** Whether a processor stands in for a GPU: there barriers and workgroup memory cost much, and idle lanes as much as busy ones. */
+  readonly software: boolean;
+}
+
+/** Threads that fold a row: `usual`, or where a processor stands in for a GPU as many as its smallest vectors have lanes. */
+export function rowThreads(cx: Limits, usual: number): number {
+  return cx.software ? 4 : usual;
 }
 
 /** Upper bounds from the symbols' bounds; polynomials with a minus sign are bounded by their positive terms. */
@@ -240,7 +247,7 @@ export class KernelWriter {
       ...functions.map((text) => `\n${text}`),
     ];
     const forms = [
-      ...this.#forms.map(({ needs, code: other }): Form => ({ needs, text: around(enablesOf(needs), other) })),
+      ...this.#forms.map(({ needs, code: other }): Form => ({ needs, text: around([...(needs === "subgroups" ? half : []), ...enablesOf(needs)], other) })),
       ...(this.#folds.length === 0 ? [] : [{ needs: "subgroups", text: around([...half, ...enablesOf("subgroups")], bySubgroups(code, this.#folds)) } satisfies Form]),
     ];
     return {
@@ -372,11 +379,14 @@ var<workgroup> lane_${name}: array<f32, ${threads}>;
 
 // ${name} over the workgroup, the same for every thread, every run and every size of a subgroup.
 fn all_${name}(thread: u32, x: f32) -> f32 {
-  lane_${name}[thread] = x;
-  workgroupBarrier();
   var part: array<f32, PARTS_${name}>;
-  for (var i = 0u; i < PARTS_${name}; i++) { part[i] = lane_${name}[i * SUBGROUP + lane]; }
-  workgroupBarrier();
+  part[0] = x;
+  if (PARTS_${name} > 1u) {
+    lane_${name}[thread] = x;
+    workgroupBarrier();
+    for (var i = 0u; i < PARTS_${name}; i++) { part[i] = lane_${name}[i * SUBGROUP + lane]; }
+    workgroupBarrier();
+  }
   for (var width = PARTS_${name} / 2u; width > 0u; width = width >> 1u) {
     for (var i = 0u; i < width; i++) { part[i] = ${step("part[i]", "part[i + width]")}; }
   }

@@ -37,7 +37,7 @@ export interface PlanLimits {
   readonly bufferBytes: number;
   /** Tiles that were measured on it; products that are not among them get the default. */
   readonly tiles?: readonly PlanTile[];
-  /** Whether a processor stands in for a GPU: then products get tiles that compile fast (`softwareTile`). */
+  /** Whether a processor stands in for a GPU: then kernels do without barriers and workgroup memory. */
   readonly software?: boolean;
   /** All buffers together, where that is known. */
   readonly memoryBytes?: number;
@@ -112,11 +112,11 @@ export function planPrepared(prepared: Prepared, manifest: Manifest, limits: Pla
   const updates = updatesOf(manifest, shards, traced.state, rules);
   if (rules !== undefined) buffers.add("scaler", "scaler", SCALER_COUNT * 4);
   for (const [name, count] of updates.scratch) buffers.add(name, "scratch", count * 4);
-  const stepDrafts = draftsOf(traced, bounds, book.choose, gradientPlaces(shards));
+  const stepDrafts = draftsOf(traced, bounds, book, gradientPlaces(shards));
   const pinned = new Set([...traced.losses, ...traced.watches, ...traced.state].map((n) => n.tensor));
   const step: Unit = { traced, drafts: stepDrafts, packing: pack([...stepDrafts, ...updates.update], bytesOf, pinned, limits.bufferBytes) };
   const encoders = prepared.encoders.map(([name, own]): [string, Unit] => {
-    const drafts = draftsOf(own, bounds, book.choose);
+    const drafts = draftsOf(own, bounds, book);
     return [name, { traced: own, drafts, packing: pack(drafts, bytesOf, new Set(own.result === undefined ? [] : [own.result]), limits.bufferBytes) }];
   });
   const units = [step, ...encoders.map(([, u]) => u)];

@@ -37,7 +37,7 @@ export function productModule(shape: GemmShape, tile?: ChosenTile): Product {
     ? { kind: "gemm_tn_sums", a, b, m: dm, n: dn, k: dk, out, sums: undefined }
     : { kind: "gemm", a, b, batch: constantDim(batch), m: dm, n: dn, k: dk, ta, tb, bShared: false, out, epilogue: undefined };
   g.push(work);
-  const drafts = draftsOf({ graph: g, losses: [], watches: [{ name: "y", tensor: out }], state: [], grads: [], result: undefined }, new Map(), () => tile);
+  const drafts = draftsOf({ graph: g, losses: [], watches: [{ name: "y", tensor: out }], state: [], grads: [], result: undefined }, new Map(), { choose: () => tile });
   const buffers: PlanBuffer[] = [];
   const places = new Map<Tensor, PlanRef>();
   const place = (t: Tensor): PlanRef => {

@@ -35,7 +35,7 @@ export function generatorName(): string {
   const forms: readonly GemmShape["form"][] = ["nn", "nt", "tn"];
   const texts = forms.flatMap((form) => {
     const shape: GemmShape = { form, batch: 1, m: 256, n: 256, k: 1024, kind: "f32" };
-    return trialsOf(shape).flatMap((t) => Object.values(productModule(shape, tileOf(t)).kernels));
+    return [...trialsOf(shape), ...trialsOf(shape, true)].flatMap((t) => Object.values(productModule(shape, tileOf(t)).kernels));
   });
   return sha256(texts.join("\n")).slice(0, 16);
 }

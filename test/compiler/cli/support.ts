@@ -21,11 +21,11 @@ export interface Ran {
 }
 
 /** Runs `jepac …` in `cwd`. */
-export async function jepac(words: readonly string[], options: { readonly cwd?: string; readonly input?: string; readonly tty?: boolean; readonly env?: Record<string, string> } = {}): Promise<Ran> {
+export async function jepac(words: readonly string[], options: { readonly cwd?: string; readonly input?: string; readonly tty?: boolean; readonly env?: Record<string, string>; readonly clock?: () => number } = {}): Promise<Ran> {
   const parts = { out: "", err: "" };
   const stream = (name: "out" | "err") => ({ isTTY: options.tty === true, columns: 100, write: (text: string) => { parts[name] += text; } });
   const code = await runCli(words, {
-    out: stream("out"), err: stream("err"), cwd: options.cwd ?? root, env: options.env ?? {}, readInput: () => Promise.resolve(options.input ?? ""), clock: () => 0,
+    out: stream("out"), err: stream("err"), cwd: options.cwd ?? root, env: options.env ?? {}, readInput: () => Promise.resolve(options.input ?? ""), clock: options.clock ?? (() => 0),
   });
   return { code, ...parts };
 }

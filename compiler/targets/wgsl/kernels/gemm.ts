@@ -7,20 +7,22 @@
  * slice is fetched into registers while the current one is worked on. Arithmetic and sums are f32, whatever is stored.
  * Sizes are run-time values, so one text serves all layers. The weight gradient sums over rows that may be many and tiles
  * that are few: its k is cut into a number of parts fixed at compile time, and the parts are added in order. Column sums of
- * the second operand (a bias gradient) are made from the tiles on the way. The form for subgroup matrices is `matrix.ts`.
+ * the second operand (a bias gradient) are made from the tiles on the way. The form for subgroup matrices is `matrix.ts`,
+ * products without workgroup memory are `direct.ts`.
  */
 import type { Dim } from "../../../types/dim.js";
 import { add, constantDim, mul, printShape } from "../../../types/dim.js";
 import type { Op, Tensor, Work } from "../graph.js";
 import type { Draft, Limits } from "../kernel.js";
 import { KernelWriter, isBy4, up } from "../kernel.js";
+import { directForm, sharingForm } from "./direct.js";
 import { finishLines, finishQuad } from "./map.js";
 import { matrixForm } from "./matrix.js";
 import type { Operand, Product } from "./product.js";
 import { quadFunction } from "./product.js";
 import { partsDraft } from "./sums.js";
 import type { ChosenTile, GemmShape, Tile } from "./tiles.js";
-import { alongK, defaultTile, holdsMatrices, kindOf, threadsOf } from "./tiles.js";
+import { alongK, defaultTile, holdsMatrices, isDirect, kindOf, threadsOf } from "./tiles.js";
 
 type Gemm = Extract<Work, { kind: "gemm" }>;
 type WeightGrad = Extract<Work, { kind: "gemm_tn_sums" }>;
@@ -51,7 +53,7 @@ export function gemmDraft(cx: Limits, op: Op, work: Gemm): Draft {
     : ["fn finish_one(at: u32, row: u32, col: u32, acc: f32) {", ...head, ...finishLines(w, work.epilogue, work.out, work.n, "  "), "}", "",
       "fn finish(at: u32, row: u32, col: u32, accs: vec4<f32>) {", ...[0, 1, 2, 3].map((l) => `  finish_one(at, row, col + ${l}u, accs[${l}]);`), "}", ""];
   const product: Product = {
-    tile, a, b, functions, from: "0u", to: k,
+    tile, a, b, functions, from: "0u", to: k, wholeSlices: isBy4(work.k),
     before: [`  let a_at = group.z * ${m} * ${k};`, work.bShared ? "  let b_at = 0u;" : `  let b_at = group.z * ${k} * ${n};`, `  let y_at = group.z * ${m} * ${n};`],
     finish: (row, col, v) => `finish(y_at, ${row}, ${col}, ${v});`,
   };
@@ -86,7 +88,7 @@ function weightGradDraft(op: Op, work: WeightGrad, tile: Tile, parts: number, ta
     ? [`  if (row < ${m} && col < ${n}) { ${y.quad(`at + row * ${n} + col`, "accs")} }`]
     : [0, 1, 2, 3].map((l) => `  if (row < ${m} && col + ${l}u < ${n}) { ${y(`at + row * ${n} + col + ${l}u`, `accs[${l}]`)} }`);
   const product: Product = {
-    tile, a, b, from: "k_begin", to: "k_end",
+    tile, a, b, from: "k_begin", to: "k_end", wholeSlices: isBy4(work.k),
     functions: ["fn finish(at: u32, row: u32, col: u32, accs: vec4<f32>) {", ...store, "}", ""],
     before: [
       "  let a_at = 0u;", "  let b_at = 0u;",
@@ -100,6 +102,10 @@ function weightGradDraft(op: Op, work: WeightGrad, tile: Tile, parts: number, ta
 }
 
 function finished(w: KernelWriter, op: Op, product: Product, matrices: boolean, groups: Draft["groups"], shape: readonly Dim[]): Draft {
+  if (isDirect(product.tile)) {
+    w.form("subgroups", sharingForm(product));
+    return w.finish(directForm(product), groups, op.origin, printShape(shape));
+  }
   if (matrices) w.form("subgroup-matrix", matrixForm(product));
   return w.finish(registerForm(product).join("\n"), groups, op.origin, printShape(shape));
 }

@@ -8,7 +8,7 @@
 import { constantDim, printShape, product } from "../../../types/dim.js";
 import type { Op, TargetRows, Tensor, Work } from "../graph.js";
 import type { Draft, Limits } from "../kernel.js";
-import { KernelWriter, rowEntry, up } from "../kernel.js";
+import { KernelWriter, rowEntry, rowThreads, up } from "../kernel.js";
 import { literal } from "../lowering.js";
 import { readerFor } from "./elements.js";
 import { foldDraft } from "./reduce.js";
@@ -28,10 +28,11 @@ interface LossParts {
 export function lossDrafts(cx: Limits, op: Op, work: Loss, wantsSlope: boolean): Draft[] {
   const n = product(work.slope.shape);
   const { first, parts, sums } = work.target === undefined ? elementLoss(cx, op, work, wantsSlope) : targetLoss(cx, op, work, work.target, wantsSlope);
-  return [first, foldDraft(op, { how: "mean", x: sums, out: work.loss, outer: one, red: constantDim(parts), inner: one, parts: 1, count: n })];
+  return [first, foldDraft(cx, op, { how: "mean", x: sums, out: work.loss, outer: one, red: constantDim(parts), inner: one, parts: 1, count: n })];
 }
 
 function elementLoss(cx: Limits, op: Op, work: Loss, wantsSlope: boolean): LossParts {
+  const threads = rowThreads(cx, 256);
   const n = product(work.slope.shape);
   const parts = Math.max(1, Math.min(256, Math.ceil(cx.bound(n) / 1024)));
   const target = cx.scratch([constantDim(parts)], "parts");
@@ -40,13 +41,13 @@ function elementLoss(cx: Limits, op: Op, work: Loss, wantsSlope: boolean): LossP
   const slope = wantsSlope ? `\n    ${w.write("slope", work.slope)("j", `clamp(d / beta, -1f, 1f) / f32(${w.size("n", n)})`)}` : "";
   const code = `const beta = ${work.beta}f;
 
-${w.fold("sum", 256, (x, y) => `${x} + ${y}`)}
+${w.fold("sum", threads, (x, y) => `${x} + ${y}`)}
 
-${rowEntry(w.size("parts", constantDim(parts)), 256)}
+${rowEntry(w.size("parts", constantDim(parts)), threads)}
   let begin = row * ${w.size("chunk", up(n, parts))};
   let end = min(begin + p.chunk, ${w.size("n", n)});
   var total = 0f;
-  for (var j = begin + thread; j < end; j += 256u) {
+  for (var j = begin + thread; j < end; j += ${threads}u) {
     let d = ${a("j")} - ${b("j")};
     total += smooth_l1(d, beta);${slope}
   }
@@ -58,6 +59,7 @@ ${rowEntry(w.size("parts", constantDim(parts)), 256)}
 
 /** The same over rows of a target that is normalized here, and picked by index. */
 function targetLoss(cx: Limits, op: Op, work: Loss, { eps, pick }: TargetRows, wantsSlope: boolean): LossParts {
+  const threads = rowThreads(cx, 128);
   const n = product(work.slope.shape);
   const rows = product(work.slope.shape.slice(0, -1));
   const parts = Math.max(1, Math.min(512, Math.ceil(cx.bound(rows) / 8)));
@@ -67,12 +69,12 @@ function targetLoss(cx: Limits, op: Op, work: Loss, { eps, pick }: TargetRows, w
   const [a, b] = [readerFor(w, "a", work.a), w.read("b", work.b)];
   const source = pick === undefined ? "r" : `((r / ${w.size("length", pick.indexLength)}) % ${w.size("batch", pick.batch)}) * ${w.size("rows", pick.rows)} + u32(${w.read("indices", pick.indices)("r")})`;
   const slope = wantsSlope ? `\n      ${w.write("slope", work.slope)("r * p.width + j", `clamp(d / beta, -1f, 1f) / f32(${w.size("n", n)})`)}` : "";
-  const each = (text: string): string => `for (var j = thread; j < p.width; j += 128u) { ${text} }`;
+  const each = (text: string): string => `for (var j = thread; j < p.width; j += ${threads}u) { ${text} }`;
   const code = `const beta = ${work.beta}f;
 
-${w.fold("sum", 128, (x, y) => `${x} + ${y}`)}
+${w.fold("sum", threads, (x, y) => `${x} + ${y}`)}
 
-${rowEntry(w.size("parts", constantDim(parts)), 128)}
+${rowEntry(w.size("parts", constantDim(parts)), threads)}
   let begin = row * ${w.size("chunk", up(rows, parts))};
   let end = min(begin + p.chunk, ${w.size("all_rows", rows)});
   var total = 0f;
@@ -84,7 +86,7 @@ ${rowEntry(w.size("parts", constantDim(parts)), 128)}
     part = 0f;
     ${each(`let c = ${b("first + j")} - mean; part += c * c;`)}
     let q = 1f / sqrt(all_sum(thread, part) / f32(p.width) + ${literal(eps)});
-    for (var j = thread; j < p.width; j += 128u) {
+    for (var j = thread; j < p.width; j += ${threads}u) {
       let d = ${a("r * p.width + j")} - (${b("first + j")} - mean) * q;
       total += smooth_l1(d, beta);${slope}
     }

@@ -19,10 +19,10 @@ const [ACROSS, DOWN] = [2, 2];
 const MEMORY = 16384;
 
 /** Padding of rows in workgroup memory, in elements. */
-const PAD = 8;
+export const PAD = 8;
 
 /** The lines that the runtime replaces, with the values of NVIDIA, AMD and most others. */
-const CONSTANTS = [
+export const CONSTANTS = [
   "// Set for the device by the runtime: threads of a subgroup; rows, columns and depth of its matrices.",
   "const SUBGROUP = 32u;",
   "const MM = 16u;",

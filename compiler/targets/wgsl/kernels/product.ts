@@ -1,8 +1,8 @@
 /**
  * A matrix product before it is written: operands, epilogue, and how four elements of an operand are read.
  *
- * Owns what the two ways to compute a product share (`gemm.ts` by registers, `matrix.ts` by subgroup matrices), so that both
- * are the same dispatch over the same bindings.
+ * Owns what the ways to compute a product share (`gemm.ts` by registers, `direct.ts` without workgroup memory, `matrix.ts` by
+ * subgroup matrices), so that all are dispatches over the same bindings.
  */
 import type { Reader } from "../kernel.js";
 import type { Tile } from "./tiles.js";
@@ -20,7 +20,7 @@ export interface Operand {
   readonly quads: boolean;
 }
 
-/** What differs between kinds of products, for either way to compute them. */
+/** What differs between kinds of products, for any way to compute them. */
 export interface Product {
   readonly tile: Tile;
   readonly a: Operand;
@@ -31,6 +31,8 @@ export interface Product {
   readonly before: readonly string[];
   readonly from: string;
   readonly to: string;
+  /** Whether k is a multiple of 4. */
+  readonly wholeSlices: boolean;
   /** Statement that finishes four columns of a row: `value` is a vec4. */
   finish(row: string, col: string, value: string): string;
   /** Where the column sums of b are wanted: the statement that stores one of them. */

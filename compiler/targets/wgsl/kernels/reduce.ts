@@ -7,10 +7,10 @@
  */
 import type { Dim } from "../../../types/dim.js";
 import { add, constantDim, constantOf, mul, printShape, product } from "../../../types/dim.js";
-import type { Op, Work } from "../graph.js";
+import type { NormSums, Op, Work } from "../graph.js";
 import { readsOf } from "../graph.js";
 import type { Draft, Fold, Limits, Size } from "../kernel.js";
-import { KernelWriter, MAX_BUFFERS, linearEntry, rowEntry, up } from "../kernel.js";
+import { KernelWriter, MAX_BUFFERS, linearEntry, rowEntry, rowThreads, up } from "../kernel.js";
 import { readerFor } from "./elements.js";
 import { partsDraft } from "./sums.js";
 
@@ -26,34 +26,35 @@ export function reduceDrafts(cx: Limits, op: Op, work: Reduce): Draft[] {
   const rows = constantOf(work.inner) === 1;
   const busy = rows ? 64 : 16384;
   const parts = results >= busy || red < 256 ? 1 : Math.max(1, Math.min(Math.floor(red / 64), Math.ceil(busy / Math.max(1, results)), 256));
-  if (parts === 1) return [foldDraft(op, { ...work, parts: 1, count: work.red })];
+  if (parts === 1) return [foldDraft(cx, op, { ...work, parts: 1, count: work.red })];
   const target = cx.scratch([work.outer, constantDim(parts), work.inner], "parts");
-  const first = foldDraft(op, { ...work, how: work.how === "mean" ? "sum" : work.how, out: target, parts, count: work.red });
+  const first = foldDraft(cx, op, { ...work, how: work.how === "mean" ? "sum" : work.how, out: target, parts, count: work.red });
   if (work.how === "sum" && constantOf(work.outer) === 1 && !rows) return [first, partsDraft(op, { x: target, parts, stride: work.inner, size: work.inner, first: work.out, second: undefined })];
-  return [first, foldDraft(op, { ...work, x: target, red: constantDim(parts), parts: 1, count: work.red })];
+  return [first, foldDraft(cx, op, { ...work, x: target, red: constantDim(parts), parts: 1, count: work.red })];
 }
 
 const start: Readonly<Record<How, string>> = { sum: "0f", mean: "0f", max: "-3.4e38f" };
 const step = (how: How, a: string, b: string): string => (how === "max" ? `max(${a}, ${b})` : `${a} + ${b}`);
 
 /** One stage: `out[outer, parts, inner]`. */
-export function foldDraft(op: Op, f: Fold): Draft {
-  return constantOf(f.inner) === 1 ? rowFold(op, f) : columnFold(op, f);
+export function foldDraft(cx: Limits, op: Op, f: Fold): Draft {
+  return constantOf(f.inner) === 1 ? rowFold(cx, op, f) : columnFold(op, f);
 }
 
-function rowFold(op: Op, f: Fold): Draft {
-  const w = new KernelWriter(`reduce_rows_${f.how}`, `${f.how} of each row, a workgroup for a row; strides of 64 and then a tree, always in this order.`);
+function rowFold(cx: Limits, op: Op, f: Fold): Draft {
+  const threads = rowThreads(cx, 64);
+  const w = new KernelWriter(`reduce_rows_${f.how}`, `${f.how} of each row, a workgroup for a row; strides of its threads and then a tree, always in this order.`);
   const rows = mul(f.outer, constantDim(f.parts));
   const parts = constantDim(f.parts);
-  const code = `${w.fold(f.how, 64, (a, b) => step(f.how, a, b))}
+  const code = `${w.fold(f.how, threads, (a, b) => step(f.how, a, b))}
 
-${rowEntry(w.size("rows", rows), 64)}
+${rowEntry(w.size("rows", rows), threads)}
   let part = row % ${w.size("parts", parts)};
   let begin = part * ${w.size("chunk", up(f.red, f.parts))};
   let end = min(begin + p.chunk, ${w.size("red", f.red)});
   let at = (row / p.parts) * p.red;
   var total = ${start[f.how]};
-  for (var j = begin + thread; j < end; j += 64u) { total = ${step(f.how, "total", readerFor(w, "x", f.x)("at + j"))}; }
+  for (var j = begin + thread; j < end; j += ${threads}u) { total = ${step(f.how, "total", readerFor(w, "x", f.x)("at + j"))}; }
   let result = all_${f.how}(thread, total);
   if (thread == 0u) { ${w.write("y", f.out)("row", `result${f.how === "mean" ? ` / f32(${w.size("count", f.count)})` : ""}`)} }
 }`;
@@ -98,8 +99,15 @@ function columnFolds(folds: readonly Fold[], origin: Op["origin"]): Draft {
   return w.finish(`${lines.join("\n")}\n}`, [up(n, 64)], origin, folds.map((f) => printShape([f.outer, f.red, f.inner])).join(" and "));
 }
 
+type Affine = Extract<Work, { kind: "norm_grad_affine" }>;
+
+/** The column sums that stand beside a norm's gradient, as work of their own. */
+export function affineOf({ y, dy, out }: Extract<Work, { kind: "norm_grad" }>, { dscale, doffset }: NormSums): Affine {
+  return { kind: "norm_grad_affine", rows: product(out.shape.slice(0, -1)), width: out.shape.at(-1) ?? one, y, dout: dy, dscale, doffset };
+}
+
 /** Gradients of a norm's scale and offset: column sums of `dout * y` and of `dout`, in blocks of rows that are then added. */
-export function affineDrafts(cx: Limits, op: Op, work: Extract<Work, { kind: "norm_grad_affine" }>): Draft[] {
+export function affineDrafts(cx: Limits, op: Op, work: Affine): Draft[] {
   const { rows, width } = work;
   const parts = Math.max(1, Math.min(64, Math.ceil(cx.bound(rows) / 64)));
   const stride = add(width, width);
@@ -114,7 +122,7 @@ export function affineDrafts(cx: Limits, op: Op, work: Extract<Work, { kind: "no
   var scale = 0f;
   var offset = 0f;
   for (var j = begin; j < end; j++) {
-    let d = ${w.read("dout", work.dout)("j * p.width + column")};
+    let d = ${readerFor(w, "dout", work.dout)("j * p.width + column")};
     scale += d * ${w.read("x", work.y)("j * p.width + column")};
     offset += d;
   }

@@ -3,8 +3,8 @@
  *
  * A workgroup makes `bm` x `bn` results from slices of `bk` along k; a thread makes `tm` x `tn` of them. The choice here goes by
  * shape alone: large tiles where there are enough of them to keep a device busy, else small ones. Where a processor stands in
- * for a GPU it is one small tile with slices of a single step, for what a driver like that takes long over is compiling. Whoever
- * has measured on a device passes another choice (`Limits.tile`). The kernels are in `gemm.ts`.
+ * for a GPU it is one small tile that is read without workgroup memory. Whoever has measured on a device passes another choice
+ * (`Limits.tile`). The kernels are in `gemm.ts` and `direct.ts`.
  */
 import type { Storage } from "../graph.js";
 
@@ -12,6 +12,7 @@ import type { Storage } from "../graph.js";
 export interface Tile {
   readonly bm: number;
   readonly bn: number;
+  /** 0 where operands are read where they lie instead of in slices through workgroup memory. */
   readonly bk: number;
   readonly tm: number;
   readonly tn: number;
@@ -65,10 +66,15 @@ export function memoryOf(t: Tile, form: GemmShape["form"]): number {
   return 16 * (a + b);
 }
 
+/** Whether operands are read where they lie (`direct.ts`). */
+export function isDirect(t: Tile): boolean {
+  return t.bk === 0;
+}
+
 /** Whether a tile is one that the generator can write for a device. */
 export function isLegal(t: Tile, form: GemmShape["form"], profile: TileProfile = portableProfile): boolean {
   const threads = threadsOf(t);
-  const whole = [t.tm, t.tn, t.bk].every((x) => x % 4 === 0 && x > 0) && t.bm % t.tm === 0 && t.bn % t.tn === 0;
+  const whole = [t.tm, t.tn].every((x) => x % 4 === 0 && x > 0) && t.bk % 4 === 0 && t.bk >= 0 && t.bm % t.tm === 0 && t.bn % t.tn === 0;
   const shared = [t.bm, t.bn].every((side) => {
     const quads = side * t.bk / 4;
     return quads % threads === 0 || quads < threads;
@@ -91,12 +97,23 @@ const shapes: readonly Tile[] = [
   { bm: 32, bn: 32, bk: 16, tm: 4, tn: 4 },
 ];
 
-/** The tile of software drivers: unrolled once, it compiles in a fraction of the time that the others take there. */
-export const softwareTile: Tile = { bm: 32, bn: 32, bk: 4, tm: 4, tn: 4 };
+/** Tiles of software drivers: without workgroup memory they run several times as fast there as the others, and compile faster. */
+const softwareTile: Tile = { bm: 32, bn: 32, bk: 0, tm: 8, tn: 4 };
+/** For operands that are read one by one: each read is text that is compiled. */
+const oddTile: Tile = { bm: 32, bn: 32, bk: 0, tm: 4, tn: 4 };
+
+/** What may be faster there for a product. */
+const softwareShapes: readonly Tile[] = [
+  { bm: 64, bn: 16, bk: 0, tm: 8, tn: 4 },
+  { bm: 64, bn: 32, bk: 0, tm: 16, tn: 4 },
+  softwareTile,
+  oddTile,
+  { bm: 32, bn: 32, bk: 4, tm: 4, tn: 4 },
+];
 
 /** Whether a subgroup can make a quarter of the tile from whole matrices of up to 16 x 16. */
 export function holdsMatrices({ bm, bn, bk }: Tile): boolean {
-  return bm % 32 === 0 && bn % 32 === 0 && bk % 16 === 0;
+  return bm % 32 === 0 && bn % 32 === 0 && bk % 16 === 0 && bk > 0;
 }
 
 /** Legal tiles for a product, best guess first: what an autotuner measures. `software` as in `defaultTile`. */
@@ -104,7 +121,7 @@ export function tileCandidates(shape: GemmShape, software = false, profile: Tile
   const first = defaultTile(shape, software);
   const useful = (t: Tile): boolean => (t.bm <= Math.max(64, 2 * shape.m) && t.bn <= Math.max(64, 2 * shape.n));
   const matrix = (t: Tile): boolean => shape.kind !== "f16-matrix" || software || holdsMatrices(t);
-  return [first, ...shapes.filter((t) => !isSame(t, first))].filter((t) => isLegal(t, shape.form, profile) && useful(t) && matrix(t));
+  return [first, ...[...(software ? softwareShapes : []), ...shapes].filter((t) => !isSame(t, first))].filter((t) => isLegal(t, shape.form, profile) && useful(t) && matrix(t));
 }
 
 function isSame(a: Tile, b: Tile): boolean {
@@ -112,8 +129,9 @@ function isSame(a: Tile, b: Tile): boolean {
 }
 
 /** The tile that is taken without measuring; `software` says that a processor stands in for a GPU. */
-export function defaultTile({ m, n, batch, kind }: GemmShape, software = false): Tile {
-  if (software) return softwareTile;
+export function defaultTile({ form, m, n, k, batch, kind }: GemmShape, software = false): Tile {
+  const rows = [form.startsWith("t") ? m : k, form.endsWith("t") ? k : n];
+  if (software) return rows.every((x) => x % 4 === 0) ? softwareTile : oddTile;
   const groups = (bm: number, bn: number): number => batch * Math.ceil(m / bm) * Math.ceil(n / bn);
   if (m >= 128 && n >= 128 && kind !== "f16-matrix" && groups(128, 128) >= ENOUGH_GROUPS) return { bm: 128, bn: 128, bk: 8, tm: 8, tn: 8 };
   if (m >= 128 && groups(128, 64) >= ENOUGH_GROUPS) return { bm: 128, bn: 64, bk: 16, tm: 8, tn: 4 };

@@ -96,7 +96,7 @@ test.each(fused)("$name", async (f) => {
       const module = build(c);
       const args = argumentsOf(c, module);
       const wanted = evaluate(module, "f", args, new Map(Object.entries(c.env)));
-      const { got, kernels } = await onDevice(c, module, args, node.device);
+      const { got, kernels } = await onDevice(c, module, args, node.device, "card");
       if (i > 0) expect(kernels.map((k) => k.replace(/_\d+x\d+/, ""))).toEqual(f.kernels.map((k) => k.replace(/_\d+x\d+/, "")));
       wanted.forEach((w, r) => {
         const error = worstOf(got[r], w);

@@ -34,7 +34,7 @@ const fitting = cases.filter((c) => c.large !== true);
 
 test.each(fitting.map((c, i) => ({ title: `${c.op}${c.note === undefined ? "" : `, ${c.note}`}`, c, i })))("$i $title in f16 agrees with the interpreter on the device", async ({ c }) => {
   if (node === undefined) return;
-  const { errors, stored, narrow } = await compared(c, node.device, true);
+  const { errors, stored, narrow } = await compared(c, node.device, "software", true);
   errors.forEach((error, i) => {
     found.push({ op: c.op, error });
     if (stored[i] === "f16") half.add(c.op);

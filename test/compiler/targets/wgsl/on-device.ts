@@ -2,11 +2,12 @@
  * Functions of the tensor IR on a WebGPU device: traced, fused and run as a plan of their own, for comparison with the
  * float64 interpreter. Values are stored as f32, or as f16 where the compiler's rule allows it.
  */
+import type { DeviceChoices } from "../../../../compiler/targets/wgsl/emit-ops.js";
 import { draftsOf } from "../../../../compiler/targets/wgsl/emit-ops.js";
 import { fuse } from "../../../../compiler/targets/wgsl/fuse.js";
 import type { Tensor } from "../../../../compiler/targets/wgsl/graph.js";
 import { writesOf } from "../../../../compiler/targets/wgsl/graph.js";
-import type { Size } from "../../../../compiler/targets/wgsl/kernel.js";
+import type { Draft, Size } from "../../../../compiler/targets/wgsl/kernel.js";
 import { elementBytes } from "../../../../compiler/targets/wgsl/kernel.js";
 import { sizeExpr } from "../../../../compiler/targets/wgsl/plan.js";
 import { toHalf } from "../../../../compiler/targets/wgsl/precision.js";
@@ -23,7 +24,6 @@ import { dims, evaluate as evaluateDim } from "../../../../compiler/types/dim.js
 import type { PlanDispatch, PlanRef, WgslModule, WgslPlan } from "../../../../runtime/abi.js";
 import { stream } from "../../../../runtime/base/random.js";
 import { openSession, readBuffer } from "../../../../runtime/backends/webgpu/session.js";
-import { here } from "./programs.js";
 
 /** A function and the values of its dimensions; indices are below `below`, floats in -2..2 or, for logarithms and roots, above 0. */
 export interface Case {
@@ -37,7 +37,7 @@ export interface Case {
   readonly bounds?: Readonly<Record<string, number>>;
   /** What values within the function are stored as; f32 unless said. */
   readonly storage?: "f16";
-  /** With the tile of a graphics card, on whatever device. */
+  /** With the tile of a graphics card, where kernels are those of one. */
   readonly large?: boolean;
   body(b: FuncBuilder): readonly ValueId[];
 }
@@ -86,6 +86,12 @@ function graphOf(c: Case, module: Module, half: boolean): { ready: ReturnType<ty
   return { ready: { ...halved, watches: fused.watches }, results };
 }
 
+/** The dispatches of a case, with its graph and the tensors of its results. */
+export function draftsOfCase(c: Case, module: Module, whose: Kernels, half: boolean): ReturnType<typeof graphOf> & { readonly drafts: readonly Draft[] } {
+  const graph = graphOf(c, module, half);
+  return { ...graph, drafts: draftsOf(graph.ready, new Map([...Object.entries(c.env), ...Object.entries(c.bounds ?? {})]), choicesOf(c, whose)) };
+}
+
 /** What a case left on the device. */
 export interface OnDevice {
   readonly got: readonly Float32Array[];
@@ -97,12 +103,22 @@ export interface OnDevice {
   readonly narrow: boolean;
 }
 
+/** Which kernels a case runs by: those of a graphics card or of a software driver; both run on any device. */
+export type Kernels = "card" | "software";
+
+/** A tile through workgroup memory that a software driver compiles soon. */
+const soon = { bm: 32, bn: 32, bk: 4, tm: 4, tn: 4 };
+
+function choicesOf(c: Case, whose: Kernels): DeviceChoices {
+  if (whose === "software") return new TileBook([], true);
+  return { choose: c.large === true ? new TileBook().choose : () => soon, software: false };
+}
+
 /** Runs a case on the device: every tensor in a buffer of its own, all dispatches in one pass. With `half`, inputs and results are f16 too. */
-export async function onDevice(c: Case, module: Module, args: readonly NdArray[], device: GPUDevice, half = false): Promise<OnDevice> {
+export async function onDevice(c: Case, module: Module, args: readonly NdArray[], device: GPUDevice, whose: Kernels, half = false): Promise<OnDevice> {
   const env = new Map(Object.entries(c.env));
   const bounds = new Map([...env, ...Object.entries(c.bounds ?? {})]);
-  const { ready, results } = graphOf(c, module, half);
-  const drafts = draftsOf(ready, bounds, new TileBook([], here.software === true && c.large !== true).choose);
+  const { ready, results, drafts } = draftsOfCase(c, module, whose, half);
   const func = funcOf(module, "f");
   const buffers: WgslPlan["buffers"][number][] = [];
   const places = new Map<Tensor, PlanRef>();
@@ -180,11 +196,11 @@ export function worstOf(got: Float32Array | undefined, wanted: NdArray): number 
 }
 
 /** Runs a case on the device and in float64; the error of each result. */
-export async function compared(c: Case, device: GPUDevice, half = false): Promise<OnDevice & { readonly errors: readonly number[] }> {
+export async function compared(c: Case, device: GPUDevice, whose: Kernels, half = false): Promise<OnDevice & { readonly errors: readonly number[] }> {
   const module = build(c);
   const args = argumentsOf(c, module, half);
   const wanted = evaluate(module, "f", args, new Map(Object.entries(c.env)));
-  const ran = await onDevice(c, module, args, device, half);
+  const ran = await onDevice(c, module, args, device, whose, half);
   return { ...ran, errors: wanted.map((w, i) => worstOf(ran.got[i], w)) };
 }
 

@@ -26,7 +26,7 @@ afterAll(() => {
 
 test.each(cases.map((c, i) => ({ title: `${c.op}${c.note === undefined ? "" : `, ${c.note}`}`, c, i })))("$i $title agrees with the interpreter on the device", async ({ c }) => {
   if (node === undefined) return;
-  const { errors } = await compared(c, node.device);
+  const { errors } = await compared(c, node.device, "card");
   for (const error of errors) {
     found.push({ op: c.op, error });
     expect(error).toBeLessThan(c.tolerance ?? 2e-5);

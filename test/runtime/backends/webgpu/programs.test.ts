@@ -80,7 +80,7 @@ test.each(readdirSync(folder).filter((f) => f.endsWith(".jepa")).sort())("one st
 
 /** Takes one step on both; with `seen`, only if no program before had the same code and masks. */
 async function oneStep({ name, file, program, text, floor }: Case, seen?: Set<string>): Promise<"compared" | "seen" | "no device"> {
-  const compiled = compileRepo(file, { program, text, set: { width: 32, depth: 2, heads: 2 } });
+  const compiled = compileRepo(file, { program, text, set: { width: 32, depth: 2, heads: 4 } });
   const { masks, parameters } = compiled.manifest;
   const code = compiled.files.find((f) => f.path === "model.mjs")?.text.replace(/\/\*[^]*?\*\/|\/\/.*/g, "");
   const key = JSON.stringify([code, masks, parameters.map((p) => p.shape)]);

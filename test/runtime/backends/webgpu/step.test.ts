@@ -2,6 +2,9 @@
  * Whole steps on WebGPU: gradients against the float64 interpreter, trajectories against tfjs, bits against themselves.
  */
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { portable } from "../../../../compiler/targets/wgsl/plan.js";
+import { planTile } from "../../../../compiler/targets/wgsl/tile-book.js";
+import { productsOf } from "../../../../compiler/targets/wgsl/tuning.js";
 import type { Engine } from "../../../../runtime/abi.js";
 import { createTfjsEngine } from "../../../../runtime/backends/tfjs/run.js";
 import { loadTf } from "../../../../runtime/backends/tfjs/engine.js";
@@ -9,7 +12,7 @@ import type { WebgpuEngine } from "../../../../runtime/backends/webgpu/engine.js
 import { initialState } from "../../../../runtime/train/init.js";
 import { importModule } from "../../../fidelity/compiled.js";
 import { interpreted, relative } from "../../../compiler/targets/wgsl/oracle.js";
-import { batchFor, compilePlan, engineFor, hyperFor } from "../../../compiler/targets/wgsl/programs.js";
+import { batchFor, compilePlan, engineFor, hyperFor, moduleOf } from "../../../compiler/targets/wgsl/programs.js";
 
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });
 
@@ -24,19 +27,35 @@ afterAll(() => engine?.dispose());
 
 test("losses and all gradients of a step are the interpreter's", async () => {
   if (engine === undefined) return;
+  await agree(engine);
+});
+
+test("so are those by the kernels of graphics cards, whatever device runs them", async () => {
+  // Small tiles through workgroup memory, which a software driver compiles soon; large ones are compared by themselves.
+  const tiles = productsOf(ready.module.plan).map((p) => planTile(p, { bm: 32, bn: 32, bk: 4, tm: 4, tn: 4 }));
+  const module = moduleOf(ready, { ...portable, tiles });
+  expect(module.plan.kernels.map((k) => k.name)).toEqual(expect.arrayContaining(["attention_grad_d12", "layer_norm_grad_sums"]));
+  const card = await engineFor({ ...ready, module });
+  if (card === undefined) return;
+  await agree(card);
+  card.dispose();
+});
+
+/** Two steps beside the interpreter. */
+async function agree(own: WebgpuEngine): Promise<void> {
   for (const step of [1, 2]) {
-    const state = await engine.exportState();
+    const state = await own.exportState();
     const batch = batchFor(ready.manifest, step);
     const wanted = interpreted(ready.step, state, batch);
-    const got = await engine.step(batch, hyperFor(ready.manifest, step), none);
+    const got = await own.step(batch, hyperFor(ready.manifest, step), none);
     expect(Math.abs(got.loss / (wanted.losses.get("total")?.data[0] ?? NaN) - 1)).toBeLessThan(1e-5);
-    const grads = await engine.gradients();
+    const grads = await own.gradients();
     expect([...grads.keys()].sort()).toEqual([...wanted.grads.keys()].sort());
     const worst = [...wanted.grads].map(([name, w]) => ({ name, apart: relative(grads.get(name) ?? [], w) })).sort((a, b) => b.apart - a.apart)[0];
     console.info(`worst gradient: ${worst?.name} ${worst?.apart.toExponential(1)}`);
     expect(worst?.apart).toBeLessThan(1e-4);
   }
-});
+}
 
 /** Initial values again, so that a test does not depend on those before it. */
 async function restart(e: Engine): Promise<void> {

@@ -1,0 +1,77 @@
+/**
+ * Attention through subgroup matrices, which no driver at hand has: the kernel's own text run by an emulator on the host,
+ * beside the float64 interpreter, for several shapes of matrices; lengths and widths that fit no tile.
+ *
+ * That is no run on a device: what a driver makes of the text, and races between invocations, stay untested.
+ */
+import { expect, test } from "vitest";
+import { evaluate } from "../../../../compiler/tensor/eval.js";
+import { funcOf } from "../../../../compiler/tensor/ir.js";
+import type { NdArray } from "../../../../compiler/tensor/ndarray.js";
+import type { Bound, Draft } from "../../../../compiler/targets/wgsl/kernel.js";
+import { sizeExpr } from "../../../../compiler/targets/wgsl/plan.js";
+import { constantDim } from "../../../../compiler/types/dim.js";
+import { fitted } from "../../../../runtime/backends/webgpu/forms.js";
+import { groupCounts, sizeValue } from "../../../../runtime/backends/webgpu/sizes.js";
+import type { Memory } from "./emulator.js";
+import { emulate } from "./emulator.js";
+import type { Case } from "./on-device.js";
+import { argumentsOf, build, data, draftsOfCase, t, worstOf } from "./on-device.js";
+
+const scaled = { op: "sdpa", body: () => [] };
+const cross = (heads: number, d: number): Case["body"] => (b) => b.multi("sdpa", [data(b, "q", t("B", "T", heads * d)), data(b, "k", t("B", "S", heads * d)), data(b, "v", t("B", "S", heads * d))], { heads });
+const own = (heads: number, d: number): Case["body"] => (b) => [b.multi("attention", [data(b, "qkv", t("B", "T", 3 * heads * d))], { heads })[0] ?? -1];
+
+const cases: readonly (Case & { readonly title: string })[] = [
+  { ...scaled, title: "keys that are not as many as queries, heads of 16", env: { B: 1, T: 66, S: 19 }, body: cross(2, 16) },
+  { ...scaled, title: "thirds of one tensor, heads of 12", env: { B: 2, T: 19 }, body: own(2, 12) },
+  { ...scaled, title: "one query and one key, heads of 33", env: { B: 1, T: 1, S: 1 }, body: cross(1, 33) },
+];
+const shapes = [{ subgroup: 32, matrix: { m: 16, n: 16, k: 16 } }, { subgroup: 8, matrix: { m: 8, n: 16, k: 16 } }, { subgroup: 16, matrix: { m: 16, n: 8, k: 8 } }] as const;
+
+/** Names of a text's bindings, in order, and how many elements each holds in one. */
+function bindingsOf(text: string): { readonly name: string; readonly lanes: number }[] {
+  return [...text.matchAll(/var<storage, \w+> (\w+): array<(vec4)?/g)].map((m) => ({ name: m[1] ?? "", lanes: m[2] === undefined ? 1 : 4 }));
+}
+
+/** Runs a draft's text; the memory of each tensor that it binds. */
+function run(draft: Draft, text: string, env: ReadonlyMap<string, number>, memoryOf: (b: Bound) => number[]): Map<Bound, number[]> {
+  const fields = /struct Sizes \{ (.*?) \}/.exec(text)?.[1]?.split(", ").map((f) => f.replace(": u32", "")) ?? [];
+  const sizes = Object.fromEntries(fields.map((field, i) => [field, sizeValue(sizeExpr(draft.sizes[i] ?? constantDim(0)), env)]));
+  const bindings = bindingsOf(text).map(({ name, lanes }, i) => {
+    const bound = draft.binds[i];
+    if (bound === undefined) throw new Error(`nothing is bound to ${name}`);
+    const flat = memoryOf(bound);
+    return { name, bound, memory: lanes === 1 ? [...flat] : Array.from({ length: flat.length / 4 }, (_, j): Memory[number] => flat.slice(4 * j, 4 * j + 4)) };
+  });
+  emulate(text).run(sizes, Object.fromEntries(bindings.map((b) => [b.name, b.memory])), groupCounts(draft.groups.map(sizeExpr), env));
+  return new Map(bindings.map((b) => [b.bound, b.memory.flat()]));
+}
+
+test.each(cases.flatMap((c) => shapes.map((shape) => ({ c, shape, title: `${c.title}; ${Object.values(shape.matrix).join(" x ")} by ${shape.subgroup}` }))))("attention by subgroup matrices: $title", ({ c, shape }) => {
+  const module = build(c);
+  const args = argumentsOf(c, module, true);
+  const env = new Map(Object.entries(c.env));
+  const wanted = evaluate(module, "f", args, env);
+  const { drafts, results } = draftsOfCase(c, module, "card", true);
+  const draft = drafts.find((d) => d.forms.some((f) => f.needs === "subgroup-matrix"));
+  if (draft === undefined) throw new Error("attention has no form by subgroup matrices");
+  const form = fitted(draft.forms.find((f) => f.needs === "subgroup-matrix")?.text, { needs: "subgroup-matrix" }, { ...shape, asks: false });
+  const inputs = funcOf(module, "f").inputs;
+  const given = (b: Bound): NdArray | undefined => ("home" in b && "name" in b.home ? args[inputs.findIndex((i) => "home" in b && "name" in b.home && i.path === b.home.name)] : undefined);
+  const count = (b: Bound): number => ("home" in b ? b.shape.reduce((n, d) => n * sizeValue(sizeExpr(d), env), 1) : b.count);
+  const memory = run(draft, form ?? "", env, (b) => [...given(b)?.data ?? Array.from({ length: count(b) }, () => NaN)]);
+  results.forEach((result, i) => {
+    const error = worstOf(Float32Array.from(memory.get(result) ?? []), wanted[i] ?? { shape: [], data: new Float64Array() });
+    expect(error, `result ${i}`).toBeLessThan(2e-3);
+  });
+});
+
+test("an emulator that is told nonsense says so: an index beyond an array, matrices that do not fit, a barrier that not all meet", () => {
+  const kernel = (body: string): string => `const SUBGROUP = 4u;\nvar<workgroup> x: array<f32, 4>;\n@compute @workgroup_size(SUBGROUP)\nfn main(@builtin(local_invocation_index) thread: u32) {\n${body}\n}`;
+  const runs = (body: string) => () => emulate(kernel(body)).run({}, {}, [1, 1, 1]);
+  expect(runs("x[thread] = 1f; workgroupBarrier(); x[thread] = x[3u - thread] / 2f;")).not.toThrow();
+  expect(runs("x[thread + 1u] = 1f;")).toThrow("store to 4 of 4");
+  expect(runs("if (thread < 2u) { workgroupBarrier(); }")).toThrow("same barriers");
+  expect(runs("var a: subgroup_matrix_left<f16, 8, 8>; var b: subgroup_matrix_right<f16, 8, 16>; var c: subgroup_matrix_result<f32, 8, 8>; c = subgroupMatrixMultiplyAccumulate(a, b, c);")).toThrow("8 x 8 times 16 x 8");
+});
