@@ -20,6 +20,12 @@ export async function compileForBench(name, options = {}) {
   return { manifest: result.manifest, plan: result.plan, module: { plan: result.plan, kernels: Object.fromEntries(result.files.filter((f) => f.path.endsWith(".wgsl")).map((f) => [f.path, f.text])) } };
 }
 
+/** What this machine's device takes, and whether a processor stands in for a GPU: as `jepac train` plans. */
+export async function limitsHere() {
+  const { nodeLimits } = await import("../../dist/runtime/backends/webgpu/device.js");
+  return nodeLimits();
+}
+
 export function median(list) {
   const sorted = [...list].sort((a, b) => a - b);
   return sorted[sorted.length >> 1];

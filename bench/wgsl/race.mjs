@@ -11,14 +11,14 @@ import { parseArgs } from "node:util";
 import { createWebgpuEngine } from "../../dist/runtime/backends/webgpu/engine.js";
 import { openNodeDevice } from "../../dist/runtime/backends/webgpu/device.js";
 import { initialState } from "../../dist/runtime/train/init.js";
-import { compileForBench, median } from "./program.mjs";
+import { compileForBench, limitsHere, median } from "./program.mjs";
 import { makeJaxStep } from "./race-jax.mjs";
 import { makeTfjsStep } from "./race-tfjs.mjs";
 import { install, loadJax, loadTfjs, provideNavigator, versions } from "./peers.mjs";
 
 const { values } = parseArgs({ options: { forms: { type: "string", default: "ours,jax,tfjs" }, rounds: { type: "string", default: "5" }, set: { type: "string", multiple: true, default: [] } } });
 const set = Object.fromEntries(values.set.map((s) => [s.split("=")[0], Number(s.split("=")[1])]));
-const { manifest, module } = await compileForBench("race.jepa", { program: "race", set });
+const { manifest, module } = await compileForBench("race.jepa", { program: "race", set, device: await limitsHere() });
 const params = initialState(manifest, 0);
 const view = manifest.views[0];
 const config = { batch: manifest.train.batch, image: view.height, patch: manifest.encoders[0].grid.patch, width: manifest.encoders[0].width, heads: set.heads ?? 3, depth: manifest.parameters.filter((p) => /^student\.blocks\.\d+\.norm1\.weight$/.test(p.name)).length };

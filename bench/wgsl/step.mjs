@@ -14,11 +14,11 @@ import { createProfiler } from "../../dist/runtime/backends/webgpu/profiler.js";
 import { profileOf, profileText } from "../../dist/runtime/backends/webgpu/profile-report.js";
 import { sampleMasks } from "../../dist/runtime/masks/sample.js";
 import { initialState } from "../../dist/runtime/train/init.js";
-import { compileForBench } from "./program.mjs";
+import { compileForBench, limitsHere } from "./program.mjs";
 
 const { values } = parseArgs({ options: { file: { type: "string" }, program: { type: "string" }, steps: { type: "string", default: "8" }, set: { type: "string", multiple: true, default: [] }, precision: { type: "string", default: "f32" }, text: { type: "boolean", default: false } } });
 const set = Object.fromEntries(values.set.map((s) => [s.split("=")[0], Number(s.split("=")[1])]));
-const { manifest, module, plan } = await compileForBench(values.file, { program: values.program, set, precision: values.precision });
+const { manifest, module, plan } = await compileForBench(values.file, { program: values.program, set, precision: values.precision, device: await limitsHere() });
 const steps = Number(values.steps);
 const node = await openNodeDevice(module, { timestamps: true });
 const profiler = createProfiler({ device: node.device, plan, clock: () => performance.now(), skip: 2, steps });
