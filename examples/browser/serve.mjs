@@ -1,10 +1,11 @@
 /**
  * Serves the page: compiles programs for WebGPU and hands out page, plans, kernels and runtime.
  *
- *   node examples/browser/serve.mjs [programs.jepa ..] [--port 8080]
+ *   node examples/browser/serve.mjs [programs.jepa ..] [--port 8080] [--device software]
  *
  * then open the address it prints in Chrome. WebGPU wants a secure context, which 127.0.0.1 is. Without a program it serves
- * the small I-JEPA and a narrow one for software drivers. It reads nothing but the repository and answers only this machine.
+ * the small I-JEPA and a narrow one for software drivers. `--device` says what plans are for, as for `jepac compile`: every
+ * WebGPU device (portable), graphics cards (large), or drivers that compute on a processor (software). It reads nothing but the repository and answers only this machine.
  */
 import { createServer } from "node:http";
 import { existsSync, readFileSync, realpathSync } from "node:fs";
@@ -41,16 +42,19 @@ function textOf(path, programs, runtime, report) {
 }
 
 async function main() {
-  const { positionals, values } = parseArgs({ allowPositionals: true, options: { port: { type: "string", default: "8080" } } });
+  const { positionals, values } = parseArgs({ allowPositionals: true, options: { port: { type: "string", default: "8080" }, device: { type: "string", default: "portable" } } });
   if (!existsSync(join(root, "dist/compiler/index.js"))) throw new Error("jepac is not built; run npm run build first");
   const { compile } = await import(new URL("../../dist/compiler/index.js", import.meta.url).href);
+  const { large, portable, software } = await import(new URL("../../dist/compiler/targets/wgsl/plan.js", import.meta.url).href);
+  const device = new Map(Object.entries({ portable, large, software })).get(values.device);
+  if (device === undefined) throw new Error(`--device is portable, large or software, not ${values.device}`);
   const { REPORT_STYLE } = await import(new URL("../../dist/runtime/train/report-style.js", import.meta.url).href);
   const read = (path) => { try { return readFileSync(isAbsolute(path) ? path : join(root, path), "utf8"); } catch { return undefined; } };
   const files = positionals.length === 0 ? ["examples/ijepa-small.jepa", "examples/browser/ijepa-page.jepa"] : positionals.map((path) => relative(root, resolve(path)));
   const programs = files.map((file) => {
     const text = read(file);
     if (text === undefined) throw new Error(`there is no program ${file}`);
-    const result = compile({ file, text, read }, { target: "wgsl" });
+    const result = compile({ file, text, read }, { target: "wgsl", device });
     if (!result.ok) throw new Error(`${file} does not compile (npx jepac check ${file} says where):\n${result.diagnostics.map((d) => `${d.code}: ${d.message}`).join("\n")}`);
     const { program, parameters } = result.manifest;
     const weights = parameters.filter((p) => p.role === "trained").reduce((n, p) => n + p.shape.reduce((a, b) => a * b, 1), 0);
