@@ -12,7 +12,7 @@ import { catalogue } from "../../compiler/messages/catalogue.js";
 import { untrainable } from "../../compiler/targets/supported.js";
 import { verdictsOf } from "../../compiler/verdicts.js";
 import type { Manifest } from "../../runtime/abi.js";
-import { corpus as programs } from "../compiler/collapse/corpus.js";
+import { everything as programs } from "../compiler/collapse/corpus.js";
 import { mechanisms } from "../compiler/collapse/variations.js";
 import { readRepo } from "../fidelity/compiled.js";
 import { BATCH, SIDE } from "./recipe.js";

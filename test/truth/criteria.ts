@@ -11,7 +11,7 @@ import type { Judged } from "./corpus.js";
 import type { EncoderReading, Measured, Reading, TermReading } from "./measure.js";
 
 /** The ways to fail. */
-export type Failure = "constant" | "dead" | "leak" | "idle" | "endless";
+export type Failure = "constant" | "dead" | "leak" | "idle" | "endless" | "given up";
 
 /** Thresholds; each is a share. */
 export const thresholds = {
@@ -33,6 +33,8 @@ export const thresholds = {
   idle: 0.9,
   /** idle: no term changes by more than this share of itself when pairs are made strangers. */
   blind: 1e-4,
+  /** given up: the share of pictures for which a mask only finds positions by keeping what should be taken out of it. */
+  givenUp: 0.5,
 } as const;
 
 /** How each refusal shows itself. A refusal counts as confirmed when one of its failures is measured. */
@@ -56,7 +58,8 @@ export const failures: Readonly<Record<string, readonly Failure[]>> = {
   "E-WHITEN-RANK": ["constant"],
   "M-LEAK": ["leak"],
   "M-NONTERM": ["endless"],
-  "M-CTX-EMPTY": ["endless"],
+  "M-CTX-EMPTY": ["endless", "given up"],
+  "M-EMPTY-TGT": ["endless", "given up"],
   "M-UNIDENT": ["idle", "constant"],
 };
 
@@ -66,17 +69,19 @@ export interface Seen {
   readonly figures: string;
 }
 
-/** What a run is judged by: the measurement, and the kinds of its terms. */
+/** What a run is judged by: the measurement, the kinds of its terms, and its masks. */
 export interface Judging {
   readonly run: Measured;
   readonly kinds: readonly string[];
+  /** By mask: the share of pictures for which its sampler gave up a set that should have been taken out. */
+  readonly givenUp: ReadonlyMap<string, number>;
 }
 
 /** All failures that a run shows; `twin` is the sound program it differs from, where there is one. */
 export function failuresOf(judging: Judging, twin: Measured | undefined): Seen[] {
   const { run } = judging;
   if (run.failed !== undefined) return [{ failure: "endless", figures: run.failed }];
-  return [...constants(judging), ...foreseen(judging), ...dead(run), ...leaks(run, twin), ...idle(run)];
+  return [...constants(judging), ...foreseen(judging), ...dead(run), ...leaks(run, twin), ...idle(run), ...overruns(judging)];
 }
 
 /** What speaks against calling a run sound. */
@@ -169,6 +174,11 @@ function leaks(run: Measured, twin: Measured | undefined): Seen[] {
   if (twin === undefined) return [];
   const share = run.heldOut.after / twin.heldOut.after;
   return share < thresholds.leak ? [{ failure: "leak", figures: `loss ${figure(run.heldOut.after)}, ${figure(share)} of ${twin.id}'s` }] : [];
+}
+
+function overruns({ givenUp }: Judging): Seen[] {
+  return [...givenUp].flatMap(([mask, share]): Seen[] =>
+    share > thresholds.givenUp ? [{ failure: "given up", figures: `the sampler of ${mask} gives up what should be taken out in ${figure(100 * share)} % of pictures` }] : []);
 }
 
 function idle(run: Measured): Seen[] {

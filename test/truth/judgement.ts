@@ -5,6 +5,8 @@
  * keep its rank; a risky one is told and not judged. The longest runs of a program decide, and of several seeds the most.
  * The compiled monitors are asked as well: what they would have said over the numbers that the run's own monitors saw.
  */
+import type { MaskSpec } from "../../runtime/abi.js";
+import { sampleMasks } from "../../runtime/masks/sample.js";
 import type { Alarm } from "../../runtime/train/monitors.js";
 import { createMonitors } from "../../runtime/train/monitors.js";
 import type { Case, Judged } from "./corpus.js";
@@ -13,6 +15,7 @@ import type { Seen } from "./criteria.js";
 import { against, failuresOf, predicted, twinOf } from "./criteria.js";
 import { keyOf } from "./meaning.js";
 import type { Measured } from "./measure.js";
+import { BATCH, SEEDS } from "./recipe.js";
 import type { Kept } from "./store.js";
 import { looksOf } from "./trace.js";
 
@@ -50,7 +53,8 @@ export function outcomesOf(programs: readonly Case[], kept: readonly Kept[]): Ou
 
 /** Judges a run; `twin` is the sound program that it differs from, where its rule needs one. */
 function judge(one: Judged, run: Measured, twin: Measured | undefined): Outcome {
-  const judging = { run, kinds: (prepare(one).manifest?.losses ?? []).map((l) => l.kind) };
+  const { manifest } = prepare(one);
+  const judging = { run, kinds: (manifest?.losses ?? []).map((l) => l.kind), givenUp: run.failed === undefined ? givenUp(manifest?.masks ?? []) : new Map<string, number>() };
   const failures = failuresOf(judging, twin);
   const alarms = alarmsOf(one, run);
   const wrong = against(judging);
@@ -60,6 +64,12 @@ function judge(one: Judged, run: Measured, twin: Measured | undefined): Outcome 
   const wanted = predicted(one.rules);
   const shown = failures.filter((f) => wanted.includes(f.failure));
   return { ...common, agrees: shown.length > 0, figures: shown.map((f) => f.figures) };
+}
+
+/** For how many of a batch's pictures each mask only finds positions by keeping what should be taken out of it. */
+function givenUp(masks: readonly MaskSpec[]): ReadonlyMap<string, number> {
+  const draws = masks.length === 0 ? [] : sampleMasks(masks, { seed: SEEDS[0], step: 0, batch: BATCH });
+  return new Map([...draws].map(([name, draw]) => [name, draw.relaxed / BATCH]));
 }
 
 /** The outcome over seeds: what most of them say, told with the figures of the first. */

@@ -10,7 +10,7 @@ import type { Body, Instance, ModelGraph } from "../../compiler/model/ir.js";
 import { printGraph } from "../../compiler/model/print.js";
 import type { Case } from "./corpus.js";
 import { prepare } from "./corpus.js";
-import { byRecipe, followed, settings } from "./recipe.js";
+import { byRecipe, followed, LONG, settings } from "./recipe.js";
 
 const known = new Map<string, string>();
 
@@ -27,9 +27,9 @@ export function keyOf(one: Case): string | undefined {
   return key;
 }
 
-/** The graph without words, and with momenta as the recipe has them. */
+/** The graph without words, and with momenta as the longest run of the recipe has them. */
 function nameless(graph: ModelGraph): ModelGraph {
   const body = (of: Body): Body => ({ ...of, nodes: of.nodes.map((node) => ({ ...node, name: undefined })) });
-  const instance = (i: Instance): Instance => (i.training.kind === "ema" ? { ...i, training: { ...i.training, momentum: followed(i.training.momentum) } } : i);
+  const instance = (i: Instance): Instance => (i.training.kind === "ema" ? { ...i, training: { ...i.training, momentum: followed(i.training.momentum, LONG) } } : i);
   return { ...graph, name: "model", doc: undefined, allowed: [], instances: graph.instances.map(instance), funcs: graph.funcs.map((f) => ({ ...f, doc: undefined, body: body(f.body) })), body: body(graph.body) };
 }
