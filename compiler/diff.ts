@@ -73,7 +73,7 @@ function memory(result: CheckResult): ReadonlyMap<string, string> {
   const { step, manifest } = stepOf(checked, result, checked.graph.name);
   const { batch } = manifest.train;
   const tfjs = tfjsMemory(step, manifest, usualLengths(checked.graph, batch));
-  const wgsl = wgslMemory(step, manifest);
+  const wgsl = wgslMemory(stepOf(checked, result, checked.graph.name, { target: "wgsl" }).step, manifest);
   return new Map([
     ["parameters and optimizer", megabytes(tfjs.kept)],
     [`tfjs, step of ${batch}`, megabytes(tfjs.step)],

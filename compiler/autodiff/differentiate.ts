@@ -279,6 +279,7 @@ class FunctionDerivation {
       arg: (i) => this.#ref(operand(i)),
       result: (i) => this.#ref(node.results[i] ?? bug(`\`${node.op}\` has no result ${i}`)),
       argShape: (i) => typeOf(this.#func, operand(i)).shape,
+      argStack: (i) => typeOf(this.#func, operand(i)).stack,
       wants: (i) => reached[i] ?? false,
     });
     node.args.forEach((a, i) => {

@@ -2,7 +2,7 @@
  * Save or recompute: how the backward function comes by each forward value that it reads.
  *
  * Inputs are the caller's, who passes them again. A value that is only another view of something (reshape, transpose,
- * broadcast, a copy of rows, patches of an image) is made again from what it is a view of, so that no bytes are saved
+ * broadcast, a copy of rows, patches of an image, an end of a sequence) is made again from what it is a view of, so that no bytes are saved
  * twice; slices likewise, where their root is at hand or the needed slices cover it (q, k and v of one projection).
  * With `elementwise` also an elementwise op whose operands are at hand anyway is made again: less memory, more arithmetic.
  * Everything else is saved. Decisions only; `differentiate.ts` builds.
@@ -28,6 +28,7 @@ const views: ReadonlySet<OpName> = new Set<OpName>([
   "reshape", "transpose", "broadcast", "tile_batch", "stop_gradient", "to_f32", "one_hot", "patchify", "unpatchify", "fill", "iota",
   // A weight times the scale of a norm: as large as the weight, which the caller has anyway.
   "scale_rows",
+  "stack_front", "stack_last",
 ]);
 
 /** Plans for the needed values; `given` are the inputs that the caller hands back. Values outside `func.values` are saved. */

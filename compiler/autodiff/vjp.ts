@@ -27,6 +27,7 @@ export interface VjpContext<O extends PrimitiveName = PrimitiveName> {
   result(i: number): ValueId;
   /** Shapes are known without saving anything. */
   argShape(i: number): readonly Dim[];
+  argStack(i: number): readonly number[];
   /** Whether the cotangent of operand i is needed. */
   wants(i: number): boolean;
 }
@@ -292,6 +293,8 @@ export const vjps = {
     },
   },
   attention_grad: second,
+  attention_rows: each((cx) => cx.b.op("attention_rows_grad", [cx.result(1), cx.dy], { start: cx.attrs.start })),
+  attention_rows_grad: second,
   sdpa: joint((cx) => {
     const saved = [cx.arg(0), cx.arg(1), cx.arg(2), cx.result(0), cx.result(1)];
     return cx.b.multi("sdpa_grad", [...saved, cx.dy], cx.attrs);
@@ -328,4 +331,17 @@ export const vjps = {
     (cx) => cx.b.op("neg", [cx.b.op("smooth_l1_grad", [cx.arg(0), cx.arg(1), cx.dy], cx.attrs)]),
   ),
   smooth_l1_grad: second,
+  stack_front: each((cx) => {
+    const { shape, stack } = cx.b.typeOf(cx.dy);
+    return cx.b.op("stack_join", [cx.dy, cx.b.fill(shape, 0, stack.slice(1))]);
+  }),
+  stack_last: each((cx) => {
+    const { shape, stack } = cx.b.typeOf(cx.dy);
+    const [count = 1] = cx.argStack(0);
+    return cx.b.op("stack_join", count === 1 ? [cx.dy] : [cx.b.fill(shape, 0, [count - 1, ...stack]), cx.dy]);
+  }),
+  stack_join: joint((cx) => {
+    const ends = cx.nArgs === 1 ? (["stack_last"] as const) : (["stack_front", "stack_last"] as const);
+    return ends.map((end, i) => (cx.wants(i) ? cx.b.op(end, [cx.dy]) : undefined));
+  }),
 } satisfies { readonly [O in PrimitiveName]: VjpRule<O> };

@@ -11,6 +11,7 @@ import { fold } from "./fold.js";
 import { inlineUpTo } from "./inline.js";
 import type { Pass } from "./pass.js";
 import { untilStable } from "./pass.js";
+import { rowsRead } from "./rows-read.js";
 import { simplify } from "./simplify.js";
 import { stripStopGradient } from "./strip-stop-gradient.js";
 
@@ -27,4 +28,4 @@ export const beforeAutodiffExpanded: readonly Pass[] = [inlineUpTo(4), expandSdp
 export const afterAutodiff: readonly Pass[] = [stripStopGradient, cleanup];
 
 /** Every pass of the core by itself, for flags and documents. */
-export const allPasses: readonly Pass[] = [inlineUpTo(4), expandSdpa, fold, simplify, cse, dce, stripStopGradient];
+export const allPasses: readonly Pass[] = [inlineUpTo(4), expandSdpa, rowsRead, fold, simplify, cse, dce, stripStopGradient];

@@ -111,7 +111,8 @@ function arithmetic(b: FuncBuilder, op: "add" | "sub" | "mul" | "div", x: ValueI
     through(b, y, "neg", (inner) => b.op("sub", [x, inner.args[0] ?? y])) ??
     through(b, x, "neg", (inner) => b.op("sub", [y, inner.args[0] ?? x])) ??
     joinPads(b, x, y) ??
-    joinPads(b, y, x)
+    joinPads(b, y, x) ??
+    addSequences(b, x, y)
   );
 }
 
@@ -141,6 +142,19 @@ function joinPads(b: FuncBuilder, x: ValueId, y: ValueId): ValueId | undefined {
       return b.op("pad", [joined], { axis, before: left.attrs.before, after: right.attrs.after });
     }),
   );
+}
+
+/** Two sequences put together the same way are added part by part: how the gradients of both ends of one become one. */
+function addSequences(b: FuncBuilder, x: ValueId, y: ValueId): ValueId | undefined {
+  return through(b, x, "stack_join", (left) =>
+    through(b, y, "stack_join", (right) =>
+      left.args.length === right.args.length ? b.op("stack_join", left.args.map((a, i) => sum(b, a, right.args[i] ?? a))) : undefined,
+    ),
+  );
+}
+
+function sum(b: FuncBuilder, x: ValueId, y: ValueId): ValueId {
+  return arithmetic(b, "add", x, y) ?? b.op("add", [x, y]);
 }
 
 /** The operands of a concat along the axis, or the value itself. */

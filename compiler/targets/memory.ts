@@ -122,6 +122,8 @@ class Walk {
     for (const arg of args) this.#use(arg);
     // A second handle on the same numbers.
     if (node.op === "reshape" || node.op === "stop_gradient") return [args[0]];
+    const sequence = ends(node, args, (id) => typeOf(func, id).stack[0] ?? 0);
+    if (sequence !== undefined) return sequence;
     return node.results.map((r) => this.#made(substituteType(typeOf(func, r), dims)));
   }
 
@@ -167,6 +169,14 @@ class Walk {
     }
     return most;
   }
+}
+
+/** Sequences taken apart and put together: the same tensors at other places. */
+function ends(node: Node, args: readonly Held[], countOf: (id: number) => number): Held[] | undefined {
+  const items = (i: number): Held[] => Array.from({ length: countOf(node.args[i] ?? -1) }, (_, at) => itemOf(args[i], at));
+  if (node.op === "stack_front") return [items(0).slice(0, -1)];
+  if (node.op === "stack_last") return [items(0).at(-1)];
+  return node.op === "stack_join" ? [[...(args.length > 1 ? items(0) : []), args.at(-1)]] : undefined;
 }
 
 function itemOf(held: Held, at: number): Held {

@@ -93,9 +93,12 @@ export const flops = {
   // What `linear` and `attention` cost: 2 * rows * in * 3D, and the bias; 4 * rows * T * D.
   qkv_attention: ([x, w, b], [o]) => total([linearProduct(x, width(w, 1)), product([constantDim(3), elements(o)]), product([constantDim(4), elements(o), width(x, 2)]), mul(constantDim(0), elements(b))]),
   attention_grad: (args) => product([constantDim(8), elements(args[1]), width(args[1], 2)]),
+  attention_rows: (args, results) => product([constantDim(4), elements(results[0]), width(args[0], 2)]),
+  attention_rows_grad: (args) => product([constantDim(8), elements(args[1]), width(args[0], 2)]),
   sdpa: attentionProducts(2),
   sdpa_grad: attentionProducts(5),
   gather_rows: free, scatter_rows: perOperand(1), gather_table: free, scatter_table: perOperand(1), tile_batch: free,
   sum_tiles: perOperand(1), one_hot: free, patchify: free, unpatchify: free,
   smooth_l1: perResult(4), smooth_l1_grad: perResult(4),
+  stack_front: free, stack_last: free, stack_join: free,
 } satisfies { readonly [O in PrimitiveName]: FlopsRule<O> };

@@ -10,7 +10,7 @@
 import type { Dim } from "../types/dim.js";
 import { IrError } from "./ir.js";
 import type { NdArray } from "./ndarray.js";
-import { around, broadcastTo, eachOffset, gather, generate, joinShapes, map, sizeOf, stridesOf, zeros, zip } from "./ndarray.js";
+import { around, broadcastTo, eachOffset, elementAt, gather, generate, joinShapes, map, sizeOf, stridesOf, zeros, zip } from "./ndarray.js";
 import type { Attrs, PrimitiveName } from "./ops.js";
 
 /** What a kernel may ask beside its operands: the value of a dimension in this run. */
@@ -196,6 +196,49 @@ function joinLast(parts: readonly NdArray[]): NdArray {
     });
   }
   return out;
+}
+
+/** Rows of axis 1 of [B, T, D]; past either end they are zeros. */
+function rowsFrom(x: NdArray, start: number, size: number): NdArray {
+  const [batch = 0, rows = 0, width = 0] = x.shape;
+  return generate([batch, size, width], (i) => {
+    const row = start + (Math.floor(i / width) % size);
+    return row < 0 || row >= rows ? 0 : (x.data[(Math.floor(i / (width * size)) * rows + row) * width + (i % width)] ?? NaN);
+  });
+}
+
+/** Attention of some queries over the thirds of qkv; what it keeps is [p transposed, q (where none is asked, zeros), k, v] side by side. */
+function attendRows(qkv: NdArray, heads: number, start: number, size: number): NdArray[] {
+  const [all, k, v] = thirds(qkv).map((x) => splitHeads(x, heads));
+  const [whole] = thirds(qkv);
+  if (!all || !k || !v || !whole) throw new IrError("attention needs three parts.");
+  const rows = whole.shape[1] ?? 0;
+  if (start < 0 || start + size > rows) throw new IrError(`Queries ${start}..${start + size} leave ${rows} rows.`);
+  const asked = rowsFrom(whole, start, size);
+  const p = rowSoftmax(scores(splitHeads(asked, heads), k));
+  const q = splitHeads(rowsFrom(asked, 0, rows), heads);
+  return [joinHeads(matmul(p, v, false, false)), joinLast([flip(p), q, k, v])];
+}
+
+function attendRowsGrad(memory: NdArray, dout: NdArray, start: number): NdArray {
+  const [, heads = 1, rows = 0, whole = 0] = memory.shape;
+  const size = dout.shape[1] ?? 0;
+  const d = (whole - size) / 3;
+  const [turned, padded, k, v] = splitLast(memory, [size, d, d, d]);
+  if (!turned || !padded || !k || !v) throw new IrError("the gradient of attention needs four parts.");
+  const [p, q] = [flip(turned), splitHeads(rowsFrom(joinHeads(padded), 0, size), heads)];
+  const dO = splitHeads(dout, heads);
+  const dp = matmul(dO, v, false, true);
+  const dot = reduce(zip(p, dp, (a, b) => a * b), [3], true, 0, (n, x) => n + x);
+  const ds = zip(zip(p, zip(dp, dot, (a, b) => a - b), (a, b) => a * b), { shape: [], data: Float64Array.of(Math.sqrt(d)) }, (a, b) => a / b);
+  const dq = rowsFrom(joinHeads(matmul(ds, k, false, false)), -start, rows);
+  return joinLast([dq, joinHeads(matmul(ds, q, true, false)), joinHeads(matmul(p, dO, true, false))]);
+}
+
+/** The last two axes of four, exchanged. */
+function flip(x: NdArray): NdArray {
+  const [a = 0, b = 0, m = 0, n = 0] = x.shape;
+  return gather(x, [a, b, n, m], [b * m * n, m * n, 1, n], 0);
 }
 
 function logSumExp(row: Float64Array): number {
@@ -438,27 +481,11 @@ export const kernels = {
     const total = difference.data.reduce((sum, d) => sum + smoothL1(d, beta), 0);
     return [{ shape: [], data: Float64Array.of(total / n) }, map(difference, (d) => Math.max(-1, Math.min(1, d / beta)) / n)];
   },
-  attention: (args, { heads }) => {
-    const parts = thirds(arg(args, 0)).map((x) => splitHeads(x, heads));
-    const [q, k, v] = parts;
-    if (!q || !k || !v) throw new IrError("attention needs three parts.");
-    const p = rowSoftmax(scores(q, k));
-    return [joinHeads(matmul(p, v, false, false)), joinLast([p, ...parts])];
-  },
+  attention: (args, { heads }) => attendRows(arg(args, 0), heads, 0, arg(args, 0).shape[1] ?? 0),
+  attention_grad: (args) => [attendRowsGrad(arg(args, 0), arg(args, 1), 0)],
+  attention_rows: (args, { heads, start, size }, value) => attendRows(arg(args, 0), heads, value(start), value(size)),
+  attention_rows_grad: (args, { start }, value) => [attendRowsGrad(arg(args, 0), arg(args, 1), value(start))],
   qkv_attention: (args, attrs, value) => evaluateOp("attention", evaluateOp("linear", args, {}, value), attrs, value),
-  attention_grad: (args) => {
-    const memory = arg(args, 0);
-    const [, heads = 1, rows = 0, whole = 0] = memory.shape;
-    const d = (whole - rows) / 3;
-    const [p, q, k, v] = splitLast(memory, [rows, d, d, d]);
-    if (!p || !q || !k || !v) throw new IrError("attention_grad needs four parts.");
-    const dO = splitHeads(arg(args, 1), heads);
-    const dp = matmul(dO, v, false, true);
-    const dot = reduce(zip(p, dp, (a, b) => a * b), [3], true, 0, (n, x) => n + x);
-    const ds = zip(zip(p, zip(dp, dot, (a, b) => a - b), (a, b) => a * b), { shape: [], data: Float64Array.of(Math.sqrt(d)) }, (a, b) => a / b);
-    const grads = [matmul(ds, k, false, false), matmul(ds, q, true, false), matmul(p, dO, true, false)];
-    return [joinLast(grads.map(joinHeads))];
-  },
   sdpa: (args, { heads }) => {
     const [q, k, v] = [0, 1, 2].map((i) => splitHeads(arg(args, i), heads));
     if (q === undefined || k === undefined || v === undefined) throw new IrError("sdpa needs three operands.");
@@ -537,4 +564,15 @@ export const kernels = {
   },
   smooth_l1: (args, { beta }) => [zip(arg(args, 0), arg(args, 1), (a, b) => smoothL1(a - b, beta))],
   smooth_l1_grad: (args, { beta }) => three((a, b, dy) => dy * Math.max(-1, Math.min(1, (a - b) / beta)))(args),
+  stack_front: (args) => {
+    const { shape: [count = 0, ...rest], data } = arg(args, 0);
+    return [{ shape: [count - 1, ...rest], data: data.slice(0, (count - 1) * sizeOf(rest)) }];
+  },
+  stack_last: (args) => [elementAt(arg(args, 0), (arg(args, 0).shape[0] ?? 0) - 1)],
+  stack_join: (args) => {
+    const element = arg(args, args.length - 1);
+    const before = args.length === 1 ? new Float64Array() : arg(args, 0).data;
+    const count = args.length === 1 ? 0 : (arg(args, 0).shape[0] ?? 0);
+    return [generate([count + 1, ...element.shape], (i) => before[i] ?? element.data[i - before.length] ?? NaN)];
+  },
 } satisfies { readonly [O in PrimitiveName]: Kernel<O> };

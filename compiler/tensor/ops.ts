@@ -128,6 +128,8 @@ export const ops = {
   attention: { args: ["qkv"], results: ["o", "memory"], attrs: { heads: "integer" }, doc: "sdpa of the thirds of qkv[B, T, 3 * heads * d]; memory[B, heads, T, T + 3*d] holds probabilities, q, k and v for the gradient, in a layout of the target's own" },
   qkv_attention: { args: ["x", "w", "b"], results: ["o", "memory"], attrs: { heads: "integer" }, doc: "attention(linear(x, w, b)): a target may make heads without making qkv" },
   attention_grad: { args: ["memory", "do"], results: ["dqkv"], attrs: {}, doc: "gradient of attention" },
+  attention_rows: { args: ["qkv"], results: ["o", "memory"], attrs: { heads: "integer", start: "dim", size: "dim" }, doc: "attention of size queries from start on, over all keys: o[B, size, heads * d]; memory[B, heads, T, size + 3*d]" },
+  attention_rows_grad: { args: ["memory", "do"], results: ["dqkv"], attrs: { start: "dim" }, doc: "gradient of attention_rows" },
 
   // Attention: q, k, v are [B, T, heads * d], head-major. lse is the log-sum-exp of each row of scores, [B, heads, T].
   sdpa: { args: ["q", "k", "v"], results: ["o", "lse"], attrs: { heads: "integer" }, doc: "softmax(q k^T / sqrt(d)) v per head" },
@@ -149,6 +151,11 @@ export const ops = {
   // Losses.
   smooth_l1: { args: ["a", "b"], results: y, attrs: { beta: "number" }, doc: "d^2 / (2 beta) where |d| < beta, else |d| - beta/2, with d = a - b; elementwise" },
   smooth_l1_grad: { args: ["a", "b", "dy"], results: ["da"], attrs: { beta: "number" }, doc: "dy * clamp((a - b) / beta, -1, 1)" },
+
+  // Sequences: the ends of a stacked value, and one from both.
+  stack_front: { args: ["x"], results: y, attrs: {}, doc: "all elements of a stacked value but the last" },
+  stack_last: { args: ["x"], results: y, attrs: {}, doc: "the last element of a stacked value" },
+  stack_join: { args: "many", results: y, attrs: {}, doc: "the elements of the first operand and then the second; of one operand, a sequence of it alone" },
 
   // Control.
   call: { args: "many", results: "many", attrs: { fn: "name", dims: "bindings" }, doc: "the results of a function" },
@@ -176,12 +183,15 @@ export type Attrs<O extends OpName> = {
     : never;
 };
 
-/** Elementwise ops: result element i depends on operand element i only. They alone work under a stack. */
+/** Elementwise ops: result element i depends on operand element i only. Of those that compute, they alone work under a stack. */
 export const elementwise: ReadonlySet<OpName> = new Set<OpName>([
   "neg", "exp", "log", "sqrt", "rsqrt", "square", "abs", "sign", "relu", "step", "tanh", "sigmoid", "erf", "gelu", "sin",
   "cos", "recip", "scale", "shift", "scale_dim", "stop_gradient", "to_f32", "add", "sub", "mul", "div", "max", "min",
   "less", "select", "gelu_grad", "smooth_l1", "smooth_l1_grad",
 ]);
+
+/** Ops on sequences as such: they take stacked values apart and put them together. */
+export const sequencing: ReadonlySet<OpName> = new Set<OpName>(["stack_front", "stack_last", "stack_join"]);
 
 /** The row of an op, by its general type. */
 export function specOf(op: OpName): OpSpec {

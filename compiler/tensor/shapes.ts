@@ -11,7 +11,7 @@ import { constantDim, constantOf, divide, equal, equalShapes, mul, printDim, pri
 import type { Func, Node, TensorType } from "./ir.js";
 import { IrError, equalStacks, equalTypes, typeOf } from "./ir.js";
 import type { Attrs, OpName, PrimitiveName } from "./ops.js";
-import { elementwise, specOf } from "./ops.js";
+import { elementwise, sequencing, specOf } from "./ops.js";
 
 /** The result types of an application, or what is wrong with it. */
 export type Inferred =
@@ -75,7 +75,8 @@ export function inferRepeat(fn: Func, args: readonly TensorType[], attrs: Attrs<
 
 /** A type with its symbols replaced. */
 export function substituteType(type: TensorType, map: ReadonlyMap<string, Dim>): TensorType {
-  return { ...type, shape: type.shape.map((d) => substitute(d, map)) };
+  const shape = type.shape.map((d) => substitute(d, map));
+  return shape.every((d, i) => d === type.shape[i]) ? type : { ...type, shape };
 }
 
 /** Text of a type: `f32[B, 192]`, stacked: `12 of f32[192]`. */
@@ -116,12 +117,13 @@ function fail(problem: string): never {
   throw new IrError(problem);
 }
 
-function need(ok: boolean, problem: string): void {
-  if (!ok) fail(problem);
+/** Most checks hold, so a text that takes printing is made only where one does not. */
+function need(ok: boolean, problem: string | (() => string)): void {
+  if (!ok) fail(typeof problem === "string" ? problem : problem());
 }
 
 function needType(got: TensorType, wanted: TensorType, what: string): void {
-  need(equalTypes(got, wanted), `${what} is ${printType(wanted)}, got ${printType(got)}`);
+  need(equalTypes(got, wanted), () => `${what} is ${printType(wanted)}, got ${printType(got)}`);
 }
 
 function at<T>(xs: readonly T[], i: number): T {
@@ -141,8 +143,8 @@ function checkOperands(op: OpName, args: readonly TensorType[]): void {
   if (names === "many") need(args.length > 0, "at least one operand is needed");
   else need(args.length === names.length, `${names.length} operands are needed (${names.join(", ")}), got ${args.length}`);
   const stacked = args.filter((a) => a.stack.length > 0);
-  if (stacked.length === 0) return;
-  need(elementwise.has(op), "only elementwise ops take stacked values");
+  if (stacked.length === 0 || sequencing.has(op)) return;
+  need(elementwise.has(op), "only elementwise ops take stacked values, and those on sequences");
   const first = at(args, 0);
   need(
     args.every((a) => equalStacks(a.stack, first.stack) && equalShapes(a.shape, first.shape)),
@@ -151,23 +153,23 @@ function checkOperands(op: OpName, args: readonly TensorType[]): void {
 }
 
 function needFloat(x: TensorType): void {
-  need(x.dtype === "f32", `an f32 operand is needed, got ${printType(x)}`);
+  need(x.dtype === "f32", () => `an f32 operand is needed, got ${printType(x)}`);
 }
 
 function needIndex(x: TensorType): void {
-  need(x.dtype === "i32", `an i32 operand is needed, got ${printType(x)}`);
+  need(x.dtype === "i32", () => `an i32 operand is needed, got ${printType(x)}`);
 }
 
 function needRank(x: TensorType, rank: number): void {
-  need(x.shape.length === rank, `rank ${rank} is needed, got ${printType(x)}`);
+  need(x.shape.length === rank, () => `rank ${rank} is needed, got ${printType(x)}`);
 }
 
 function needSame(a: TensorType, b: TensorType): void {
-  need(equalTypes(a, b), `operands differ: ${printType(a)} and ${printType(b)}`);
+  need(equalTypes(a, b), () => `operands differ: ${printType(a)} and ${printType(b)}`);
 }
 
 function needEqualDims(a: Dim, b: Dim, what: string): void {
-  need(equal(a, b), `${what} differ: ${printDim(a)} and ${printDim(b)}`);
+  need(equal(a, b), () => `${what} differ: ${printDim(a)} and ${printDim(b)}`);
 }
 
 function last(x: TensorType): Dim {
@@ -240,11 +242,11 @@ function matmulShape(args: Types, { ta, tb }: Attrs<"matmul">): Types {
   args.forEach(needFloat);
   const a = at(args, 0).shape;
   const b = at(args, 1).shape;
-  need(a.length >= 2 && b.length >= 2, `matrices are needed, got ${args.map(printType).join(" and ")}`);
+  need(a.length >= 2 && b.length >= 2, () => `matrices are needed, got ${args.map(printType).join(" and ")}`);
   const shared = b.length === 2 && a.length > 2;
   need(!(shared && ta), "one matrix for all of a batch does not go with a transposed batch");
   const lead = a.slice(0, -2);
-  if (!shared) need(equalShapes(lead, b.slice(0, -2)), `leading axes differ: ${args.map(printType).join(" and ")}`);
+  if (!shared) need(equalShapes(lead, b.slice(0, -2)), () => `leading axes differ: ${args.map(printType).join(" and ")}`);
   const [m, k] = flip(a.slice(-2), ta);
   const [k2, n] = flip(b.slice(-2), tb);
   needEqualDims(k, k2, "inner sizes");
@@ -285,19 +287,40 @@ function feedForwardShape([x, w1, b1, w2, b2]: readonly TensorType[]): readonly 
   return [at(linearShape([hidden, w2, b2].flatMap((t) => t ?? [])), 0), { ...hidden, shape: replaced(hidden.shape, hidden.shape.length - 1, mul(two, last(hidden))) }];
 }
 
-/** Attention over the thirds of qkv, and what it keeps. */
-function attentionShape(qkv: TensorType, heads: number): readonly TensorType[] {
+function rowStatistic(x: TensorType): TensorType {
+  return tensor([...x.shape.slice(0, -1), one]);
+}
+
+/** The operands and the output of attention over one qkv: widths checked, for `rows` queries. */
+function fusedAttention(qkv: TensorType, heads: number, rows: Dim): Types {
   needFloat(qkv);
   needRank(qkv, 3);
   need(heads > 0, "heads must be positive");
   const width = exact(last(qkv), constantDim(3), "width of qkv over three");
   const d = exact(width, constantDim(heads), "width over heads");
-  const [batch, rows] = [axisOf(qkv, 0), axisOf(qkv, 1)];
-  return [tensor([batch, rows, width]), tensor([batch, constantDim(heads), rows, total([rows, mul(constantDim(3), d)])])];
+  const batch = axisOf(qkv, 0);
+  return [tensor([batch, rows, width]), tensor([batch, constantDim(heads), axisOf(qkv, 1), total([rows, mul(constantDim(3), d)])])];
 }
 
-function rowStatistic(x: TensorType): TensorType {
-  return tensor([...x.shape.slice(0, -1), one]);
+/** The type of qkv whose attention kept `memory` for `rows` queries. */
+function fusedGradient(memory: TensorType, dO: TensorType, rows: Dim): Types {
+  needRank(memory, 4);
+  needRank(dO, 3);
+  needEqualDims(rows, axisOf(dO, 1), "rows");
+  const d = exact(subDim(last(memory), rows), constantDim(3), "what memory holds beside probabilities, over three");
+  needEqualDims(mul(axisOf(memory, 1), d), last(dO), "widths");
+  return [tensor([axisOf(dO, 0), axisOf(memory, 2), mul(constantDim(3), last(dO))])];
+}
+
+function stackOf(x: TensorType): readonly [count: number, rest: TensorType] {
+  const [count, ...stack] = x.stack;
+  return count === undefined ? fail(`a stacked value is needed, got ${printType(x)}`) : [count, { ...x, stack }];
+}
+
+/** Whether `size` elements from `start` on lie within `whole`, as far as that is known. */
+function needWithin(start: Dim, size: Dim, whole: Dim, what: () => string): void {
+  const numbers = [start, size, subDim(whole, total([start, size]))].map(constantOf);
+  need(numbers.every((n) => n === undefined || n >= 0), () => `start ${printDim(start)}, size ${printDim(size)} leaves ${what()}`);
 }
 
 /** The rule of every primitive op. */
@@ -323,19 +346,18 @@ export const shapeRules = {
   transpose: (args, { perm }) => {
     const x = at(args, 0);
     const sorted = perm.toSorted((a, b) => a - b);
-    need(perm.length === x.shape.length && sorted.every((p, i) => p === i), `[${perm.join(", ")}] is no permutation of the axes of ${printType(x)}`);
+    need(perm.length === x.shape.length && sorted.every((p, i) => p === i), () => `[${perm.join(", ")}] is no permutation of the axes of ${printType(x)}`);
     return [{ ...x, shape: perm.map((p) => axisOf(x, p)) }];
   },
   broadcast: (args, { shape }) => {
     const x = at(args, 0);
     const joined = broadcastShapes(x.shape, shape);
-    need(joined !== undefined && equalShapes(joined, shape), `${printType(x)} does not broadcast to ${printShape(shape)}`);
+    need(joined !== undefined && equalShapes(joined, shape), () => `${printType(x)} does not broadcast to ${printShape(shape)}`);
     return [{ ...x, shape }];
   },
   slice: (args, { axis, start, size }) => {
     const x = at(args, 0);
-    const numbers = [start, size, subDim(axisOf(x, axis), total([start, size]))].map(constantOf);
-    need(numbers.every((n) => n === undefined || n >= 0), `start ${printDim(start)}, size ${printDim(size)} leaves axis ${axis} of ${printType(x)}`);
+    needWithin(start, size, axisOf(x, axis), () => `axis ${axis} of ${printType(x)}`);
     return [{ ...x, shape: replaced(x.shape, axis, size) }];
   },
   pad: (args, { axis, before, after }) => {
@@ -367,7 +389,7 @@ export const shapeRules = {
   linear_grad_w: (args) => {
     args.forEach(needFloat);
     const [x, dy] = [at(args, 0), at(args, 1)];
-    need(equalShapes(x.shape.slice(0, -1), dy.shape.slice(0, -1)), `leading axes differ: ${printType(x)} and ${printType(dy)}`);
+    need(equalShapes(x.shape.slice(0, -1), dy.shape.slice(0, -1)), () => `leading axes differ: ${printType(x)} and ${printType(dy)}`);
     return [tensor([last(x), last(dy)])];
   },
   scale_rows: (args) => {
@@ -416,17 +438,18 @@ export const shapeRules = {
     return [x, w1, b1, w2, b2];
   },
   smooth_l1_mean: (args) => [tensor([]), at(sameAll(args), 0)],
-  attention: (args, { heads }) => attentionShape(at(args, 0), heads),
-  qkv_attention: (args, { heads }) => attentionShape(at(linearShape(args), 0), heads),
-  attention_grad: (args) => {
-    const [memory, dO] = [at(args, 0), at(args, 1)];
-    needRank(memory, 4);
-    needRank(dO, 3);
-    needEqualDims(axisOf(memory, 2), axisOf(dO, 1), "rows");
-    const d = exact(subDim(last(memory), axisOf(memory, 2)), constantDim(3), "what memory holds beside probabilities, over three");
-    needEqualDims(mul(axisOf(memory, 1), d), last(dO), "widths");
-    return [tensor([...dO.shape.slice(0, 2), mul(constantDim(3), last(dO))])];
+  qkv_attention: (args, { heads }) => {
+    const qkv = at(linearShape(args), 0);
+    return fusedAttention(qkv, heads, axisOf(qkv, 1));
   },
+  attention: (args, { heads }) => fusedAttention(at(args, 0), heads, axisOf(at(args, 0), 1)),
+  attention_grad: (args) => fusedGradient(at(args, 0), at(args, 1), axisOf(at(args, 0), 2)),
+  attention_rows: (args, { heads, start, size }) => {
+    const qkv = at(args, 0);
+    needWithin(start, size, axisOf(qkv, 1), () => `the rows of ${printType(qkv)}`);
+    return fusedAttention(qkv, heads, size);
+  },
+  attention_rows_grad: (args) => fusedGradient(at(args, 0), at(args, 1), axisOf(at(args, 1), 1)),
   sdpa: (args, { heads }) => {
     const { o, lse } = attention(at(args, 0), at(args, 1), at(args, 2), heads);
     return [o, lse];
@@ -453,7 +476,7 @@ export const shapeRules = {
     needFloat(dy);
     needRank(dy, 3);
     needIndex(indices);
-    need(equalShapes(dy.shape.slice(0, 2), indices.shape), `rows and indices differ: ${printType(dy)} and ${printType(indices)}`);
+    need(equalShapes(dy.shape.slice(0, 2), indices.shape), () => `rows and indices differ: ${printType(dy)} and ${printType(indices)}`);
     exact(axisOf(dy, 0), batch, "rows over images");
     return [tensor([batch, rows, axisOf(dy, 2)])];
   },
@@ -470,7 +493,7 @@ export const shapeRules = {
     needFloat(dy);
     needRank(dy, 3);
     needIndex(indices);
-    need(equalShapes(dy.shape.slice(0, 2), indices.shape), `rows and indices differ: ${printType(dy)} and ${printType(indices)}`);
+    need(equalShapes(dy.shape.slice(0, 2), indices.shape), () => `rows and indices differ: ${printType(dy)} and ${printType(indices)}`);
     return [tensor([rows, axisOf(dy, 2)])];
   },
   tile_batch: (args, { copies }) => {
@@ -506,4 +529,22 @@ export const shapeRules = {
   },
   smooth_l1: sameAll,
   smooth_l1_grad: sameAll,
+  stack_front: (args) => {
+    const [count, element] = stackOf(at(args, 0));
+    need(count > 0, "an empty sequence has no last element");
+    return [{ ...element, stack: [count - 1, ...element.stack] }];
+  },
+  stack_last: (args) => {
+    const [count, element] = stackOf(at(args, 0));
+    need(count > 0, "an empty sequence has no last element");
+    return [element];
+  },
+  stack_join: (args) => {
+    need(args.length <= 2, `one or two operands are needed, got ${args.length}`);
+    const element = at(args, args.length - 1);
+    if (args.length === 1) return [{ ...element, stack: [1, ...element.stack] }];
+    const [count, other] = stackOf(at(args, 0));
+    needSame(other, element);
+    return [{ ...element, stack: [count + 1, ...element.stack] }];
+  },
 } satisfies { readonly [O in PrimitiveName]: ShapeRule<O> };

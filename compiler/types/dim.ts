@@ -111,16 +111,24 @@ export function constantOf(d: Dim): number | undefined {
 /** The symbols of `d`, in order of appearance. */
 export function symbolsOf(d: Dim): string[] {
   if (constantOf(d) !== undefined) return [];
+  const alone = symbolAlone(d);
+  if (alone !== undefined) return [alone];
   return [...new Set(d.terms.flatMap((t) => t.powers.map(([name]) => name)))];
+}
+
+/** The symbol that `d` is, as nearly every size that is no number. */
+function symbolAlone(d: Dim): string | undefined {
+  const [first, second] = d.terms;
+  const [power, another] = first?.powers ?? [];
+  return second === undefined && first?.coefficient === 1 && another === undefined && power?.[1] === 1 ? power[0] : undefined;
 }
 
 /** Replaces symbols by polynomials, all at once; symbols not in the map stay. */
 export function substitute(d: Dim, map: ReadonlyMap<string, Dim>): Dim {
+  if (constantOf(d) !== undefined) return d;
+  const alone = symbolAlone(d);
+  if (alone !== undefined) return map.get(alone) ?? d;
   if (!symbolsOf(d).some((s) => map.has(s))) return d;
-  const [first] = d.terms;
-  const [power] = first?.powers ?? [];
-  // A symbol alone, as nearly every size is.
-  if (d.terms.length === 1 && first?.coefficient === 1 && first.powers.length === 1 && power?.[1] === 1) return map.get(power[0]) ?? d;
   return total(
     d.terms.map((t) => {
       const factors = t.powers.flatMap(([s, p]) => Array.from({ length: p }, () => map.get(s) ?? symbolDim(s)));

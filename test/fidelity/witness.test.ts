@@ -125,7 +125,7 @@ test.each(["wasm", "tfjs-node"] satisfies TfEngine[])("%s: gradients of all ten 
 });
 
 test("webgpu: gradients of all ten steps to 1e-4, losses to 1e-5, parameters after its own AdamW and average", async () => {
-  const engine = await engineFor({ ...program, module: moduleOf(program) });
+  const engine = await engineFor({ ...program, module: moduleOf(compileRepo("test/fidelity/witness.jepa", { target: "wgsl" })) });
   if (engine === undefined) return;
   const none = { watch: false, gradientNorm: false };
   const float32 = (state: ReadonlyMap<string, NdArray>): Map<string, Float32Array> => new Map([...state].map(([path, x]) => [path, Float32Array.from(x.data)]));

@@ -30,6 +30,7 @@ type Any = OnnxCall<PrimitiveName>;
 
 const simple = (op: string) => ({ g, args }: Pick<Any, "g" | "args">): string[] => [g.op(op, args)];
 const training = { why: "it only occurs in training" };
+const partial = { why: "it is made where only some rows of a training step are read" };
 const batch = { why: "it picks tokens by a mask, and an exported encoder sees whole images" };
 
 function x(call: Pick<Any, "args">): string {
@@ -179,4 +180,5 @@ export const onnxRows: { readonly [O in PrimitiveName]: OnnxRow<O> } = {
   },
   unpatchify: { why: "it makes images, which encoders read" },
   smooth_l1: training, smooth_l1_grad: training,
+  attention_rows: partial, attention_rows_grad: training, stack_front: partial, stack_last: partial, stack_join: partial,
 };

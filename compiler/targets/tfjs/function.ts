@@ -206,6 +206,8 @@ class FuncWriter {
     if (node.op === "add" && this.#sumOfObjects(node)) return;
     if (node.op === "call") this.#call(node, at);
     else if (node.op === "repeat") this.#repeat(node, at);
+    else if (node.op === "stack_front" || node.op === "stack_last") this.#end(node);
+    else if (node.op === "stack_join") this.#join(node, at);
     else if (node.results.some((r) => typeOf(this.#func, r).stack.length > 0)) this.#stacked(node);
     else this.#primitive(node);
     this.#free(this.#live.dying([...node.args, ...node.results.filter((r) => this.#uses[r] === 0)], at));
@@ -258,6 +260,63 @@ class FuncWriter {
     const root = this.#name(result, this.#isBackward ? "d" : defaultName(node.op, "y"));
     this.#access.set(result, { root, path: stack.map(() => star) });
     this.#say(`const ${root} = ${text};`);
+  }
+
+  /** An end of a sequence: a place in one that is lent, handles of its own on one that is owned. */
+  #end(node: Extract<Node, { op: "stack_front" | "stack_last" }>): void {
+    const [x = -1] = node.args;
+    const [result = -1] = node.results;
+    const whole = this.#accessOf(x);
+    const place = node.op === "stack_front" ? whole : elementOf(whole, String((typeOf(this.#func, x).stack[0] ?? 1) - 1));
+    if (!this.#live.owns(x)) {
+      this.#access.set(result, place);
+      this.#live.give(result);
+      return;
+    }
+    const { stack } = typeOf(this.#func, result);
+    const root = this.#name(result, defaultName(node.op, "y"));
+    this.#access.set(result, { root, path: stack.map(() => star) });
+    this.#say(`const ${root} = ${stack.length === 0 ? `k.share(${accessText(place)})` : sharedStack(place, stack)};`);
+  }
+
+  /** One sequence of two: the list of all but the last, and the last. */
+  #join(node: Extract<Node, { op: "stack_join" }>, at: number): void {
+    if (this.#joinOfObjects(node)) return;
+    const [result = -1] = node.results;
+    const items = node.args.map((id, i) => {
+      const place = this.#given(id, at, node.args);
+      const text = typeof place === "string" ? place : stackText(place, typeOf(this.#func, id).stack);
+      return i < node.args.length - 1 ? `...${text}` : text;
+    });
+    const root = this.#name(result, this.#isBackward ? "d" : "list");
+    this.#access.set(result, { root, path: typeOf(this.#func, result).stack.map(() => star) });
+    this.#say(`const ${root} = [${items.join(", ")}];`);
+  }
+
+  /** Gradients of a loop and of what follows it: where every leaf of an object joins its list, the object does. */
+  #joinOfObjects(node: Node): boolean {
+    const accesses = (n: Node): (Access | undefined)[] => n.args.map((a) => this.#access.get(a)).toReversed();
+    const [object, list] = accesses(node).map((a) => a?.root);
+    const [ours, theirs] = [object, list].map((root) => this.#objects.get(root ?? ""));
+    if (object === undefined || ours === undefined || object === list) return false;
+    if (node.args.length > 1 && theirs?.length !== ours.length) return false;
+    const group = this.#func.nodes.filter((n) => {
+      const [last, front] = accesses(n);
+      return n.op === "stack_join" && n.args.length === node.args.length && last?.root === object && front?.root === list
+        && (front === undefined || JSON.stringify(front.path) === JSON.stringify([star, ...last.path]));
+    });
+    const args = group.flatMap((n) => n.args);
+    if (group.length !== ours.length || args.some((a) => !this.#live.owns(a) || this.#uses[a] !== 1)) return false;
+    const root = list ?? this.#scope.take(object.replace(/_\d+$/, ""));
+    this.#say(list === undefined ? `const ${root} = [${object}];` : `${list}.push(${object});`);
+    this.#objects.set(root, ours.map((rel) => [star, ...rel]));
+    args.forEach((a) => this.#live.give(a));
+    for (const n of group) {
+      const path = this.#access.get(n.args.at(-1) ?? -1)?.path ?? [];
+      for (const r of n.results) this.#access.set(r, { root, path: [star, ...path] });
+      this.#done.add(n);
+    }
+    return true;
   }
 
   /** Gradients of one module from two uses: where every leaf of two objects is added, the objects are. */
@@ -347,8 +406,10 @@ class FuncWriter {
     const first = callee.params[0];
     const access = first === undefined ? undefined : this.#access.get(node.args[first.index] ?? -1);
     if (access !== undefined && first !== undefined) {
-      const owner = access.path.slice(0, access.path.length - first.rel.length).findLast((s) => s.kind === "key");
-      if (owner?.kind === "key") return owner.key;
+      const path = access.path.slice(0, access.path.length - first.rel.length);
+      const owner = path.findLast((s) => s.kind === "key");
+      const element = path.at(-1);
+      if (owner?.kind === "key") return element?.kind === "at" ? `${owner.key}_${element.index}` : owner.key;
     }
     return baseName(callee.func.name);
   }

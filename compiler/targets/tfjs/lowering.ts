@@ -78,6 +78,11 @@ export function numberText(value: number): string {
   return short.length < plain.length && Number(short) === value ? short : plain;
 }
 
+/** Ends of sequences are places and arrays, which `function.ts` writes. */
+const sequence = (): never => {
+  throw new IrError("tfjs target: no kernel takes a sequence.");
+};
+
 interface Sized {
   dim(d: Dim): string;
 }
@@ -170,6 +175,11 @@ export const lowerings = {
     return cx.used(1) ? { all: `k.qkvAttention(${args})` } : `k.qkvAttentionOnly(${args})`;
   },
   attention_grad: (cx) => `k.selfAttentionGrad(${cx.arg(0)}, ${cx.arg(1)}, ${constantOf(axisOf(cx.argType(0), 1)) ?? 1})`,
+  attention_rows: (cx) => {
+    const args = `${cx.arg(0)}, ${cx.attrs.heads}, ${cx.dim(cx.attrs.start)}, ${cx.dim(cx.attrs.size)}`;
+    return cx.used(1) ? { all: `k.selfAttention(${args})` } : `k.selfAttentionOnly(${args})`;
+  },
+  attention_rows_grad: (cx) => `k.selfAttentionGrad(${cx.arg(0)}, ${cx.arg(1)}, ${constantOf(axisOf(cx.argType(0), 1)) ?? 1}, ${cx.dim(cx.attrs.start)})`,
   sdpa: (cx) => {
     const args = `${cx.arg(0)}, ${cx.arg(1)}, ${cx.arg(2)}, ${cx.attrs.heads}`;
     return cx.used(1) ? { all: `k.attend(${args})` } : `k.attendOnly(${args})`;
@@ -185,6 +195,7 @@ export const lowerings = {
   one_hot: (cx) => `k.oneHot(${cx.arg(0)}, ${cx.dim(cx.attrs.size)})`,
   patchify: (cx) => `k.patches(${cx.arg(0)}, ${cx.attrs.patch})`,
   unpatchify: (cx) => `k.unpatches(${cx.arg(0)}, ${cx.attrs.patch}, ${cx.dim(cx.attrs.height)}, ${cx.dim(cx.attrs.width)})`,
+  stack_front: sequence, stack_last: sequence, stack_join: sequence,
   smooth_l1: (cx) => `k.smoothL1Each(${cx.arg(0)}, ${cx.arg(1)}, ${numberText(cx.attrs.beta)})`,
   smooth_l1_grad: (cx) => `k.smoothL1EachGrad(${cx.arg(0)}, ${cx.arg(1)}, ${cx.arg(2)}, ${numberText(cx.attrs.beta)})`,
 } satisfies { readonly [O in PrimitiveName]: Row<O> };

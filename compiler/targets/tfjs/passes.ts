@@ -5,7 +5,9 @@
  * norm with its affine part, a loss and its gradient, attention over one qkv projection with what its gradient needs).
  * Forming them before autodiff lets the backward pass come out in terms of them. Where nothing is differentiated the
  * lowering takes the plain kernel again, so the forms cost nothing there.
- * Order: the core's passes, then `training-forms`, then cleanup (so far for the wgsl target too), `feed-forward`, cleanup; after autodiff the core's, `seed-loss`, cleanup.
+ * Order: the core's passes, `rows-read` and the form of its attention, `training-forms`, cleanup, `feed-forward`, cleanup,
+ * `fold-norms`, cleanup; the wgsl target runs the core's and `training-forms` of these. After autodiff the core's,
+ * `seed-loss`, cleanup.
  */
 import type { FuncBuilder } from "../../tensor/build.js";
 import { FuncBuilder as Builder } from "../../tensor/build.js";
@@ -18,6 +20,7 @@ import type { Pass } from "../../passes/pass.js";
 import { inlineUpTo } from "../../passes/inline.js";
 import { perFunction } from "../../passes/pass.js";
 import { afterAutodiff, beforeAutodiff, cleanup } from "../../passes/pipelines.js";
+import { rowsRead } from "../../passes/rows-read.js";
 
 /**
  * Forms what the kernel library makes in one sweep.
@@ -79,14 +82,41 @@ function lossMean(b: FuncBuilder, axes: readonly number[], keep: boolean, x: Val
 
 /** Attention whose three operands are the thirds of one value. The log-sum-exp is not made: nothing before autodiff reads it. */
 function selfAttention(b: FuncBuilder, heads: number, args: readonly ValueId[]): readonly ValueId[] | undefined {
-  const slices = args.map((a) => b.producerOf(a));
-  const root = slices[0]?.args[0];
+  const root = wholeOf(b, args);
+  return root === undefined ? undefined : b.multi("attention", [root], { heads }).slice(0, 1);
+}
+
+/** The value whose thirds along the last axis the three are, in order. */
+function wholeOf(b: FuncBuilder, thirds: readonly ValueId[]): ValueId | undefined {
+  const slices = thirds.map((a) => b.producerOf(a));
+  const root = slices.at(-1)?.args[0];
   const width = root === undefined ? undefined : b.shapeOf(root)[2];
   const third = width && divide(width, constantDim(3));
   if (root === undefined || third === undefined) return undefined;
   const isThird = (s: Node | undefined, i: number): boolean =>
     s?.op === "slice" && s.args[0] === root && s.attrs.axis === 2 && equal(s.attrs.size, third) && equal(s.attrs.start, mul(constantDim(i), third));
-  return slices.every(isThird) ? b.multi("attention", [root], { heads }).slice(0, 1) : undefined;
+  return slices.every((s, i) => isThird(s, i + 3 - slices.length)) ? root : undefined;
+}
+
+/**
+ * Forms attention of a few rows over one qkv projection, where `rows-read` left fewer queries than keys.
+ * Requires: verified IR, before autodiff. Ensures: values up to rounding.
+ * Example: `q = third 0 of rows of qkv; sdpa(q, third 1 of qkv, third 2 of qkv)` -> `attention_rows(qkv, rows)`.
+ */
+export const queryForms: Pass = perFunction("query-forms", "forms attention of some rows of one projection", (module, func) =>
+  rewriteFunc(module, func, (b, node, args) => (node.op === "sdpa" ? someQueries(b, node.attrs.heads, args) : undefined) ?? b.copy(node, args)),
+);
+
+function someQueries(b: FuncBuilder, heads: number, [q = -1, ...keysAndValues]: readonly ValueId[]): readonly ValueId[] | undefined {
+  const root = wholeOf(b, keysAndValues);
+  const outer = b.producerOf(q);
+  const inner = outer === undefined ? undefined : b.producerOf(outer.args[0] ?? -1);
+  if (root === undefined || outer?.op !== "slice" || inner?.op !== "slice" || inner.args[0] !== root) return undefined;
+  // The third of some rows, or some rows of the third.
+  const [rows, third] = outer.attrs.axis === 1 ? [outer.attrs, inner.attrs] : [inner.attrs, outer.attrs];
+  const isFirst = equal(third.start, constantDim(0)) && isDim(b.shapeOf(q)[2], b.shapeOf(keysAndValues[0] ?? -1)[2] ?? third.size);
+  if (rows.axis !== 1 || third.axis !== 2 || !isFirst) return undefined;
+  return b.multi("attention_rows", [root], { heads, start: rows.start, size: rows.size }).slice(0, 1);
 }
 
 /**
@@ -191,12 +221,12 @@ export const foldNorms: Pass = perFunction("fold-norms", "scale and offset of a 
   });
 });
 
-/** What the wgsl target runs before differentiation too: forms that its kernels have as well. */
+/** What the wgsl target runs before differentiation too: forms that its kernels have as well, which fewer queries than keys of one projection are not. */
 export const sharedForms: readonly Pass[] = [...beforeAutodiff, trainingForms, cleanup];
 
 /** What to run before and after differentiation for this target. */
 export const tfjsPasses: { readonly before: readonly Pass[]; readonly after: readonly Pass[] } = {
-  before: [...sharedForms, inlineUpTo(4), feedForward, qkvAttention, cleanup, foldNorms, cleanup],
+  before: [...beforeAutodiff, rowsRead, queryForms, trainingForms, cleanup, inlineUpTo(4), feedForward, qkvAttention, cleanup, foldNorms, cleanup],
   after: [...afterAutodiff, seedLoss, cleanup],
 };
 

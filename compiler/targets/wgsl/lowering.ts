@@ -16,6 +16,11 @@ import type { GraphBuilder } from "./build.js";
 import { sliceView, splat, stridesOf, transposeView, viewOf, broadcastView } from "./build.js";
 import type { AttentionSizes, Expr, IndexWork, Operand, Part, Tensor } from "./graph.js";
 
+/** A row of an op that only a pass of the tfjs target puts in. */
+const elsewhere = (): never => {
+  throw new IrError("wgsl target: this op is made by a pass that runs for tfjs alone.");
+};
+
 /** What attention keeps for its gradient. */
 export interface Memory {
   readonly kind: "memory";
@@ -377,4 +382,5 @@ export const lowerings = {
   },
   smooth_l1: (site) => each(`smooth_l1($0 - $1, ${literal(site.attrs.beta)})`)(site),
   smooth_l1_grad: (site) => each(`($2 * clamp(($0 - $1) / ${literal(site.attrs.beta)}, -1f, 1f))`)(site),
+  attention_rows: elsewhere, attention_rows_grad: elsewhere, stack_front: elsewhere, stack_last: elsewhere, stack_join: elsewhere,
 } satisfies { readonly [O in PrimitiveName]: Row<O> };

@@ -6,7 +6,7 @@
  * rules hold: results are new and the caller's, inputs stay, reductions have a fixed order.
  */
 import type { ProjectedAttention } from "./kernels-feed-forward.js";
-import type { Kernels } from "./kernels.js";
+import type { Kernels, Queries } from "./kernels.js";
 import type { Tensor, Tf } from "./tf.js";
 
 /** A tensor, or what a kernel keeps of several (attention's memory). */
@@ -47,16 +47,19 @@ export type ExtraKernels = {
   oneHot(indices: Tensor, size: number): Tensor;
   /** The inverse of `patches`: [B, (H/p)*(W/p), p*p*C] -> [B, H, W, C]. */
   unpatches(x: Tensor, size: number, height: number, width: number): Tensor;
-  /** `attention` with its usual scale, 1 / sqrt of a head's width: qkv [B, T, 3D] -> [out [B, T, D], what the gradient needs]. */
-  selfAttention(qkv: Tensor, heads: number): [o: Tensor, memory: Tensor[]];
+  /**
+   * `attention` with its usual scale, 1 / sqrt of a head's width: qkv [B, T, 3D] -> [out [B, T, D], what the gradient
+   * needs]. With `first` and `count` only these rows attend, to all T, and out is [B, count, D].
+   */
+  selfAttention(qkv: Tensor, heads: number, first?: number, count?: number): [o: Tensor, memory: Tensor[]];
   /** {@link ExtraKernels.selfAttention} where no gradient is wanted. */
-  selfAttentionOnly(qkv: Tensor, heads: number): Tensor;
+  selfAttentionOnly(qkv: Tensor, heads: number, first?: number, count?: number): Tensor;
   /** {@link ExtraKernels.selfAttention} of linear(x, w, b), with x [B, T, in], w [in, 3D] and b [3D]; its gradient by qkv is the same. */
   qkvAttention(x: Tensor, w: Tensor, b: Tensor, heads: number): [o: Tensor, memory: Tensor[]];
   /** {@link ExtraKernels.qkvAttention} where no gradient is wanted. */
   qkvAttentionOnly(x: Tensor, w: Tensor, b: Tensor, heads: number): Tensor;
-  /** Its gradient, [B, T, 3D]; the caller frees `memory`. */
-  selfAttentionGrad(memory: readonly Tensor[], dout: Tensor, heads: number): Tensor;
+  /** Its gradient, [B, T, 3D]; the caller frees `memory`. `first` as there. */
+  selfAttentionGrad(memory: readonly Tensor[], dout: Tensor, heads: number, first?: number): Tensor;
   /** Attention over [B, T, D] with heads inside D; lse [B, heads, T] is the logarithm of each row's sum of exponents. */
   attend(q: Tensor, k: Tensor, v: Tensor, heads: number): [o: Tensor, lse: Tensor];
   /** {@link ExtraKernels.attend} where no gradient is wanted. */
@@ -174,19 +177,24 @@ function attending(tf: Tf, base: Kernels & ProjectedAttention) {
       return [base.mergeHeads(dq), base.mergeHeads(dk), base.mergeHeads(dv)];
     });
   const qkvAttention = (x: Tensor, w: Tensor, b: Tensor, heads: number): [Tensor, Tensor[]] => base.projectedAttention(x, w, b, heads, headScale(b.size / 3, heads));
+  const queriesOf = (first: number | undefined, count: number | undefined): Queries | undefined =>
+    first === undefined || count === undefined ? undefined : { first, count };
   const headScale = (width: number, heads: number): number => Math.sqrt(heads / width);
   return {
     attend,
     attendOnly,
     attendGrad,
-    selfAttention: (qkv: Tensor, heads: number) => base.attention(qkv, heads, headScale((qkv.shape[2] ?? 3) / 3, heads)),
-    selfAttentionOnly: (qkv: Tensor, heads: number) => base.attentionOnly(qkv, heads, headScale((qkv.shape[2] ?? 3) / 3, heads)),
+    selfAttention: (qkv: Tensor, heads: number, first?: number, count?: number) =>
+      base.attention(qkv, heads, headScale((qkv.shape[2] ?? 3) / 3, heads), queriesOf(first, count)),
+    selfAttentionOnly: (qkv: Tensor, heads: number, first?: number, count?: number) =>
+      base.attentionOnly(qkv, heads, headScale((qkv.shape[2] ?? 3) / 3, heads), queriesOf(first, count)),
+    selfAttentionGrad: (memory: readonly Tensor[], dout: Tensor, heads: number, first?: number) =>
+      base.attentionGrad(memory, dout, headScale(dout.shape[2] ?? 1, heads), first),
     qkvAttention,
     qkvAttentionOnly: (x: Tensor, w: Tensor, b: Tensor, heads: number) => {
       const [o, memory] = qkvAttention(x, w, b, heads);
       base.free(memory);
       return o;
     },
-    selfAttentionGrad: (memory: readonly Tensor[], dout: Tensor, heads: number) => base.attentionGrad(memory, dout, headScale(dout.shape[2] ?? 1, heads)),
   };
 }

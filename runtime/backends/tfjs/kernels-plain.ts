@@ -170,19 +170,22 @@ function attention(tf: Tf) {
     const ds = product.sub(p.mul(product.sum(-1, true))).mul(scale);
     return [tf.matMul(ds, k), tf.matMul(ds, q, true, false), tf.matMul(p, dout, true, false)];
   });
-  const attention: Kernels["attention"] = (qkv, heads, scale) => tf.tidy((): [Tensor, Tensor[]] => {
-    const [q, k, v] = tf.split(qkv, 3, 2).map((part: Tensor) => splitHeads(part, heads));
-    if (q === undefined || k === undefined || v === undefined) throw new Error("attention: qkv does not split in three");
+  const attention: Kernels["attention"] = (qkv, heads, scale, queries) => tf.tidy((): [Tensor, Tensor[]] => {
+    const [all, k, v] = tf.split(qkv, 3, 2).map((part: Tensor) => splitHeads(part, heads));
+    if (all === undefined || k === undefined || v === undefined) throw new Error("attention: qkv does not split in three");
+    const [batch = 0, , , size = 0] = all.shape;
+    const q = queries === undefined ? all : all.slice([0, 0, queries.first, 0], [batch, heads, queries.count, size]);
     const [out, p] = sdpa(q, k, v, scale);
     return [mergeHeads(out), [q, k, v, p]];
   });
-  const attentionGrad: Kernels["attentionGrad"] = (saved, dout, scale) => tf.tidy(() => {
+  const attentionGrad: Kernels["attentionGrad"] = (saved, dout, scale, first = 0) => tf.tidy(() => {
     const [q, k, v, p] = saved;
     if (q === undefined || k === undefined || v === undefined || p === undefined) throw new Error("attentionGrad: not what attention saved");
     const [dq, dk, dv] = sdpaGrad(q, k, v, p, splitHeads(dout, q.shape[1] ?? 1), scale);
-    return tf.concat([mergeHeads(dq), mergeHeads(dk), mergeHeads(dv)], 2);
+    const after = (k.shape[2] ?? 0) - (q.shape[2] ?? 0) - first;
+    return tf.concat([tf.pad(mergeHeads(dq), [[0, 0], [first, after], [0, 0]]), mergeHeads(dk), mergeHeads(dv)], 2);
   });
-  const attentionOnly: Kernels["attentionOnly"] = (qkv, heads, scale) => tf.tidy(() => attention(qkv, heads, scale)[0]);
+  const attentionOnly: Kernels["attentionOnly"] = (qkv, heads, scale, queries) => tf.tidy(() => attention(qkv, heads, scale, queries)[0]);
   return { splitHeads, mergeHeads, sdpa, sdpaGrad, attention, attentionGrad, attentionOnly };
 }
 

@@ -7,7 +7,7 @@
  */
 import { rawFeedForward } from "./kernels-feed-forward.js";
 import type { FeedForward, ProjectedAttention } from "./kernels-feed-forward.js";
-import type { Kernels } from "./kernels.js";
+import type { Kernels, Queries } from "./kernels.js";
 import { asMatrix } from "./kernels-plain.js";
 import { rawOps } from "./raw-ops.js";
 import type { RawOps } from "./raw-ops.js";
@@ -283,9 +283,11 @@ function attention({ ops, plain, constant, factors }: Shared, quickBatches: bool
     const [out, p] = sdpaScaled(q, k, v);
     return [joined(out), [q, k, v, p]];
   };
-  const attention: Kernels["attention"] = (qkv, heads, scale) => {
-    const [q, k, v] = headsOf(qkv, qkv.shape, heads);
-    return attend(drop(q, (value) => times(value, scale)), k, v);
+  const attention: Kernels["attention"] = (qkv, heads, scale, queries) => {
+    const [all, k, v] = headsOf(qkv, qkv.shape, heads);
+    const [, batch = 0, , size = 0] = all.shape;
+    const asked = queries === undefined ? all : drop(all, (value) => ops.slice(value, [0, 0, queries.first, 0], [heads, batch, queries.count, size]));
+    return attend(drop(asked, (value) => times(value, scale)), k, v);
   };
   /** x times w, whose columns are [3, heads, d], as heads of q, k and v: a product for each head, or one and a transpose. */
   const project = (x: Tensor, w: Tensor, heads: number): [Tensor, Tensor, Tensor] => {
@@ -316,19 +318,21 @@ function attention({ ops, plain, constant, factors }: Shared, quickBatches: bool
   };
   return {
     splitHeads, mergeHeads, attention, projectedAttention,
-    attentionOnly: (qkv: Tensor, heads: number, scale: number): Tensor => {
-      const [out, saved] = attention(qkv, heads, scale);
+    attentionOnly: (qkv: Tensor, heads: number, scale: number, queries?: Queries): Tensor => {
+      const [out, saved] = attention(qkv, heads, scale, queries);
       plain.free(saved);
       return out;
     },
-    attentionGrad: (saved: readonly Tensor[], dout: Tensor, scale: number): Tensor => {
+    attentionGrad: (saved: readonly Tensor[], dout: Tensor, scale: number, first = 0): Tensor => {
       const [q, k, v, p] = saved;
       if (q === undefined || k === undefined || v === undefined || p === undefined) throw new Error("attentionGrad: not what attention saved");
-      const [batch = 0, tokens = 0, width = 0] = dout.shape;
+      const [batch = 0, asked = 0, width = 0] = dout.shape;
+      const tokens = k.shape[2] ?? asked;
       const [heads = 1, , , size = 0] = q.shape;
-      const parts = drop(ops.reshape(dout, [batch, tokens, heads, size]), (value) => ops.transpose(value, [2, 0, 1, 3]));
+      const parts = drop(ops.reshape(dout, [batch, asked, heads, size]), (value) => ops.transpose(value, [2, 0, 1, 3]));
       const [dqs, dk, dv] = drop(parts, (d) => scaledGrad(q, k, v, p, d));
-      const dq = drop(dqs, (value) => times(value, scale));
+      const own = drop(dqs, (value) => times(value, scale));
+      const dq = asked === tokens ? own : drop(own, (value) => plain.pad(value, [[0, 0], [0, 0], [first, tokens - asked - first], [0, 0]]));
       const stacked = ops.pack([dq, dk, dv]);
       plain.free(dq, dk, dv);
       return drop(drop(stacked, (value) => ops.transpose(value, toHeads)), (value) => ops.reshape(value, [batch, tokens, 3 * width]));

@@ -6,7 +6,7 @@
  * [B, N, 3D] by strides. Everything reaches the heap through two documented methods of the backend, `makeOutput` and
  * `getMemoryOffset`, and its exported memory; where one is missing, or SIMD is, the plain kernels serve.
  */
-import type { Kernels } from "./kernels.js";
+import type { Kernels, Queries } from "./kernels.js";
 import { asMatrix } from "./kernels-plain.js";
 import { simdKernels } from "./wasm-simd.js";
 import type { SimdKernels } from "./wasm-simd.js";
@@ -293,63 +293,78 @@ function picking(heap: Heap, plain: Kernels) {
   };
 }
 
-type HeadShape = { readonly batch: number; readonly tokens: number; readonly heads: number; readonly size: number };
+type HeadShape = { readonly batch: number; readonly tokens: number; readonly heads: number; readonly size: number; readonly queries: Queries };
 
-/** Calls `work` for every image and head with the byte offsets of its part of q (k and v lie D and 2D columns on), out and p. */
-function eachHead({ batch, tokens, heads, size }: HeadShape, work: (qkv: number, out: number, p: number) => void): void {
+/** Calls `work` for every image and head with the byte offsets of its first row of qkv (k and v lie D and 2D columns on), first query, out and p. */
+function eachHead({ batch, tokens, heads, size, queries }: HeadShape, work: (qkv: number, query: number, out: number, p: number) => void): void {
   const width = heads * size;
   for (let image = 0; image < batch; image++) {
     for (let head = 0; head < heads; head++) {
-      work(4 * (image * tokens * 3 * width + head * size), 4 * (image * tokens * width + head * size), 4 * (image * heads + head) * tokens * tokens);
+      const [rows, column] = [image * tokens, head * size];
+      const out = 4 * (image * queries.count * width + column);
+      work(4 * (rows * 3 * width + column), 4 * ((rows + queries.first) * 3 * width + column), out, 4 * (image * heads + head) * queries.count * tokens);
     }
+  }
+}
+
+/** Puts zeros where a row that did not attend has its gradient by q. */
+function clearOthers(grad: Float32Array, { batch, tokens, heads, size, queries }: HeadShape): void {
+  const width = heads * size;
+  for (let row = 0; row < batch * tokens; row++) {
+    const asked = (row % tokens) - queries.first;
+    if (asked < 0 || asked >= queries.count) grad.fill(0, row * 3 * width, row * 3 * width + width);
   }
 }
 
 function attention(heap: Heap, plain: Kernels) {
   const { simd, at } = heap;
-  const attention: Kernels["attention"] = (qkv, heads, scale) => {
+  const attention: Kernels["attention"] = (qkv, heads, scale, asked) => {
     const [batch = 0, tokens = 0, triple = 0] = qkv.shape;
     const width = triple / 3;
     const size = width / heads;
-    const out = heap.make([batch, tokens, width]);
-    const p = heap.make([batch, heads, tokens, tokens]);
+    const queries = asked ?? { first: 0, count: tokens };
+    const { count } = queries;
+    const out = heap.make([batch, count, width]);
+    const p = heap.make([batch, heads, count, tokens]);
     const turned = heap.make([size, tokens]);
     const [from, to, scores, scratch] = [at(qkv), at(out), at(p), at(turned)];
-    eachHead({ batch, tokens, heads, size }, (qkvAt, outAt, pAt) => {
+    eachHead({ batch, tokens, heads, size, queries }, (qkvAt, queryAt, outAt, pAt) => {
       simd.transpose(from + qkvAt + 4 * width, 4 * triple, scratch, 4 * tokens, tokens, size);
-      simd.gemm(from + qkvAt, 4 * triple, 4, scratch, 4 * tokens, scores + pAt, 4 * tokens, tokens, tokens, size, scale);
-      simd.softmax(scores + pAt, scores + pAt, tokens, tokens);
-      simd.gemm(scores + pAt, 4 * tokens, 4, from + qkvAt + 8 * width, 4 * triple, to + outAt, 4 * width, tokens, size, tokens, 1);
+      simd.gemm(from + queryAt, 4 * triple, 4, scratch, 4 * tokens, scores + pAt, 4 * tokens, count, tokens, size, scale);
+      simd.softmax(scores + pAt, scores + pAt, count, tokens);
+      simd.gemm(scores + pAt, 4 * tokens, 4, from + qkvAt + 8 * width, 4 * triple, to + outAt, 4 * width, count, size, tokens, 1);
     });
     turned.dispose();
     return [out, [qkv.clone(), p]];
   };
-  const attentionGrad: Kernels["attentionGrad"] = (saved, dout, scale) => {
+  const attentionGrad: Kernels["attentionGrad"] = (saved, dout, scale, first = 0) => {
     const [qkv, p] = saved;
     if (qkv === undefined || p === undefined) throw new Error("attentionGrad: not what attention saved");
-    const [batch = 0, heads = 0, tokens = 0] = p.shape;
+    const [batch = 0, heads = 0, count = 0, tokens = 0] = p.shape;
     const width = dout.shape[2] ?? 0;
     const size = width / heads;
     const grad = heap.make(qkv.shape);
     const turned = heap.make([size, tokens]);
-    const ds = heap.make([tokens, tokens]);
+    const ds = heap.make([count, tokens]);
+    const shape = { batch, tokens, heads, size, queries: { first, count } };
+    if (count < tokens) clearOthers(heap.values(grad), shape);
     const [from, to, weights, above, scratch, scores] = [at(qkv), at(grad), at(p), at(dout), at(turned), at(ds)];
     const [line, wide, long] = [4 * tokens, 4 * width, 12 * width];
-    eachHead({ batch, tokens, heads, size }, (qkvAt, outAt, pAt) => {
-      simd.gemm(weights + pAt, 4, line, above + outAt, wide, to + qkvAt + 2 * wide, long, tokens, size, tokens, 1);
+    eachHead(shape, (qkvAt, queryAt, outAt, pAt) => {
+      simd.gemm(weights + pAt, 4, line, above + outAt, wide, to + qkvAt + 2 * wide, long, tokens, size, count, 1);
       simd.transpose(from + qkvAt + 2 * wide, long, scratch, line, tokens, size);
-      simd.gemm(above + outAt, wide, 4, scratch, line, scores, line, tokens, tokens, size, 1);
-      simd.softmaxGrad(weights + pAt, scores, scores, tokens, tokens, scale);
-      simd.gemm(scores, line, 4, from + qkvAt + wide, long, to + qkvAt, long, tokens, size, tokens, 1);
-      simd.gemm(scores, 4, line, from + qkvAt, long, to + qkvAt + wide, long, tokens, size, tokens, 1);
+      simd.gemm(above + outAt, wide, 4, scratch, line, scores, line, count, tokens, size, 1);
+      simd.softmaxGrad(weights + pAt, scores, scores, count, tokens, scale);
+      simd.gemm(scores, line, 4, from + qkvAt + wide, long, to + queryAt, long, count, size, tokens, 1);
+      simd.gemm(scores, 4, line, from + queryAt, long, to + qkvAt + wide, long, tokens, size, count, 1);
     });
     plain.free(turned, ds);
     return grad;
   };
   return {
     attention, attentionGrad,
-    attentionOnly: (qkv: Tensor, heads: number, scale: number): Tensor => {
-      const [out, saved] = attention(qkv, heads, scale);
+    attentionOnly: (qkv: Tensor, heads: number, scale: number, queries?: Queries): Tensor => {
+      const [out, saved] = attention(qkv, heads, scale, queries);
       plain.free(saved);
       return out;
     },

@@ -24,6 +24,9 @@ import type { Tensor, Tf } from "./tf.js";
 /** What {@link Kernels.free} takes. */
 export type Freeable = Tensor | readonly Tensor[] | undefined;
 
+/** Rows that attend: `count` of them from `first` on. */
+export type Queries = { readonly first: number; readonly count: number };
+
 /** The operations of compiled modules. `…` stands for any leading dims; all values float32, indices int32. */
 export type Kernels = {
   /** Product over the last two axes, [..., m, k] x [..., k, n]; leading dims equal, or `b` of rank 2. */
@@ -129,12 +132,15 @@ export type Kernels = {
   /** One row [D] (or [1, 1, D]) everywhere: [R, K, D]. Its gradient is {@link sumLeading}. */
   broadcastRows(v: Tensor, rows: number, tokens: number): Tensor;
 
-  /** Self-attention over qkv [B, N, 3D], the last axis being [Q | K | V], each head-major -> out [B, N, D]. */
-  attention(qkv: Tensor, heads: number, scale: number): [out: Tensor, saved: Tensor[]];
-  /** Gradient of {@link attention}: -> [B, N, 3D]. The caller frees `saved`. */
-  attentionGrad(saved: readonly Tensor[], dout: Tensor, scale: number): Tensor;
+  /**
+   * Self-attention over qkv [B, N, 3D], the last axis being [Q | K | V], each head-major -> out [B, N, D]. With `queries`
+   * only these rows attend, to all N: out is [B, count, D], and the gradient of the other rows of Q is nought.
+   */
+  attention(qkv: Tensor, heads: number, scale: number, queries?: Queries): [out: Tensor, saved: Tensor[]];
+  /** Gradient of {@link attention}: -> [B, N, 3D]. The caller frees `saved`. `first`: the first of the queries, 0 where all asked. */
+  attentionGrad(saved: readonly Tensor[], dout: Tensor, scale: number, first?: number): Tensor;
   /** {@link attention} where no gradient is wanted. */
-  attentionOnly(qkv: Tensor, heads: number, scale: number): Tensor;
+  attentionOnly(qkv: Tensor, heads: number, scale: number, queries?: Queries): Tensor;
   /** [B, N, D] -> [B, heads, N, D/heads]; {@link mergeHeads} is its inverse and its gradient. */
   splitHeads(x: Tensor, heads: number): Tensor;
   /** [B, heads, N, D/heads] -> [B, N, D]. */

@@ -29,6 +29,7 @@ export function rawOps(tf: Tf, node: NodeBackend) {
   const transposeAttrs = [t, indexed("Tperm")];
   const gatherAttrs = [attr("Tparams", "TYPE", float), indexed("Tindices"), indexed("Taxis")];
   const segmentAttrs = [t, indexed("Tindices"), indexed("Tnumsegments")];
+  const sliceAttrs = [t, indexed("Index")];
   const tileAttrs = [t, indexed("Tmultiples")];
   const formatAttrs = [t, attr("data_format", "STRING", "NHWC")];
 
@@ -58,6 +59,7 @@ export function rawOps(tf: Tf, node: NodeBackend) {
     transpose: (x: Tensor, perm: readonly number[]): Tensor => run("Transpose", transposeAttrs, [x, ints(perm)]),
     gather: (x: Tensor, index: Tensor): Tensor => run("GatherV2", gatherAttrs, [x, index, ints(0)]),
     segmentSum: (x: Tensor, index: Tensor, count: number): Tensor => run("UnsortedSegmentSum", segmentAttrs, [x, index, ints(count)]),
+    slice: (x: Tensor, begin: readonly number[], size: readonly number[]): Tensor => run("Slice", sliceAttrs, [x, ints(begin), ints(size)]),
     tile: (x: Tensor, multiples: readonly number[]): Tensor => run("Tile", tileAttrs, [x, ints(multiples)]),
     unpack: (x: Tensor, count: number): Tensor[] => runMany("Unpack", [t, attr("num", "INT", count), attr("axis", "INT", 0)], [x], count),
     pack: (list: Tensor[]): Tensor => run("Pack", [t, attr("N", "INT", list.length), attr("axis", "INT", 0)], list),

@@ -9,7 +9,7 @@ import type { DifferentiateOptions } from "../../../compiler/autodiff/differenti
 import { addGradient } from "../../../compiler/autodiff/differentiate.js";
 import { FuncBuilder } from "../../../compiler/tensor/build.js";
 import { evaluate } from "../../../compiler/tensor/eval.js";
-import type { Module } from "../../../compiler/tensor/ir.js";
+import type { Module, ValueId } from "../../../compiler/tensor/ir.js";
 import { funcOf, typeOf, withFunc } from "../../../compiler/tensor/ir.js";
 import type { NdArray } from "../../../compiler/tensor/ndarray.js";
 import { verify, printProblem } from "../../../compiler/tensor/verify.js";
@@ -30,12 +30,20 @@ export function addLoss(module: Module, fn: string, outputs: readonly number[]):
   let loss = b.fill([], 0);
   for (const i of outputs) {
     const y = results[i] ?? -1;
-    const { shape } = b.typeOf(y);
-    const weighted = b.op("mul", [y, b.input(`weight ${i}`, { dtype: "f32", shape, stack: [] }, "data")]);
-    loss = b.op("add", [loss, b.op("sum", [weighted], { axes: shape.map((_, axis) => axis), keep: false })]);
+    const weighted = b.op("mul", [y, b.input(`weight ${i}`, b.typeOf(y), "data")]);
+    for (const part of elements(b, weighted)) {
+      loss = b.op("add", [loss, b.op("sum", [part], { axes: b.shapeOf(part).map((_, axis) => axis), keep: false })]);
+    }
   }
   b.output("loss", loss, "loss");
   return withFunc(module, b.finish());
+}
+
+/** The tensors of a sequence, or the one tensor. */
+function elements(b: FuncBuilder, x: ValueId): ValueId[] {
+  const [count] = b.typeOf(x).stack;
+  if (count === undefined) return [x];
+  return count === 0 ? [] : [...elements(b, b.op("stack_front", [x])), ...elements(b, b.op("stack_last", [x]))];
 }
 
 /** Expects the module to verify, with its problems as the message. */

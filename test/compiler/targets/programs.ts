@@ -36,6 +36,41 @@ export function addBlock(module: Module, name: string, width: number, heads: num
   });
 }
 
+/** A residual block whose queries, keys and values are products of their own; keys and values are of scaled tokens. */
+export function addCrossBlock(module: Module, name: string, width: number): Module {
+  return defineFunc(module, { name, dims: ["R", "T"], doc: "One block of attention." }, (b) => {
+    const x = b.input("x", tensor("R", "T", width), "data");
+    const bias = b.input("bias", tensor(width), "param");
+    const product = (from: ValueId, path: string): ValueId => b.op("linear", [from, b.input(path, tensor(width, width), "param"), bias]);
+    const [y = -1] = b.multi("normalize", [x], { eps: 1e-6 });
+    const scaled = b.op("scale", [y], { by: 0.7 });
+    const o = first(b.multi("sdpa", [product(y, "q"), product(scaled, "k"), product(scaled, "v")], { heads: 2 }));
+    b.output("out", b.op("add", [x, product(o, "out")]));
+  });
+}
+
+/** What a predictor that is read in part does not show: a learned constant of the loop, a sequence that is computed, rows of a constant. */
+export function readInPart(): Module {
+  const width = 6;
+  const module = defineFunc(emptyModule, { name: "layer", dims: ["R", "T"] }, (b) => {
+    const x = b.input("x", tensor("R", "T", width), "data");
+    const shared = b.input("shared", tensor("R", "T", width), "data");
+    const [w, bias] = [b.input("w", tensor(width, width), "param"), b.input("bias", tensor(width), "param")];
+    const h = b.op("linear", [b.op("add", [x, shared]), w, bias]);
+    const o = first(b.multi("sdpa", [h, x, h], { heads: 2 }));
+    b.output("out", b.op("add", [b.op("mul", [x, shared]), b.op("tanh", [o])]));
+  });
+  return defineFunc(module, { name: "main", dims: ["B", "K", "L"], doc: "Layers of which a few rows are read." }, (b) => {
+    const x = b.op("concat", [b.input("known", tensor("B", "K", width), "data"), b.input("queries", tensor("B", "L", width), "data")], { axis: 1 });
+    const shared = b.op("mul", [x, b.input("net.shared", tensor(width), "param")]);
+    const w = b.op("tanh", [b.input("net.layers.*.w", f32(dims([width, width]), [3]), "param")]);
+    const bias = b.input("net.layers.*.bias", f32(dims([width]), [3]), "param");
+    const looped = first(b.repeat("layer", { carries: [x], consts: [shared], stacked: [w, bias] }, { count: 3, dims: { R: "B", T: "K+L" } }).carries);
+    const rows = b.op("slice", [looped], { axis: 1, start: dim("K"), size: dim("L") });
+    b.output("loss", b.op("mean", [b.op("square", [rows])], { axes: [0, 1, 2], keep: false }), "loss");
+  });
+}
+
 const inputsOf = (b: FuncBuilder, prefix: string, width: number, depth: number): ValueId[] =>
   blockParams(width).map(([path, shape]) => b.input(`${prefix}.*.${path}`, f32(dims(shape), [depth]), "param"));
 

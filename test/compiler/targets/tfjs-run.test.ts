@@ -4,7 +4,7 @@
 import { beforeAll, expect, test, vi } from "vitest";
 import type { LoadedTf } from "../../../runtime/backends/tfjs/engine.js";
 import { compare, engines } from "./harness.js";
-import { ijepa, odds } from "./programs.js";
+import { ijepa, odds, readInPart } from "./programs.js";
 
 // The interpreter is slow and the engines take seconds to load on a busy machine.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -26,6 +26,15 @@ test("shared modules, learned constants of loops, cross attention and values ret
   for (const engine of found) {
     const run = await compare({ module: odds(), main: "main" }, { dims: { B: 2 }, indexBelow: 1 }, engine);
     expect(run.worst).toBeGreaterThan(0);
+  }
+});
+
+test("layers of which a few rows are read come out right, with constants of the loop and sequences that are computed", async () => {
+  for (const engine of found) {
+    for (const dims of [{ B: 2, K: 3, L: 2 }, { B: 1, K: 1, L: 4 }]) {
+      const run = await compare({ module: readInPart(), main: "main" }, { dims, indexBelow: 1 }, engine);
+      expect(run.worst).toBeGreaterThan(0);
+    }
   }
 });
 

@@ -85,9 +85,21 @@ test("four times the depth is the same number of lines", () => {
   expect(lines(48)).toBe(lines(12));
 });
 
-test("blocks of encoder and predictor are one function, whatever their widths and names", () => {
+test("blocks of encoder and predictor are one function, whatever their widths and names, but for the block that is read in part", () => {
   const text = textOf(stepOf({ module: ijepa(3), main: "main" }));
-  expect(text.match(/^function \w*block\w*\(/gm)).toEqual(["function block(", "function block_forward(", "function block_backward("]);
+  expect(text.match(/^function \w*block\w*\(/gm)).toEqual([
+    "function block(", "function block_forward(", "function block_backward(", "function predictor_block_rows_forward(", "function predictor_block_rows_backward(",
+  ]);
+});
+
+test("the last block of a predictor goes by itself, and its gradients join those of the others", () => {
+  const text = textOf(stepOf({ module: ijepa(3), main: "main" }));
+  expect(text).toContain("predictor_block_rows_forward(k, p.predict.blocks[2], ");
+  expect(text).toContain("for (let i = 0; i < 2; i++) {");
+  expect(text).toContain(".push(d_blocks_2);");
+  const single = textOf(stepOf({ module: ijepa(1), main: "main" }));
+  expect(single).toContain("predictor_block_rows_forward(k, p.predict.blocks[0], ");
+  expect(single).toMatch(/const d_blocks\w* = \[d_blocks_0\];/);
 });
 
 test("no line is wider than 110 columns and every kernel that is called exists", async () => {

@@ -39,6 +39,8 @@ export type Domain =
 /** One operand: its shape and domain. */
 export interface Operand {
   readonly shape: readonly number[];
+  /** The counts of a sequence, outermost first. */
+  readonly stack?: readonly number[];
   readonly domain: Domain;
 }
 
@@ -49,8 +51,8 @@ export interface Case<O extends PrimitiveName> {
 }
 
 /** Draws an operand. */
-export function draw(random: () => number, { shape, domain }: Operand): NdArray {
-  return generate(shape, () => {
+export function draw(random: () => number, { shape, stack = [], domain }: Operand): NdArray {
+  return generate([...stack, ...shape], () => {
     const u = random();
     if (domain === "positive") return 0.3 + 2 * u;
     if (domain === "flag") return u < 0.5 ? 0 : 1;
@@ -69,9 +71,9 @@ export function caseFunc(op: PrimitiveName, testCase: { readonly operands: reado
 }
 
 /** The type of an operand. */
-export function operandType({ shape, domain }: Operand): TensorType {
+export function operandType({ shape, stack = [], domain }: Operand): TensorType {
   const sizes = shape.map(constantDim);
-  return typeof domain === "object" ? i32(sizes) : f32(sizes);
+  return typeof domain === "object" ? i32(sizes, stack) : f32(sizes, stack);
 }
 
 /** All cases as (op, number, case). */
@@ -85,6 +87,7 @@ function isCased(op: string): op is PrimitiveName & keyof typeof cases {
 
 const any = (...shape: number[]): Operand => ({ shape, domain: "any" });
 const positive = (...shape: number[]): Operand => ({ shape, domain: "positive" });
+const sequence = (stack: readonly number[], ...shape: number[]): Operand => ({ shape, stack, domain: "any" });
 const flag = (...shape: number[]): Operand => ({ shape, domain: "flag" });
 const index = (below: number, ...shape: number[]): Operand => ({ shape, domain: { below } });
 const on = (...operands: Operand[]): { operands: Operand[]; attrs: object } => ({ operands, attrs: {} });
@@ -150,6 +153,12 @@ export const cases = {
   attention: [withAttrs<"attention">({ heads: 2 }, any(2, 3, 12))],
   qkv_attention: [withAttrs<"qkv_attention">({ heads: 2 }, any(2, 3, 5), any(5, 12), any(12))],
   attention_grad: [on(any(2, 2, 3, 9), any(2, 3, 4))],
+  attention_rows: [
+    withAttrs<"attention_rows">({ heads: 2, start: d(1), size: d(2) }, any(2, 4, 12)),
+    withAttrs<"attention_rows">({ heads: 1, start: d(0), size: d(3) }, any(2, 3, 6)),
+    withAttrs<"attention_rows">({ heads: 2, start: d(4), size: d(1) }, any(1, 5, 6)),
+  ],
+  attention_rows_grad: [withAttrs<"attention_rows_grad">({ start: d(1) }, any(2, 2, 4, 8), any(2, 2, 4))],
   sdpa: [withAttrs<"sdpa">({ heads: 2 }, any(2, 3, 4), any(2, 5, 4), any(2, 5, 4)), withAttrs<"sdpa">({ heads: 1 }, any(1, 1, 2), any(1, 1, 2), any(1, 1, 2))],
   sdpa_grad: [withAttrs<"sdpa_grad">({ heads: 2 }, any(2, 3, 4), any(2, 3, 4), any(2, 3, 4), any(2, 3, 4), any(2, 2, 3), any(2, 3, 4))],
   gather_rows: [withAttrs<"gather_rows">({ copies: 2 }, any(2, 4, 3), index(4, 4, 3)), withAttrs<"gather_rows">({ copies: 1 }, any(2, 4, 3), index(4, 2, 0))],
@@ -163,6 +172,9 @@ export const cases = {
   unpatchify: [withAttrs<"unpatchify">({ patch: 2, height: d(4), width: d(6) }, any(2, 6, 12))],
   smooth_l1: [withAttrs<"smooth_l1">({ beta: 1 }, any(4, 5), any(4, 5)), withAttrs<"smooth_l1">({ beta: 0.3 }, any(2, 3), any(2, 3))],
   smooth_l1_grad: [withAttrs<"smooth_l1_grad">({ beta: 1 }, any(4, 5), any(4, 5), any(4, 5))],
+  stack_front: [on(sequence([3], 2, 2)), on(sequence([1], 2)), on(sequence([2, 3], 2))],
+  stack_last: [on(sequence([3], 2, 2)), on(sequence([1], 2)), on(sequence([2, 3], 2))],
+  stack_join: [on(sequence([2], 2, 3), any(2, 3)), on(any(2, 3)), on(sequence([1, 2], 3), sequence([2], 3)), on(sequence([0], 2), any(2))],
 } satisfies { readonly [O in PrimitiveName]: readonly { readonly operands: readonly Operand[]; readonly attrs: object }[] };
 
 /** All op names, for tests of totality. */

@@ -214,6 +214,26 @@ for (const [tokens, heads, size, width] of [[5, 2, 3, 7], [4, 3, 8, 12], [3, 2, 
   };
 }
 
+for (const [batch, tokens, heads, size, first, count] of [[2, 5, 2, 3, 1, 3], [1, 9, 3, 4, 0, 1], [3, 7, 1, 2, 3, 4], [2, 4, 2, 4, 0, 4]] as const) {
+  cases[`attention of ${heads} heads by ${count} rows from ${first} over ${tokens} tokens, and its gradient`] = () => {
+    const width = heads * size;
+    const scale = 1 / Math.sqrt(size);
+    const queries = { first, count };
+    const [qkv, dout] = [n([batch, tokens, 3 * width], 26), n([batch, count, width], 27)];
+    const rows = (v: Nd): Nd => ref.rowsOf(ref.attention(v, heads, scale), first, count);
+    return {
+      inputs: [qkv, dout],
+      run: (k, [tqkv, tdout]) => {
+        const [out, saved] = k.attention(tqkv, heads, scale, queries);
+        const dqkv = k.attentionGrad(saved, tdout, scale, first);
+        k.free(saved);
+        return [out, dqkv, k.attentionOnly(tqkv, heads, scale, queries)];
+      },
+      want: () => [rows(qkv), grad(rows, qkv, dout), rows(qkv)],
+    };
+  };
+}
+
 cases["attention to a sequence of another length, and its gradients"] = () => {
   const [q, key, v, dout] = [n([2, 2, 3, 4], 22), n([2, 2, 7, 4], 23), n([2, 2, 7, 4], 24), n([2, 2, 3, 4], 25)];
   return {

@@ -135,6 +135,15 @@ export function attention(qkv: Nd, heads: number, scale: number): Nd {
   });
 }
 
+/** `count` rows of axis 1 of [B, N, D], from `first` on. */
+export function rowsOf(x: Nd, first: number, count: number): Nd {
+  const [batch = 1, tokens = 1, width = 1] = x.shape;
+  return make([batch, count, width], (i) => {
+    const [image, row, column] = [Math.floor(i / (width * count)), Math.floor(i / width) % count, i % width];
+    return get(x, (image * tokens + first + row) * width + column);
+  });
+}
+
 const averaged = (x: Nd, y: Nd, f: (d: number) => number): Nd =>
   make([], () => total([...x.data].map((value, i) => f(value - get(y, i)))) / x.data.length);
 

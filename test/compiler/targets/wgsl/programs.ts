@@ -49,7 +49,7 @@ export interface WithPlan extends Ready {
 
 /** Compiles the text as if it stood in examples/. */
 export function compilePlan(text = tinyText, program = "tiny", limits?: PlanLimits, precision?: Precision): WithPlan {
-  const ready = compileRepo("examples/wgsl-test.jepa", { text, program, ...(precision?.storage === "f16" ? { target: "wgsl", precision: "f16" } : {}) });
+  const ready = compileRepo("examples/wgsl-test.jepa", { text, program, target: "wgsl", ...(precision?.storage === "f16" ? { precision: "f16" } : {}) });
   return { ...ready, module: moduleOf(ready, limits, precision) };
 }
 

@@ -70,7 +70,7 @@ test("a page trains twenty steps on the batches and with the losses of Node, and
   await page.close();
 
   const compiled = compileRepo(file, { text });
-  const ready = { ...compiled, module: moduleOf(compiled) };
+  const ready = { ...compiled, module: moduleOf(compileRepo(file, { text, target: "wgsl" })) };
   const { manifest } = ready;
   checkFits(saved, manifest, "the download");
   expect([saved.step, saved.program]).toEqual([STEPS, "page_test"]);

@@ -80,7 +80,8 @@ test.each(readdirSync(folder).filter((f) => f.endsWith(".jepa")).sort())("one st
 
 /** Takes one step on both; with `seen`, only if no program before had the same code and masks. */
 async function oneStep({ name, file, program, text, floor }: Case, seen?: Set<string>): Promise<"compared" | "seen" | "no device"> {
-  const compiled = compileRepo(file, { program, text, set: { width: 32, depth: 2, heads: 4 } });
+  const options = { program, text, set: { width: 32, depth: 2, heads: 4 } };
+  const compiled = compileRepo(file, options);
   const { masks, parameters } = compiled.manifest;
   const code = compiled.files.find((f) => f.path === "model.mjs")?.text.replace(/\/\*[^]*?\*\/|\/\/.*/g, "");
   const key = JSON.stringify([code, masks, parameters.map((p) => p.shape)]);
@@ -93,7 +94,7 @@ async function oneStep({ name, file, program, text, floor }: Case, seen?: Set<st
   const wanted = await tfjsGradients(compiled.manifest, module, loaded, initial, batch);
   const { optimizer } = compiled.manifest.train;
   const manifest: Manifest = { ...compiled.manifest, train: { ...compiled.manifest.train, optimizer: optimizer.kind === "adamw" ? { ...optimizer, eps: largest([...wanted.values()]) } : optimizer } };
-  const ready = { ...compiled, manifest, module: moduleOf({ ...compiled, manifest }) };
+  const ready = { ...compiled, manifest, module: moduleOf({ ...compileRepo(file, { ...options, target: "wgsl" }), manifest }) };
   const { plan } = ready.module;
   expect(plan.memory.work).toBeLessThanOrEqual(1.25 * plan.memory.lowerBound);
   const engine = await engineFor(ready);
