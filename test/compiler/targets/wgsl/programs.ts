@@ -12,9 +12,10 @@ import { nodeLimits, openNodeDevice } from "../../../../runtime/backends/webgpu/
 import type { WebgpuEngine } from "../../../../runtime/backends/webgpu/engine.js";
 import { createWebgpuEngine } from "../../../../runtime/backends/webgpu/engine.js";
 import { HostError } from "../../../../runtime/base/errors.js";
+import type { CompiledModule } from "../../../../runtime/train/engines.js";
 import { initialState } from "../../../../runtime/train/init.js";
 import type { Ready } from "../../../fidelity/compiled.js";
-import { compileRepo } from "../../../fidelity/compiled.js";
+import { compileRepo, importModule } from "../../../fidelity/compiled.js";
 
 /** I-JEPA with sizes that fit no tile: width 36, heads of 12, a 6 x 6 grid. */
 export const tinyText = `use "../specs/ijepa.jepa"
@@ -51,6 +52,11 @@ export interface WithPlan extends Ready {
 export function compilePlan(text = tinyText, program = "tiny", limits?: PlanLimits, precision?: Precision): WithPlan {
   const ready = compileRepo("examples/wgsl-test.jepa", { text, program, target: "wgsl", ...(precision?.storage === "f16" ? { precision: "f16" } : {}) });
   return { ...ready, module: moduleOf(ready, limits, precision) };
+}
+
+/** The tfjs module of the same text, to compare with. */
+export function tfjsOf(text = tinyText, program = "tiny"): Promise<CompiledModule> {
+  return importModule(compileRepo("examples/wgsl-test.jepa", { text, program }));
 }
 
 /** Plan and kernels of a compiled program. */

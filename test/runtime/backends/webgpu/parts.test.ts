@@ -6,14 +6,14 @@ import { createTfjsEngine } from "../../../../runtime/backends/tfjs/run.js";
 import { loadTf } from "../../../../runtime/backends/tfjs/engine.js";
 import type { Precision } from "../../../../compiler/targets/wgsl/plan.js";
 import { initialState } from "../../../../runtime/train/init.js";
-import { importModule } from "../../../fidelity/compiled.js";
 import { interpreted, relative } from "../../../compiler/targets/wgsl/oracle.js";
 import type { WithPlan } from "../../../compiler/targets/wgsl/programs.js";
-import { batchFor, compilePlan, engineFor, hyperFor, tinyText } from "../../../compiler/targets/wgsl/programs.js";
+import { batchFor, compilePlan, engineFor, hyperFor, tfjsOf, tinyText } from "../../../compiler/targets/wgsl/programs.js";
 
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });
 
-const compiled = (lines: string, precision?: Precision): WithPlan => compilePlan(tinyText.replace("batch          5", lines).replace("param depth      = 2", "param depth      = 4"), undefined, undefined, precision);
+const textOf = (lines: string): string => tinyText.replace("batch          5", lines).replace("param depth      = 2", "param depth      = 4");
+const compiled = (lines: string, precision?: Precision): WithPlan => compilePlan(textOf(lines), undefined, undefined, precision);
 const all = { watch: true, gradientNorm: true };
 
 test("a batch in three parts has the gradients of the whole one: the interpreter's, with its losses, watches and norms", async () => {
@@ -23,7 +23,7 @@ test("a batch in three parts has the gradients of the whole one: the interpreter
   const [one, three] = [await engineFor(whole), await engineFor(parts)];
   if (one === undefined || three === undefined) return;
   const { tf, raw, name, version } = await loadTf("cpu");
-  const other = await createTfjsEngine(parts.manifest, await importModule(parts), { tf, raw, name, version, initial: initialState(parts.manifest, 1) });
+  const other = await createTfjsEngine(parts.manifest, await tfjsOf(textOf("batch 6\n    accumulate 3")), { tf, raw, name, version, initial: initialState(parts.manifest, 1) });
   try {
     for (const step of [1, 2]) {
       const batch = batchFor(whole.manifest, step);

@@ -19,8 +19,7 @@ import { HostError } from "../../../../runtime/base/errors.js";
 import { createEngine } from "../../../../runtime/train/engines.js";
 import { initialState } from "../../../../runtime/train/init.js";
 import { train } from "../../../../runtime/train/main.js";
-import { batchFor, compilePlan, hyperFor } from "../../../compiler/targets/wgsl/programs.js";
-import { importModule } from "../../../fidelity/compiled.js";
+import { batchFor, compilePlan, hyperFor, tfjsOf } from "../../../compiler/targets/wgsl/programs.js";
 
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });
 
@@ -108,7 +107,7 @@ test("a run with --profile leaves a table, its numbers and a trace that parses",
 });
 
 test("a program compiled for tfjs is not profiled: the way out is named", async () => {
-  await expect(createEngine(ready.manifest, await importModule(ready), "cpu", 0, { profile: 2 })).rejects.toThrow(/compiled for tfjs/);
+  await expect(createEngine({ ...ready.manifest, target: "tfjs" }, await tfjsOf(), "cpu", 0, { profile: 2 })).rejects.toThrow(/compiled for tfjs/);
 });
 
 const sample = (kind: StepSample["kind"], began: number, device: readonly [number, number], times: readonly (readonly [string, number, number, number?])[]): StepSample => ({

@@ -10,9 +10,8 @@ import { createTfjsEngine } from "../../../../runtime/backends/tfjs/run.js";
 import { loadTf } from "../../../../runtime/backends/tfjs/engine.js";
 import type { WebgpuEngine } from "../../../../runtime/backends/webgpu/engine.js";
 import { initialState } from "../../../../runtime/train/init.js";
-import { importModule } from "../../../fidelity/compiled.js";
 import { interpreted, relative } from "../../../compiler/targets/wgsl/oracle.js";
-import { batchFor, compilePlan, engineFor, hyperFor, moduleOf } from "../../../compiler/targets/wgsl/programs.js";
+import { batchFor, compilePlan, engineFor, hyperFor, moduleOf, tfjsOf } from "../../../compiler/targets/wgsl/programs.js";
 
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });
 
@@ -72,7 +71,7 @@ test("fifty steps go the way of tfjs: losses within 1e-3, weights after the firs
   if (engine === undefined) return;
   await restart(engine);
   const { tf, raw, name, version } = await loadTf("wasm");
-  const other = await createTfjsEngine(ready.manifest, await importModule(ready), { tf, raw, name, version, initial: initialState(ready.manifest, 1) });
+  const other = await createTfjsEngine(ready.manifest, await tfjsOf(), { tf, raw, name, version, initial: initialState(ready.manifest, 1) });
   const [a, b] = [await losses(engine, 1, 1), await losses(other, 1, 1)];
   const mine = await engine.exportState();
   // A first AdamW step moves each weight by about the learning rate, whatever its gradient: compare where tfjs moved.
@@ -118,7 +117,7 @@ test("smaller batches, watches, gradient norms and encoders agree with tfjs", as
   if (engine === undefined) return;
   await restart(engine);
   const { tf, raw, name, version } = await loadTf("wasm");
-  const other = await createTfjsEngine(ready.manifest, await importModule(ready), { tf, raw, name, version, initial: initialState(ready.manifest, 1) });
+  const other = await createTfjsEngine(ready.manifest, await tfjsOf(), { tf, raw, name, version, initial: initialState(ready.manifest, 1) });
   const batch = batchFor(ready.manifest, 9, 3);
   const all = { watch: true, gradientNorm: true };
   const [got, wanted] = [await engine.step(batch, hyperFor(ready.manifest, 1), all), await other.step(batch, hyperFor(ready.manifest, 1), all)];
