@@ -33,10 +33,29 @@ export function inferTypes<O extends PrimitiveName>(op: O, args: readonly Tensor
 /** Types the results of any node; `lookup` finds called functions. */
 export function inferNode(lookup: (name: string) => Func, node: Node, args: readonly TensorType[]): Inferred {
   return guard(() => {
-    if (node.op === "call") return unwrap(inferCall(lookup(node.attrs.fn), args, node.attrs));
-    if (node.op === "repeat") return unwrap(inferRepeat(lookup(node.attrs.fn), args, node.attrs));
-    return unwrap(inferTypes<PrimitiveName>(node.op, args, node.attrs));
+    const callee = node.op === "call" || node.op === "repeat" ? lookup(node.attrs.fn) : undefined;
+    const before = known.get(node.attrs);
+    if (before !== undefined && before.op === node.op && before.callee === callee && isSame(before.args, args)) return before.types;
+    const types = unwrap(inferAnew(callee, node, args));
+    known.set(node.attrs, { op: node.op, callee, args, types });
+    return types;
   });
+}
+
+/**
+ * The last answer for each attributes object. Passes copy most nodes as they are, and an answer depends on nothing but op,
+ * attributes, operands' types and callee, none of which changes once made.
+ */
+const known = new WeakMap<object, { readonly op: Node["op"]; readonly callee: Func | undefined; readonly args: readonly TensorType[]; readonly types: readonly TensorType[] }>();
+
+function isSame(a: readonly TensorType[], b: readonly TensorType[]): boolean {
+  return a.length === b.length && a.every((type, i) => type === b[i]);
+}
+
+function inferAnew(callee: Func | undefined, node: Node, args: readonly TensorType[]): Inferred {
+  if (callee !== undefined && node.op === "call") return inferCall(callee, args, node.attrs);
+  if (callee !== undefined && node.op === "repeat") return inferRepeat(callee, args, node.attrs);
+  return node.op === "call" || node.op === "repeat" ? { kind: "problem", problem: `there is no function \`${node.attrs.fn}\`` } : inferTypes<PrimitiveName>(node.op, args, node.attrs);
 }
 
 /** Types the results of `call`: the outputs of `fn`, its symbols replaced. */
