@@ -36,7 +36,9 @@ export function inferNode(lookup: (name: string) => Func, node: Node, args: read
     const callee = node.op === "call" || node.op === "repeat" ? lookup(node.attrs.fn) : undefined;
     const before = known.get(node.attrs);
     if (before !== undefined && before.op === node.op && before.callee === callee && isSame(before.args, args)) return before.types;
-    const types = unwrap(inferAnew(callee, node, args));
+    const types = unwrap(node.op === "call" ? inferCall(lookup(node.attrs.fn), args, node.attrs)
+      : node.op === "repeat" ? inferRepeat(lookup(node.attrs.fn), args, node.attrs)
+      : inferTypes<PrimitiveName>(node.op, args, node.attrs));
     known.set(node.attrs, { op: node.op, callee, args, types });
     return types;
   });
@@ -50,12 +52,6 @@ const known = new WeakMap<object, { readonly op: Node["op"]; readonly callee: Fu
 
 function isSame(a: readonly TensorType[], b: readonly TensorType[]): boolean {
   return a.length === b.length && a.every((type, i) => type === b[i]);
-}
-
-function inferAnew(callee: Func | undefined, node: Node, args: readonly TensorType[]): Inferred {
-  if (callee !== undefined && node.op === "call") return inferCall(callee, args, node.attrs);
-  if (callee !== undefined && node.op === "repeat") return inferRepeat(callee, args, node.attrs);
-  return node.op === "call" || node.op === "repeat" ? { kind: "problem", problem: `there is no function \`${node.attrs.fn}\`` } : inferTypes<PrimitiveName>(node.op, args, node.attrs);
 }
 
 /** Types the results of `call`: the outputs of `fn`, its symbols replaced. */

@@ -63,8 +63,8 @@ export const corpus: readonly Case[] = [
   ...mechanisms.map((m, i) => ({ id: `M${String(i + 1).padStart(3, "0")}`, source: m.text, verdict: m.verdict, accept: [m.verdict], rules: m.rules, trains: canTrain(m.text) })),
 ];
 
-/** Programs written after the last table of the truth test, and not measured in it. */
+/** Programs written after the checker had been asked about the others: they stand apart, so that tests that rewrite the corpus keep their size. */
 export const later: readonly Unseen[] = [...relied, ...adversarial];
 
-/** Every program with a known verdict, measured or not. */
+/** Every program with a known verdict. The truth test measures all that can train. */
 export const everything: readonly Case[] = [...corpus, ...later.map(({ id, source, verdict, accept, rules }) => ({ id, source, verdict, accept, rules, trains: canTrain(source) }))];

@@ -38,7 +38,7 @@ test.each(fitting.map((c, i) => ({ title: `${c.op}${c.note === undefined ? "" : 
   errors.forEach((error, i) => {
     found.push({ op: c.op, error });
     if (stored[i] === "f16") half.add(c.op);
-    expect(error).toBeLessThan(narrow ? c.halfTolerance ?? BOUND : c.tolerance ?? 2e-5);
+    expect(error).toBeLessThan(narrow ? BOUND : c.tolerance ?? 2e-5);
   });
 });
 

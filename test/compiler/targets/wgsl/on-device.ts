@@ -33,8 +33,6 @@ export interface Case {
   readonly below?: number;
   readonly positive?: boolean;
   readonly tolerance?: number;
-  /** The bound in f16, where scores of a softmax come from values that were rounded before. */
-  readonly halfTolerance?: number;
   /** Upper bounds that the plan is made for, where they are not the values. */
   readonly bounds?: Readonly<Record<string, number>>;
   /** What values within the function are stored as; f32 unless said. */
