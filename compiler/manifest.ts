@@ -4,6 +4,7 @@
  * Owns the translation from checked program and lowered functions to the contract in `runtime/abi.ts`: parameters with
  * absolute names, masks with their grids, views, schedules, probes. Every number in it was decided by the compiler.
  */
+import { comparing } from "./check/batch.js";
 import type { Checked } from "./check/check.js";
 import type { Verdicts } from "./verdicts.js";
 import type { Instance, Mask, ModelGraph } from "./model/ir.js";
@@ -52,7 +53,7 @@ export function makeManifest(parts: ManifestParts): Manifest {
     })),
     watches: lowered.watches,
     monitors: parts.verdicts.monitors,
-    train: training.train,
+    train: comparing(graph) === undefined ? { ...training.train, separable: true } : training.train,
     probes: training.probes,
     allowed: parts.verdicts.allowed,
     counts: {

@@ -205,6 +205,8 @@ export interface TrainConfig {
   readonly batch: number;
   /** Parts that the batch runs in, one after the other, with their gradients added; 1 unless said. */
   readonly accumulate?: number;
+  /** No value of an image depends on the others of its step: gradients of equal parts of a batch have that of the batch as their mean. */
+  readonly separable?: true;
   /** What the backward pass makes again rather than keep; for targets that plan their memory. */
   readonly recompute?: "blocks";
   readonly seed: number;

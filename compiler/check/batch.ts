@@ -35,7 +35,7 @@ const balancing = new Set(["mean_entropy", "diversity"]);
 function comparesImages(node: Node): boolean {
   if (needsCompany(node) || node.op === "center") return true;
   if (node.op === "loss") return balancing.has(node.attrs.loss ?? "");
-  return (node.op === "mean" || node.op === "sum") && (node.attrs.over ?? []).includes("batch");
+  return (node.attrs.over ?? []).includes("batch");
 }
 
 /** Reports what keeps a batch from running in `parts` parts: `at` is where they are asked for. */

@@ -11,10 +11,12 @@ import type { CompileResult } from "../compile.js";
 import type { PlanTile } from "../../runtime/abi.js";
 import { trainingFolder } from "../../runtime/train/datasets.js";
 import { parseOptions, TRAINER_OPTIONS } from "../../runtime/train/options.js";
+import type { Trainer } from "../../runtime/train/main.js";
 import { chooseFolder, shellWord } from "../../runtime/train/run-folder.js";
 import type { Arguments, Command, OptionSpec } from "./command.js";
 import { compileInto, deviceOptions, planLimits, precisionOf, precisionOption, targetOf, targets } from "./compile.js";
 import { loadCompiled } from "./compiled.js";
+import type { CliTerminal } from "./terminal.js";
 import { openSource, programOptions, readProgramOptions } from "./source.js";
 import { tilesForRun } from "./tune.js";
 
@@ -48,27 +50,37 @@ export const trainCommand: Command = {
     ["jepac train examples/ijepa-small.jepa --resume", "go on where it stopped"],
   ],
   async run(args, cx) {
-    const file = args.need("file");
-    const opened = openSource(file, cx);
-    const argv = runWords(args);
-    const options = parseOptions(argv);
-    const target = targetOf(args);
-    const limits = target === "wgsl" ? await planLimits(args, "here") : undefined;
-    const compiledWith = (tiles: readonly PlanTile[]): CompileResult =>
-      compile(opened.source, { ...readProgramOptions(args), target, precision: precisionOf(args), ...(limits === undefined ? {} : { device: { ...limits, tiles } }) });
-    const first = compiledWith([]);
-    const folder = first.manifest === undefined ? "" : chooseFolder(first.manifest.program, options);
-    const compiled = resolve(cx.cwd, folder, "compiled");
-    const tiles = first.plan === undefined ? [] : await tilesForRun(first.plan, compiled, options.resume !== undefined, args, cx);
-    const result = tiles.length === 0 ? first : compiledWith(tiles);
-    // A run that cannot start leaves nothing behind; one that goes on has its own word on where its pictures are.
-    if (result.ok && result.manifest !== undefined && options.resume === undefined) trainingFolder(result.manifest, options.data, compiled);
-    if (compileInto(opened, result, compiled, cx) === undefined) return 1;
-    const program = await loadCompiled(compiled, join(folder, "compiled"));
+    const prepared = await prepare(args, cx);
+    if (prepared === undefined) return 1;
     const { runTrainer } = await import("../../runtime/train/main.js");
-    return runTrainer({ ...program, argv, options: { out: folder }, folder: compiled, command: ["npx jepac train", shellWord(file), ...programWords(args)].join(" ") });
+    return runTrainer(prepared);
   },
 };
+
+/**
+ * Compiles into the folder of the run, and says what to train; undefined after diagnostics. A function of its own, so that
+ * nothing of the compiler is alive while the run lasts: its trees would be walked by every garbage collection.
+ */
+async function prepare(args: Arguments, cx: CliTerminal): Promise<Trainer | undefined> {
+  const file = args.need("file");
+  const opened = openSource(file, cx);
+  const argv = runWords(args);
+  const options = parseOptions(argv);
+  const target = targetOf(args);
+  const limits = target === "wgsl" ? await planLimits(args, "here") : undefined;
+  const compiledWith = (tiles: readonly PlanTile[]): CompileResult =>
+    compile(opened.source, { ...readProgramOptions(args), target, precision: precisionOf(args), ...(limits === undefined ? {} : { device: { ...limits, tiles } }) });
+  const first = compiledWith([]);
+  const folder = first.manifest === undefined ? "" : chooseFolder(first.manifest.program, options);
+  const compiled = resolve(cx.cwd, folder, "compiled");
+  const tiles = first.plan === undefined ? [] : await tilesForRun(first.plan, compiled, options.resume !== undefined, args, cx);
+  const result = tiles.length === 0 ? first : compiledWith(tiles);
+  // A run that cannot start leaves nothing behind; one that goes on has its own word on where its pictures are.
+  if (result.ok && result.manifest !== undefined && options.resume === undefined) trainingFolder(result.manifest, options.data, compiled);
+  if (compileInto(opened, result, compiled, cx) === undefined) return undefined;
+  const program = await loadCompiled(compiled, join(folder, "compiled"));
+  return { ...program, argv, options: { out: folder }, folder: compiled, command: ["npx jepac train", shellWord(file), ...programWords(args)].join(" ") };
+}
 
 /** The run options that were given, as the words that the runtime reads. */
 export function runWords(args: Arguments): string[] {

@@ -5,11 +5,9 @@
  * once. Threads keep the process alive only while a request is open. From TypeScript sources (tests) the compiled worker
  * is used when it is there and not older than the sources; else the work is done in-process, said once and aloud.
  */
-import { existsSync, readdirSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import { HostError } from "../base/errors.js";
+import { findScript } from "../base/scripts.js";
 import { Assembler, type AssemblerOptions, type DoneShare, type Share } from "./assemble.js";
 import type { ImageSource } from "./source.js";
 import type { WorkerReply, WorkerRequest, WorkerStart } from "./worker.js";
@@ -116,18 +114,9 @@ class Threads implements Pool {
   }
 }
 
-function newest(folder: string, extension: string): number {
-  return Math.max(0, ...readdirSync(folder).filter((name) => name.endsWith(extension)).map((name) => statSync(join(folder, name)).mtimeMs));
-}
-
-/** The worker's script: beside this file when compiled, or in `dist/` when that is not older than these sources. */
+/** The worker's script, and the folders of its code. */
 function findWorker(): URL | undefined {
-  const here = dirname(fileURLToPath(import.meta.url));
-  if (existsSync(join(here, "worker.js"))) return pathToFileURL(join(here, "worker.js"));
-  const built = join(here, "..", "..", "dist", "runtime", "data");
-  if (!existsSync(join(built, "worker.js"))) return undefined;
-  const fresh = ["data", "base"].every((part) => newest(join(built, "..", part), ".js") >= newest(join(here, "..", part), ".ts"));
-  return fresh ? pathToFileURL(join(built, "worker.js")) : undefined;
+  return findScript(import.meta.url, "worker", ["data", "base"]);
 }
 
 /** How to run a pool: threads wanted, and where the worker's script is when it is not in its usual place. */

@@ -2,8 +2,9 @@
 /**
  * From a compiled program to a running engine.
  *
- * Owns the choice by target and the translation of a missing engine into a host error. What engines exist and how they
- * are found is known in backends/; what a step does is known to the engine.
+ * Owns the choice by target and the translation of a missing engine into a host error, and puts replicas beside an engine
+ * where a run has them. What engines exist and how they are found is known in backends/; what a step does is known to the
+ * engine.
  */
 import { performance } from "node:perf_hooks";
 import type { Engine, Manifest, TfjsModule, WgslModule } from "../abi.js";
@@ -21,6 +22,7 @@ import { createProfiler } from "../backends/webgpu/profiler.js";
 import { HostError } from "../base/errors.js";
 import { initialState } from "./init.js";
 import type { EngineChoice } from "./options.js";
+import { openReplicas, replicaCount, replicaScript, threadsEach } from "./replicas.js";
 
 /** The module of a program compiled for tfjs, as `model.mjs` exports it. */
 export type CompiledModule = TfjsModule<Tensor, Kernels>;
@@ -35,6 +37,8 @@ export interface ChosenEngine {
   readonly notes: readonly string[];
   /** Why this one, in a sentence. */
   readonly why: string;
+  /** Processes that share each batch, this one counted; 1 unless said. */
+  readonly replicas?: number;
   /** The profile of the steps so far, where one was asked for; undefined before enough steps. */
   readonly profile?: () => Promise<ProfileFiles | undefined>;
 }
@@ -50,6 +54,18 @@ export interface ProfileFiles {
 export interface EngineWishes {
   /** Look at this many steps as wholes and as many dispatch by dispatch. */
   readonly profile?: number;
+  /** The run that the engine is for; without it, all is computed in this process. */
+  readonly run?: PlannedRun;
+}
+
+/** What decides whether processes share the batches of a run. */
+export interface PlannedRun {
+  /** The folder of the compiled program, from which other processes load it. */
+  readonly folder: string | undefined;
+  readonly batch: number;
+  readonly steps: number;
+  /** The number of processes that was asked for. */
+  readonly replicas: number | undefined;
 }
 
 /**
@@ -61,16 +77,39 @@ export async function createEngine(manifest: Manifest, module: ProgramModule, ch
   if ((manifest.target === "wgsl") !== ("plan" in module)) {
     throw new HostError("mismatch", `the manifest was compiled for ${manifest.target}, the module beside it was not`, "compile the program again into this folder");
   }
-  if ("plan" in module) return webgpuEngine(manifest, module, choice, seed, wishes);
+  if ("plan" in module) {
+    if (wishes.run !== undefined) replicaCount({ manifest, asked: wishes.run.replicas, batch: wishes.run.batch, steps: wishes.run.steps });
+    return webgpuEngine(manifest, module, choice, seed, wishes);
+  }
   if (choice === "webgpu") throw new HostError("no-engine", "webgpu runs programs that were compiled for wgsl, this one was compiled for tfjs", "compile it with --target wgsl");
   if (wishes.profile !== undefined) throw new HostError("usage", "--profile measures the kernels of a program that was compiled for wgsl; this one was compiled for tfjs", "add --target wgsl, or profile the process with node --cpu-prof");
   try {
-    const { tf, name, version, raw, notes } = await loadTf(choice);
-    const engine = await createTfjsEngine(manifest, module, { tf, raw, name, version, initial: initialState(manifest, seed) });
-    return { engine, notes, why: choice === "auto" ? "the fastest that is here" : "as asked" };
+    return await tfjsEngine(manifest, module, choice, seed, wishes.run);
   } catch (error) {
     if (!(error instanceof EngineMissing)) throw error;
     throw new HostError("no-engine", error.message, "run jepac doctor to see what this machine has, or leave --engine away", { cause: error });
+  }
+}
+
+async function tfjsEngine(manifest: Manifest, module: CompiledModule, choice: Exclude<EngineChoice, "webgpu">, seed: number, run: PlannedRun | undefined): Promise<ChosenEngine> {
+  const wanted = run === undefined ? 1 : replicaCount({ manifest, asked: run.replicas, batch: run.batch, steps: run.steps });
+  const { tf, name, version, raw, notes } = await loadTf(choice, wanted === 1 ? {} : { threads: threadsEach(wanted) });
+  const why = choice === "auto" ? "the fastest that is here" : "as asked";
+  const host = { tf, raw, name, version, initial: initialState(manifest, seed) };
+  // One graphics card is not shared, and plain JavaScript is for tests: there only who asks for replicas gets them.
+  const count = run?.replicas === undefined && (name === "tfjs-node-gpu" || name === "cpu") ? 1 : wanted;
+  const script = replicaScript();
+  if (count === 1 || run?.folder === undefined || script === undefined) {
+    const lost = count === 1 ? [] : [`replicas: ${script === undefined ? "their script has not been compiled (npm run build)" : "the program is in no folder that they could load it from"}`];
+    if (lost[0] !== undefined && run?.replicas !== undefined) throw new HostError("usage", lost[0], "leave --replicas away");
+    return { engine: await createTfjsEngine(manifest, module, host), notes: [...notes, ...lost], why };
+  }
+  const replicas = await openReplicas({ manifest, count, script, folder: run.folder, engine: name, seed });
+  try {
+    return { engine: replicas.join(await createTfjsEngine(manifest, module, { ...host, allReduce: replicas.allReduce })), notes, why, replicas: count };
+  } catch (error) {
+    replicas.close();
+    throw error;
   }
 }
 

@@ -23,7 +23,7 @@ import type { CheckpointStore } from "./checkpoint-store.js";
 import { openTrainingData, probeSets } from "./datasets.js";
 import type { TrainingData } from "./datasets.js";
 import { createEngine } from "./engines.js";
-import type { ChosenEngine, ProgramModule } from "./engines.js";
+import type { ChosenEngine, PlannedRun, ProgramModule } from "./engines.js";
 import { INTERRUPTED, watchInterrupts } from "./interrupt.js";
 import type { SignalSource } from "./interrupt.js";
 import { runLoop } from "./loop.js";
@@ -63,7 +63,7 @@ export interface TrainerHost {
   /** Milliseconds. */
   clock(): number;
   /** Makes the engine that was asked for, holding initial parameters for the seed. */
-  createEngine(manifest: Manifest, module: ProgramModule, options: TrainerOptions, seed: number): Promise<ChosenEngine>;
+  createEngine(manifest: Manifest, module: ProgramModule, options: TrainerOptions, seed: number, run: PlannedRun): Promise<ChosenEngine>;
 }
 
 /** What a run left. */
@@ -106,17 +106,18 @@ export async function train(trainer: Trainer): Promise<RunSummary> {
   const store = openCheckpoints(folder, trainer.manifest);
   const resume = options.resume === undefined ? undefined : await store.load(options.resume, { otherSource: options.otherSource });
   if (resume !== undefined) checkSameRun(resume, recipe, data, progress);
-  let chosen = await host.createEngine(trainer.manifest, trainer.module, options, recipe.seed);
+  const open = (): Promise<ChosenEngine> => host.createEngine(trainer.manifest, trainer.module, options, recipe.seed, { folder: trainer.folder, batch: recipe.batch, steps: recipe.totalSteps, replicas: options.replicas });
+  let chosen = await open();
   for (const note of chosen.notes) progress.note(`passed over ${note}`);
-  progress.note(`engine: ${chosen.engine.name} ${chosen.engine.version} (${chosen.why})`);
+  progress.note(`engine: ${chosen.engine.name} ${chosen.engine.version} (${chosen.why})${chosen.replicas === undefined ? "" : `, ${chosen.replicas} replicas`}`);
   if (resume !== undefined && resume.step > 0 && resume.engine !== chosen.engine.name) progress.note(`the run began on ${resume.engine}: on ${chosen.engine.name} it goes on soundly, but not to the same last bits`);
   const batches = await openBatches(trainer.manifest, data.source, recipe, { workers: options.workers, onNote: (text) => progress.note(text) });
   try {
     if (resume !== undefined) await chosen.engine.importState(resume.state);
-    if (resume === undefined) await writeRunOptions(folder, options);
+    if (resume === undefined) await writeRunOptions(folder, { ...options, replicas: chosen.replicas ?? 1 });
     const reopen = async (): Promise<Engine> => {
       chosen.engine.dispose();
-      chosen = await host.createEngine(trainer.manifest, trainer.module, options, recipe.seed);
+      chosen = await open();
       return chosen.engine;
     };
     const summary = await trainAndTell({ trainer, host, options, folder, progress, data, recipe, store, resume, engine: chosen.engine, batches }, reopen);
@@ -279,7 +280,7 @@ function fullHost(part: Partial<TrainerHost> = {}): TrainerHost {
     terminal: part.terminal ?? process.stderr,
     signals: part.signals ?? process,
     clock: part.clock ?? (() => performance.now()),
-    createEngine: part.createEngine ?? ((manifest, module, options, seed) => createEngine(manifest, module, options.engine, seed, { profile: options.profile })),
+    createEngine: part.createEngine ?? ((manifest, module, options, seed, run) => createEngine(manifest, module, options.engine, seed, { profile: options.profile, run })),
   };
 }
 

@@ -27,6 +27,8 @@ export interface TrainerOptions {
   readonly batch?: number;
   readonly seed?: number;
   readonly workers?: number;
+  /** Processes that share each batch. */
+  readonly replicas?: number;
   readonly probe?: boolean;
   readonly report?: boolean;
   /** Steps to look at, as wholes and again dispatch by dispatch. */
@@ -88,6 +90,7 @@ export const TRAINER_OPTIONS: readonly TrainerOption[] = [
   { name: "--batch", value: "<n>", help: "images per step", read: (value) => ({ batch: whole("--batch", value, 1) }) },
   { name: "--seed", value: "<n>", help: "seed of every random draw", read: (value) => ({ seed: whole("--seed", value, 0) }) },
   { name: "--workers", value: "<n>", help: "threads that load pictures (0 loads in the main thread)", read: (value) => ({ workers: whole("--workers", value, 0) }) },
+  { name: "--replicas", value: "<n>", help: "tfjs: processes that share each batch, with one mean of gradients (as many as help, up to four)", read: (value) => ({ replicas: whole("--replicas", value, 1) }) },
   { name: "--probe", help: "probe the encoder at the end (the default)", read: () => ({ probe: true }) },
   { name: "--no-probe", help: "do not", read: () => ({ probe: false }) },
   { name: "--report", help: "write report.html at the end (the default)", read: () => ({ report: true }) },

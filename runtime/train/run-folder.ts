@@ -16,7 +16,7 @@ import type { TrainerOptions } from "./options.js";
 export const RUN_FILES = { metrics: "metrics.jsonl", probe: "probe.json", report: "report.html", run: "run.json", profile: "profile.json", trace: "trace.json" } as const;
 
 /** Options that make a run what it is; a resumed run takes them from its folder unless they are given again. */
-export type RunOptions = Pick<TrainerOptions, "data" | "evalData" | "steps" | "epochs" | "batch" | "seed">;
+export type RunOptions = Pick<TrainerOptions, "data" | "evalData" | "steps" | "epochs" | "batch" | "seed" | "replicas">;
 
 /**
  * The folder for a run. With `--out` it is that one, and a folder that holds another run is refused; without, it is
@@ -39,8 +39,8 @@ export function chooseFolder(program: string, options: Pick<TrainerOptions, "out
 
 /** Writes what a later `--resume` must know. */
 export async function writeRunOptions(folder: string, options: TrainerOptions): Promise<void> {
-  const { data, evalData, steps, epochs, batch, seed } = options;
-  await writeAtomic(join(folder, RUN_FILES.run), `${JSON.stringify({ data, evalData, steps, epochs, batch, seed }, null, 2)}\n`);
+  const { data, evalData, steps, epochs, batch, seed, replicas } = options;
+  await writeAtomic(join(folder, RUN_FILES.run), `${JSON.stringify({ data, evalData, steps, epochs, batch, seed, replicas }, null, 2)}\n`);
 }
 
 /** The options given, with those of the folder's run where none are given. A folder without `run.json` adds none. */
@@ -49,7 +49,7 @@ export async function withRunOptions(folder: string, given: TrainerOptions): Pro
   if (!existsSync(path)) return given;
   const kept = parseRun(await readBytes(path), path);
   const length = given.steps !== undefined || given.epochs !== undefined ? { steps: given.steps, epochs: given.epochs } : { steps: kept.steps, epochs: kept.epochs };
-  return { ...given, ...length, data: given.data ?? kept.data, evalData: given.evalData ?? kept.evalData, batch: given.batch ?? kept.batch, seed: given.seed ?? kept.seed };
+  return { ...given, ...length, data: given.data ?? kept.data, evalData: given.evalData ?? kept.evalData, batch: given.batch ?? kept.batch, seed: given.seed ?? kept.seed, replicas: given.replicas ?? kept.replicas };
 }
 
 /** What to type to go on with the run in a folder, given what starts the trainer. */
@@ -76,5 +76,5 @@ function parseRun(bytes: Uint8Array, path: string): RunOptions {
   const fields = isRecord(value) ? value : {};
   const text = (key: string): string | undefined => (typeof fields[key] === "string" ? fields[key] : undefined);
   const count = (key: string): number | undefined => (typeof fields[key] === "number" ? fields[key] : undefined);
-  return { data: text("data"), evalData: text("evalData"), steps: count("steps"), epochs: count("epochs"), batch: count("batch"), seed: count("seed") };
+  return { data: text("data"), evalData: text("evalData"), steps: count("steps"), epochs: count("epochs"), batch: count("batch"), seed: count("seed"), replicas: count("replicas") };
 }

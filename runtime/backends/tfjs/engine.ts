@@ -49,30 +49,32 @@ export const wayToGet: Readonly<Record<TfEngine, string>> = {
 };
 
 /**
- * Loads an engine, or the best one present.
+ * Loads an engine, or the best one present. `threads`: how many one op of the processor's native engine may use (all
+ * cores unless said); it holds for the whole process, from the first load on.
  * @throws EngineMissing when the engine asked for (or, for "auto", even wasm) cannot be loaded.
  */
-export async function loadTf(choice: "auto" | TfEngine): Promise<LoadedTf> {
-  if (choice !== "auto") return { ...(await loadEngine(choice)), notes: [] };
+export async function loadTf(choice: "auto" | TfEngine, options: { readonly threads?: number | undefined } = {}): Promise<LoadedTf> {
+  const { threads } = options;
+  if (choice !== "auto") return { ...(await loadEngine(choice, threads)), notes: [] };
   const notes: string[] = [];
   for (const name of ["tfjs-node-gpu", "tfjs-node"] as const) {
     try {
-      return { ...(await loadEngine(name)), notes };
+      return { ...(await loadEngine(name, threads)), notes };
     } catch (error) {
       if (!(error instanceof EngineMissing)) throw error;
       notes.push(error.message);
     }
   }
-  return { ...(await loadEngine("wasm")), notes };
+  return { ...(await loadEngine("wasm", threads)), notes };
 }
 
 type Engine = Omit<LoadedTf, "notes">;
 
-async function loadEngine(name: TfEngine): Promise<Engine> {
+async function loadEngine(name: TfEngine, threads: number | undefined): Promise<Engine> {
   switch (name) {
     case "tfjs-node-gpu":
     case "tfjs-node":
-      return loadNative(name);
+      return loadNative(name, threads);
     case "wasm":
       return loadWasm();
     case "cpu":
@@ -95,11 +97,11 @@ function ancestors(folder: string): string[] {
   return parent === folder ? [folder] : [folder, ...ancestors(parent)];
 }
 
-function loadNative(name: "tfjs-node-gpu" | "tfjs-node"): Engine {
+function loadNative(name: "tfjs-node-gpu" | "tfjs-node", threads: number | undefined): Engine {
   if (Number(process.versions.node.split(".")[0]) >= 23) {
     throw new EngineMissing(name, `does not work on Node ${process.versions.node}`, "use Node 20 or 22");
   }
-  prepareNative();
+  prepareNative(name === "tfjs-node" ? threads : undefined);
   const failures: string[] = [];
   for (const root of nativeRoots()) {
     const require = createRequire(join(root, "resolve-from-here.js"));
@@ -121,11 +123,12 @@ function loadNative(name: "tfjs-node-gpu" | "tfjs-node"): Engine {
 }
 
 /** Defaults for the native library, set before it is opened; what the user has set stays. */
-function prepareNative(): void {
+function prepareNative(threads: number | undefined): void {
   process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "2";
   process.env["TF_FORCE_GPU_ALLOW_GROWTH"] ??= "true";
   // TensorFlow turns oneDNN's products on by itself only with AVX-512; with AVX2 they take a fifth off a step as well.
   process.env["TF_ENABLE_ONEDNN_OPTS"] ??= "1";
+  if (threads !== undefined) process.env["TF_NUM_INTRAOP_THREADS"] ??= String(threads);
 }
 
 async function loadWasm(): Promise<Engine> {

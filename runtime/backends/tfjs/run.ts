@@ -27,6 +27,11 @@ export interface TfjsHost {
   readonly version: string;
   /** Values of every parameter of the manifest, by name. */
   readonly initial: ReadonlyMap<string, Float32Array>;
+  /**
+   * Where other processes hold the rest of each batch: takes this one's gradients, one after the other in the order of the
+   * manifest, and puts the mean over all processes in their place, the same bits in each. Called once in every step.
+   */
+  readonly allReduce?: (values: Float32Array) => Promise<void>;
 }
 
 /**
@@ -65,6 +70,9 @@ interface Run {
   readonly trained: readonly Parameter[];
   /** Pairs [target, source] of every moving average, by target module. */
   readonly averages: ReadonlyMap<string, readonly (readonly [string, string])[]>;
+  readonly allReduce: TfjsHost["allReduce"];
+  /** Room for all gradients on the host, where they go through `allReduce`: made once, so that a step leaves little to collect. */
+  readonly flat: Float32Array;
 }
 
 /** Images run through an encoder at once. */
@@ -83,7 +91,9 @@ function openRun(manifest: Manifest, module: TfjsModule<Tensor, Kernels>, host: 
   const stored = manifest.parameters.filter((parameter) => parameter.role !== "state");
   const store = createParamStore(tf, { raw }, stored.map(({ name, shape, group, decay, role }) => ({ name, shape, group, decay, trainable: role === "trained" })), initial);
   const averages = new Map(manifest.ema.map((edge) => [edge.target, pairsOf(manifest, edge.target)]));
-  return { manifest, module, tf, k: makeKernels(tf, { raw }), store, state, trained: manifest.parameters.filter((parameter) => parameter.role === "trained"), averages };
+  const trained = manifest.parameters.filter((parameter) => parameter.role === "trained");
+  const flat = new Float32Array(host.allReduce === undefined ? 0 : trained.reduce((sum, { shape }) => sum + shape.reduce((product, side) => product * side, 1), 0));
+  return { manifest, module, tf, k: makeKernels(tf, { raw }), store, state, trained, averages, allReduce: host.allReduce, flat };
 }
 
 function pairsOf(manifest: Manifest, target: string): [string, string][] {
@@ -101,6 +111,7 @@ async function step(run: Run, batch: StepBatch, hyper: Hyper, want: StepWants): 
     const own = gradientsByName(run, out);
     grads = parts === 1 ? own : withShare(run, grads, own, parts);
   }
+  if (run.allReduce !== undefined) grads = await overProcesses(run, grads, run.allReduce);
   const norms = want.gradientNorm ? groupNorms(k, grads, run.trained) : undefined;
   update(run, grads, hyper);
   for (const [target, pairs] of run.averages) run.store.ema(pairs, momentumOf(hyper, target));
@@ -145,6 +156,19 @@ function withShare({ tf, k }: Run, sums: ReadonlyMap<string, Tensor>, grads: Rea
   })]));
   free(k, [...sums.values(), ...grads.values()]);
   return next;
+}
+
+/** The mean of gradients over all processes that share a batch; what went in is freed. */
+async function overProcesses({ tf, k, flat }: Run, grads: ReadonlyMap<string, Tensor>, allReduce: NonNullable<TfjsHost["allReduce"]>): Promise<Map<string, Tensor>> {
+  const places = [...grads].reduce<{ readonly name: string; readonly grad: Tensor; readonly from: number; readonly to: number }[]>((before, [name, grad]) => {
+    const from = before.at(-1)?.to ?? 0;
+    return [...before, { name, grad, from, to: from + grad.size }];
+  }, []);
+  for (const { grad, from } of places) flat.set(await grad.data(), from);
+  await allReduce(flat.subarray(0, places.at(-1)?.to ?? 0));
+  free(k, [...grads.values()]);
+  // Views of the room, not copies: the optimizer has read them before the next step writes there.
+  return new Map(places.map(({ name, grad, from, to }): [string, Tensor] => [name, tf.tensor(flat.subarray(from, to), grad.shape)]));
 }
 
 function upload(run: Run, batch: StepBatch): TfjsInputs<Tensor> {
