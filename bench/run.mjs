@@ -28,6 +28,9 @@ for (const [engine, goal] of [["tfjs-node", 0.75], ["wasm", 0.85]]) {
   results[engine] = { both, compiled, tape };
   row(`step, compiled / handwritten with the tape, ${engine}`, both && (both.compiled.wall_ms / both.tape.wall_ms).toFixed(2), `at most ${goal}`);
   row(`peak memory, compiled / handwritten, ${engine}`, compiled && tape && (compiled.peak_rss_mb / tape.peak_rss_mb).toFixed(2), "at most 1");
+  const shared = node([here("replicas.mjs"), "--engine", engine, "--turns", engine === "wasm" ? "2" : "3", "--steps", engine === "wasm" ? "4" : "8"]);
+  results[engine].replicas = shared;
+  row(`images/s, two replicas / one process, ${engine}`, shared && `${(shared.shared.images_per_second / shared.one.images_per_second).toFixed(2)} (${shared.shared.images_per_second.toFixed(1)} / ${shared.one.images_per_second.toFixed(1)})`, "");
 }
 
 const python = here("../.engines/torch/bin/python");
@@ -37,6 +40,8 @@ if (existsSync(python)) {
   const best = runs.sort((a, b) => b.result.images_per_second - a.result.images_per_second)[0];
   results.torch = runs;
   const ours = results["tfjs-node"].both?.compiled.images_per_second;
+  const shared = results["tfjs-node"].replicas?.shared.images_per_second;
+  row("images/s, two replicas on tfjs-node / PyTorch eager at its best setting", best && shared && (shared / best.result.images_per_second).toFixed(2), "");
   row("images/s, compiled on tfjs-node / PyTorch eager at its best setting", best && ours && `${(ours / best.result.images_per_second).toFixed(2)} (${ours.toFixed(0)} / ${best.result.images_per_second.toFixed(0)}, ${best.name})`, "at least 0.7, aim 1.0");
 } else console.warn("NOT MEASURED: PyTorch is not here; `node scripts/setup-torch.mjs` installs it.");
 
