@@ -16,44 +16,8 @@ import { initialState } from "./init.js";
 import { digestOf, Mailbox } from "./replica-messages.js";
 import type { FromReplica, ReplicaStart, ToReplica } from "./replica-messages.js";
 
-let engine: Engine | undefined;
-/** Whoever waits for the mean of gradients. */
-let onMean: (() => void) | undefined;
-
 function tell(message: FromReplica): void {
   process.send?.(message);
-}
-
-async function start(message: ReplicaStart): Promise<FromReplica> {
-  const { manifest, folder, seed } = message;
-  const module: CompiledModule = await import(pathToFileURL(join(folder, "model.mjs")).href);
-  const { tf, raw, name, version } = await loadTf(message.engine, { threads: message.threads });
-  const [own, mean] = [new Mailbox(message.own, "r+"), new Mailbox(message.mean, "r")];
-  const allReduce = async (grads: Float32Array): Promise<void> => {
-    own.put(grads);
-    const told = new Promise<void>((resolve) => { onMean = resolve; });
-    tell({ kind: "gradients", values: grads.length });
-    await told;
-    mean.take(grads);
-  };
-  engine = await createTfjsEngine(manifest, module, { tf, raw, name, version, initial: initialState(manifest, seed), allReduce });
-  return { kind: "ready", version };
-}
-
-async function answer(message: Exclude<ToReplica, { kind: "mean" }>): Promise<FromReplica> {
-  if (message.kind === "start") return start(message);
-  if (engine === undefined) throw new Error("a replica was given work before it was started");
-  switch (message.kind) {
-    case "step":
-      return { kind: "result", result: await engine.step(message.batch, message.hyper, { watch: message.watch, gradientNorm: false }) };
-    case "encode":
-      return { kind: "features", features: await engine.encode(message.encoder, message.images, message.n) };
-    case "import":
-      await engine.importState(message.state);
-      return { kind: "imported" };
-    case "digest":
-      return { kind: "digest", digest: digestOf(await engine.exportState()) };
-  }
 }
 
 function failure(error: unknown): FromReplica {
@@ -61,10 +25,53 @@ function failure(error: unknown): FromReplica {
   return { kind: "failed", code: "io", message: `a replica failed: ${errorText(error)}`, help: "run with --replicas 1 to see where; a run that has begun goes on with --resume" };
 }
 
-process.on("message", (message: ToReplica) => {
-  if (message.kind === "mean") onMean?.();
-  else void answer(message).catch(failure).then(tell);
-});
+/** One replica: at first without an engine. */
+class Server {
+  #engine: Engine | undefined;
+  /** Whoever waits for the mean of gradients. */
+  #onMean: (() => void) | undefined;
+
+  take(message: ToReplica): void {
+    if (message.kind === "mean") this.#onMean?.();
+    else void this.#answer(message).catch(failure).then(tell);
+  }
+
+  async #answer(message: Exclude<ToReplica, { kind: "mean" }>): Promise<FromReplica> {
+    if (message.kind === "start") return this.#start(message);
+    const engine = this.#engine;
+    if (engine === undefined) throw new Error("a replica was given work before it was started");
+    switch (message.kind) {
+      case "step":
+        return { kind: "result", result: await engine.step(message.batch, message.hyper, { watch: message.watch, gradientNorm: false }) };
+      case "encode":
+        return { kind: "features", features: await engine.encode(message.encoder, message.images, message.n) };
+      case "import":
+        await engine.importState(message.state);
+        return { kind: "imported" };
+      case "digest":
+        return { kind: "digest", digest: digestOf(await engine.exportState()) };
+    }
+  }
+
+  async #start(message: ReplicaStart): Promise<FromReplica> {
+    const { manifest, folder, seed } = message;
+    const module: CompiledModule = await import(pathToFileURL(join(folder, "model.mjs")).href);
+    const { tf, raw, name, version } = await loadTf(message.engine, { threads: message.threads });
+    const [own, mean] = [new Mailbox(message.own, "r+"), new Mailbox(message.mean, "r")];
+    const allReduce = async (values: Float32Array): Promise<void> => {
+      own.put(values);
+      const told = new Promise<void>((resolve) => { this.#onMean = resolve; });
+      tell({ kind: "gradients", values: values.length });
+      await told;
+      mean.take(values);
+    };
+    this.#engine = await createTfjsEngine(manifest, module, { tf, raw, name, version, initial: initialState(manifest, seed), allReduce });
+    return { kind: "ready", version };
+  }
+}
+
+const server = new Server();
+process.on("message", (message: ToReplica) => server.take(message));
 // Ctrl-C reaches the whole group of processes: the trainer decides what becomes of it.
 process.on("SIGINT", () => undefined);
 process.on("disconnect", () => process.exit(0));
