@@ -7,6 +7,7 @@
 import type * as ast from "../syntax/ast.js";
 import type { Schedule, NodeId } from "../model/ir.js";
 import type { ValueType } from "../types/value-type.js";
+import type { Given } from "./tell.js";
 
 /** A static number, text or truth value. */
 export type Static = number | string | boolean;
@@ -16,6 +17,8 @@ export interface Partial {
   readonly kind: "partial";
   readonly module: ast.Module;
   readonly config: ReadonlyMap<string, Value>;
+  /** Where each argument was written, for mistakes that show only inside the module. */
+  readonly given?: ReadonlyMap<string, Given>;
 }
 
 export type Value =
