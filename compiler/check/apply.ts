@@ -7,6 +7,7 @@
  * binding, the abstraction and instantiation of types at calls, recursion and work limits, and the naming of instances.
  * Leaves statements to `statements.ts`.
  */
+import { join } from "../base/span.js";
 import type { Span } from "../base/span.js";
 import { didYouMean } from "../messages/did-you-mean.js";
 import { createDiagnostics, report } from "../messages/report.js";
@@ -22,10 +23,9 @@ import { batch, createBody, emit, emitInput, register, uniquePart } from "./body
 import type { ArgValue } from "./expr.js";
 import { evaluate, multipleOf } from "./expr.js";
 import { runModuleBody, bindPattern } from "./statements.js";
-import type { Given } from "./tell.js";
-import { givenBy, tellFaults } from "./tell.js";
+import { tellFaults } from "./tell.js";
 import { configKey, describe, poison } from "./values.js";
-import type { Partial, Value } from "./values.js";
+import type { Given, Partial, Value } from "./values.js";
 
 type Tensor = Value & { kind: "tensor" };
 
@@ -53,7 +53,7 @@ export function configure(cx: BodyCx, module: ast.Module, args: readonly ArgValu
       continue;
     }
     config.set(name, arg.value);
-    given.set(name, givenBy(arg));
+    given.set(name, { span: arg.nameSpan === undefined ? arg.span : join(arg.nameSpan, arg.span), bare: arg.bare });
   }
   return { kind: "partial", module, config, given };
 }

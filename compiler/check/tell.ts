@@ -5,14 +5,12 @@
  * module was configured with is told where that number was given, one inside the library where the library's module is
  * applied, one in a module of the program where it stands. What is still to be built goes on in `apply.ts`.
  */
-import { join } from "../base/span.js";
 import type { Span } from "../base/span.js";
 import type { Code } from "../messages/catalogue.js";
 import type { Diagnostic, Related } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
 import { walk } from "../syntax/visit.js";
 import type { BodyCx } from "./body.js";
-import type { ArgValue } from "./expr.js";
 import type { Partial } from "./values.js";
 
 /**
@@ -20,17 +18,6 @@ import type { Partial } from "./values.js";
  * that names a configured number (positions that do not fit, say) are not that number's.
  */
 const ofNumbers: ReadonlySet<Code> = new Set(["JEP2010", "JEP2011", "JEP3005", "JEP3011", "JEP3012"]);
-
-/** Where a configuration argument stands, its name included, and the name of the program that it is where it is a bare one. */
-export interface Given {
-  readonly span: Span;
-  readonly bare: string | undefined;
-}
-
-/** The place of an argument. */
-export function givenBy(arg: ArgValue): Given {
-  return { span: arg.nameSpan === undefined ? arg.span : join(arg.nameSpan, arg.span), bare: arg.bare };
-}
 
 /** Tells at `at`, where `partial` is applied, of the mistakes found in its body. `identity` says which module, configured how. */
 export function tellFaults(cx: BodyCx, faults: readonly Diagnostic[], partial: Partial, identity: string, at: Span): void {
