@@ -23,7 +23,8 @@ export function tellDiagnostics(result: CheckResult, opened: Opened, cx: CliTerm
  * an acquittal. Names the programs where others of the file were.
  */
 export function waitingNote(results: readonly CheckResult[]): string | undefined {
-  const waiting = results.filter((r) => !r.analyzed);
+  // A file without a program has nothing that could collapse.
+  const waiting = results.filter((r) => !r.analyzed && r.diagnostics.some((d) => d.code !== "JEP2031"));
   if (waiting.length === 0) return undefined;
   const names = waiting.length === results.length ? [] : waiting.flatMap((r) => (r.graph === undefined ? [] : [r.graph.name]));
   return `collapse, leaks and masks${names.length === 0 ? "" : ` of ${names.join(", ")}`} are not checked while these errors stand; they will be once those are gone`;

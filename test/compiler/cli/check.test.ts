@@ -168,6 +168,9 @@ test("where a mistake keeps collapse from being checked, that is said, in every 
 test("of several programs, those are named whose collapse is not checked", async () => {
   const cwd = temporary({ "package.json": "{}", "two.jepa": small.replace("param width = 32", "param width = 32\n  z_hat = predict(z_contxt, at: targets)") });
   expect((await jepac(["check", "two.jepa"], { cwd })).out).toContain("note: collapse, leaks and masks of wider are not checked");
+  const bare = await jepac(["check", "bare.jepa"], { cwd: temporary({ "package.json": "{}", "bare.jepa": "module a(x) { x }\n" }) });
+  expect(bare.out).toContain("JEP2031");
+  expect(bare.out).not.toContain("note: collapse");
   const space = small.replace("  loss smooth", "  encoder other = frozen(vit(4, width, depth: 1, heads: 2))\n  loss extra = mse(student(image), other(image))\n  loss smooth");
   const cross = await jepac(["check", "cross.jepa"], { cwd: temporary({ "package.json": "{}", "cross.jepa": space }) });
   expect(cross.out).toContain("error[JEP3013]");
