@@ -61,6 +61,8 @@ export interface CheckResult {
   readonly graph: ModelGraph | undefined;
   /** Verdicts, proofs and monitors; absent where the program has mistakes that keep its graph from being analyzed. */
   readonly analyses: Analyses | undefined;
+  /** Whether `diagnostics` say what the analyses found (collapse, leaks, masks); while other errors stand, that waits. */
+  readonly analyzed: boolean;
 }
 
 /** Checks a program: syntax, names, shapes, positions, spaces, masks, recipe. Never throws for a mistake of the program. */
@@ -79,7 +81,7 @@ function checkLoaded(files: Loaded, options: ProgramOptions, diagnostics: Diagno
   const analyses = checked === undefined || broken ? undefined : analyze(checked, files.texts);
   for (const d of refused ? [] : (analyses?.diagnostics ?? [])) if (d.severity !== "note") diagnostics.add(d);
   const sorted = [...diagnostics.list].sort((a, b) => (a.span.file === b.span.file ? a.span.start - b.span.start : a.span.file < b.span.file ? -1 : 1));
-  return { ok: !diagnostics.hasErrors(), diagnostics: sorted, texts: files.texts, programs, checked, graph: checked?.graph, analyses };
+  return { ok: !diagnostics.hasErrors(), diagnostics: sorted, texts: files.texts, programs, checked, graph: checked?.graph, analyses, analyzed: !refused && analyses !== undefined };
 }
 
 function checkOptions(options: ProgramOptions): CheckOptions {

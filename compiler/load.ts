@@ -15,8 +15,14 @@ import { parse } from "./syntax/parse.js";
 import { isLibraryName, libraryName } from "./std/names.js";
 import { sources } from "./std/sources.js";
 
+/** A file that is there and holds no text of a program: why not, as the end of a sentence, and the way out. */
+export interface Unreadable {
+  readonly why: string;
+  readonly help: string;
+}
+
 /** Gives the text of a file, or undefined when there is none (or it lies outside of what may be read). */
-export type Read = (path: string) => string | undefined;
+export type Read = (path: string) => string | Unreadable | undefined;
 
 /** A program's files with their texts, for showing diagnostics. */
 export interface Loaded extends SourceFiles {
@@ -40,29 +46,39 @@ export function load(path: string, text: string, read: Read, diagnostics: Diagno
   for (const [name, source] of Object.entries(sources)) texts.set(libraryName(name), source);
   const main = parseInto(path, text, diagnostics);
   const used: ast.File[] = [];
+  let lacking = false;
   const visit = (file: ast.File, active: readonly string[]): void => {
     for (const item of file.items) {
       if (item.kind !== "use") continue;
       const target = resolveUse(item, file.span.file, diagnostics);
-      if (target === undefined) continue;
+      if (target === undefined) {
+        // All parts of the library are known without `use`: a misspelt one takes no name away.
+        lacking ||= item.path.kind === "file";
+        continue;
+      }
       if (active.includes(target)) {
         diagnostics.add(report("JEP2028", item.span, { path: target, why: "the files use each other in a loop" }, { help: `The loop is ${[...active.slice(active.indexOf(target)), target].join(" -> ")}.` }));
         continue;
       }
       if (texts.has(target)) continue;
       const content = texts.size > maxFiles ? undefined : read(target);
-      if (content === undefined) {
-        diagnostics.add(report("JEP2028", item.span, { path: item.path.kind === "file" ? item.path.text : target, why: "there is no such file in the project" }, { help: "Check the path; it is relative to this file." }));
+      if (typeof content !== "string") {
+        const { why, help } = content ?? { why: "there is no such file in the project", help: "Check the path; it is relative to this file." };
+        diagnostics.add(report("JEP2028", item.span, { path: item.path.kind === "file" ? item.path.text : target, why }, { help: `${help.slice(0, 1).toUpperCase()}${help.slice(1)}` }));
+        lacking = true;
         continue;
       }
       texts.set(target, content);
+      const known = diagnostics.list.length;
       const inner = parseInto(target, content, diagnostics);
+      // What a mistake of grammar made unreadable may have declared any name.
+      lacking ||= diagnostics.list.slice(known).some((d) => d.severity === "error");
       visit(inner, [...active, target]);
       used.push(inner);
     }
   };
   visit(main, [path]);
-  return { main, used, library: libraryFiles(), texts };
+  return { main, used, library: libraryFiles(), lacking, texts };
 }
 
 function parseInto(path: string, text: string, diagnostics: Diagnostics): ast.File {

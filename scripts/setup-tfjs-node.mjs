@@ -17,7 +17,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import {
   existsSync, mkdirSync, readdirSync, renameSync, rmSync, statfsSync, symlinkSync, writeFileSync,
 } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const TFJS_NODE = "4.22.0";
@@ -92,7 +92,7 @@ function readArguments(args) {
     else if (args[i] === "--force") options.force = true;
     else if (args[i] === "--dir" && args[i + 1] !== undefined) options.dir = args[++i];
     else {
-      console.error(`unknown argument ${args[i]}\nusage: node scripts/setup-tfjs-node.mjs [--check] [--force] [--dir <folder>]`);
+      console.error(`unknown argument ${args[i]}\nusage: node ${relative(process.cwd(), fileURLToPath(import.meta.url))} [--check] [--force] [--dir <folder>]`);
       process.exit(2);
     }
   }

@@ -8,7 +8,7 @@
  *   node scripts/setup.mjs [--torch]
  */
 import { spawnSync } from "node:child_process";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -33,6 +33,6 @@ const done = parts.map((part, i) => {
 
 console.log("");
 for (const { name, ok, without, script } of done) {
-  console.log(ok ? `set up: ${name}` : `NOT SET UP: ${name}. ${without}; tests of it say NOT TESTED. The reason is above; again with node scripts/${script}`);
+  console.log(ok ? `set up: ${name}` : `NOT SET UP: ${name}. ${without}; tests of it say NOT TESTED. The reason is above; again with node ${relative(process.cwd(), join(here, script))}`);
 }
-if (!torch) console.log("not asked for: PyTorch, several GB, for comparisons in tests and benchmarks: npm run setup -- --torch");
+if (!torch) console.log("not asked for: PyTorch, several GB, for comparisons in tests and benchmarks: node " + relative(process.cwd(), join(here, "setup.mjs")) + " --torch");

@@ -7,6 +7,7 @@
  * binding, the abstraction and instantiation of types at calls, recursion and work limits, and the naming of instances.
  * Leaves statements to `statements.ts`.
  */
+import { join } from "../base/span.js";
 import type { Span } from "../base/span.js";
 import { didYouMean } from "../messages/did-you-mean.js";
 import { createDiagnostics, report } from "../messages/report.js";
@@ -22,8 +23,9 @@ import { batch, createBody, emit, emitInput, register, uniquePart } from "./body
 import type { ArgValue } from "./expr.js";
 import { evaluate, multipleOf } from "./expr.js";
 import { runModuleBody, bindPattern } from "./statements.js";
+import { tellFaults } from "./tell.js";
 import { configKey, describe, poison } from "./values.js";
-import type { Partial, Value } from "./values.js";
+import type { Given, Partial, Value } from "./values.js";
 
 type Tensor = Value & { kind: "tensor" };
 
@@ -35,6 +37,7 @@ export const maxNodes = 400_000;
 export function configure(cx: BodyCx, module: ast.Module, args: readonly ArgValue[], at: Span, base?: Partial): Partial | undefined {
   const formals = module.config.map((f) => f.name.text);
   const config = new Map<string, Value>(base?.config);
+  const given = new Map<string, Given>(base?.given);
   const bare = (a: ArgValue): boolean => a.name === undefined && a.bare !== undefined && formals.includes(a.bare);
   const taken = new Set([...config.keys(), ...args.map((a) => a.name ?? (bare(a) ? a.bare : undefined) ?? "")]);
   const free = formals.filter((f) => !taken.has(f));
@@ -50,8 +53,9 @@ export function configure(cx: BodyCx, module: ast.Module, args: readonly ArgValu
       continue;
     }
     config.set(name, arg.value);
+    given.set(name, { span: arg.nameSpan === undefined ? arg.span : join(arg.nameSpan, arg.span), bare: arg.bare });
   }
-  return { kind: "partial", module, config };
+  return { kind: "partial", module, config, given };
 }
 
 /** Applies a module that has no name yet: it gets one (`linear`, `linear_2`) and parameters of its own. */
@@ -271,9 +275,11 @@ function functionFor(cx: BodyCx, partial: Partial, bound: readonly BoundArg[], a
         cx.env.positional.add(identity);
         continue;
       }
-      func = built;
+      func = built.func;
       cx.env.funcs.set(key, func);
+      cx.env.faults.set(key, built.faults);
     }
+    tellFaults(cx, cx.env.faults.get(key) ?? [], partial, identity, at);
     return func === "failed" ? undefined : { func, dims: abstract.dims, opaque: abstract.opaque };
   }
   cx.diagnostics.add(report("JEP3010", at, { found: "unknown positions" }));
@@ -287,17 +293,23 @@ function typeKey(type: ValueType | undefined): string {
   return `${type.shape.map(printDim).join(",")}:${type.axes.join(",")}:${where}:${type.pending ?? ""}`;
 }
 
-function buildFunction(cx: BodyCx, partial: Partial, bound: readonly BoundArg[], types: readonly (ValueType | undefined)[], at: Span): Func | "failed" | "needs positions" {
+/** A module as used, and the mistakes of its body, which every application tells in its own place. */
+interface Built {
+  readonly func: Func | "failed";
+  readonly faults: readonly Diagnostic[];
+}
+
+function buildFunction(cx: BodyCx, partial: Partial, bound: readonly BoundArg[], types: readonly (ValueType | undefined)[], at: Span): Built | "needs positions" {
   const module = partial.module;
   const env = cx.env;
   if (env.active.includes(module.name.text) || env.active.length >= maxModuleDepth) {
     const cycle = [...env.active.slice(Math.max(0, env.active.indexOf(module.name.text))), module.name.text];
     cx.diagnostics.add(report("JEP2014", at, { cycle: cycle.slice(0, 8).join(" -> ") }, { related: [{ span: module.name.span, message: "declared here" }] }));
-    return "failed";
+    return { func: "failed", faults: [] };
   }
   if (env.budget.nodes > maxNodes) {
     cx.diagnostics.add(report("JEP2015", at, { limit: maxNodes }));
-    return "failed";
+    return { func: "failed", faults: [] };
   }
   const sink = createDiagnostics();
   const inner = createBody(env, sink, "module");
@@ -315,25 +327,8 @@ function buildFunction(cx: BodyCx, partial: Partial, bound: readonly BoundArg[],
   const results = fits ? runModuleBody(inner, partial, at) : undefined;
   env.active.pop();
   if (inner.attempt.needsPositions) return "needs positions";
-  for (const d of sink.list) {
-    // A module with a mistake is told of once, however often it is applied.
-    const key = `${identityOf(partial)}|${d.code}|${d.span.file}:${d.span.start}|${d.message}`;
-    if (env.told.has(key)) continue;
-    env.told.add(key);
-    cx.diagnostics.add(env.isLibrary(d.span.file) ? rehome(d, at, module.name.text) : within(d, at, module.name.text));
-  }
-  if (results === undefined || sink.hasErrors()) return "failed";
-  return finish(inner, partial, results, module);
-}
-
-/** A mistake found inside the library is the caller's: it is shown at the call, with the library's line as the reason. */
-function rehome(d: Diagnostic, at: Span, module: string): Diagnostic {
-  return { ...d, span: at, fixes: [], related: [...d.related, { span: d.span, message: `inside the library module \`${module}\`` }] };
-}
-
-function within(d: Diagnostic, at: Span, module: string): Diagnostic {
-  if (d.span.file === at.file && d.span.start === at.start && d.span.end === at.end) return d;
-  return { ...d, related: [...d.related, { span: at, message: `\`${module}\` is applied here` }] };
+  // With a mistake on the way to a result that is known all the same, what it is given to is checked too.
+  return { func: results === undefined ? "failed" : finish(inner, partial, results, module), faults: sink.list };
 }
 
 function finish(inner: BodyCx, partial: Partial, results: readonly Tensor[], module: ast.Module): Func {

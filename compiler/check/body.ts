@@ -7,7 +7,7 @@
  * Leaves the meaning of expressions to `expr.ts` and of built-ins to `builtins.ts`.
  */
 import type { Span } from "../base/span.js";
-import type { Diagnostics } from "../messages/report.js";
+import type { Diagnostic, Diagnostics } from "../messages/report.js";
 import { report } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
 import type { Func, Instance, Mask, Node, NodeId, ParamDecl, Attrs, ModelOp, ImageInput, View } from "../model/ir.js";
@@ -22,6 +22,8 @@ import type { Value } from "./values.js";
 export interface Env {
   readonly modules: ReadonlyMap<string, ast.Module>;
   readonly funcs: Map<string, Func | "failed">;
+  /** Mistakes inside a function's body, by the key of the function. */
+  readonly faults: Map<string, readonly Diagnostic[]>;
   readonly funcNames: Set<string>;
   /** Modules whose bodies ask for positions, so that the opaque attempt is not repeated. */
   readonly positional: Set<string>;
@@ -41,6 +43,10 @@ export interface Env {
   budget: { nodes: number };
   /** Mistakes inside modules that have been reported, so that each is once. */
   readonly told: Set<string>;
+  /** A used file could not be had: a module that is not known may be its. */
+  readonly lacking: boolean;
+  /** Where the model's `param`s are given, but for those that were replaced from outside. */
+  readonly params: Map<string, Span>;
   /** Names that lines of the model still to come declare: known to the program, and not yet in scope. */
   readonly later: Set<string>;
 }

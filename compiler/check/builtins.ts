@@ -238,7 +238,8 @@ const table: Readonly<Record<string, Builtin>> = {
       const width = constantOf(q.type.shape.at(-1) ?? constantDim(0)) ?? 0;
       if (width % heads === 0 && width > 0) return emit(call.cx, "attend", [q.id, k.id, v.id], { heads }, q.type, call.at);
       call.cx.diagnostics.add(report("JEP3011", call.at, { width, heads }));
-      return poison;
+      // Whatever the heads, what comes out is known: what it is given to is checked in the same run.
+      return emit(call.cx, "attend", [q.id, k.id, v.id], { heads: 1 }, q.type, call.at);
     },
   },
   split: {

@@ -27,6 +27,8 @@ export interface SourceFiles {
   readonly main: ast.File;
   readonly used: readonly ast.File[];
   readonly library: readonly ast.File[];
+  /** A file that is used could not be had: names that are not known may be its, and are not called mistakes of their own. */
+  readonly lacking: boolean;
 }
 
 export interface CheckOptions {
@@ -48,12 +50,12 @@ export interface Checked {
 
 /** Names that a file offers to compile. */
 export function listPrograms(files: SourceFiles, diagnostics: Diagnostics): readonly string[] {
-  return programNames(collect(files.main, files.used, files.library, diagnostics));
+  return programNames(collect(files.main, files.used, files.library, files.lacking, diagnostics));
 }
 
 /** Checks one program; undefined only when there is no program to speak of. */
 export function check(files: SourceFiles, options: CheckOptions, diagnostics: Diagnostics): Checked | undefined {
-  const items = collect(files.main, files.used, files.library, diagnostics);
+  const items = collect(files.main, files.used, files.library, files.lacking, diagnostics);
   const name = choose(items, options, files, diagnostics);
   const program = name === undefined ? undefined : assemble(items, name, diagnostics);
   if (program === undefined) return undefined;
@@ -85,6 +87,6 @@ function choose(items: Items, options: CheckOptions, files: SourceFiles, diagnos
     return name;
   }
   if (items.models.has(options.program) || items.variants.has(options.program)) return options.program;
-  diagnostics.add(report("JEP2030", { ...files.main.span, end: files.main.span.start }, { name: options.program, known: programNames(items).join(", ") || "none" }));
+  if (!items.lacking) diagnostics.add(report("JEP2030", { ...files.main.span, end: files.main.span.start }, { name: options.program, known: programNames(items).join(", ") || "none" }));
   return undefined;
 }

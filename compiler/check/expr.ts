@@ -55,6 +55,12 @@ export function evaluate(cx: BodyCx, expr: ast.Expr): Value {
   }
 }
 
+/** The same where a module may stand: its name may be one that a file brings which could not be had, and that has been told. */
+export function evaluateModule(cx: BodyCx, expr: ast.Expr): Value {
+  const isKnown = expr.kind !== "ref" || lookup(cx, expr.name) !== undefined || cx.env.modules.has(expr.name) || isBuiltin(expr.name);
+  return cx.env.lacking && !isKnown ? poison : evaluate(cx, expr);
+}
+
 function misplaced(cx: BodyCx, span: Span, why: string): Value {
   cx.diagnostics.add(report("JEP2009", span, { why }));
   return poison;
@@ -214,7 +220,7 @@ const wordArguments: ReadonlySet<string> = new Set(["over", "negatives", "candid
 function evaluateArg(cx: BodyCx, arg: ast.Arg): Value {
   const { name, value } = arg;
   const isWord = name !== undefined && wordArguments.has(name.text) && value.kind === "ref" && lookup(cx, value.name) === undefined;
-  return isWord ? { kind: "static", value: value.name } : evaluate(cx, value);
+  return isWord ? { kind: "static", value: value.name } : evaluateModule(cx, value);
 }
 
 function evaluateArgs(cx: BodyCx, args: readonly ast.Arg[]): ArgValue[] {
@@ -228,7 +234,7 @@ function evaluateArgs(cx: BodyCx, args: readonly ast.Arg[]): ArgValue[] {
 }
 
 function evaluateCall(cx: BodyCx, expr: ast.Call): Value {
-  const callee = evaluate(cx, expr.callee);
+  const callee = evaluateModule(cx, expr.callee);
   if (callee.kind === "poison") {
     evaluateArgs(cx, expr.args);
     return poison;

@@ -6,7 +6,6 @@
  * the graph (collapse, leaks, dead parts) to the analyses.
  */
 import { own } from "../base/own.js";
-import { suggest } from "../base/suggest.js";
 import type { Diagnostics } from "../messages/report.js";
 import { didYouMean } from "../messages/did-you-mean.js";
 import { createDiagnostics, report } from "../messages/report.js";
@@ -19,12 +18,14 @@ import { anySpace, noPositions } from "../types/value-type.js";
 import { applyInstance, configure, declareInstance } from "./apply.js";
 import type { BodyCx, Env } from "./body.js";
 import { batch, createBody, emitInput, nameNode } from "./body.js";
-import { evaluate } from "./expr.js";
+import { evaluate, evaluateModule } from "./expr.js";
 import { checkDeclaredSpace, lossTerms, readSpace } from "./losses.js";
 import { readMask } from "./masks.js";
 import { orderStatements } from "./order.js";
 import type { Program } from "./program.js";
 import { declaredNames } from "./program.js";
+import type { Settable } from "./settable.js";
+import { meantSetting } from "./settable.js";
 import { runBinding } from "./statements.js";
 import { asCount, maxDimension } from "./static.js";
 import { readTransforms } from "./transforms.js";
@@ -35,6 +36,7 @@ import type { Static, Value } from "./values.js";
 export interface CheckedModel {
   readonly graph: ModelGraph;
   readonly params: ReadonlyMap<string, Static>;
+  readonly settable: Settable;
   /** Encoders with the function that runs each alone on whole images, for probes, features and export. */
   readonly encoders: readonly EncoderEntry[];
   /** Every name of an encoder, with the instance it stands for: `encoder other = student` gives two names to one. Undefined where a mistake was reported. */
@@ -56,7 +58,7 @@ export type Overrides = ReadonlyMap<string, Static>;
 /** Elaborates the statements of a program. Always gives a graph, partial where there were mistakes. */
 export function elaborateModel(program: Program, overrides: Overrides, isLibrary: (file: string) => boolean, diagnostics: Diagnostics): CheckedModel {
   const env: Env = {
-    modules: program.modules, funcs: new Map(), funcNames: new Set(["main"]), positional: new Set(), masks: new Map(), gridOrigins: new Map(),
+    modules: program.modules, funcs: new Map(), faults: new Map(), params: new Map(), lacking: program.lacking, funcNames: new Set(["main"]), positional: new Set(), masks: new Map(), gridOrigins: new Map(),
     instances: new Map(), spaces: new Map(), inputs: new Map(), views: new Map(), active: [], tableGrid: { first: undefined }, isLibrary, budget: { nodes: 0 }, told: new Set(),
     later: new Set(program.statements.flatMap((s) => declaredNames(s).map((n) => n.text))),
   };
@@ -65,18 +67,23 @@ export function elaborateModel(program: Program, overrides: Overrides, isLibrary
   const lossNames = new Set<string>();
   const params = new Map<string, Static>();
   const unused = new Set(overrides.keys());
+  const options: string[] = [];
   const ordered = orderStatements(program.statements, diagnostics);
   const left = new Set(ordered);
   // Lines of a cycle have been reported; what needs them is not at fault.
   for (const s of program.statements) if (!left.has(s)) for (const name of declaredNames(s)) cx.scope.set(name.text, poison);
   for (const statement of ordered) {
     for (const name of declaredNames(statement)) env.later.delete(name.text);
-    runStatement(cx, statement, { losses, lossNames, params, overrides, unused });
+    runStatement(cx, statement, { losses, lossNames, params, overrides, unused, options });
   }
+  const settable: Settable = {
+    names: [...params.keys(), ...options],
+    follows: new Map([...env.instances.values()].flatMap(({ instance: i }) => (i.training.kind === "ema" ? [[i.name, i.training.of]] : []))),
+  };
   for (const path of unused) {
-    const known = [...params.keys(), ...[...env.instances.values()].flatMap((i) => Object.keys(i.instance.config).map((k) => `${i.instance.name}.${k}`))];
-    const [near] = suggest(path, known);
-    diagnostics.add(report("JEP2025", program.span, { path }, near === undefined ? {} : { help: `Did you mean \`${near}\`?` }));
+    // An instance with a mistake of its own, which has been told, may have had that option.
+    if (cx.scope.get(path.split(".")[0] ?? "")?.kind === "poison") continue;
+    diagnostics.add(report("JEP2025", program.span, { path }, meantSetting(path, settable)));
   }
   if (losses.length === 0 && !diagnostics.hasErrors()) diagnostics.add(report("JEP2026", program.span, { name: program.name }));
   const encoders = diagnostics.hasErrors() ? [] : standaloneEncoders(cx);
@@ -88,7 +95,7 @@ export function elaborateModel(program: Program, overrides: Overrides, isLibrary
     allowed: program.statements.flatMap((s) => (s.kind === "allow" ? [{ what: s.what.text, reason: reasonOf(s), origin: s.span }] : [])),
     origin: program.span,
   };
-  return { graph, params, encoders, encoderNames: encoderNames(cx) };
+  return { graph, params, settable, encoders, encoderNames: encoderNames(cx) };
 }
 
 function encoderNames(cx: BodyCx): Map<string, string | undefined> {
@@ -155,6 +162,8 @@ interface Collected {
   readonly params: Map<string, Static>;
   readonly overrides: Overrides;
   readonly unused: Set<string>;
+  /** Options of instances that can be overridden: `predict.depth`. */
+  readonly options: string[];
 }
 
 function runStatement(cx: BodyCx, statement: ast.Statement, out: Collected): void {
@@ -175,6 +184,7 @@ function runParam(cx: BodyCx, statement: ast.Param, out: Collected): void {
   const name = statement.name.text;
   const override = out.overrides.get(name);
   out.unused.delete(name);
+  if (override === undefined) cx.env.params.set(name, statement.span);
   const value: Value = override === undefined ? evaluate(cx, statement.value) : { kind: "static", value: override };
   cx.scope.set(name, value);
   if (value.kind === "static") out.params.set(name, value.value);
@@ -275,7 +285,7 @@ function runMask(cx: BodyCx, statement: ast.Mask): void {
 
 function runInstance(cx: BodyCx, statement: ast.Instance, out: Collected): void {
   const name = statement.name.text;
-  const value = evaluate(cx, statement.value);
+  const value = evaluateModule(cx, statement.value);
   switch (value.kind) {
     case "module": case "partial": {
       const plain = value.kind === "module" ? { kind: "partial" as const, module: value.module, config: new Map<string, Value>() } : value;
@@ -306,6 +316,7 @@ function runInstance(cx: BodyCx, statement: ast.Instance, out: Collected): void 
 
 /** Applies overrides of the form `predict.depth` to an instance's configuration. */
 function overridden(cx: BodyCx, name: string, partial: Value & { kind: "partial" }, statement: ast.Instance, out: Collected): (Value & { kind: "partial" }) | undefined {
+  out.options.push(...partial.module.config.map((f) => `${name}.${f.name.text}`));
   const args = [...out.overrides].flatMap(([path, value]) => {
     if (!path.startsWith(`${name}.`) || !partial.module.config.some((f) => `${name}.${f.name.text}` === path)) return [];
     out.unused.delete(path);

@@ -24,6 +24,8 @@ export interface Program {
   readonly span: Span;
   /** From the model down to this variant. */
   readonly chain: readonly string[];
+  /** A used file is missing: see `Items`. */
+  readonly lacking: boolean;
 }
 
 /** Every top-level item that the files of a program declare. */
@@ -38,10 +40,12 @@ export interface Items {
   readonly own: readonly string[];
   /** Models and variants of used files that the main file sweeps; where it declares nothing else, those that it trains or probes. */
   readonly adopted: readonly string[];
+  /** A used file could not be had: what is not known here may be declared there. */
+  readonly lacking: boolean;
 }
 
 /** Collects items of the main file and of what it uses; library modules may be replaced by the program's own. */
-export function collect(main: ast.File, used: readonly ast.File[], library: readonly ast.File[], diagnostics: Diagnostics): Items {
+export function collect(main: ast.File, used: readonly ast.File[], library: readonly ast.File[], lacking: boolean, diagnostics: Diagnostics): Items {
   const models = new Map<string, ast.Model>();
   const variants = new Map<string, ast.Variant>();
   const modules = new Map<string, ast.Module>();
@@ -74,8 +78,8 @@ export function collect(main: ast.File, used: readonly ast.File[], library: read
   const swept = main.items.flatMap((i) => (i.kind === "sweep" ? [i.base.text] : []));
   const recipes = main.items.flatMap((i) => (i.kind === "train" || i.kind === "probe" ? i.model?.text ?? [] : []));
   const adopted = [...new Set(own.length + swept.length > 0 ? swept : recipes)].filter((n) => !own.includes(n) && (models.has(n) || variants.has(n)));
-  checkTargets(models, variants, sweeps, trains, probes, diagnostics);
-  return { models, variants, modules, sweeps, trains, probes, own, adopted };
+  if (!lacking) checkTargets(models, variants, sweeps, trains, probes, diagnostics);
+  return { models, variants, modules, sweeps, trains, probes, own, adopted, lacking };
 }
 
 function checkTargets(models: ReadonlyMap<string, unknown>, variants: ReadonlyMap<string, unknown>, sweeps: readonly ast.Sweep[], trains: readonly ast.Train[], probes: readonly ast.Probe[], diagnostics: Diagnostics): void {
@@ -112,7 +116,7 @@ export function assemble(items: Items, name: string, diagnostics: Diagnostics): 
     const variant = items.variants.get(current);
     if (variant === undefined) {
       const last = chain.at(-1);
-      if (last !== undefined) unknownModel(last.base, [...items.models.keys(), ...items.variants.keys()], diagnostics);
+      if (last !== undefined && !items.lacking) unknownModel(last.base, [...items.models.keys(), ...items.variants.keys()], diagnostics);
       return undefined;
     }
     if (chain.includes(variant)) {
@@ -138,7 +142,7 @@ export function assemble(items: Items, name: string, diagnostics: Diagnostics): 
   const top = chain.at(-1);
   return {
     name, doc: top?.doc ?? model.doc, statements, settings, probes, modules: items.modules,
-    sweeps: items.sweeps.filter((s) => s.base.text === name), span: top?.name.span ?? model.name.span, chain: names,
+    sweeps: items.sweeps.filter((s) => s.base.text === name), span: top?.name.span ?? model.name.span, chain: names, lacking: items.lacking,
   };
 }
 

@@ -17,7 +17,7 @@ import { anySpace, noPositions, printPositions, samePositions } from "../types/v
 import { dimsOf, uniqueFuncName } from "./apply.js";
 import type { BodyCx } from "./body.js";
 import { createBody, declareParam, emit, emitInput, lookup, nameNode, register, uniquePart } from "./body.js";
-import { evaluate, shapeText } from "./expr.js";
+import { evaluate, evaluateModule, shapeText } from "./expr.js";
 import { asCount, asNumber } from "./static.js";
 import { describe, num, poison } from "./values.js";
 import type { Partial, Value } from "./values.js";
@@ -132,7 +132,7 @@ function runPart(cx: BodyCx, statement: ast.Part): void {
   cx.partNames.add(name);
   const list = statement.value.kind === "of" ? statement.value : undefined;
   const count = list === undefined ? undefined : asCount(evaluate(cx, list.count), "the number of parts", list.count.span, cx.diagnostics, 0, 4096);
-  const value = evaluate(cx, list?.item ?? statement.value);
+  const value = evaluateModule(cx, list?.item ?? statement.value);
   const partial = closed(value);
   if (partial === undefined) {
     if (value.kind !== "poison") cx.diagnostics.add(report("JEP2010", statement.value.span, { what: `the part \`${name}\``, expected: "a module such as `linear(width)`", found: describe(value) }));

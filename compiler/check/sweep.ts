@@ -7,10 +7,11 @@
 import { join } from "../base/span.js";
 import type { Span } from "../base/span.js";
 import type { Diagnostics } from "../messages/report.js";
-import { didYouMean } from "../messages/did-you-mean.js";
 import { report } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
 import type { CheckedModel } from "./model.js";
+import type { Settable } from "./settable.js";
+import { meantSetting } from "./settable.js";
 import type { Static } from "./values.js";
 
 /** One run of a sweep: the overrides that make it. */
@@ -21,8 +22,7 @@ export const maxSweepPoints = 10_000;
 
 /** All combinations of the axes' values, the last axis varying fastest. */
 export function sweepPoints(sweep: ast.Sweep, model: CheckedModel, diagnostics: Diagnostics): readonly SweepPoint[] {
-  const known = [...model.params.keys(), ...model.graph.instances.flatMap((i) => Object.keys(i.config).map((k) => `${i.name}.${k}`))];
-  const axes = sweep.axes.map((axis) => readAxis(axis, known, diagnostics));
+  const axes = sweep.axes.map((axis) => readAxis(axis, model.settable, diagnostics));
   const size = axes.reduce((n, a) => n * a.values.length, 1);
   if (size > maxSweepPoints) {
     diagnostics.add(report("JEP2029", sweep.span, { points: size, most: maxSweepPoints }));
@@ -40,10 +40,10 @@ function joined(axis: ast.SweepAxis): Span {
   return first === undefined || last === undefined ? axis.span : join(first.span, last.span);
 }
 
-function readAxis(axis: ast.SweepAxis, known: readonly string[], diagnostics: Diagnostics): { path: string; values: readonly Static[] } {
+function readAxis(axis: ast.SweepAxis, settable: Settable, diagnostics: Diagnostics): { path: string; values: readonly Static[] } {
   const path = axis.path.map((n) => n.text).join(".");
-  if (!known.includes(path)) {
-    diagnostics.add(report("JEP2025", joined(axis), { path }, didYouMean(path, known, joined(axis))));
+  if (!settable.names.includes(path)) {
+    diagnostics.add(report("JEP2025", joined(axis), { path }, meantSetting(path, settable, joined(axis))));
     return { path, values: [] };
   }
   const items = axis.values.kind === "list" ? axis.values.items : [axis.values];

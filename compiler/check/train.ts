@@ -37,7 +37,7 @@ const constant = (value: number): TrainConfig["learningRate"] => ({ kind: "const
 /** Reads all settings; every mistake is reported, and the rest keeps its meaning. */
 export function checkTraining(program: Program, params: ReadonlyMap<string, Static>, encoders: ReadonlyMap<string, string | undefined>, diagnostics: Diagnostics): CheckedTraining {
   const env: Env = {
-    modules: new Map(), funcs: new Map(), funcNames: new Set(), positional: new Set(), masks: new Map(), gridOrigins: new Map(), instances: new Map(),
+    modules: new Map(), funcs: new Map(), faults: new Map(), params: new Map(), lacking: program.lacking, funcNames: new Set(), positional: new Set(), masks: new Map(), gridOrigins: new Map(), instances: new Map(),
     spaces: new Map(), inputs: new Map(), views: new Map(), active: [], tableGrid: { first: undefined }, isLibrary: () => false, budget: { nodes: 0 }, told: new Set(), later: new Set(),
   };
   const cx = createBody(env, diagnostics, "model");
@@ -49,7 +49,7 @@ export function checkTraining(program: Program, params: ReadonlyMap<string, Stat
     mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225], onCollapse: "warn",
   };
   const state: State = { cx, draft, transforms: [] };
-  if (program.settings.length === 0) diagnostics.add(report("JEP6003", program.span, { name: program.name }));
+  if (program.settings.length === 0 && !program.lacking) diagnostics.add(report("JEP6003", program.span, { name: program.name }));
   const seen = new Map<string, ast.Setting>();
   for (const setting of program.settings) {
     const name = setting.name.text;

@@ -4,6 +4,7 @@
  * Owns the `Value` union: static data, tensors of the body under construction, modules in their various stages of being
  * applied, and the poison that follows an error so that one mistake is reported once. Leaves evaluation to `expr.ts`.
  */
+import type { Span } from "../base/span.js";
 import type * as ast from "../syntax/ast.js";
 import type { Schedule, NodeId } from "../model/ir.js";
 import type { ValueType } from "../types/value-type.js";
@@ -11,11 +12,19 @@ import type { ValueType } from "../types/value-type.js";
 /** A static number, text or truth value. */
 export type Static = number | string | boolean;
 
+/** Where a configuration argument stands, its name included, and the name of the program that it is where it is a bare one. */
+export interface Given {
+  readonly span: Span;
+  readonly bare: string | undefined;
+}
+
 /** A module with its configuration bound, not yet given parameters or data. */
 export interface Partial {
   readonly kind: "partial";
   readonly module: ast.Module;
   readonly config: ReadonlyMap<string, Value>;
+  /** Where each argument was written, for mistakes that show only inside the module. */
+  readonly given?: ReadonlyMap<string, Given>;
 }
 
 export type Value =

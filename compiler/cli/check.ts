@@ -22,6 +22,7 @@ import { version } from "../version.js";
 import { writeAtomic } from "../../runtime/base/files.js";
 import type { Command } from "./command.js";
 import { CliError } from "./command.js";
+import { noteLine, waitingNote } from "./show.js";
 import type { Opened } from "./source.js";
 import { openSource, programOptions, readProgramOptions, readText, shownDiagnostics, shownTexts } from "./source.js";
 import type { CliTerminal } from "./terminal.js";
@@ -56,7 +57,8 @@ export const checkCommand: Command = {
         reports.push(await examine(path, options, args.flag("fix"), cx));
       } catch (error) {
         if (!(error instanceof CliError)) throw error;
-        cx.err.write(`${styleOf(cx.err, cx.env).error("error")}: ${error.message}\n`);
+        const style = styleOf(cx.err, cx.env);
+        cx.err.write(`${style.error("error")}: ${error.message}\n${error.help === undefined ? "" : `${style.bold("help")}: ${error.help}\n`}`);
         unreadable += 1;
       }
     }
@@ -128,12 +130,19 @@ function write(reports: readonly Report[], format: string, why: boolean, cx: Cli
     cx.out.write(`${JSON.stringify(json.length === 1 ? json[0] : json, undefined, 2)}\n`);
   } else if (format === "sarif") {
     cx.out.write(`${JSON.stringify(toSarif(shown.flatMap((s) => s.diagnostics), texts, { version }), undefined, 2)}\n`);
+    tellWaiting(reports, cx);
   } else if (format === "short") {
     for (const s of shown) for (const d of s.diagnostics) cx.out.write(`${renderShort(d, texts)}\n`);
+    tellWaiting(reports, cx);
   } else {
     reports.forEach((r, i) => writeText(r, shown[i]?.diagnostics ?? [], texts, cx));
     if (why) for (const r of reports) for (const { analyses } of r.results) if (analyses !== undefined) cx.out.write(`\n${explainProof(analyses, r.texts)}`);
   }
+}
+
+/** Beside a format that has a line for diagnostics only. */
+function tellWaiting(reports: readonly Report[], cx: CliTerminal): void {
+  for (const r of reports) cx.err.write(noteLine(waitingNote(r.results), cx.err, cx.env));
 }
 
 /** Verdicts for programs: of the file (the worst of its programs), of each program, of each of its losses. */
@@ -144,14 +153,17 @@ function verdictsJson(report: Report | undefined, texts: (file: string) => strin
   const plain = (v: VerdictRecord): Record<string, unknown> => ({ verdict: v.verdict, reasons: v.reasons, rules: v.rules, allowed: v.allowed, witness: v.witness.map(where) });
   const programs = report.results.map((r) => {
     const name = r.graph?.name ?? null;
-    if (r.analyses === undefined) return { program: name, ...plain(refused(r)), losses: [] };
-    return { program: name, ...plain(r.analyses.program), losses: r.analyses.losses.map((l) => ({ loss: l.loss, ...plain(l) })) };
+    if (r.analyses === undefined) return { program: name, analyzed: r.analyzed, ...plain(refused(r)), losses: [] };
+    return { program: name, analyzed: r.analyzed, ...plain(r.analyses.program), losses: r.analyses.losses.map((l) => ({ loss: l.loss, ...plain(l) })) };
   });
   const all = report.results.map((r) => r.analyses?.program ?? refused(r));
   const verdict = worst(all.map((v) => v.verdict));
   const of = all.filter((v) => v.verdict === verdict);
+  const note = waitingNote(report.results);
   return {
     ...plain({ verdict, reasons: [...new Set(of.flatMap((v) => v.reasons))], rules: [...new Set(of.flatMap((v) => v.rules))], witness: of.flatMap((v) => v.witness), allowed: of.every((v) => v.allowed) }),
+    analyzed: report.results.every((r) => r.analyzed),
+    ...(note === undefined ? {} : { note }),
     programs,
   };
 }
@@ -166,6 +178,7 @@ function writeText(report: Report, diagnostics: readonly Diagnostic[], texts: (f
   const style = styleOf(cx.out, cx.env);
   if (report.fixed > 0) cx.out.write(`${report.opened.shown}: ${report.fixed} ${report.fixed === 1 ? "fix" : "fixes"} applied\n`);
   cx.out.write(renderDiagnostics(diagnostics, texts, style));
+  cx.out.write(noteLine(waitingNote(report.results), cx.out, cx.env));
   if (diagnostics.some((d) => d.severity === "error")) return;
   cx.out.write(`${report.opened.shown}: ${style.good("no mistakes")} (${report.programs.join(", ")})\n`);
 }

@@ -101,11 +101,11 @@ export const compileCommand: Command = {
   },
 };
 
-/** Names of files; of many kernels only how many. */
+/** Names of files; of the many with kernels (some have one for each form of theirs) only how many. */
 function listed(paths: readonly string[]): string {
   const kernels = paths.filter((path) => path.endsWith(".wgsl"));
   const others = paths.filter((path) => !path.endsWith(".wgsl"));
-  return [...(kernels.length === 0 ? [] : [`${kernels.length} kernels (.wgsl)`]), ...others].join(", ");
+  return [...(kernels.length === 0 ? [] : [`${kernels.length} .wgsl files`]), ...others].join(", ");
 }
 
 /** What a plan will ask of a device. */

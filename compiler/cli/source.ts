@@ -12,6 +12,7 @@ import type { ProgramOptions, Source } from "../compile.js";
 import type { Diagnostic } from "../messages/report.js";
 import type { Span } from "../base/span.js";
 import { systemCode } from "../../runtime/base/errors.js";
+import type { Read, Unreadable } from "../load.js";
 import { isLibraryName } from "../std/names.js";
 import type { Static } from "../check/values.js";
 import type { Arguments, OptionSpec } from "./command.js";
@@ -39,7 +40,7 @@ export function openSource(path: string, cx: Pick<CliTerminal, "cwd">): Opened {
   const root = projectRoot(absolute);
   const name = (file: string): string => slashes(relative(root, file));
   const show = (file: string): string => (isLibraryName(file) ? file : slashes(isAbsolute(path) ? join(root, file) : relative(cx.cwd, join(root, file))));
-  const read = (file: string): string | undefined => readInside(root, join(root, file));
+  const read: Read = (file) => readInside(root, join(root, file));
   return { source: { file: name(absolute), text, read }, path: absolute, shown: show(name(absolute)), show };
 }
 
@@ -49,7 +50,9 @@ export function readText(absolute: string, shown: string): string {
     const found = statSync(absolute);
     if (found.isDirectory()) throw new CliError(`cannot read ${shown}: it is a folder`, "name a file");
     if (found.size > mostBytes) throw new CliError(`cannot read ${shown}: it has ${found.size} bytes, and a program has at most ${mostBytes}`);
-    return decode(readFileSync(absolute));
+    const text = decode(readFileSync(absolute));
+    if (typeof text === "string") return text;
+    throw new CliError(`cannot read ${shown}: ${text.why}`, text.help);
   } catch (error) {
     if (error instanceof CliError) throw error;
     throw new CliError(`cannot read ${shown}: ${reason(error)}`);
@@ -76,7 +79,7 @@ export function projectRoot(file: string): string {
 }
 
 /** Reads a file only when it really lies inside the project. */
-function readInside(root: string, file: string): string | undefined {
+function readInside(root: string, file: string): ReturnType<Read> {
   try {
     const real = realpathSync(file);
     const inside = real.startsWith(realpathSync(root) + sep);
@@ -88,13 +91,48 @@ function readInside(root: string, file: string): string | undefined {
 }
 
 /**
- * A byte-order mark stays out of the text and says when the text is UTF-16, as some shells of Windows write it; bytes that
- * are neither become a sign that no program contains.
+ * The text of a file. A byte-order mark stays out of it, and says when it is UTF-16, as some shells of Windows write it. What
+ * is in neither encoding is not guessed at: a letter read wrongly would change a name or the folder of the pictures in silence.
  */
-function decode(bytes: Uint8Array): string {
+function decode(bytes: Uint8Array): string | Unreadable {
   const [first, second] = bytes;
-  const label = first === 0xff && second === 0xfe ? "utf-16le" : first === 0xfe && second === 0xff ? "utf-16be" : "utf-8";
-  return new TextDecoder(label).decode(bytes);
+  const marked = first === 0xff && second === 0xfe ? "utf-16le" : first === 0xfe && second === 0xff ? "utf-16be" : undefined;
+  const unmarked = marked === undefined ? unmarkedUtf16(bytes) : undefined;
+  if (unmarked !== undefined) return { why: "it is UTF-16 without a byte-order mark, and a program is UTF-8", help: asUtf8(unmarked) };
+  try {
+    return new TextDecoder(marked ?? "utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    if (marked !== undefined) return { why: "it begins as UTF-16 and does not go on so", help: asUtf8(undefined) };
+    if (bytes.includes(0)) return { why: "it is not text", help: "name a file with a program in it" };
+    return { why: `it is not UTF-8: line ${badLine(bytes)} has a letter in another encoding`, help: asUtf8(undefined) };
+  }
+}
+
+/** Letters of the Latin alphabet in UTF-16 have every other byte zero, always on the same side. */
+function unmarkedUtf16(bytes: Uint8Array): string | undefined {
+  const head = bytes.subarray(0, 1024);
+  const zeros = (side: number): number => head.filter((byte, i) => byte === 0 && i % 2 === side).length;
+  const [even, odd] = [zeros(0), zeros(1)];
+  if (even + odd === 0 || (even > 0 && odd > 0) || even + odd < head.length / 4) return undefined;
+  return odd > 0 ? "UTF-16LE" : "UTF-16BE";
+}
+
+/** The first line that is not UTF-8; a line's end is a byte that is part of no other letter. */
+function badLine(bytes: Uint8Array): number {
+  for (let line = 1, start = 0; ; line++) {
+    const end = bytes.indexOf(10, start);
+    try {
+      new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(start, end < 0 ? bytes.length : end));
+    } catch {
+      return line;
+    }
+    if (end < 0) return line;
+    start = end + 1;
+  }
+}
+
+function asUtf8(from: string | undefined): string {
+  return `save it as UTF-8 in your editor, or: iconv -f ${from ?? "<its encoding, such as WINDOWS-1252>"} -t UTF-8 old.jepa > new.jepa`;
 }
 
 function slashes(path: string): string {

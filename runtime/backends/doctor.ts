@@ -60,7 +60,7 @@ console.log(JSON.stringify({ version: tf.version.tfjs, detail: "TensorFlow " + b
 
 async function native(name: "tfjs-node-gpu" | "tfjs-node"): Promise<Verdict> {
   const packageName = `@tensorflow/${name}`;
-  const remedy = wayToGet[name];
+  const remedy = wayToGet(name);
   let broken: string | undefined;
   for (const root of nativeRoots()) {
     const from = join(root, "resolve-from-here.js");
@@ -95,10 +95,10 @@ tf.setBackend("wasm").then(async () => {
 async function plainWasm(): Promise<Verdict> {
   const from = fileURLToPath(import.meta.url);
   for (const name of ["@tensorflow/tfjs", "@tensorflow/tfjs-backend-wasm"]) {
-    if (!resolves(name, from)) return missing(`${name} is not installed`, wayToGet.wasm);
+    if (!resolves(name, from)) return missing(`${name} is not installed`, wayToGet("wasm"));
   }
   const found = await inChild(wasmProbe, [from]);
-  return found.ok ? available(found.values) : missing(`does not start: ${found.reason}`, wayToGet.wasm);
+  return found.ok ? available(found.values) : missing(`does not start: ${found.reason}`, wayToGet("wasm"));
 }
 
 /** The GPU object keeps a Node process alive, hence the explicit exit. */

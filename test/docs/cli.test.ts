@@ -7,7 +7,8 @@ import { afterAll, expect, test } from "vitest";
 import { commands } from "../../compiler/cli/run.js";
 import { blocksOf, matches, root, sessionsOf } from "./page.js";
 
-const blocks = blocksOf("docs/cli.md");
+const pages = ["docs/cli.md", "README.md"];
+const blocks = pages.flatMap((page) => blocksOf(page));
 const cwd = mkdtempSync(join(tmpdir(), "jepac-cli-"));
 afterAll(() => rmSync(cwd, { recursive: true, force: true }));
 for (const folder of ["specs", "examples"]) cpSync(join(root, folder), join(cwd, folder), { recursive: true });
@@ -40,7 +41,6 @@ function run(command: string): Promise<{ code: number | null; text: string }> {
   });
 }
 
-const pages = ["docs/cli.md", "README.md"];
 const sessions = pages.flatMap((page) => blocksOf(page).filter((b) => b.info === "console").flatMap(sessionsOf).map((s) => ({ ...s, page })));
 
 test("the page speaks of every command, and shows most of them at work", () => {

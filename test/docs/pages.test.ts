@@ -19,7 +19,7 @@ function anchor(heading: string): string {
   return heading.toLowerCase().replace(/[^\w\- ]/g, "").trim().replaceAll(" ", "-");
 }
 
-test("the page of diagnostics is what `npm run docs` writes", () => {
+test("the page of diagnostics and the tables of the library are what `npm run docs` writes", () => {
   expect(() => execFileSync(process.execPath, [join(root, "scripts/docs.mjs"), "--check"])).not.toThrow();
 });
 

@@ -11,6 +11,7 @@ import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { scriptCommand } from "../ways.js";
 import { nodeBackend } from "./tf.js";
 import type { Tf } from "./tf.js";
 
@@ -41,12 +42,14 @@ export class EngineMissing extends Error {
 }
 
 /** What to type to get an engine. */
-export const wayToGet: Readonly<Record<TfEngine, string>> = {
-  "tfjs-node-gpu": "npm install --no-save @tensorflow/tfjs-node-gpu@4.22.0 (NVIDIA, CUDA 11.2, cuDNN 8.1)",
-  "tfjs-node": "node scripts/setup-tfjs-node.mjs",
-  wasm: "npm install @tensorflow/tfjs@4.22.0 @tensorflow/tfjs-backend-wasm@4.22.0",
-  cpu: "npm install @tensorflow/tfjs@4.22.0",
-};
+export function wayToGet(name: TfEngine): string {
+  switch (name) {
+    case "tfjs-node-gpu": return "npm install --no-save @tensorflow/tfjs-node-gpu@4.22.0 (NVIDIA, CUDA 11.2, cuDNN 8.1)";
+    case "tfjs-node": return scriptCommand("setup-tfjs-node.mjs");
+    case "wasm": return "npm install @tensorflow/tfjs@4.22.0 @tensorflow/tfjs-backend-wasm@4.22.0";
+    case "cpu": return "npm install @tensorflow/tfjs@4.22.0";
+  }
+}
 
 /**
  * Loads an engine, or the best one present. `threads`: how many one op of the processor's native engine may use (all
@@ -119,7 +122,7 @@ function loadNative(name: "tfjs-node-gpu" | "tfjs-node", threads: number | undef
       failures.push(firstLine(error));
     }
   }
-  throw new EngineMissing(name, failures[0] ?? "not installed", wayToGet[name]);
+  throw new EngineMissing(name, failures[0] ?? "not installed", `to get it: ${wayToGet(name)}`);
 }
 
 /** Defaults for the native library, set before it is opened; what the user has set stays. */
@@ -142,7 +145,7 @@ async function loadWasm(): Promise<Engine> {
     await tf.ready();
     return { tf, name: "wasm", version: tf.version.tfjs, raw: false };
   } catch (error) {
-    throw new EngineMissing("wasm", firstLine(error), wayToGet.wasm);
+    throw new EngineMissing("wasm", firstLine(error), `to get it: ${wayToGet("wasm")}`);
   }
 }
 
@@ -156,7 +159,7 @@ async function loadPlain(): Promise<Engine> {
     await tf.ready();
     return { tf, name: "cpu", version: tf.version.tfjs, raw: false };
   } catch (error) {
-    throw new EngineMissing("cpu", firstLine(error), wayToGet.cpu);
+    throw new EngineMissing("cpu", firstLine(error), `to get it: ${wayToGet("cpu")}`);
   }
 }
 

@@ -12,6 +12,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { WgslModule } from "../../abi.js";
 import { HostError, errorText } from "../../base/errors.js";
+import { scriptCommand } from "../ways.js";
 import { usefulFeatures } from "./forms.js";
 import { lacksFeatures, neededLimits } from "./session.js";
 import { restingWait, waitBy } from "./waiting.js";
@@ -32,7 +33,7 @@ export interface NodeDevice {
 }
 
 /** What gets a driver where there is none. */
-const WAY = "run jepac doctor; on a machine without a GPU: node scripts/setup-vulkan.mjs gets a software driver";
+const way = (): string => `run jepac doctor; on a machine without a GPU: ${scriptCommand("setup-vulkan.mjs")} gets a software driver`;
 
 /** What else a device is opened for. */
 export interface DeviceWishes {
@@ -56,7 +57,7 @@ export async function openNodeDevice(module: Pick<WgslModule, "plan">, wishes: D
     let held: GPU | undefined = gpu;
     return { device, name, software: adapter.info.isFallbackAdapter, language: new Set(gpu.wgslLanguageFeatures), version: `${version} (Dawn, ${name})`, release: () => { held &&= undefined; } };
   } catch (error) {
-    throw new HostError("no-engine", `${name} gives no device: ${errorText(error)}`, WAY, { cause: error });
+    throw new HostError("no-engine", `${name} gives no device: ${errorText(error)}`, way(), { cause: error });
   }
 }
 
@@ -84,7 +85,7 @@ async function openAdapter(wishes: DeviceWishes = {}, options: readonly string[]
     gpu = create(toggles);
     adapter = await gpu.requestAdapter();
   }
-  if (adapter === null) throw new HostError("no-engine", "WebGPU finds no adapter: no usable Vulkan, Metal or D3D12 driver", WAY);
+  if (adapter === null) throw new HostError("no-engine", "WebGPU finds no adapter: no usable Vulkan, Metal or D3D12 driver", way());
   const { info } = adapter;
   return { gpu, adapter, version, name: [info.vendor, info.description || info.device].filter((text) => text !== "").join(" ") || "WebGPU device" };
 }
@@ -122,7 +123,7 @@ async function loadPackage(): Promise<DawnPackage> {
       const about: { readonly version?: string } = require(join(dirname(entry), "package.json"));
       return { create: (options) => loaded.create(options), version: about.version ?? "unknown" };
     } catch (error) {
-      throw new HostError("no-engine", `the npm package webgpu is there but does not load: ${errorText(error)}`, WAY, { cause: error });
+      throw new HostError("no-engine", `the npm package webgpu is there but does not load: ${errorText(error)}`, way(), { cause: error });
     }
   }
   throw new HostError("no-engine", "the npm package webgpu is not installed", "npm install --no-save webgpu@0.6.2");

@@ -330,6 +330,29 @@ test("a sweep changes something that is there", () => {
 `));
 });
 
+test("a value that is set must be there, and a name near to one that is says so", () => {
+  const help = (name: string, text = sound()): string | undefined => check({ file: "m.jepa", text }, { set: { [name]: 3 } }).diagnostics.find((d) => d.code === "JEP2025")?.help;
+  const named = sound().replace("model m {", "model m {\n  param depth = 2").replace("vit(4, 64, 2, 4)", "vit(4, 64, depth, 4)");
+  expect(help("depht", named)).toBe("Did you mean `depth`?");
+  // Where only instances have it, said without the instance.
+  expect(help("depht")).toBe("Did you mean `student.depth` or `predict.depth`?");
+  expect(help("patch")).toBe("Did you mean `student.patch`?");
+  expect(help("student.rato")).toBe("Did you mean `student.ratio`?");
+  // An average has the configuration of what it follows.
+  expect(help("teacher.depth")).toBe("Did you mean `student.depth`?");
+  expect(help("nothing_like_it")).toMatch(/^There are `student.patch`, `student.width`, /);
+  expect(help("student.ratio")).toBeUndefined();
+  // An instance with a mistake of its own has no options to speak of.
+  expect(help("student.depth", sound().replace("student = vit(", "student = vitt2x("))).toBeUndefined();
+});
+
+test("a sweep changes the options that `--set` does, and no others", () => {
+  checkMarked(sound("", `sweep s of m { student.ratio in [1, 2] }
+sweep t of m { teacher.depth in [1, 2] }
+//             ^^^^^^^^^^^^^ JEP2025 Did you mean \`student.depth\`
+`));
+});
+
 test("a model without a loss is refused", () => {
   checkMarked(`model m {
 //    ^ JEP2026 The model \`m\` has no loss.
@@ -365,6 +388,66 @@ train m {
   epochs 1
 }
 `);
+});
+
+const brought = (use: string, library = use): string => `  use "${use}"
+//${"^".repeat(use.length + 6)} JEP2028 \`${library}\` cannot be used
+use std.vit
+variant small of base {
+  param wide = 3
+}
+train base { steps 3 }
+probe bace { linear(on: student) }
+sweep widths of base { width in [1, 2] }
+`;
+
+test("names that a file would have brought are not mistakes where the file cannot be had, whatever keeps it away", () => {
+  checkMarked(brought("./nope.jepa"));
+  checkMarked(brought("../../nope.jepa"));
+  checkMarked(brought("./nope.jepa"), { program: "other" });
+});
+
+test("modules that a file would have brought are not mistakes where it cannot be had; what no file brings still is", () => {
+  checkMarked(`  use "./nope.jepa"
+//^^^^^^^^^^^^^^^^^ JEP2028 there is no such file
+use std.vit
+module mine(x: Tokens[width]) -> Tokens[width] {
+  part inner = special
+  part many = 3 of special(4)
+  repeat one in many { x = one(x) }
+  inner(other(x))
+}
+model m {
+  input image: Image[32, 32, 3]
+  mask targets = 4 of block(scale: 0.15..0.2, aspect: 0.75..1.5, min_keep: 4)
+  encoder student = special(4, 64, 2, 4)
+  encoder teacher = ema(student, momentum: 0.996 -> 1.0)
+  encoder still = frozen(special)
+  head wide = mine()
+  z_target = stopgrad(normalize(teacher(image))) at targts
+//                                                  ^^^^^^ JEP2001 Did you mean \`targets\`
+  loss smooth_l1(wide(special(still(image))), z_target)
+}
+`);
+  // With the file, a name that is not its is a mistake.
+  checkMarked(`use "./there.jepa"
+model m {
+  input image: Image[32, 32, 3]
+  encoder student = specal(4, 64, 2, 4)
+//                  ^^^^^^ JEP2001 Did you mean \`special\`
+  loss variance(student(image))
+}
+train n { epochs 1 }
+//    ^ JEP2003 Did you mean \`m\`
+train m { epochs 1 }
+`, { files: { "there.jepa": "module special(a, b, c, d) (image) -> Tokens[w] {\n  patches(image, 4)\n}\n" } });
+});
+
+test("names of a file with mistakes of grammar are not mistakes of its user", () => {
+  const read = (path: string): string | undefined => (path === "there.jepa" ? "model base {\n}\nmodul rest(x) { x }\n" : undefined);
+  const result = check({ file: "m.jepa", text: 'use "./there.jepa"\nmodel m {\n  input image: Image[32, 32, 3]\n  head h = rest()\n  loss variance(h(patches(image, 4)))\n}\ntrain m { epochs 1 }\n', read });
+  expect([...new Set(result.diagnostics.map((d) => d.span.file))]).toEqual(["there.jepa"]);
+  expect(result.ok).toBe(false);
 });
 
 test("an unknown part of the library is reported", () => {

@@ -110,8 +110,58 @@ test("a position table needs positions", () => {
 
 test("heads divide the width", () => {
   checkMarked(sound(`  encoder e = vit(4, 64, 2, 5)
+//                          ^ JEP3011 A width of 64 cannot be split into 5
   y = e(image)
-//    ^^^^^^^^ JEP3011 A width of 64 cannot be split into 5
+`));
+});
+
+test("every wrong number of heads is told where it was given, in one run, also where what follows depends on it", () => {
+  checkMarked(`use std.vit
+model m {
+  param count = 5
+  input image: Image[32, 32, 3]
+  mask targets = 4 of block(scale: 0.15..0.2, aspect: 0.75..1.5, min_keep: 4)
+  mask context = block(scale: 0.85..1.0, aspect: 1.0, min_keep: 4) minus targets
+  encoder student = vit(4, 64, 2, heads: 5)
+//                                ^^^^^^^^ JEP3011 \`vit\` is applied here
+  encoder teacher = ema(student, momentum: 0.996 -> 1.0)
+  encoder other = vit(4, 64, 2, heads: 5)
+//                              ^^^^^^^^ JEP3011 A width of 64 cannot be split into 5
+  encoder deeper = vit(4, 64, 3, count)
+//                               ^^^^^ JEP3011 \`count\` is given here
+  predictor predict = vit_predictor(32, 1, 3)
+//                                         ^ JEP3011 A width of 32 cannot be split into 3
+  z_hat = predict(student(image at context), at: targets)
+  loss smooth_l1(z_hat, stopgrad(teacher(image)) at targets)
+  loss extra = mse(predict(student(image at context), at: targets), stopgrad(teacher(image)) at targets)
+  loss more = variance(pool(other(image))) + variance(pool(deeper(image)))
+}
+train m { epochs 1 }
+`);
+});
+
+test("in a module of the program, a number is told where the program gives it to the library", () => {
+  checkMarked(sound(`  head mine = wide(3)
+  head none = thin()
+  y = mine(z_hat)
+  z = none(z_hat)
+`, `module wide(count) (x: Tokens[width]) -> Tokens[width] {
+  part inner = attention(count)
+//                       ^^^^^ JEP3011 \`wide\` is applied here
+  inner(x)
+}
+module thin() (x: Tokens[width]) -> Tokens[width] {
+  part inner = attention(7)
+//                       ^ JEP3011 A width of 64 cannot be split into 7
+  inner(x)
+}
+`));
+});
+
+test("a patch size is told where it was given", () => {
+  checkMarked(sound(`  encoder e = vit(patch: 5, width: 64, depth: 1, heads: 4)
+//                ^^^^^^^^ JEP3005 A 32x32 image cannot be cut into 5x5 patches.
+  y = e(image)
 `));
 });
 
@@ -123,8 +173,8 @@ test("a split divides the width", () => {
 
 test("a position table codes in fours", () => {
   checkMarked(sound(`  encoder e = vit(4, 66, 2, 3)
+//                   ^^ JEP3012 A two-dimensional sine-cosine table needs a width divisible by
   y = e(image)
-//    ^^^^^^^^ JEP3012 A two-dimensional sine-cosine table needs a width divisible by
 `));
 });
 

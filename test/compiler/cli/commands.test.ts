@@ -211,3 +211,12 @@ test("the command that a compiled folder is run with stands a blank in its path"
   const cwd = temporary({ "package.json": "{}", "small.jepa": small });
   expect((await jepac(["compile", "small.jepa", "-o", "out dir/a"], { cwd })).out).toContain('run it with: node "out dir/a/train.mjs"');
 });
+
+test("compile counts the files of a wgsl program and names the folder, in a line that can be read", async () => {
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small });
+  const ran = await jepac(["compile", "small.jepa", "--target", "wgsl", "-o", "out"], { cwd });
+  const line = ran.out.split("\n").find((l) => l.startsWith("compiled ")) ?? "";
+  const count = readdirSync(join(cwd, "out")).filter((name) => name.endsWith(".wgsl")).length;
+  expect(count).toBeGreaterThan(10);
+  expect(line).toBe(`compiled tiny into out: ${count} .wgsl files, plan.json, model.mjs, manifest.json, train.mjs, encoders.txt, graph.svg`);
+});

@@ -1,11 +1,12 @@
 /** Which engine is taken, what is said about those that are not there, and the doctor's rows. */
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { spawnSync } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
 import { doctor } from "../../../runtime/backends/doctor.js";
-import { EngineMissing, loadTf, nativeRoots, tfEngines } from "../../../runtime/backends/tfjs/engine.js";
+import { EngineMissing, loadTf, nativeRoots, tfEngines, wayToGet } from "../../../runtime/backends/tfjs/engine.js";
+import { scriptCommand } from "../../../runtime/backends/ways.js";
 
 // The doctor starts a process per engine; a busy machine takes its time over that.
 vi.setConfig({ testTimeout: 120_000 });
@@ -90,4 +91,33 @@ test("the set-up scripts refuse unknown arguments, and say plainly when asked on
   expect(check.status).toBe(1);
   expect(check.stderr).toContain("no environment yet");
   rmSync(empty, { recursive: true });
+});
+
+const root = join(import.meta.dirname, "../../..");
+
+test("the command that gets tfjs-node is one that can be typed, in a checkout and where the package was installed", () => {
+  expect(wayToGet("tfjs-node")).toBe(scriptCommand("setup-tfjs-node.mjs"));
+  expect(scriptCommand("setup-tfjs-node.mjs", root)).toBe(`node ${join("scripts", "setup-tfjs-node.mjs")}`);
+  // From a folder beside, the way back up would be longer than the whole path.
+  expect(scriptCommand("setup-tfjs-node.mjs", tmpdir())).toContain(join(root, "scripts", "setup-tfjs-node.mjs"));
+  // As npm lays it out: the built runtime and the scripts, both of which the package ships.
+  const packed: { files: string[] } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  expect(packed.files).toEqual(expect.arrayContaining(["dist", "scripts"]));
+  const project = mkdtempSync(join(tmpdir(), "jepac-installed-"));
+  try {
+    const files = ["package.json", "dist/runtime/backends/ways.js", "scripts/setup-tfjs-node.mjs"];
+    for (const file of files) {
+      const path = join(project, "node_modules/jepac", file);
+      mkdirSync(join(path, ".."), { recursive: true });
+      copyFileSync(join(root, file), path);
+    }
+    const ask = `import { scriptCommand } from "./node_modules/jepac/dist/runtime/backends/ways.js"; console.log(scriptCommand("setup-tfjs-node.mjs"));`;
+    const command = spawnSync(process.execPath, ["--input-type=module", "-e", ask], { cwd: project, encoding: "utf8" }).stdout.trim();
+    expect(command).toBe(`node ${join("node_modules", "jepac", "scripts", "setup-tfjs-node.mjs")}`);
+    const wrong = spawnSync(`${command} --nonsense`, { cwd: project, encoding: "utf8", shell: true });
+    expect(wrong.status).toBe(2);
+    expect(wrong.stderr).toContain(`usage: ${command} [--check]`);
+  } finally {
+    rmSync(project, { recursive: true });
+  }
 });
