@@ -37,7 +37,7 @@ import { resolveRecipe } from "./recipe.js";
 import { throughLosses } from "./recover.js";
 import type { Recipe } from "./recipe.js";
 import { writeReport } from "./report-file.js";
-import { chooseFolder, resumeCommand, RUN_FILES, shellWord, withRunOptions, writeRunOptions } from "./run-folder.js";
+import { chooseFolder, keptOptions, resumeCommand, RUN_FILES, shellWord, withRunOptions, writeRunOptions } from "./run-folder.js";
 import { Speed } from "./speed.js";
 
 /** What a trainer is made of. */
@@ -111,6 +111,8 @@ export async function train(trainer: Trainer): Promise<RunSummary> {
   for (const note of chosen.notes) progress.note(`passed over ${note}`);
   progress.note(`engine: ${chosen.engine.name} ${chosen.engine.version} (${chosen.why})${chosen.replicas === undefined ? "" : `, ${chosen.replicas} replicas`}`);
   if (resume !== undefined && resume.step > 0 && resume.engine !== chosen.engine.name) progress.note(`the run began on ${resume.engine}: on ${chosen.engine.name} it goes on soundly, but not to the same last bits`);
+  const [before, now] = [(await keptOptions(folder))?.replicas ?? 1, chosen.replicas ?? 1];
+  if (resume !== undefined && resume.step > 0 && before !== now) progress.note(`the run began in ${before === 1 ? "one process" : `${before} processes`}: in ${now === 1 ? "one" : now} it goes on soundly, but not to the same last bits`);
   const batches = await openBatches(trainer.manifest, data.source, recipe, { workers: options.workers, onNote: (text) => progress.note(text) });
   try {
     if (resume !== undefined) await chosen.engine.importState(resume.state);

@@ -45,11 +45,16 @@ export async function writeRunOptions(folder: string, options: TrainerOptions): 
 
 /** The options given, with those of the folder's run where none are given. A folder without `run.json` adds none. */
 export async function withRunOptions(folder: string, given: TrainerOptions): Promise<TrainerOptions> {
-  const path = join(folder, RUN_FILES.run);
-  if (!existsSync(path)) return given;
-  const kept = parseRun(await readBytes(path), path);
+  const kept = await keptOptions(folder);
+  if (kept === undefined) return given;
   const length = given.steps !== undefined || given.epochs !== undefined ? { steps: given.steps, epochs: given.epochs } : { steps: kept.steps, epochs: kept.epochs };
   return { ...given, ...length, data: given.data ?? kept.data, evalData: given.evalData ?? kept.evalData, batch: given.batch ?? kept.batch, seed: given.seed ?? kept.seed, replicas: given.replicas ?? kept.replicas };
+}
+
+/** What a folder's run was started with; undefined without `run.json`. */
+export async function keptOptions(folder: string): Promise<RunOptions | undefined> {
+  const path = join(folder, RUN_FILES.run);
+  return existsSync(path) ? parseRun(await readBytes(path), path) : undefined;
 }
 
 /** What to type to go on with the run in a folder, given what starts the trainer. */

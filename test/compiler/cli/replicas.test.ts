@@ -102,6 +102,10 @@ test("a run of two replicas that stops and goes on is the run that never stopped
   expect(second.err).toContain("2 replicas");
   expect(losses(join(cwd, "parts"))).toEqual(losses(join(cwd, "whole")));
   expect(state(join(cwd, "parts")).equals(state(join(cwd, "whole")))).toBe(true);
+  expect(second.err).not.toContain("the run began in");
+  const other = await train(cwd, [...options, "--out", "parts", "--resume", "--steps", "42", "--replicas", "1"]);
+  expect(other.code, other.err).toBe(0);
+  expect(other.err).toContain("the run began in 2 processes: in one it goes on soundly, but not to the same last bits");
 });
 
 test("a replica that dies ends the run with the reason and the way on, and its checkpoint is there", { timeout: 240_000 }, async () => {
