@@ -98,18 +98,20 @@ async function tfjsEngine(manifest: Manifest, module: CompiledModule, choice: Ex
   const host = { tf, raw, name, version, initial: initialState(manifest, seed) };
   // One graphics card is not shared, and plain JavaScript is for tests: there only who asks for replicas gets them.
   const count = run?.replicas === undefined && (name === "tfjs-node-gpu" || name === "cpu") ? 1 : wanted;
-  const script = replicaScript();
-  if (count === 1 || run?.folder === undefined || script === undefined) {
-    const lost = count === 1 ? [] : [`replicas: ${script === undefined ? "their script has not been compiled (npm run build)" : "the program is in no folder that they could load it from"}`];
-    if (lost[0] !== undefined && run?.replicas !== undefined) throw new HostError("usage", lost[0], "leave --replicas away");
-    return { engine: await createTfjsEngine(manifest, module, host), notes: [...notes, ...lost], why };
-  }
-  const replicas = await openReplicas({ manifest, count, script, folder: run.folder, engine: name, seed });
+  const alone = async (lost?: string): Promise<ChosenEngine> => ({ engine: await createTfjsEngine(manifest, module, host), notes: lost === undefined ? notes : [...notes, `replicas: ${lost}`], why });
+  if (count === 1) return alone();
   try {
-    return { engine: replicas.join(await createTfjsEngine(manifest, module, { ...host, allReduce: replicas.allReduce })), notes, why, replicas: count };
+    const replicas = await openReplicas({ manifest, count, script: replicaScript(), folder: run?.folder, engine: name, seed });
+    try {
+      return { engine: replicas.join(await createTfjsEngine(manifest, module, { ...host, allReduce: replicas.allReduce })), notes, why, replicas: count };
+    } catch (error) {
+      replicas.close();
+      throw error;
+    }
   } catch (error) {
-    replicas.close();
-    throw error;
+    // Who asked for them is told; a run that would have had them by itself goes on without.
+    if (run?.replicas !== undefined || !(error instanceof HostError)) throw error;
+    return alone(error.message);
   }
 }
 

@@ -76,9 +76,10 @@ export interface ReplicaSettings {
   readonly manifest: Manifest;
   /** Processes in all, this one counted. */
   readonly count: number;
-  readonly script: URL;
-  /** The folder of `model.mjs`. */
-  readonly folder: string;
+  /** See {@link replicaScript}. */
+  readonly script: URL | undefined;
+  /** The folder of `model.mjs`, where there is one. */
+  readonly folder: string | undefined;
   readonly engine: TfEngine;
   readonly seed: number;
 }
@@ -95,10 +96,12 @@ export interface Replicas {
 
 /** Starts the other processes of a run and waits until they are ready. Throws `HostError`s; then none is left. */
 export async function openReplicas(settings: ReplicaSettings): Promise<Replicas> {
-  const { manifest, count, folder, engine, seed } = settings;
+  const { manifest, count, folder, engine, seed, script } = settings;
+  if (script === undefined) throw new HostError("usage", "the script of a replica has not been compiled", "build jepac (npm run build), or take --replicas 1");
+  if (folder === undefined) throw new HostError("usage", "the program lies in no folder that another process could load it from", "compile it into one, or take --replicas 1");
   const values = manifest.parameters.reduce((sum, { shape, role }) => sum + (role === "trained" ? shape.reduce((n, d) => n * d, 1) : 0), 0);
   const room = new Room(count, values);
-  const others = Array.from({ length: count - 1 }, (_, i) => new Replica(settings.script, i + 1));
+  const others = Array.from({ length: count - 1 }, (_, i) => new Replica(script, i + 1));
   const close = (): void => {
     for (const other of others) other.close();
     room.close();
@@ -121,7 +124,12 @@ class Room {
   readonly held: Float32Array;
 
   constructor(count: number, values: number) {
-    this.#folder = mkdtempSync(join(tmpdir(), "jepac-replicas-"));
+    const above = tmpdir();
+    try {
+      this.#folder = mkdtempSync(join(above, "jepac-replicas-"));
+    } catch (error) {
+      throw noRoom(error, above);
+    }
     try {
       // Written in full at once, so that a disk without room says so before the run and not in the middle of it.
       this.#boxes = Array.from({ length: count }, (_, i) => new Mailbox(this.path(i), "w+"));
@@ -129,7 +137,7 @@ class Room {
       for (const box of this.#boxes) box.put(this.held);
     } catch (error) {
       this.#remove();
-      throw writeError(error, this.#folder);
+      throw noRoom(error, above);
     }
   }
 
@@ -160,6 +168,11 @@ class Room {
       // Files that are open cannot be removed on Windows; `close` comes back to it.
     }
   }
+}
+
+function noRoom(error: unknown, folder: string): HostError {
+  const { code, message } = writeError(error, folder);
+  return new HostError(code, message, "free some space, name another temporary folder with TMPDIR, or take --replicas 1", { cause: error });
 }
 
 /** Sums in the order of the replicas, this process first, and leaves the mean for all. */

@@ -4,7 +4,7 @@
  */
 import { spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { EngineMissing, loadTf } from "../../../runtime/backends/tfjs/engine.js";
@@ -18,9 +18,9 @@ interface Ran {
 }
 
 /** Runs `jepac train` in a folder; `onProgress` is called with the process and all that it has said, as it speaks. */
-function train(cwd: string, words: readonly string[], onProgress: (pid: number, text: string) => void = () => undefined, file = "small.jepa"): Promise<Ran> {
+function train(cwd: string, words: readonly string[], onProgress: (pid: number, text: string) => void = () => undefined, file = "small.jepa", env: Readonly<Record<string, string>> = {}): Promise<Ran> {
   return new Promise((done, fail) => {
-    const child = spawn(process.execPath, [bin, "train", file, "--workers", "0", "--no-probe", "--no-report", ...words], { cwd, env: { ...process.env, NO_COLOR: "1" }, stdio: ["ignore", "ignore", "pipe"] });
+    const child = spawn(process.execPath, [bin, "train", file, "--workers", "0", "--no-probe", "--no-report", ...words], { cwd, env: { ...process.env, NO_COLOR: "1", ...env }, stdio: ["ignore", "ignore", "pipe"] });
     let err = "";
     child.stderr.on("data", (part: Buffer) => {
       err += part.toString();
@@ -133,6 +133,13 @@ test("replicas that cannot be had are refused with the way out", { timeout: 120_
   const odd = await train(cwd, ["--engine", "wasm", "--steps", "2", "--replicas", "3"]);
   expect(odd.code).toBe(2);
   expect(odd.err).toMatch(/--replicas 3: a batch of \d+ cannot be cut into equal parts/);
+  const closed = { TMPDIR: join(cwd, "nowhere"), TEMP: join(cwd, "nowhere") };
+  const asked = await train(cwd, ["--engine", "wasm", "--steps", "100", "--replicas", "2", "--out", "asked"], undefined, undefined, closed);
+  expect(asked.code).toBe(2);
+  expect(asked.err).toMatch(/error: cannot write .*nowhere.*\nhelp: free some space, name another temporary folder with TMPDIR, or take --replicas 1/);
+  const unasked = await train(cwd, ["--engine", "wasm", "--steps", "100", "--out", "unasked"], undefined, undefined, closed);
+  expect(unasked.code, unasked.err).toBe(0);
+  if (availableParallelism() > 1) expect(unasked.err).toMatch(/passed over replicas: cannot write .*nowhere/);
   const together = await train(root, ["--engine", "wasm", "--steps", "2", "--replicas", "2", "--out", join(cwd, "vicreg")], undefined, "examples/vicreg-small.jepa");
   expect(together.code).toBe(2);
   expect(together.err).toContain("--replicas 2: this program compares the images of a step with each other, so its batch cannot be shared out");
