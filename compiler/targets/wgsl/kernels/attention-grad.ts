@@ -4,7 +4,8 @@
  * Everything that is added to is owned by one thread, so there are no atomics and the order of sums is fixed. Both sides
  * need the sum of o * do of each row. As a rule they are two halves of one dispatch and each makes those sums for itself;
  * where operands are too many for its bindings, or keys are not as many as queries, dq comes first and leaves them to dk, dv;
- * so it does where a processor stands in for a GPU, and rows are read where they lie.
+ * so it does where a processor stands in for a GPU, and rows are read where they lie. The form for subgroup matrices is
+ * `attention-grad-matrix.ts`.
  */
 import { IrError } from "../../../tensor/ir.js";
 import type { Dim } from "../../../types/dim.js";
@@ -12,8 +13,11 @@ import { constantDim, equal, mul, printShape } from "../../../types/dim.js";
 import type { Op, Tensor } from "../graph.js";
 import type { Draft, Limits } from "../kernel.js";
 import { MAX_BUFFERS, up } from "../kernel.js";
+import { hasMatrixForm } from "./attention-blocks.js";
 import type { Backward, Frame } from "./attention-frame.js";
 import { each, entry, frame, passingRows, passingTiles, plus, quadReader, storeRow, tileRows } from "./attention-frame.js";
+import type { Halves } from "./attention-grad-matrix.js";
+import { attentionGradMatrixForm } from "./attention-grad-matrix.js";
 
 /** dq, dk and dv. */
 export function attentionGradDrafts(cx: Limits, op: Op, work: Backward): Draft[] {
@@ -26,6 +30,8 @@ export function attentionGradDrafts(cx: Limits, op: Op, work: Backward): Draft[]
   const k = frame(cx, "attention_dkv", "Gradient of attention by keys and values; a thread owns a key.", work);
   const [dq, dkv] = [queryHalf(q, work, tileRows(q, 0), delta), keyHalf(k, work, tileRows(k, 2), delta)];
   const text = (f: Frame, half: Half, limit: string): string => [declarations(f, half.tile, half.stats), ...half.readers, `${entry(f, limit)}\n${half.body}\n}`].join("\n\n");
+  addMatrixForm(q, work, dq.readers, "queries", delta);
+  addMatrixForm(k, work, dkv.readers, "keys", delta);
   return [
     q.w.finish(text(q, dq, q.w.size("rows", q.rows)), groupsOf(q, rows, 1), op.origin, shape),
     k.w.finish(text(k, dkv, k.w.size("keys", k.keys)), groupsOf(k, keys, 1), op.origin, shape),
@@ -43,7 +49,13 @@ ${q.body}
 ${k.body}
   }
 }`;
-  return f.w.finish([declarations(f, tile, true), ...new Set([...q.readers, ...k.readers]), code].join("\n\n"), groupsOf(f, work.sizes.rows, 2), op.origin, printShape([f.batch, f.rows, f.width]));
+  const readers = [...new Set([...q.readers, ...k.readers])];
+  addMatrixForm(f, work, readers, "both", undefined);
+  return f.w.finish([declarations(f, tile, true), ...readers, code].join("\n\n"), groupsOf(f, work.sizes.rows, 2), op.origin, printShape([f.batch, f.rows, f.width]));
+}
+
+function addMatrixForm(f: Frame, work: Backward, readers: readonly string[], halves: Halves, delta: Tensor | undefined): void {
+  if (hasMatrixForm(f, [work.q.tensor, work.k.tensor, work.v.tensor, work.dO])) f.w.form("subgroup-matrix", attentionGradMatrixForm(f, work, readers, halves, delta));
 }
 
 function groupsOf(f: Frame, own: Dim, halves: number): Draft["groups"] {

@@ -9,9 +9,10 @@ import { constantDim, mul, printShape } from "../../../types/dim.js";
 import type { Op } from "../graph.js";
 import type { Draft, Limits } from "../kernel.js";
 import { up } from "../kernel.js";
+import { hasMatrixForm } from "./attention-blocks.js";
 import type { Forward, Frame } from "./attention-frame.js";
 import { each, entry, frame, loadTile, passingRows, plus, quadReader, storeRow, tileRows } from "./attention-frame.js";
-import { attentionMatrixForm, hasMatrixForm } from "./attention-matrix.js";
+import { attentionMatrixForm } from "./attention-matrix.js";
 
 /** o and the log-sum-exp. */
 export function attentionDraft(cx: Limits, op: Op, work: Forward): Draft {
@@ -22,7 +23,7 @@ export function attentionDraft(cx: Limits, op: Op, work: Forward): Draft {
   w.size("keys", f.keys);
   const readers = [quadReader(f, "q", work.q), quadReader(f, "k", work.k), quadReader(f, "v", work.v)];
   const code = f.direct ? directCode(f, work, readers) : tiledCode(f, work, readers, tile);
-  if (hasMatrixForm(f, work)) w.form("subgroup-matrix", attentionMatrixForm(f, work, readers));
+  if (hasMatrixForm(f, [work.q.tensor, work.k.tensor, work.v.tensor])) w.form("subgroup-matrix", attentionMatrixForm(f, work, readers));
   return w.finish(code, [up(f.rows, f.threads), mul(f.batch, constantDim(f.heads)), constantDim(1)], op.origin, printShape([f.batch, f.rows, f.width]));
 }
 

@@ -3,9 +3,10 @@
  *
  * Reads the part of the language that the generator writes (functions, let, var, for, if, assignments, arrays, vectors of four,
  * subgroup matrices) and turns it into JavaScript, an invocation being a generator that stops at each barrier. What is
- * checked on the way: every index lies within its array, matrices that are multiplied fit each other, and all invocations of
- * a workgroup meet the same barriers. Numbers are rounded as their types are. A matrix belongs to all lanes of a subgroup, so
- * each lane computes it whole. That invocations do not race between barriers is not checked.
+ * checked on the way: every index lies within its array, matrices lie within it by the rule of the proposal as well (offset + stride
+ * * rows), those that are multiplied fit each other, all invocations of a workgroup meet the same barriers, and between two
+ * barriers nobody touches an element of workgroup memory that another one writes. A matrix belongs to all lanes of a subgroup: its
+ * first lane computes, and the others must ask for the same. Numbers are rounded as their types are.
  */
 /** What a type is to the emulator: `int`, `float`, `half`, `bool`, or a shape with elements. */
 type Type = { readonly kind: "int" | "float" | "half" | "bool" | "void" } | { readonly kind: "array" | "vector"; readonly of: Type; readonly zero: string } | { readonly kind: "matrix"; readonly zero: string } | { readonly kind: "struct" };
@@ -31,24 +32,85 @@ function toHalf(x: number): number {
   return Math.abs(whole * unit) > 65504 ? Math.sign(x) * Infinity : whole * unit;
 }
 
+/** Who last wrote and who read each element of workgroup memory since the last barrier; "many" where several read. */
+interface Touched { readonly writers: Map<number, number>; readonly readers: Map<number, number | "many"> }
+
+/** The workgroup memory of the group that runs, with what has been touched since the last barrier. */
+let shared = new Map<Memory, Touched>();
+/** The invocation that runs, its subgroup, and what lanes of that have done with matrices since the last barrier. */
+let running: { readonly thread: number; readonly subgroup: number; readonly lane: number; readonly done: Done[]; at: number } = { thread: 0, subgroup: 0, lane: 0, done: [], at: 0 };
+
+interface Done { readonly asked: readonly unknown[]; readonly result: Matrix }
+
+/** What a subgroup does as one: the first lane does it, the others must ask for the same in the same order. */
+function together(asked: readonly unknown[], work: () => Matrix): Matrix {
+  if (running.lane === 0) running.done.push({ asked, result: work() });
+  const known = running.done[running.at++];
+  if (known === undefined || asked.length !== known.asked.length || asked.some((x, i) => x !== known.asked[i])) throw new Error("lanes of a subgroup do not ask for the same matrix");
+  return known.result;
+}
+
+/** Matrices of zeros, one of each size. */
+const zeros = new Map<string, Matrix>();
+
+/** Subgroups as those who touch by matrices; invocations are 0 and up. */
+const wholeSubgroup = (): number => -1 - running.subgroup;
+
+/** Notes an access to workgroup memory. @throws where another one wrote the element since the last barrier, or is to be overwritten while it reads. */
+function touch(memory: Memory, i: number, who: number, writes: boolean): void {
+  const touched = shared.get(memory);
+  if (touched === undefined) return;
+  const [writer, reader] = [touched.writers.get(i), touched.readers.get(i)];
+  if (writer !== undefined && writer !== who) throw new Error(`a race: element ${i} was written by ${writer} and is ${writes ? "written" : "read"} by ${who}`);
+  if (writes && reader !== undefined && reader !== who) throw new Error(`a race: element ${i} was read by ${reader} and is written by ${who}`);
+  if (writes) touched.writers.set(i, who);
+  else touched.readers.set(i, reader === undefined || reader === who ? who : "many");
+}
+
+/** Elements that one element of a memory holds. */
+const lanesIn = (memory: Memory): number => (Array.isArray(memory[0]) ? memory[0].length : 1);
+
+/** Goes over the places of a matrix's elements: the element of the memory and the lane in it; offsets and strides count elements of the memory. */
+function overPlaces(rows: number, columns: number, byRows: boolean, memory: Memory, from: number, stride: number, visit: (at: number, lane: number, i: number) => void): void {
+  const lanes = lanesIn(memory);
+  const [slices, along] = byRows ? [rows, columns] : [columns, rows];
+  if (stride * lanes < along) throw new Error(`a stride of ${stride * lanes} for slices of ${along}`);
+  if (from + stride * slices > memory.length) throw new Error(`a matrix from ${from}, ${slices} times ${stride}, in ${memory.length}`);
+  for (let slice = 0; slice < slices; slice++) {
+    for (let step = 0; step < along; step++) visit(from + slice * stride + Math.floor(step / lanes), step % lanes, byRows ? slice * columns + step : step * columns + slice);
+  }
+}
+
 /** What the generated code calls. */
 const support = {
   f16: toHalf,
   at(memory: Memory, i: number): number | number[] {
     const value = memory[i];
     if (value === undefined) throw new Error(`index ${i} of ${memory.length}`);
+    touch(memory, i, running.thread, false);
     return value;
   },
   put(memory: Memory, i: number, value: number | number[]): void {
     if (i < 0 || i >= memory.length) throw new Error(`store to ${i} of ${memory.length}`);
+    touch(memory, i, running.thread, true);
     memory[i] = value;
   },
-  zero: (rows: number, columns: number): Matrix => ({ rows, columns, data: Array.from({ length: rows * columns }, () => 0) }),
-  load(rows: number, columns: number, byRows: boolean, memory: Memory, from: number, stride: number): Matrix {
-    const data = Array.from({ length: rows * columns }, (_, i) => Number(support.at(memory, from + (byRows ? Math.floor(i / columns) * stride + i % columns : (i % columns) * stride + Math.floor(i / columns)))));
-    return { rows, columns, data };
+  zero(rows: number, columns: number): Matrix {
+    const key = `${rows} ${columns}`;
+    const made = zeros.get(key) ?? { rows, columns, data: Array.from({ length: rows * columns }, () => 0) };
+    zeros.set(key, made);
+    return made;
   },
-  multiply(a: Matrix, b: Matrix, c: Matrix): Matrix {
+  load: (rows: number, columns: number, byRows: boolean, memory: Memory, from: number, stride: number): Matrix => together([rows, columns, byRows, memory, from, stride], () => {
+    const data = Array.from({ length: rows * columns }, () => NaN);
+    overPlaces(rows, columns, byRows, memory, from, stride, (at, lane, i) => {
+      touch(memory, at, wholeSubgroup(), false);
+      const value = memory[at];
+      data[i] = Number(Array.isArray(value) ? value[lane] : value);
+    });
+    return { rows, columns, data };
+  }),
+  multiply: (a: Matrix, b: Matrix, c: Matrix): Matrix => together([a, b, c], () => {
     if (a.columns !== b.rows || a.rows !== c.rows || b.columns !== c.columns) throw new Error(`${a.rows} x ${a.columns} times ${b.rows} x ${b.columns} into ${c.rows} x ${c.columns}`);
     const data = c.data.map((start, i) => {
       const [row, column] = [Math.floor(i / c.columns), i % c.columns];
@@ -57,10 +119,22 @@ const support = {
       return sum;
     });
     return { ...c, data };
+  }),
+  store: (byRows: boolean, memory: Memory, from: number, m: Matrix, stride: number): Matrix => together([byRows, memory, from, m, stride], () => {
+    overPlaces(m.rows, m.columns, byRows, memory, from, stride, (at, lane, i) => {
+      touch(memory, at, wholeSubgroup(), true);
+      const [old, value] = [memory[at], m.data[i] ?? NaN];
+      memory[at] = Array.isArray(old) ? old.map((x, l) => (l === lane ? value : x)) : value;
+    });
+    return m;
+  }),
+  /** A function of numbers, or of each lane of vectors. */
+  each(f: (...x: number[]) => number, ...args: (number | number[])[]): number | number[] {
+    const lanes = args.find((x) => Array.isArray(x))?.length;
+    if (lanes === undefined) return f(...args.map(Number));
+    return Array.from({ length: lanes }, (_, l) => f(...args.map((x) => Number(Array.isArray(x) ? x[l] : x))));
   },
-  store(byRows: boolean, memory: Memory, from: number, m: Matrix, stride: number): void {
-    m.data.forEach((x, i) => support.put(memory, from + (byRows ? Math.floor(i / m.columns) * stride + i % m.columns : (i % m.columns) * stride + Math.floor(i / m.columns)), x));
-  },
+  dot: (a: readonly number[], b: readonly number[]): number => a.reduce((sum, x, l) => Math.fround(sum + Math.fround(x * (b[l] ?? NaN))), 0),
 };
 
 /** Built-in values of an invocation, by their names in WGSL. */
@@ -86,17 +160,28 @@ export function emulate(text: string): Emulated {
   };
 }
 
-interface Maker { readonly threads: number; readonly subgroup: number; readonly group: (p: Readonly<Record<string, number>>, storage: Readonly<Record<string, Memory>>) => (builtins: Builtins) => Generator<void> }
+interface Maker { readonly threads: number; readonly subgroup: number; readonly group: (p: Readonly<Record<string, number>>, storage: Readonly<Record<string, Memory>>) => { readonly main: (builtins: Builtins) => Generator<void>; readonly memories: readonly Memory[] } }
 
 function isMaker(x: unknown): x is Maker {
   return typeof x === "object" && x !== null && "threads" in x && "group" in x && typeof x.group === "function";
 }
 
 function oneGroup(made: Maker, sizes: Readonly<Record<string, number>>, storage: Readonly<Record<string, Memory>>, group: { x: number; y: number; z: number }): void {
-  const main = made.group(sizes, storage);
+  shared = new Map();
+  const { main, memories } = made.group(sizes, storage);
+  const forget = (): void => memories.forEach((memory) => shared.set(memory, { writers: new Map(), readers: new Map() }));
   const invocations = Array.from({ length: made.threads }, (_, thread) => main({ workgroup_id: group, local_invocation_index: thread, subgroup_id: Math.floor(thread / made.subgroup), subgroup_invocation_id: thread % made.subgroup }));
   for (;;) {
-    const ended = invocations.map((i) => i.next().done === true);
+    forget();
+    let done: Done[] = [];
+    const ended = invocations.map((i, thread) => {
+      const lane = thread % made.subgroup;
+      if (lane === 0) done = [];
+      running = { thread, subgroup: Math.floor(thread / made.subgroup), lane, done, at: 0 };
+      const over = i.next().done === true;
+      if (running.at < done.length) throw new Error("lanes of a subgroup do not ask for the same matrix");
+      return over;
+    });
     if (ended.every((e) => e)) return;
     if (ended.some((e) => e)) throw new Error("invocations of a workgroup do not meet the same barriers");
   }
@@ -118,6 +203,7 @@ class Translator {
   translate(): string {
     const consts: string[] = [];
     const shared: string[] = [];
+    const memories: string[] = [];
     const functions: string[] = [];
     let threads = "";
     while (this.#at < this.#tokens.length) {
@@ -145,11 +231,12 @@ class Translator {
         const type = this.#type();
         this.#take(";");
         this.#declare(name, type);
+        if (space === "workgroup") memories.push(name);
         shared.push(space === "workgroup" && type.kind === "array" ? `const ${name} = ${type.zero};` : `const ${name} = storage.${name};`);
       } else if (word === "fn") functions.push(this.#function());
       else if (word !== ";") throw new Error(`the emulator does not know ${word}`);
     }
-    return `${consts.join("\n")}\nreturn { threads: ${threads}, subgroup: SUBGROUP, group(p, storage) {\n${shared.join("\n")}\n${functions.join("\n")}\nreturn main;\n} };`;
+    return `${consts.join("\n")}\nreturn { threads: ${threads}, subgroup: SUBGROUP, group(p, storage) {\n${shared.join("\n")}\n${functions.join("\n")}\nreturn { main, memories: [${memories.join(", ")}] };\n} };`;
   }
 
   #function(): string {
@@ -307,7 +394,8 @@ class Translator {
       case "f32": case "f16": return { js: rounded(js[0] ?? "", name === "f16" ? { kind: "half" } : FLOAT), type: name === "f16" ? { kind: "half" } : FLOAT };
       case "u32": return { js: `Math.trunc(${js[0] ?? ""})`, type: INT };
       case "min": case "max": return { js: `Math.${name}(${js.join(", ")})`, type: args[0]?.type ?? FLOAT };
-      case "exp": case "log": case "sqrt": case "abs": return { js: `Math.fround(Math.${name}(${js.join(", ")}))`, type: FLOAT };
+      case "exp": case "log": case "sqrt": case "abs": return { js: `support.each((x) => Math.fround(Math.${name}(x)), ${js.join(", ")})`, type: args[0]?.type ?? FLOAT };
+      case "dot": return { js: `support.dot(${js.join(", ")})`, type: FLOAT };
       case "select": return { js: `(${js[2] ?? ""} ? ${js[1] ?? ""} : ${js[0] ?? ""})`, type: args[0]?.type ?? FLOAT };
       default: {
         const type = this.#returns.get(name);
@@ -412,6 +500,10 @@ function vector(args: readonly Expr[], of: Type): string {
 
 function binary(operator: string, a: Expr, b: Expr): Expr {
   if (LEVELS.slice(0, 3).flat().includes(operator)) return { js: `(${a.js} ${operator} ${b.js})`, type: BOOL };
+  const [left, right] = [a, b].map(({ type }) => (type.kind === "vector" ? type.of.kind : type.kind));
+  if ((a.type.kind === "vector" || b.type.kind === "vector") && left === "float" && right === "float") {
+    return { js: `support.each((a, b) => Math.fround(a ${operator} b), ${a.js}, ${b.js})`, type: a.type.kind === "vector" ? a.type : b.type };
+  }
   if (a.type.kind !== "int" && a.type.kind !== "float") throw new Error(`the emulator has no ${operator} for ${a.type.kind}`);
   if (a.type.kind === "float") return { js: `Math.fround(${a.js} ${operator} ${b.js})`, type: FLOAT };
   const js = operator === "*" ? `Math.imul(${a.js}, ${b.js})` : operator === "/" ? `Math.trunc(${a.js} / ${b.js})` : `${a.js} ${operator} ${b.js}`;

@@ -14,6 +14,8 @@ import type { WgslModule } from "../../../../runtime/abi.js";
 import type { Abilities, MatrixShape } from "../../../../runtime/backends/webgpu/forms.js";
 import { abilitiesOf, fitted, textsFor, usefulFeatures } from "../../../../runtime/backends/webgpu/forms.js";
 import { openSession, readBuffer } from "../../../../runtime/backends/webgpu/session.js";
+import type { Case } from "./on-device.js";
+import { build, data, draftsOfCase, t } from "./on-device.js";
 import { compilePlan, deviceFor } from "./programs.js";
 
 const text = `use "../specs/ijepa.jepa"
@@ -92,7 +94,23 @@ test("every kernel of an f16 plan with subgroup matrices compiles, for each shap
     }
   }
   expect(Object.keys(even.kernels).filter((f) => f.endsWith(".matrix.wgsl")).some((f) => f.includes("128x64"))).toBe(true);
-  for (const [module, head] of [[odd, 12], [even, 16]] as const) expect(Object.keys(module.kernels)).toContain(`attention_d${head}.matrix.wgsl`);
+  for (const [module, head] of [[odd, 12], [even, 16]] as const) expect(Object.keys(module.kernels)).toEqual(expect.arrayContaining([`attention_d${head}.matrix.wgsl`, `attention_grad_d${head}.matrix.wgsl`]));
+  device.destroy();
+}, 120_000);
+
+test.each([16, 33, 64, 80, 96, 112, 128])("attention and its gradient with heads of %d compile through subgroup matrices, in one dispatch and in two", async (d) => {
+  const device = await nullDevice();
+  if (device === undefined) return;
+  const own: Case = { op: "attention", env: { B: 2, T: 19 }, body: (b) => { const [, memory = -1] = b.multi("attention", [data(b, "qkv", t("B", "T", 6 * d))], { heads: 2 }); return [b.op("attention_grad", [memory, data(b, "do", t("B", "T", 2 * d))])]; } };
+  const cross: Case = { op: "sdpa", env: { B: 2, T: 19, S: 21 }, body: (b) => { const [q, k, v] = [data(b, "q", t("B", "T", d)), data(b, "k", t("B", "S", d)), data(b, "v", t("B", "S", d))]; const [o = -1, lse = -1] = b.multi("sdpa", [q, k, v], { heads: 1 }); return b.multi("sdpa_grad", [q, k, v, o, lse, data(b, "do", t("B", "T", d))], { heads: 1 }); } };
+  const drafts = [own, cross].flatMap((c) => draftsOfCase(c, build(c), "card", true).drafts);
+  expect(drafts.map((x) => x.name)).toEqual(["attention", "attention_grad", "attention", "attention_dq", "attention_dkv"].map((name) => `${name}_d${d}`));
+  const found: string[] = [];
+  for (const draft of drafts) {
+    const form = draft.forms.find((f) => f.needs === "subgroup-matrix");
+    for (const [subgroup, matrix, whose] of shapes) found.push(...await complaints(device, `${whose} ${draft.name}`, fitted(form?.text, { needs: "subgroup-matrix" }, { subgroup, asks: true, matrix }) ?? "missing"));
+  }
+  expect(found).toEqual([]);
   device.destroy();
 }, 120_000);
 

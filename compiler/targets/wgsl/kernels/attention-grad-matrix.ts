@@ -1,0 +1,126 @@
+/**
+ * The gradient of attention through subgroup matrices: the form of `attention-grad.ts` that tensor cores run, where queries, keys,
+ * values and the output's gradient are f16.
+ *
+ * The same dispatches, halves and bindings as the portable form. A subgroup owns 16 queries (dq) or 16 keys (dk, dv), and rows of
+ * the other side pass by 16 at a time: two products make scores and the gradients of probabilities, which pass through workgroup
+ * memory because elements of a matrix cannot be touched there; lanes make probabilities (p) and gradients of scores (ds) of
+ * them, and one product (two for keys) adds those up in matrices from beginning to end. So each sum has one owner and one order.
+ * Scores, p, ds and sums are f32; p and ds are rounded to f16 where they are multiplied. Blocks, staging and products are
+ * `attention-blocks.ts`.
+ */
+import { constantDim } from "../../../types/dim.js";
+import type { Part, Tensor } from "../graph.js";
+import { SIDE, addLines, blockDeclarations, blockEntry, drainLines, masked, ownLines, quadLines, results, scoreLines, staged } from "./attention-blocks.js";
+import type { Backward, Frame } from "./attention-frame.js";
+import { storeQuad } from "./attention-frame.js";
+
+/** Which side a dispatch owns: queries, keys, or first one and then the other by the last dimension of its groups. */
+export type Halves = "queries" | "keys" | "both";
+
+/** Threads that add up o * do of one row. */
+const PARTS = 4;
+
+/** The code around the entry point; `readers` are the functions that read a quad of an operand, `delta` the sums of o * do that go from one dispatch to the next. */
+export function attentionGradMatrixForm(f: Frame, work: Backward, readers: readonly string[], halves: Halves, delta: Tensor | undefined): string {
+  const body = halves === "both"
+    ? `  if (group.z == 0u) {\n  ${queryLines(f, work, delta)}\n  } else {\n  ${keyLines(f, work, delta)}\n  }`
+    : `  ${halves === "queries" ? queryLines(f, work, delta) : keyLines(f, work, delta)}`;
+  return `${blockDeclarations(f, ["lses", "deltas", "parts"])}
+
+${readers.join("\n\n")}
+
+${blockEntry(f.w.size("heads", constantDim(f.heads)))}
+${body}
+}`;
+}
+
+/** Lines that add up parts of o * do of 16 rows from `first` on. */
+function partLines(f: Frame, first: string, limit: string): string {
+  return `
+    for (var s = thread; s < ${SIDE * PARTS}u; s += THREADS) {
+      let r = image * ${limit} + min(${first} + s / ${PARTS}u, ${limit} - 1u);
+      var sum = 0f;
+      for (var c = s % ${PARTS}u; c < ${f.quads}u; c += ${PARTS}u) { sum += dot(g_quad(r, head, c), o_quad(r, head, c)); }
+      parts[s] = sum;
+    }`;
+}
+
+/** Adds the parts of a row. */
+const wholeOf = (r: string): string => Array.from({ length: PARTS }, (_, i) => `parts[${r} * ${PARTS}u + ${i}u]`).join(" + ");
+
+const store = (f: Frame, name: string, part: Part, limit: string): string => storeQuad(f, name, part, `(image * ${limit} + row)`, "c", "four");
+
+/** dq, and the sums of o * do where another dispatch wants them. */
+function queryLines(f: Frame, work: Backward, delta: Tensor | undefined): string {
+  const { w } = f;
+  const [rows, keys] = [w.size("rows", f.rows), w.size("keys", f.keys)];
+  const after = `
+    for (var r = thread; r < ${SIDE}u; r += THREADS) {
+      let row = start + g * ${SIDE}u + r;
+      let sum = ${wholeOf("r")};
+      lses[g * ${SIDE}u + r] = ${w.read("lse", work.lse)(`group.y * ${rows} + min(row, ${rows} - 1u)`)};
+      deltas[g * ${SIDE}u + r] = sum;${delta === undefined ? "" : `\n      if (row < ${rows}) { ${w.write("delta", delta)(`group.y * ${rows} + row`, "sum")} }`}
+    }`;
+  return `${ownLines(f, [["q", "queries"], ["g", "gradients"]], rows, partLines(f, `start + g * ${SIDE}u`, rows), after)}
+  ${results("dqs")}
+  for (var first = 0u; first < ${keys}; first += ${SIDE}u) {
+    ${staged(f, ["k", "v"], "first", keys)}
+    workgroupBarrier();
+    ${scoreLines("queries", 0)}
+    workgroupBarrier();
+    var probabilities: array<vec4<f32>, EACH>;
+    ${quadLines(`var share = exp(scores[at_score] * ${f.scale} - lses[row]);
+      ${masked("share", keys)}
+      probabilities[n] = share;`)}
+    workgroupBarrier();
+    ${scoreLines("gradients", 1)}
+    workgroupBarrier();
+    ${quadLines("shares[at_share] = vec4<f16>(probabilities[n] * (scores[at_score] - deltas[row]));")}
+    workgroupBarrier();
+    ${addLines("dqs", 0)}
+    workgroupBarrier();
+  }
+  ${drainLines(f, "dqs", rows, ` * ${f.scale}`, store(f, "dq", work.dq, rows))}`;
+}
+
+/** dk and dv. */
+function keyLines(f: Frame, work: Backward, delta: Tensor | undefined): string {
+  const { w } = f;
+  const [rows, keys] = [w.size("rows", f.rows), w.size("keys", f.keys)];
+  const place = `group.y * ${rows} + min(first + r, ${rows} - 1u)`;
+  const four = (name: string): string => `vec4<f32>(${[0, 1, 2, 3].map((l) => `${name}[column + ${l}u]`).join(", ")})`;
+  const stats = `
+    for (var r = thread; r < ${SIDE}u; r += THREADS) {
+      lses[r] = ${w.read("lse", work.lse)(place)};${delta === undefined ? "" : `\n      deltas[r] = ${w.read("delta", delta)(place)};`}
+    }${delta === undefined ? partLines(f, "first", rows) : ""}`;
+  const sums = delta === undefined ? `
+    for (var r = thread; r < ${SIDE}u; r += THREADS) { deltas[r] = ${wholeOf("r")}; }` : "";
+  return `let column = lane % 4u * 4u;
+  ${ownLines(f, [["k", "own_keys"], ["v", "values"]], keys)}
+  ${results("dks")}
+  ${results("dvs")}
+  for (var first = 0u; first < ${rows}; first += ${SIDE}u) {
+    ${staged(f, ["q", "g"], "first", rows)}${stats}
+    workgroupBarrier();${sums}
+    ${scoreLines("own_keys", 0)}
+    workgroupBarrier();
+    var probabilities: array<vec4<f32>, EACH>;
+    let lse_four = ${four("lses")};
+    ${quadLines(`var share = exp(scores[at_score] * ${f.scale} - lse_four);
+      ${masked("share", rows)}
+      probabilities[n] = share;
+      shares[at_share] = vec4<f16>(share);`)}
+    workgroupBarrier();
+    ${addLines("dvs", 1)}
+    ${scoreLines("values", 1)}
+    workgroupBarrier();
+    let delta_four = ${four("deltas")};
+    ${quadLines("shares[at_share] = vec4<f16>(probabilities[n] * (scores[at_score] - delta_four));")}
+    workgroupBarrier();
+    ${addLines("dks", 0)}
+    workgroupBarrier();
+  }
+  ${drainLines(f, "dks", keys, ` * ${f.scale}`, store(f, "dk", work.dk, keys))}
+  ${drainLines(f, "dvs", keys, "", store(f, "dv", work.dv, keys))}`;
+}
