@@ -48,7 +48,6 @@ ${blockEntry(w.size("heads", constantDim(f.heads)))}
       tops[at] = top;
       totals[at] = total;
     }
-    workgroupBarrier();
   }
   for (var r = lane; r < ${SIDE}u; r += SUBGROUP) {
     let at = own * ${SIDE}u + r;

@@ -1,14 +1,16 @@
 /**
- * Attention through subgroup matrices, which no driver at hand has: the kernel's own text run by an emulator on the host,
- * beside the float64 interpreter, for several shapes of matrices; lengths and widths that fit no tile.
+ * Attention, its gradient and matrix products through subgroup matrices, which no driver at hand has: the kernels' own texts run by an
+ * emulator on the host, beside the float64 interpreter, for several shapes of matrices; lengths and widths that fit no tile.
+ * Texts that are wrong in one place, or lack one barrier, are noticed.
  *
- * That is no run on a device: what a driver makes of the text, and races between invocations, stay untested.
+ * That is no run on a device: what a driver makes of the text stays untested.
  */
 import { expect, test } from "vitest";
 import { evaluate } from "../../../../compiler/tensor/eval.js";
 import { funcOf } from "../../../../compiler/tensor/ir.js";
 import type { NdArray } from "../../../../compiler/tensor/ndarray.js";
 import type { Bound, Draft } from "../../../../compiler/targets/wgsl/kernel.js";
+import type { Tile } from "../../../../compiler/targets/wgsl/kernels/tiles.js";
 import { sizeExpr } from "../../../../compiler/targets/wgsl/plan.js";
 import { constantDim } from "../../../../compiler/types/dim.js";
 import { fitted } from "../../../../runtime/backends/webgpu/forms.js";
@@ -16,7 +18,7 @@ import { groupCounts, sizeValue } from "../../../../runtime/backends/webgpu/size
 import type { Memory } from "./emulator.js";
 import { emulate } from "./emulator.js";
 import type { Case } from "./on-device.js";
-import { argumentsOf, build, data, draftsOfCase, t, worstOf } from "./on-device.js";
+import { argumentsOf, build, data, draftsOfCase, t, weight, worstOf } from "./on-device.js";
 
 /** Attention and its gradient, of keys and values apart. */
 const cross = (heads: number, d: number): Case["body"] => (b) => {
@@ -30,7 +32,12 @@ const own = (heads: number, d: number): Case["body"] => (b) => {
   return [o, b.op("attention_grad", [memory, data(b, "do", t("B", "T", heads * d))])];
 };
 
-interface Titled extends Case { readonly title: string; readonly kernels: readonly string[] }
+interface Titled extends Case {
+  readonly title: string;
+  readonly kernels: readonly string[];
+  /** With slices that fill the workgroup's memory: no room for what only the proposal asks for. */
+  readonly full?: boolean;
+}
 
 const apart = ["attention", "attention_dq", "attention_dkv"];
 const together = ["attention", "attention_grad"];
@@ -49,7 +56,7 @@ function bindingsOf(text: string): { readonly name: string; readonly lanes: numb
 }
 
 /** Runs a draft's text; the memory of each tensor that it binds. */
-function run(draft: Draft, text: string, env: ReadonlyMap<string, number>, memoryOf: (b: Bound) => number[]): Map<Bound, number[]> {
+function run(draft: Draft, text: string, env: ReadonlyMap<string, number>, memoryOf: (b: Bound) => number[], full: boolean): Map<Bound, number[]> {
   const fields = /struct Sizes \{ (.*?) \}/.exec(text)?.[1]?.split(", ").map((f) => f.replace(": u32", "")) ?? [];
   const sizes = Object.fromEntries(fields.map((field, i) => [field, sizeValue(sizeExpr(draft.sizes[i] ?? constantDim(0)), env)]));
   const bindings = bindingsOf(text).map(({ name, lanes }, i) => {
@@ -58,7 +65,7 @@ function run(draft: Draft, text: string, env: ReadonlyMap<string, number>, memor
     const flat = memoryOf(bound);
     return { name, bound, memory: lanes === 1 ? [...flat] : Array.from({ length: flat.length / 4 }, (_, j): Memory[number] => flat.slice(4 * j, 4 * j + 4)) };
   });
-  emulate(text).run(sizes, Object.fromEntries(bindings.map((b) => [b.name, b.memory])), groupCounts(draft.groups.map(sizeExpr), env));
+  emulate(text, full).run(sizes, Object.fromEntries(bindings.map((b) => [b.name, b.memory])), groupCounts(draft.groups.map(sizeExpr), env));
   return new Map(bindings.map((b) => [b.bound, b.memory.flat()]));
 }
 
@@ -76,9 +83,9 @@ function errorsOf(c: Titled, shape: Shape, mutate = (text: string, _kernel: stri
   const memory = new Map<Bound, number[]>();
   const memoryOf = (b: Bound): number[] => memory.get(b) ?? [...given(b)?.data ?? Array.from({ length: count(b) }, () => NaN)];
   for (const draft of drafts) {
-    const form = fitted(draft.forms.find((f) => f.needs === "subgroup-matrix")?.text, { needs: "subgroup-matrix" }, { ...shape, asks: false });
+    const form = draft.name === "add_parts_two" ? draft.text : fitted(draft.forms.find((f) => f.needs === "subgroup-matrix")?.text, { needs: "subgroup-matrix" }, { ...shape, asks: false });
     if (form === undefined) throw new Error(`${draft.name} has no form by subgroup matrices`);
-    for (const [bound, values] of run(draft, mutate(form, draft.name), env, memoryOf)) memory.set(bound, values);
+    for (const [bound, values] of run(draft, mutate(form, draft.name), env, memoryOf, c.full === true)) memory.set(bound, values);
   }
   return results.map((result, i) => worstOf(Float32Array.from(memory.get(result) ?? []), wanted[i] ?? { shape: [], data: new Float64Array() }));
 }
@@ -87,6 +94,80 @@ test.each(cases.flatMap((c) => shapes.map((shape) => ({ c, shape, title: `${c.ti
   const errors = errorsOf(c, shape);
   console.info(`${c.title}, ${Object.values(shape.matrix).join(" x ")}: ${errors.map((e) => e.toExponential(1)).join(", ")}`);
   errors.forEach((error, i) => expect(error, `result ${i}`).toBeLessThan(2e-3));
+});
+
+const product = (ta: boolean, tb: boolean): Case["body"] => (b) => [b.op("matmul", [data(b, "a", ta ? t("K", "M") : t("M", "K")), weight(b, "b", tb ? t("N", "K") : t("K", "N"))], { ta, tb })];
+const tileOf = (bm: number, bn: number): Tile => ({ bm, bn, bk: 16, tm: 8, tn: 4 });
+const sizes = { odd: { M: 67, K: 35, N: 37 }, even: { M: 132, K: 44, N: 68 } } as const;
+
+const products: readonly Titled[] = [
+  ...([[false, false], [false, true], [true, false], [true, true]] as const).flatMap(([ta, tb]) => (["odd", "even"] as const).map((which): Titled =>
+    ({ op: "matmul", title: `${ta ? "t" : "n"}${tb ? "t" : "n"}, ${which} sizes`, env: sizes[which], body: product(ta, tb), tile: which === "odd" ? tileOf(64, 64) : tileOf(128, 64), kernels: [`gemm_${ta ? "t" : "n"}${tb ? "t" : "n"}_${which === "odd" ? 64 : 128}x64`] }))),
+  { op: "matmul", title: "the largest tile, without tails", full: true, env: sizes.even, body: product(false, true), tile: tileOf(128, 128), kernels: ["gemm_nt_128x128"] },
+  { op: "matmul", title: "the smallest tile, in batches", env: { B: 2, M: 20, K: 50, N: 33 }, tile: tileOf(32, 32), kernels: ["gemm_nn_32x32"], body: (b) => [b.op("matmul", [data(b, "a", t("B", "M", "K")), weight(b, "b", t("B", "K", "N"))], { ta: false, tb: false })] },
+  { op: "linear_grad_w", title: "a weight's gradient in parts", env: { N: 600 }, tile: tileOf(32, 32), kernels: ["gemm_tn_32x32_split_sums", "add_parts_two"], body: (b) => { const dy = data(b, "dy", t("N", 40)); return [b.op("linear_grad_w", [data(b, "x", t("N", 36)), dy]), b.op("sum_leading", [dy])]; } },
+  { op: "linear_grad_w", title: "a weight's gradient with the bias", env: { N: 70 }, tile: tileOf(32, 32), kernels: ["gemm_tn_32x32_sums"], body: (b) => { const dy = data(b, "dy", t("N", 40)); return [b.op("linear_grad_w", [data(b, "x", t("N", 36)), dy]), b.op("sum_leading", [dy])]; } },
+];
+
+test.each(products.flatMap((c) => shapes.map((shape) => ({ c, shape, title: `${c.title}; ${Object.values(shape.matrix).join(" x ")} by ${shape.subgroup}` }))))("a product by subgroup matrices: $title", ({ c, shape }) => {
+  const errors = errorsOf(c, shape);
+  console.info(`${c.title}, ${Object.values(shape.matrix).join(" x ")}: ${errors.map((e) => e.toExponential(1)).join(", ")}`);
+  errors.forEach((error, i) => expect(error, `result ${i}`).toBeLessThan(2e-3));
+});
+
+/** Texts with one barrier less each. */
+function withoutBarrier(text: string): string[] {
+  const parts = text.split("workgroupBarrier();");
+  return parts.slice(1).map((_, n) => [parts.slice(0, n + 1).join("workgroupBarrier();"), parts.slice(n + 1).join("workgroupBarrier();")].join(""));
+}
+
+const small: Titled = { op: "attention", title: "", env: { B: 1, T: 19 }, body: own(1, 20), kernels: together };
+const smallApart: Titled = { op: "sdpa", title: "", env: { B: 1, T: 18, S: 19 }, body: cross(1, 20), kernels: apart };
+
+const smallProduct: Titled = { op: "matmul", title: "", env: { M: 40, K: 70, N: 40 }, body: product(false, false), tile: tileOf(64, 64), kernels: ["gemm_nn_64x64"] };
+
+/** What becomes of a kernel's changed text: its worst error, or what the emulator complains of. */
+function outcome(c: Titled, kernel: string, mutant: (text: string) => string): number | string {
+  try {
+    return Math.max(...errorsOf(c, shapes[1], (text, name) => (name.replace(/_d\d+$/, "") === kernel ? mutant(text) : text)));
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+test.each([["attention", small, 10], ["attention_grad", small, 22], ["attention_dq", smallApart, 10], ["attention_dkv", smallApart, 12], ["gemm_nn_64x64", smallProduct, 4]] as const)("%s has no barrier too many: without any of them invocations race", (kernel, c, count) => {
+  let barriers = 0;
+  expect(outcome(c, kernel, (text) => { barriers = withoutBarrier(text).length; return text; })).toBeLessThan(2e-3);
+  expect(barriers).toBe(count);
+  for (let n = 0; n < barriers; n++) expect(outcome(c, kernel, (text) => withoutBarrier(text)[n] ?? text), `without barrier ${n}`).toMatch(/^a race/);
+});
+
+const wrongs: readonly (readonly [kernel: string, Titled, what: RegExp, instead: string])[] = [
+  ["attention", small, /first \+ c \* 4u \+ l >= p\.keys/, "false"],
+  ["attention", small, /tops\[at\] \+= log\(totals\[at\]\);/, ""],
+  ["attention_grad", small, / - lses\[row\]/, " - lses[0u]"],
+  ["attention_grad", small, /if \(first \+ 16u > p\.keys\)/, "if (false)"],
+  ["attention_grad", small, /if \(first \+ 16u > p\.rows\)/, "if (false)"],
+  ["attention_grad", small, / - deltas\[row\]/, ""],
+  ["attention_grad", small, / - delta_four/, ""],
+  ["attention_grad", small, /\+ parts\[r \* 4u \+ 3u\]/, ""],
+  ["attention_grad", small, /col_major>\(&stage, 16u \* ROW/, "col_major>(&stage, 0u"],
+  ["attention_grad", small, /row_major>\(&stage, 16u \* ROW \+ k \* MK \* ROW/, "row_major>(&stage, k * MK * ROW"],
+  ["attention_grad", small, /dqs\[i\]\[j\], LINE\);/, "dqs[0u][j], LINE);"],
+  ["attention_grad", small, /dks\[i\]\[j\] = subgroup/, "dks[i][0u] = subgroup"],
+  ["attention_dq", smallApart, /delta\[\(?group\.y \* p\.rows \+ row\)?\] = sum;/, ""],
+  ["attention_dkv", smallApart, /column \+ 3u/, "column + 2u"],
+  ["gemm_nn_64x64", smallProduct, /k \* \d+u \+ \(col_own/, "k * 16u + (col_own"],
+  ["gemm_nn_64x64", smallProduct, /let row_own = own \/ 2u/, "let row_own = own % 2u"],
+  ["attention_dkv", smallApart, /own_keys\[i\]\[k\], right/, "own_keys[0u][k], right"],
+];
+
+test.each(wrongs)("%s that is wrong in one place is noticed: %#", (kernel, c, what, instead) => {
+  const found = outcome(c, kernel, (text) => {
+    expect(text).toMatch(what);
+    return text.replace(what, instead);
+  });
+  expect(typeof found === "number" ? found > 2e-3 : found).toBe(true);
 });
 
 test("an emulator that is told nonsense says so: an index beyond an array, matrices that do not fit, a barrier that not all meet, a race", () => {

@@ -2,11 +2,11 @@
  * Runs the text of a WGSL kernel on the host, for kernels that no driver at hand can run: those with subgroup matrices.
  *
  * Reads the part of the language that the generator writes (functions, let, var, for, if, assignments, arrays, vectors of four,
- * subgroup matrices) and turns it into JavaScript, an invocation being a generator that stops at each barrier. What is
- * checked on the way: every index lies within its array, matrices lie within it by the rule of the proposal as well (offset + stride
- * * rows), those that are multiplied fit each other, all invocations of a workgroup meet the same barriers, and between two
- * barriers nobody touches an element of workgroup memory that another one writes. A matrix belongs to all lanes of a subgroup: its
- * first lane computes, and the others must ask for the same. Numbers are rounded as their types are.
+ * built-in vectors of three, subgroup matrices) and turns it into JavaScript, an invocation being a generator that stops at each
+ * barrier. What is checked on the way: every index lies within its array, matrices lie within it with whole strides (the rule
+ * of the proposal), those that are multiplied fit each other, all invocations of a workgroup meet the same barriers, and between
+ * two barriers nobody touches an element of workgroup memory that another one writes. A matrix belongs to all lanes of a subgroup:
+ * the first one computes, and the others must ask for the same. Numbers are rounded as their types are.
  */
 /** What a type is to the emulator: `int`, `float`, `half`, `bool`, or a shape with elements. */
 type Type = { readonly kind: "int" | "float" | "half" | "bool" | "void" } | { readonly kind: "array" | "vector"; readonly of: Type; readonly zero: string } | { readonly kind: "matrix"; readonly zero: string } | { readonly kind: "struct" };
@@ -50,6 +50,9 @@ function together(asked: readonly unknown[], work: () => Matrix): Matrix {
   return known.result;
 }
 
+/** Whether matrices are held to the rule of the proposal. */
+let wholeStrides = true;
+
 /** Matrices of zeros, one of each size. */
 const zeros = new Map<string, Matrix>();
 
@@ -75,7 +78,7 @@ function overPlaces(rows: number, columns: number, byRows: boolean, memory: Memo
   const lanes = lanesIn(memory);
   const [slices, along] = byRows ? [rows, columns] : [columns, rows];
   if (stride * lanes < along) throw new Error(`a stride of ${stride * lanes} for slices of ${along}`);
-  if (from + stride * slices > memory.length) throw new Error(`a matrix from ${from}, ${slices} times ${stride}, in ${memory.length}`);
+  if (from + (wholeStrides ? stride * slices : stride * (slices - 1) + along / lanes) > memory.length) throw new Error(`a matrix from ${from}, ${slices} times ${stride}, in ${memory.length}`);
   for (let slice = 0; slice < slices; slice++) {
     for (let step = 0; step < along; step++) visit(from + slice * stride + Math.floor(step / lanes), step % lanes, byRows ? slice * columns + step : step * columns + slice);
   }
@@ -84,6 +87,7 @@ function overPlaces(rows: number, columns: number, byRows: boolean, memory: Memo
 /** What the generated code calls. */
 const support = {
   f16: toHalf,
+  thread: (): number => running.thread,
   at(memory: Memory, i: number): number | number[] {
     const value = memory[i];
     if (value === undefined) throw new Error(`index ${i} of ${memory.length}`);
@@ -137,8 +141,10 @@ const support = {
   dot: (a: readonly number[], b: readonly number[]): number => a.reduce((sum, x, l) => Math.fround(sum + Math.fround(x * (b[l] ?? NaN))), 0),
 };
 
+interface Place { readonly x: number; readonly y: number; readonly z: number }
+
 /** Built-in values of an invocation, by their names in WGSL. */
-type Builtins = Readonly<Record<string, number | { readonly x: number; readonly y: number; readonly z: number }>>;
+type Builtins = Readonly<Record<string, number | Place>>;
 
 /** A kernel that can be run. */
 export interface Emulated {
@@ -147,15 +153,16 @@ export interface Emulated {
   run(sizes: Readonly<Record<string, number>>, storage: Readonly<Record<string, Memory>>, groups: readonly [number, number, number]): void;
 }
 
-/** Reads a kernel's text. */
-export function emulate(text: string): Emulated {
+/** Reads a kernel's text. With `byLastElement` matrices must lie within their arrays as Dawn asks for it: with their last element, not with whole strides. */
+export function emulate(text: string, byLastElement = false): Emulated {
   const code = new Translator(text.replace(/\/\/.*$/gm, "")).translate();
   const made: unknown = new Function("support", "p", "storage", code)(support, undefined, undefined);
   if (!isMaker(made)) throw new Error("the emulator made no kernel");
   return {
     threads: made.threads, subgroup: made.subgroup,
     run(sizes, storage, [gx, gy, gz]) {
-      for (let z = 0; z < gz; z++) for (let y = 0; y < gy; y++) for (let x = 0; x < gx; x++) oneGroup(made, sizes, storage, { x, y, z });
+      wholeStrides = !byLastElement;
+      for (let z = 0; z < gz; z++) for (let y = 0; y < gy; y++) for (let x = 0; x < gx; x++) oneGroup(made, sizes, storage, { x, y, z }, { x: gx, y: gy, z: gz });
     },
   };
 }
@@ -166,11 +173,11 @@ function isMaker(x: unknown): x is Maker {
   return typeof x === "object" && x !== null && "threads" in x && "group" in x && typeof x.group === "function";
 }
 
-function oneGroup(made: Maker, sizes: Readonly<Record<string, number>>, storage: Readonly<Record<string, Memory>>, group: { x: number; y: number; z: number }): void {
+function oneGroup(made: Maker, sizes: Readonly<Record<string, number>>, storage: Readonly<Record<string, Memory>>, group: Place, groups: Place): void {
   shared = new Map();
   const { main, memories } = made.group(sizes, storage);
   const forget = (): void => memories.forEach((memory) => shared.set(memory, { writers: new Map(), readers: new Map() }));
-  const invocations = Array.from({ length: made.threads }, (_, thread) => main({ workgroup_id: group, local_invocation_index: thread, subgroup_id: Math.floor(thread / made.subgroup), subgroup_invocation_id: thread % made.subgroup }));
+  const invocations = Array.from({ length: made.threads }, (_, thread) => main({ workgroup_id: group, num_workgroups: groups, local_invocation_index: thread, subgroup_id: Math.floor(thread / made.subgroup), subgroup_invocation_id: thread % made.subgroup }));
   for (;;) {
     forget();
     let done: Done[] = [];
@@ -194,6 +201,7 @@ class Translator {
   #at = 0;
   #scopes: Map<string, Type>[] = [new Map([["p", { kind: "struct" }]])];
   readonly #returns = new Map<string, Type>();
+  readonly #privates = new Set<string>();
 
   constructor(text: string) {
     this.#tokens = text.match(/[A-Za-z_]\w*|\d[\d.]*(?:e[+-]?\d+)?[uf]?|->|\+\+|[-+*/<>=!]=|&&|\|\||[^\s]/g) ?? [];
@@ -231,12 +239,18 @@ class Translator {
         const type = this.#type();
         this.#take(";");
         this.#declare(name, type);
+        if (space === "private") {
+          // Each invocation has its own.
+          this.#privates.add(name);
+          shared.push(`const ${name} = Array.from({ length: ${threads === "" ? "THREADS" : threads} }, () => ${"zero" in type ? type.zero : "0"});`);
+          continue;
+        }
         if (space === "workgroup") memories.push(name);
         shared.push(space === "workgroup" && type.kind === "array" ? `const ${name} = ${type.zero};` : `const ${name} = storage.${name};`);
       } else if (word === "fn") functions.push(this.#function());
       else if (word !== ";") throw new Error(`the emulator does not know ${word}`);
     }
-    return `${consts.join("\n")}\nreturn { threads: ${threads}, subgroup: SUBGROUP, group(p, storage) {\n${shared.join("\n")}\n${functions.join("\n")}\nreturn { main, memories: [${memories.join(", ")}] };\n} };`;
+    return `${consts.join("\n")}\nreturn { threads: ${threads}, subgroup: typeof SUBGROUP === "undefined" ? ${threads} : SUBGROUP, group(p, storage) {\n${shared.join("\n")}\n${functions.join("\n")}\nreturn { main, memories: [${memories.join(", ")}] };\n} };`;
   }
 
   #function(): string {
@@ -253,7 +267,7 @@ class Translator {
       parameters.push(builtin === undefined ? own : `${builtin}: ${own}`);
       this.#took(",");
     }
-    if (this.#took("->")) this.#returns.set(name, this.#type());
+    this.#returns.set(name, this.#took("->") ? this.#type() : { kind: "void" });
     const body = this.#block();
     this.#scopes.pop();
     return name === "main" ? `function* main({ ${parameters.join(", ")} }) ${body}` : `function ${name}(${parameters.join(", ")}) ${body}`;
@@ -270,6 +284,7 @@ class Translator {
 
   #statement(): string {
     if (this.#peek() === "{") return this.#block();
+    if (this.#took(";")) return "";
     if (this.#took("if")) {
       this.#take("(");
       const condition = this.#expr().js;
@@ -280,7 +295,7 @@ class Translator {
     if (this.#took("for")) {
       this.#take("(");
       this.#scopes.push(new Map());
-      const start = this.#simple();
+      const start = this.#peek() === ";" ? "" : this.#simple();
       this.#take(";");
       const condition = this.#expr().js;
       this.#take(";");
@@ -351,7 +366,7 @@ class Translator {
         value = { js: `support.at(${value.js}, ${index})`, type: "of" in value.type ? value.type.of : FLOAT };
       } else if (this.#took(".")) {
         const field = this.#next();
-        value = { js: `${value.js}.${field}`, type: INT };
+        value = value.type.kind === "vector" ? { js: `${value.js}[${"xyzw".indexOf(field)}]`, type: value.type.of } : { js: `${value.js}.${field}`, type: INT };
       } else return value;
     }
   }
@@ -366,7 +381,7 @@ class Translator {
     if (/^\d/.test(word)) return { js: word.replace(/[uf]$/, ""), type: word.endsWith("f") || /[.e]/.test(word) ? FLOAT : INT };
     if (word === "true" || word === "false") return { js: word, type: BOOL };
     const typed = this.#peek() === "<" && /^(vec4|subgroupMatrix\w+)$/.test(word);
-    if (!typed && this.#peek() !== "(") return { js: word, type: this.#typeOf(word) };
+    if (!typed && this.#peek() !== "(") return { js: this.#privates.has(word) ? `${word}[support.thread()]` : word, type: this.#typeOf(word) };
     return this.#call(word, typed);
   }
 
@@ -427,7 +442,7 @@ class Translator {
       this.#take("<");
       const of = this.#type();
       this.#take(">");
-      return { kind: "vector", of, zero: "[0, 0, 0, 0]" };
+      return name === "vec3" ? { kind: "struct" } : { kind: "vector", of, zero: "[0, 0, 0, 0]" };
     }
     if (name === "array") {
       this.#take("<");

@@ -9,13 +9,14 @@ import { pathToFileURL } from "node:url";
 import { expect, test } from "vitest";
 import { constantDim } from "../../../../compiler/types/dim.js";
 import { KernelWriter, foldFunction } from "../../../../compiler/targets/wgsl/kernel.js";
+import { tileCandidates } from "../../../../compiler/targets/wgsl/kernels/tiles.js";
 import { portable } from "../../../../compiler/targets/wgsl/plan.js";
 import type { WgslModule } from "../../../../runtime/abi.js";
 import type { Abilities, MatrixShape } from "../../../../runtime/backends/webgpu/forms.js";
 import { abilitiesOf, fitted, textsFor, usefulFeatures } from "../../../../runtime/backends/webgpu/forms.js";
 import { openSession, readBuffer } from "../../../../runtime/backends/webgpu/session.js";
 import type { Case } from "./on-device.js";
-import { build, data, draftsOfCase, t } from "./on-device.js";
+import { build, data, draftsOfCase, t, weight } from "./on-device.js";
 import { compilePlan, deviceFor } from "./programs.js";
 
 const text = `use "../specs/ijepa.jepa"
@@ -111,6 +112,25 @@ test.each([16, 33, 64, 80, 96, 112, 128])("attention and its gradient with heads
     for (const [subgroup, matrix, whose] of shapes) found.push(...await complaints(device, `${whose} ${draft.name}`, fitted(form?.text, { needs: "subgroup-matrix" }, { subgroup, asks: true, matrix }) ?? "missing"));
   }
   expect(found).toEqual([]);
+  device.destroy();
+}, 120_000);
+
+test("products with any tile that may be measured fit the portable workgroup memory through subgroup matrices", async () => {
+  const device = await nullDevice();
+  if (device === undefined) return;
+  const found: string[] = [];
+  const tiles = new Set<string>();
+  for (const form of ["nn", "nt", "tn", "tt"] as const) {
+    const [ta, tb] = [form.startsWith("t"), form.endsWith("t")];
+    for (const tile of tileCandidates({ form, m: 1000, n: 1000, k: 1000, batch: 1, kind: "f16-matrix" })) {
+      const c: Case = { op: "matmul", env: { M: 1000, K: 1000, N: 1000 }, tile, body: (b) => [b.op("matmul", [data(b, "a", ta ? t("K", "M") : t("M", "K")), weight(b, "b", tb ? t("N", "K") : t("K", "N"))], { ta, tb })] };
+      const draft = draftsOfCase(c, build(c), "card", true).drafts.find((d) => d.forms.length > 0);
+      tiles.add(`${tile.bm}x${tile.bn}`);
+      found.push(...await complaints(device, `${form} ${tile.bm}x${tile.bn}`, fitted(draft?.forms[0]?.text, { needs: "subgroup-matrix" }, { subgroup: 32, asks: true, matrix: { m: 16, n: 16, k: 16 } }) ?? "missing"));
+    }
+  }
+  expect(found).toEqual([]);
+  expect([...tiles].sort()).toEqual(["128x128", "128x64", "32x32", "64x128", "64x32", "64x64"]);
   device.destroy();
 }, 120_000);
 

@@ -9,6 +9,7 @@ import type { Tensor } from "../../../../compiler/targets/wgsl/graph.js";
 import { writesOf } from "../../../../compiler/targets/wgsl/graph.js";
 import type { Draft, Size } from "../../../../compiler/targets/wgsl/kernel.js";
 import { elementBytes } from "../../../../compiler/targets/wgsl/kernel.js";
+import type { Tile } from "../../../../compiler/targets/wgsl/kernels/tiles.js";
 import { sizeExpr } from "../../../../compiler/targets/wgsl/plan.js";
 import { toHalf } from "../../../../compiler/targets/wgsl/precision.js";
 import { TileBook } from "../../../../compiler/targets/wgsl/tile-book.js";
@@ -39,6 +40,8 @@ export interface Case {
   readonly storage?: "f16";
   /** With the tile of a graphics card, where kernels are those of one. */
   readonly large?: boolean;
+  /** With this tile, where kernels are those of a graphics card. */
+  readonly tile?: Tile;
   body(b: FuncBuilder): readonly ValueId[];
 }
 
@@ -107,11 +110,11 @@ export interface OnDevice {
 export type Kernels = "card" | "software";
 
 /** A tile through workgroup memory that a software driver compiles soon. */
-const soon = { bm: 32, bn: 32, bk: 4, tm: 4, tn: 4 };
+const soon: Tile = { bm: 32, bn: 32, bk: 4, tm: 4, tn: 4 };
 
 function choicesOf(c: Case, whose: Kernels): DeviceChoices {
   if (whose === "software") return new TileBook([], true);
-  return { choose: c.large === true ? new TileBook().choose : () => soon, software: false };
+  return { choose: c.large === true ? new TileBook().choose : () => c.tile ?? soon, software: false };
 }
 
 /** Runs a case on the device: every tensor in a buffer of its own, all dispatches in one pass. With `half`, inputs and results are f16 too. */
