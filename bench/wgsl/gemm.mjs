@@ -5,7 +5,7 @@
 import { parseArgs } from "node:util";
 import { measureCeilings } from "../../dist/runtime/backends/webgpu/ceilings.js";
 import { openNodeDevice } from "../../dist/runtime/backends/webgpu/device.js";
-import { abilitiesOf } from "../../dist/runtime/backends/webgpu/forms.js";
+import { abilitiesOf, descriptionOf } from "../../dist/runtime/backends/webgpu/forms.js";
 import { timePlan } from "../../dist/runtime/backends/webgpu/stopwatch.js";
 import { productModule } from "../../dist/compiler/targets/wgsl/product.js";
 
@@ -13,7 +13,7 @@ const { values } = parseArgs({ options: { side: { type: "string", default: "4096
 const side = Number(values.side);
 const module = productModule({ form: "nn", batch: 1, m: side, n: side, k: side, kind: values.kind === "f16" ? "f16-matrix" : "f32" });
 const node = await openNodeDevice(module, { timestamps: true });
-if (values.kind === "f16" && abilitiesOf({ features: node.device.features, info: node.device.adapterInfo }).matrix === undefined) {
+if (values.kind === "f16" && abilitiesOf(descriptionOf(node.device)).matrix === undefined) {
   console.error(`${node.name} has no subgroup matrices with f16 operands and f32 results`);
   process.exit(3);
 }

@@ -13,7 +13,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import type { WgslModule } from "../../abi.js";
 import { HostError, errorText } from "../../base/errors.js";
 import { scriptCommand } from "../ways.js";
-import { usefulFeatures } from "./forms.js";
+import { describeBy, usefulFeatures } from "./forms.js";
 import { lacksFeatures, neededLimits } from "./session.js";
 import { restingWait, waitBy } from "./waiting.js";
 
@@ -53,6 +53,7 @@ export async function openNodeDevice(module: Pick<WgslModule, "plan">, wishes: D
   const requiredFeatures = [...timestamps, ...featuresFor(module, adapter, name)];
   try {
     const device = await adapter.requestDevice({ requiredLimits, requiredFeatures });
+    describeBy(device, adapter.info);
     if (adapter.info.isFallbackAdapter) waitBy(device, restingWait());
     let held: GPU | undefined = gpu;
     return { device, name, software: adapter.info.isFallbackAdapter, language: new Set(gpu.wgslLanguageFeatures), version: `${version} (Dawn, ${name})`, release: () => { held &&= undefined; } };

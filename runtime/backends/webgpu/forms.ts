@@ -36,6 +36,18 @@ const SIZE_FEATURE = "subgroup-size-control";
 /** Sizes that kernels are written for. */
 const SUBGROUP_SIZES: readonly number[] = [4, 8, 16, 32, 64];
 
+const described = new WeakMap<GPUDevice, GPUAdapterInfo>();
+
+/** Keeps what a device's adapter says of itself: Dawn under Node names shapes of matrices there, and none on the device. */
+export function describeBy(device: GPUDevice, info: GPUAdapterInfo): void {
+  described.set(device, info);
+}
+
+/** A device by its features and what its adapter said, where that was kept. */
+export function descriptionOf(device: GPUDevice): Describes {
+  return { features: device.features, info: described.get(device) ?? device.adapterInfo };
+}
+
 /** What a device can do; nothing beyond the portable profile without the features. */
 export function abilitiesOf({ features, info }: Describes): Abilities {
   if (!features.has("subgroups")) return { subgroup: undefined, asks: false, matrix: undefined };

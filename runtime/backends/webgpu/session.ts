@@ -9,7 +9,7 @@
  */
 import type { PlanDispatch, PlanKernel, PlanOutput, PlanProgram, PlanRef, WgslModule } from "../../abi.js";
 import { HostError, errorText } from "../../base/errors.js";
-import { abilitiesOf, textsFor } from "./forms.js";
+import { abilitiesOf, descriptionOf, textsFor } from "./forms.js";
 import type { Symbols } from "./sizes.js";
 import { ProgramSizes, sizeValue } from "./sizes.js";
 import { waited } from "./waiting.js";
@@ -279,7 +279,7 @@ const HYPER = { uniform: /@group\(0\) @binding\(\d+\) var<uniform> h: Hyper;/, i
 /** All pipelines at once. */
 async function makePipelines(device: GPUDevice, module: WgslModule, name: string, language: ReadonlySet<string>): Promise<Ready[]> {
   const { plan, kernels } = module;
-  const abilities = abilitiesOf({ features: device.features, info: device.adapterInfo });
+  const abilities = abilitiesOf(descriptionOf(device));
   const layouts = new Map<string, GPUBindGroupLayout>();
   const bytes = plan.hyper.length * 4;
   const has = language.has("immediate_address_space") && bytes <= ((device.limits as { readonly maxImmediateSize?: number }).maxImmediateSize ?? 0);

@@ -43,7 +43,8 @@ const QUADS = ${quads}u;
 const ROW = ${row}u;
 const LINE = ${line}u;
 const SLIM = ${slim}u;
-// Quads of 16 x 16 numbers that a lane has.
+// Quads that a thread stages of an operand, and that a lane has of 16 x 16 numbers: as constants, so that their loops unroll.
+const SHARE = (${SIDE}u * QUADS + THREADS - 1u) / THREADS;
 const EACH = ${SIDE * SIDE / 4}u / SUBGROUP;
 var<workgroup> stage: array<vec4<f16>, ${2 * SIDE * row + quads}>;
 var<workgroup> scores: array<vec4<f32>, ${OWN * line + 4}>;
@@ -68,10 +69,13 @@ export function staged(f: Frame, names: readonly string[], first: string, limit:
     const place = `stage[${places[i] ?? ""} + r * ROW + c]`;
     return f.d % SIDE === 0 ? `${place} = vec4<f16>(${quad});` : `if (c < ${f.quads}u) { ${place} = vec4<f16>(${quad}); } else { ${place} = vec4<f16>(); }`;
   };
-  return `for (var s = thread; s < ${SIDE}u * QUADS; s += THREADS) {
-      let r = s / QUADS;
-      let c = s % QUADS;
-      ${names.map(moved).join("\n      ")}
+  return `for (var n = 0u; n < SHARE; n++) {
+      let s = thread + n * THREADS;
+      if (s < ${SIDE}u * QUADS) {
+        let r = s / QUADS;
+        let c = s % QUADS;
+        ${names.map(moved).join("\n        ")}
+      }
     }`;
 }
 

@@ -13,7 +13,7 @@ import { tileCandidates } from "../../../../compiler/targets/wgsl/kernels/tiles.
 import { portable } from "../../../../compiler/targets/wgsl/plan.js";
 import type { WgslModule } from "../../../../runtime/abi.js";
 import type { Abilities, MatrixShape } from "../../../../runtime/backends/webgpu/forms.js";
-import { abilitiesOf, fitted, textsFor, usefulFeatures } from "../../../../runtime/backends/webgpu/forms.js";
+import { abilitiesOf, describeBy, descriptionOf, fitted, textsFor, usefulFeatures } from "../../../../runtime/backends/webgpu/forms.js";
 import { openSession, readBuffer } from "../../../../runtime/backends/webgpu/session.js";
 import type { Case } from "./on-device.js";
 import { build, data, draftsOfCase, t, weight } from "./on-device.js";
@@ -174,6 +174,28 @@ test("a device gets the best form that it can run, and the portable one where it
   expect(abilitiesOf({ features: new Set(), info: info(32, 32) }).subgroup).toBeUndefined();
 });
 
+test("a session takes matrix forms by what the adapter said: under Node the device itself names no shapes", async () => {
+  const device = await nullDevice();
+  if (device === undefined) return;
+  const files: string[] = [];
+  const create = device.createShaderModule.bind(device);
+  device.createShaderModule = (descriptor) => {
+    files.push(descriptor.label ?? "");
+    return create(descriptor);
+  };
+  const taken = async (): Promise<number> => {
+    files.length = 0;
+    (await openSession(device, even, "the null device")).close();
+    return files.filter((f) => f.endsWith(".matrix.wgsl")).length;
+  };
+  expect(Reflect.get(device.adapterInfo, "subgroupMatrixConfigs")).toEqual([]);
+  expect(await taken()).toBe(0);
+  const config = { M: 16, N: 16, K: 16, componentType: "f16", resultComponentType: "f32" };
+  describeBy(device, Object.assign({ __brand: "GPUAdapterInfo" as const, vendor: "", architecture: "", device: "", description: "", subgroupMinSize: 32, subgroupMaxSize: 32, isFallbackAdapter: false }, { subgroupMatrixConfigs: [config] }));
+  expect(await taken()).toBe(formsOf(even, "subgroup-matrix").length);
+  device.destroy();
+});
+
 test("no kernel has an atomic of any kind", () => {
   const texts = [odd, even, compilePlan().module].flatMap((m) => Object.entries(m.kernels));
   expect(texts.length).toBeGreaterThan(100);
@@ -183,7 +205,8 @@ test("no kernel has an atomic of any kind", () => {
 test("a fold by subgroups has the bits of the portable one", async () => {
   const node = await deviceFor({ ...odd, plan: { ...odd.plan, features: [] } });
   if (node === undefined) return;
-  const { subgroup } = abilitiesOf({ features: node.device.features, info: node.device.adapterInfo });
+  expect(descriptionOf(node.device).info).not.toBe(node.device.adapterInfo);
+  const { subgroup } = abilitiesOf(descriptionOf(node.device));
   if (subgroup === undefined) {
     console.warn(`NOT TESTED: folds by subgroups on a device: ${node.name} has none`);
     node.device.destroy();
