@@ -2,8 +2,8 @@
  * What the kernels of attention through subgroup matrices have in common (`attention-matrix.ts`, `attention-grad-matrix.ts`).
  *
  * A workgroup owns 64 rows of one side, each of its four subgroups 16 of them, and rows of the other side pass by 16 at a time.
- * Owns how 16 rows of operands come into workgroup memory, the products with them, and how results leave. Everything that
- * is staged is `vec4`, so that a thread moves four elements at once: offsets and strides of matrices count those. Rows are padded
+ * Owns how 16 rows of operands come into workgroup memory (through registers, fetched while the rows before them are worked
+ * on), the products with them, and how results leave. Everything that is staged is `vec4`, so that a thread moves four elements at once: offsets and strides of matrices count those. Rows are padded
  * so that neither eight of them read at once by a matrix load nor the rows that lanes read meet in a bank, and arrays end with a part
  * of a row that is never touched: the proposal calls a matrix out of bounds where `offset + stride * rows` is beyond the array,
  * Dawn where its last element is. Sizes of subgroups and matrices are constants that the runtime sets. Heads are padded
@@ -30,8 +30,8 @@ export function hasMatrixForm(f: Frame, operands: readonly Tensor[]): boolean {
   return !f.direct && f.d <= WIDEST && operands.every((t) => t.dtype === "f16");
 }
 
-/** Constants and workgroup memory; `own` names arrays of a number for each own row. */
-export function blockDeclarations(f: Frame, own: readonly string[]): string {
+/** Constants and workgroup memory; `numbers` are further arrays and how many numbers they hold. */
+export function blockDeclarations(f: Frame, numbers: readonly (readonly [name: string, count: number])[]): string {
   const width = Math.ceil(f.d / SIDE) * SIDE;
   const [row, quads] = [(width + PAD) / 4, width / 4];
   const [line, slim] = width <= WIDEST_PADDED ? [5, 6] : [4, 4];
@@ -49,7 +49,7 @@ const EACH = ${SIDE * SIDE / 4}u / SUBGROUP;
 var<workgroup> stage: array<vec4<f16>, ${2 * SIDE * row + quads}>;
 var<workgroup> scores: array<vec4<f32>, ${OWN * line + 4}>;
 var<workgroup> shares: array<vec4<f16>, ${OWN * slim + 4}>;
-${own.map((name) => `var<workgroup> ${name}: array<f32, ${OWN}>;`).join("\n")}`;
+${numbers.map(([name, count]) => `var<workgroup> ${name}: array<f32, ${count}>;`).join("\n")}`;
 }
 
 /** First lines of the entry point: `image`, `head`, and `start`, the first own row. */
@@ -62,21 +62,35 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 /** Where an operand is staged: the first, or behind it. */
 const places = ["0u", `${SIDE}u * ROW`] as const;
 
-/** Lines that stage 16 rows of one or two operands from row `first` on, rows beyond `limit` as the last one. */
-export function staged(f: Frame, names: readonly string[], first: string, limit: string): string {
-  const moved = (name: string, i: number): string => {
-    const quad = `${name}_quad(image * ${limit} + min(${first} + r, ${limit} - 1u), head, c)`;
-    const place = `stage[${places[i] ?? ""} + r * ROW + c]`;
-    return f.d % SIDE === 0 ? `${place} = vec4<f16>(${quad});` : `if (c < ${f.quads}u) { ${place} = vec4<f16>(${quad}); } else { ${place} = vec4<f16>(); }`;
-  };
+/** Lines that go over the quads of 16 rows that a thread stages: number `n`, row `r` and quad `c`. */
+function overQuads(body: string): string {
   return `for (var n = 0u; n < SHARE; n++) {
       let s = thread + n * THREADS;
       if (s < ${SIDE}u * QUADS) {
         let r = s / QUADS;
         let c = s % QUADS;
-        ${names.map(moved).join("\n        ")}
+        ${body}
       }
     }`;
+}
+
+/** The statement that puts a quad of row `first` + r of an operand into `to`; rows beyond `limit` are the last one. */
+function quadInto(f: Frame, to: string, name: string, first: string, limit: string): string {
+  const quad = `vec4<f16>(${name}_quad(image * ${limit} + min(${first} + r, ${limit} - 1u), head, c))`;
+  return f.d % SIDE === 0 ? `${to} = ${quad};` : `if (c < ${f.quads}u) { ${to} = ${quad}; } else { ${to} = vec4<f16>(); }`;
+}
+
+/** Declares registers for a thread's share of the rows that come next. */
+export const nextRows = (names: readonly string[]): string => names.map((name) => `var next_${name}: array<vec4<f16>, SHARE>;`).join("\n  ");
+
+/** Lines that fetch 16 rows from `first` on, of one or two operands, into registers: they come while others are worked on. */
+export function fetchLines(f: Frame, names: readonly string[], first: string, limit: string): string {
+  return overQuads(names.map((name) => quadInto(f, `next_${name}[n]`, name, first, limit)).join("\n        "));
+}
+
+/** Lines that stage what was fetched, of the first operand and behind it of the second. */
+export function placeLines(names: readonly string[]): string {
+  return overQuads(names.map((name, i) => `stage[${places[i] ?? ""} + r * ROW + c] = next_${name}[n];`).join("\n        "));
 }
 
 /** Declares the left matrices of a subgroup's own rows of an operand. */
@@ -86,7 +100,7 @@ export const ownMatrices = (name: string): string => `var ${name}: array<array<s
 export function ownLines(f: Frame, matrices: readonly (readonly [operand: string, name: string])[], limit: string, also = "", after = ""): string {
   return `${matrices.map(([, name]) => ownMatrices(name)).join("\n  ")}
   for (var g = 0u; g < ${GROUPS}u; g++) {
-    ${staged(f, matrices.map(([operand]) => operand), `start + g * ${SIDE}u`, limit)}${also}
+    ${overQuads(matrices.map(([operand], i) => quadInto(f, `stage[${places[i] ?? ""} + r * ROW + c]`, operand, `start + g * ${SIDE}u`, limit)).join("\n        "))}${also}
     workgroupBarrier();
     if (own == g) {
       for (var i = 0u; i < ${SIDE}u / MM; i++) {

@@ -11,22 +11,24 @@
  */
 import { constantDim } from "../../../types/dim.js";
 import type { Part, Tensor } from "../graph.js";
-import { SIDE, addLines, blockDeclarations, blockEntry, drainLines, masked, ownLines, quadLines, results, scoreLines, staged } from "./attention-blocks.js";
+import { OWN, SIDE, addLines, blockDeclarations, blockEntry, drainLines, fetchLines, masked, nextRows, ownLines, placeLines, quadLines, results, scoreLines } from "./attention-blocks.js";
 import type { Backward, Frame } from "./attention-frame.js";
 import { storeQuad } from "./attention-frame.js";
 
 /** Which side a dispatch owns: queries, keys, or first one and then the other by the last dimension of its groups. */
 export type Halves = "queries" | "keys" | "both";
 
-/** Threads that add up o * do of one row. */
-const PARTS = 4;
+/** Parts in which o * do of one row is added up: so many threads share in it. */
+const PARTS = 8;
 
 /** The code around the entry point; `readers` are the functions that read a quad of an operand, `delta` the sums of o * do that go from one dispatch to the next. */
 export function attentionGradMatrixForm(f: Frame, work: Backward, readers: readonly string[], halves: Halves, delta: Tensor | undefined): string {
   const body = halves === "both"
     ? `  if (group.z == 0u) {\n  ${queryLines(f, work, delta)}\n  } else {\n  ${keyLines(f, work, delta)}\n  }`
     : `  ${halves === "queries" ? queryLines(f, work, delta) : keyLines(f, work, delta)}`;
-  return `${blockDeclarations(f, ["lses", "deltas", "parts"])}
+  return `${blockDeclarations(f, [["lses", OWN], ["deltas", OWN], ["parts", SIDE * PARTS]])}
+// Parts of sums that a thread adds up.
+const PART_SHARE = (${SIDE * PARTS}u + THREADS - 1u) / THREADS;
 
 ${readers.join("\n\n")}
 
@@ -35,15 +37,25 @@ ${body}
 }`;
 }
 
-/** Lines that add up parts of o * do of 16 rows from `first` on. */
-function partLines(f: Frame, first: string, limit: string): string {
-  return `
-    for (var s = thread; s < ${SIDE * PARTS}u; s += THREADS) {
-      let r = image * ${limit} + min(${first} + s / ${PARTS}u, ${limit} - 1u);
-      var sum = 0f;
-      for (var c = s % ${PARTS}u; c < ${f.quads}u; c += ${PARTS}u) { sum += dot(g_quad(r, head, c), o_quad(r, head, c)); }
-      parts[s] = sum;
+/** Lines that go over a thread's parts of o * do of 16 rows: number `n`, place `s`. */
+const overParts = (body: string): string => `for (var n = 0u; n < PART_SHARE; n++) {
+      let s = thread + n * THREADS;
+      if (s < ${SIDE * PARTS}u) {
+        ${body}
+      }
     }`;
+
+/** Statements that put a part of o * do of row `first` + s / 8 into `to`: rounds of constant number, so that their reads wait for none. */
+function partInto(f: Frame, to: string, first: string, limit: string): string {
+  const rounds = Math.ceil(f.quads / PARTS);
+  const dot = "sum += dot(g_quad(r, head, c), o_quad(r, head, c));";
+  return `let r = image * ${limit} + min(${first} + s / ${PARTS}u, ${limit} - 1u);
+        var sum = 0f;
+        for (var m = 0u; m < ${rounds}u; m++) {
+          let c = s % ${PARTS}u + m * ${PARTS}u;
+          ${f.quads % PARTS === 0 ? dot : `if (c < ${f.quads}u) { ${dot} }`}
+        }
+        ${to} = sum;`;
 }
 
 /** Adds the parts of a row. */
@@ -62,11 +74,14 @@ function queryLines(f: Frame, work: Backward, delta: Tensor | undefined): string
       lses[g * ${SIDE}u + r] = ${w.read("lse", work.lse)(`group.y * ${rows} + min(row, ${rows} - 1u)`)};
       deltas[g * ${SIDE}u + r] = sum;${delta === undefined ? "" : `\n      if (row < ${rows}) { ${w.write("delta", delta)(`group.y * ${rows} + row`, "sum")} }`}
     }`;
-  return `${ownLines(f, [["q", "queries"], ["g", "gradients"]], rows, partLines(f, `start + g * ${SIDE}u`, rows), after)}
+  return `${ownLines(f, [["q", "queries"], ["g", "gradients"]], rows, `\n    ${overParts(partInto(f, "parts[s]", `start + g * ${SIDE}u`, rows))}`, after)}
   ${results("dqs")}
+  ${nextRows(["k", "v"])}
+  ${fetchLines(f, ["k", "v"], "0u", keys)}
   for (var first = 0u; first < ${keys}; first += ${SIDE}u) {
-    ${staged(f, ["k", "v"], "first", keys)}
+    ${placeLines(["k", "v"])}
     workgroupBarrier();
+    ${fetchLines(f, ["k", "v"], `first + ${SIDE}u`, keys)}
     ${scoreLines("queries", 0)}
     workgroupBarrier();
     var probabilities: array<vec4<f32>, EACH>;
@@ -88,21 +103,28 @@ function queryLines(f: Frame, work: Backward, delta: Tensor | undefined): string
 function keyLines(f: Frame, work: Backward, delta: Tensor | undefined): string {
   const { w } = f;
   const [rows, keys] = [w.size("rows", f.rows), w.size("keys", f.keys)];
-  const place = `group.y * ${rows} + min(first + r, ${rows} - 1u)`;
   const four = (name: string): string => `vec4<f32>(${[0, 1, 2, 3].map((l) => `${name}[column + ${l}u]`).join(", ")})`;
-  const stats = `
-    for (var r = thread; r < ${SIDE}u; r += THREADS) {
-      lses[r] = ${w.read("lse", work.lse)(place)};${delta === undefined ? "" : `\n      deltas[r] = ${w.read("delta", delta)(place)};`}
-    }${delta === undefined ? partLines(f, "first", rows) : ""}`;
+  const fetch = (first: string): string => {
+    const place = `group.y * ${rows} + min(${first} + thread, ${rows} - 1u)`;
+    return `${fetchLines(f, ["q", "g"], first, rows)}
+    if (thread < ${SIDE}u) { next_lse = ${w.read("lse", work.lse)(place)}; ${delta === undefined ? "" : `next_delta = ${w.read("delta", delta)(place)}; `}}${delta === undefined ? `\n    ${overParts(partInto(f, "next_part[n]", first, rows))}` : ""}`;
+  };
+  const place = `${placeLines(["q", "g"])}
+    if (thread < ${SIDE}u) { lses[thread] = next_lse; ${delta === undefined ? "" : "deltas[thread] = next_delta; "}}${delta === undefined ? `\n    ${overParts("parts[s] = next_part[n];")}` : ""}`;
   const sums = delta === undefined ? `
-    for (var r = thread; r < ${SIDE}u; r += THREADS) { deltas[r] = ${wholeOf("r")}; }` : "";
+    if (thread < ${SIDE}u) { deltas[thread] = ${wholeOf("thread")}; }` : "";
   return `let column = lane % 4u * 4u;
   ${ownLines(f, [["k", "own_keys"], ["v", "values"]], keys)}
   ${results("dks")}
   ${results("dvs")}
+  ${nextRows(["q", "g"])}
+  var next_lse = 0f;
+  ${delta === undefined ? "var next_part: array<f32, PART_SHARE>;" : "var next_delta = 0f;"}
+  ${fetch("0u")}
   for (var first = 0u; first < ${rows}; first += ${SIDE}u) {
-    ${staged(f, ["q", "g"], "first", rows)}${stats}
+    ${place}
     workgroupBarrier();${sums}
+    ${fetch(`first + ${SIDE}u`)}
     ${scoreLines("own_keys", 0)}
     workgroupBarrier();
     var probabilities: array<vec4<f32>, EACH>;

@@ -9,7 +9,7 @@
  * matrix units. Scores, sums and outputs are f32; queries, keys, values and probabilities are f16.
  */
 import { constantDim } from "../../../types/dim.js";
-import { SIDE, addLines, blockDeclarations, blockEntry, drainLines, masked, ownLines, quadLines, results, scoreLines, staged } from "./attention-blocks.js";
+import { OWN, SIDE, addLines, blockDeclarations, blockEntry, drainLines, fetchLines, masked, nextRows, ownLines, placeLines, quadLines, results, scoreLines } from "./attention-blocks.js";
 import type { Forward, Frame } from "./attention-frame.js";
 import { storeQuad } from "./attention-frame.js";
 
@@ -18,7 +18,7 @@ export function attentionMatrixForm(f: Frame, work: Forward, readers: readonly s
   const { w } = f;
   const [rows, keys] = [w.size("rows", f.rows), w.size("keys", f.keys)];
   const store = storeQuad(f, "o", { tensor: work.o, width: f.width, at: constantDim(0) }, `(image * ${rows} + row)`, "c", "four");
-  return `${blockDeclarations(f, ["tops", "totals"])}
+  return `${blockDeclarations(f, [["tops", OWN], ["totals", OWN]])}
 
 ${readers.join("\n\n")}
 
@@ -28,9 +28,12 @@ ${blockEntry(w.size("heads", constantDim(f.heads)))}
     tops[own * ${SIDE}u + r] = -3.0e38f;
     totals[own * ${SIDE}u + r] = 0f;
   }
+  ${nextRows(["k", "v"])}
+  ${fetchLines(f, ["k"], "0u", keys)}
   for (var first = 0u; first < ${keys}; first += ${SIDE}u) {
-    ${staged(f, ["k"], "first", keys)}
+    ${placeLines(["k"])}
     workgroupBarrier();
+    ${fetchLines(f, ["k"], `first + ${SIDE}u`, keys)}
     ${scoreLines("queries", 0)}
     workgroupBarrier();
     for (var r = lane; r < ${SIDE}u; r += SUBGROUP) {
@@ -56,9 +59,11 @@ ${blockEntry(w.size("heads", constantDim(f.heads)))}
     if (row < ${rows}) { ${w.write("lse", work.lse)(`group.y * ${rows} + row`, "tops[at]")} }
   }
   ${results("outputs")}
+  ${fetchLines(f, ["k", "v"], "0u", keys)}
   for (var first = 0u; first < ${keys}; first += ${SIDE}u) {
-    ${staged(f, ["k", "v"], "first", keys)}
+    ${placeLines(["k", "v"])}
     workgroupBarrier();
+    ${fetchLines(f, ["k", "v"], `first + ${SIDE}u`, keys)}
     ${scoreLines("queries", 0)}
     workgroupBarrier();
     ${quadLines(`var share = exp(scores[at_score] * ${f.scale} - tops[row]);
