@@ -1,6 +1,6 @@
 /**
  * The gradient of attention through subgroup matrices: the form of `attention-grad.ts` that tensor cores run, where queries, keys,
- * values and the output's gradient are f16.
+ * values, the output and its gradient are f16.
  *
  * The same dispatches, halves and bindings as the portable form. A subgroup owns 16 queries (dq) or 16 keys (dk, dv), and rows of
  * the other side pass by 16 at a time: two products make scores and the gradients of probabilities, which pass through workgroup
@@ -45,17 +45,35 @@ const overParts = (body: string): string => `for (var n = 0u; n < PART_SHARE; n+
       }
     }`;
 
-/** Statements that put a part of o * do of row `first` + s / 8 into `to`: rounds of constant number, so that their reads wait for none. */
-function partInto(f: Frame, to: string, first: string, limit: string): string {
-  const rounds = Math.ceil(f.quads / PARTS);
-  const dot = "sum += dot(g_quad(r, head, c), o_quad(r, head, c));";
+/** Quads of a row that one of its threads adds up. */
+const roundsOf = (f: Frame): number => Math.ceil(f.quads / PARTS);
+
+/** Statements that do `each` for the quads `c` of a part: rounds of constant number, so that no read waits for another. */
+function overRounds(f: Frame, first: string, limit: string, each: string): string {
   return `let r = image * ${limit} + min(${first} + s / ${PARTS}u, ${limit} - 1u);
-        var sum = 0f;
-        for (var m = 0u; m < ${rounds}u; m++) {
+        for (var m = 0u; m < ${roundsOf(f)}u; m++) {
           let c = s % ${PARTS}u + m * ${PARTS}u;
-          ${f.quads % PARTS === 0 ? dot : `if (c < ${f.quads}u) { ${dot} }`}
-        }
-        ${to} = sum;`;
+          ${f.quads % PARTS === 0 ? each : `if (c < ${f.quads}u) { ${each} }`}
+        }`;
+}
+
+/** Lines that fetch what a thread adds up of 16 rows into registers: the sums come when the rows are placed, for a sum would wait. */
+function fetchParts(f: Frame, first: string, limit: string): string {
+  const at = `n * ${roundsOf(f)}u + m`;
+  return overParts(overRounds(f, first, limit, `part_g[${at}] = vec4<f16>(g_quad(r, head, c)); part_o[${at}] = vec4<f16>(o_quad(r, head, c));`));
+}
+
+/** Lines that add up what was fetched. */
+function placeParts(f: Frame): string {
+  const products = Array.from({ length: roundsOf(f) }, (_, m) => `dot(vec4<f32>(part_g[n * ${roundsOf(f)}u + ${m}u]), vec4<f32>(part_o[n * ${roundsOf(f)}u + ${m}u]))`);
+  return overParts(`parts[s] = ${products.join(" + ")};`);
+}
+
+/** Lines that add up parts of o * do at once. */
+function partLines(f: Frame, first: string, limit: string): string {
+  return overParts(`var sum = 0f;
+        ${overRounds(f, first, limit, "sum += dot(g_quad(r, head, c), o_quad(r, head, c));")}
+        parts[s] = sum;`);
 }
 
 /** Adds the parts of a row. */
@@ -74,7 +92,7 @@ function queryLines(f: Frame, work: Backward, delta: Tensor | undefined): string
       lses[g * ${SIDE}u + r] = ${w.read("lse", work.lse)(`group.y * ${rows} + min(row, ${rows} - 1u)`)};
       deltas[g * ${SIDE}u + r] = sum;${delta === undefined ? "" : `\n      if (row < ${rows}) { ${w.write("delta", delta)(`group.y * ${rows} + row`, "sum")} }`}
     }`;
-  return `${ownLines(f, [["q", "queries"], ["g", "gradients"]], rows, `\n    ${overParts(partInto(f, "parts[s]", `start + g * ${SIDE}u`, rows))}`, after)}
+  return `${ownLines(f, [["q", "queries"], ["g", "gradients"]], rows, `\n    ${partLines(f, `start + g * ${SIDE}u`, rows)}`, after)}
   ${results("dqs")}
   ${nextRows(["k", "v"])}
   ${fetchLines(f, ["k", "v"], "0u", keys)}
@@ -107,10 +125,10 @@ function keyLines(f: Frame, work: Backward, delta: Tensor | undefined): string {
   const fetch = (first: string): string => {
     const place = `group.y * ${rows} + min(${first} + thread, ${rows} - 1u)`;
     return `${fetchLines(f, ["q", "g"], first, rows)}
-    if (thread < ${SIDE}u) { next_lse = ${w.read("lse", work.lse)(place)}; ${delta === undefined ? "" : `next_delta = ${w.read("delta", delta)(place)}; `}}${delta === undefined ? `\n    ${overParts(partInto(f, "next_part[n]", first, rows))}` : ""}`;
+    if (thread < ${SIDE}u) { next_lse = ${w.read("lse", work.lse)(place)}; ${delta === undefined ? "" : `next_delta = ${w.read("delta", delta)(place)}; `}}${delta === undefined ? `\n    ${fetchParts(f, first, rows)}` : ""}`;
   };
   const place = `${placeLines(["q", "g"])}
-    if (thread < ${SIDE}u) { lses[thread] = next_lse; ${delta === undefined ? "" : "deltas[thread] = next_delta; "}}${delta === undefined ? `\n    ${overParts("parts[s] = next_part[n];")}` : ""}`;
+    if (thread < ${SIDE}u) { lses[thread] = next_lse; ${delta === undefined ? "" : "deltas[thread] = next_delta; "}}${delta === undefined ? `\n    ${placeParts(f)}` : ""}`;
   const sums = delta === undefined ? `
     if (thread < ${SIDE}u) { deltas[thread] = ${wholeOf("thread")}; }` : "";
   return `let column = lane % 4u * 4u;
@@ -119,7 +137,7 @@ function keyLines(f: Frame, work: Backward, delta: Tensor | undefined): string {
   ${results("dvs")}
   ${nextRows(["q", "g"])}
   var next_lse = 0f;
-  ${delta === undefined ? "var next_part: array<f32, PART_SHARE>;" : "var next_delta = 0f;"}
+  ${delta === undefined ? `var part_g: array<vec4<f16>, PART_SHARE * ${roundsOf(f)}u>;\n  var part_o: array<vec4<f16>, PART_SHARE * ${roundsOf(f)}u>;` : "var next_delta = 0f;"}
   ${fetch("0u")}
   for (var first = 0u; first < ${rows}; first += ${SIDE}u) {
     ${place}

@@ -55,7 +55,7 @@ ${k.body}
 }
 
 function addMatrixForm(f: Frame, work: Backward, readers: readonly string[], halves: Halves, delta: Tensor | undefined): void {
-  if (hasMatrixForm(f, [work.q.tensor, work.k.tensor, work.v.tensor, work.dO])) f.w.form("subgroup-matrix", attentionGradMatrixForm(f, work, readers, halves, delta));
+  if (hasMatrixForm(f, [work.q.tensor, work.k.tensor, work.v.tensor, work.o, work.dO])) f.w.form("subgroup-matrix", attentionGradMatrixForm(f, work, readers, halves, delta));
 }
 
 function groupsOf(f: Frame, own: Dim, halves: number): Draft["groups"] {

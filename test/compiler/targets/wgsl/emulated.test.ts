@@ -45,6 +45,7 @@ const cases: readonly Titled[] = [
   { op: "sdpa", title: "keys that are not as many as queries, heads of 16", env: { B: 1, T: 66, S: 19 }, body: cross(2, 16), kernels: apart },
   { op: "attention", title: "thirds of one tensor, heads of 12", env: { B: 2, T: 19 }, body: own(2, 12), kernels: together },
   { op: "sdpa", title: "one query and one key, heads of 33", env: { B: 1, T: 1, S: 1 }, body: cross(1, 33), kernels: apart },
+  { op: "attention", title: "the heads of ViT-B, a row more than a workgroup owns", env: { B: 1, T: 65 }, body: own(1, 64), kernels: together },
   { op: "attention", title: "a head too wide for padded scores", env: { B: 1, T: 17 }, body: own(1, 100), kernels: together },
 ];
 const shapes = [{ subgroup: 32, matrix: { m: 16, n: 16, k: 16 } }, { subgroup: 8, matrix: { m: 8, n: 16, k: 16 } }, { subgroup: 16, matrix: { m: 16, n: 8, k: 8 } }] as const;
