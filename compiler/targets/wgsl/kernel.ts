@@ -44,6 +44,12 @@ export interface Reader {
   quad(at: string): string;
 }
 
+/** A reader of memory, also as what is stored there: values on the way to f16 memory take no detour, on which a thread would wait for them. */
+export interface StoredReader extends Reader {
+  stored(at: string): string;
+  storedQuad(at: string): string;
+}
+
 /** Text of the statement that stores an f32 value (i32 for indices) at a place; `quad` stores four. */
 export interface Writer {
   (at: string, value: string): string;
@@ -155,7 +161,7 @@ export class KernelWriter {
    * A way to read a tensor. `lanes` 4 binds it as vec4, which wants rows of a multiple of 4 elements; the first one to bind
    * a tensor decides, and accessors of either kind go through either binding.
    */
-  read(name: string, bound: Bound, lanes: 1 | 4 = 1): Reader {
+  read(name: string, bound: Bound, lanes: 1 | 4 = 1): StoredReader {
     return readerOf(this.#bind(name, bound, false, lanes));
   }
 
@@ -286,17 +292,16 @@ function plusLane(at: string, lane: number): string {
   return lane === 0 ? at : `${at} + ${lane}u`;
 }
 
-function readerOf(b: Binding): Reader {
+function readerOf(b: Binding): StoredReader {
   const half = dtypeOf(b.bound) === "f16";
-  const scalar = (at: string): string => {
-    const raw = b.lanes === 4 ? `${b.name}[(${at}) / 4u][(${at}) % 4u]` : `${b.name}[${at}]`;
-    return half ? `f32(${raw})` : raw;
-  };
+  const stored = (at: string): string => (b.lanes === 4 ? `${b.name}[(${at}) / 4u][(${at}) % 4u]` : `${b.name}[${at}]`);
+  const storedQuad = (at: string): string => (b.lanes === 4 ? `${b.name}[(${at}) / 4u]` : `vec4<${dtypeOf(b.bound)}>(${lanesOf.map((l) => stored(plusLane(at, l))).join(", ")})`);
+  const scalar = (at: string): string => (half ? `f32(${stored(at)})` : stored(at));
   const quad = (at: string): string => {
     if (b.lanes !== 4) return `vec4<f32>(${lanesOf.map((l) => scalar(plusLane(at, l))).join(", ")})`;
-    return half ? `vec4<f32>(${b.name}[(${at}) / 4u])` : `${b.name}[(${at}) / 4u]`;
+    return half ? `vec4<f32>(${storedQuad(at)})` : storedQuad(at);
   };
-  return Object.assign(scalar, { quad, toString: uncalled });
+  return Object.assign(scalar, { quad, stored, storedQuad, toString: uncalled });
 }
 
 function writerOf(b: Binding): Writer {

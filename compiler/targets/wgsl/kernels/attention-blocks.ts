@@ -76,7 +76,7 @@ function overQuads(body: string): string {
 
 /** The statement that puts a quad of row `first` + r of an operand into `to`; rows beyond `limit` are the last one. */
 function quadInto(f: Frame, to: string, name: string, first: string, limit: string): string {
-  const quad = `vec4<f16>(${name}_quad(image * ${limit} + min(${first} + r, ${limit} - 1u), head, c))`;
+  const quad = `${name}_quad(image * ${limit} + min(${first} + r, ${limit} - 1u), head, c)`;
   return f.d % SIDE === 0 ? `${to} = ${quad};` : `if (c < ${f.quads}u) { ${to} = ${quad}; } else { ${to} = vec4<f16>(); }`;
 }
 

@@ -52,14 +52,15 @@ function lanes(f: Frame, c: number): number[] {
   return [0, 1, 2, 3].filter((l) => c * 4 + l < f.d);
 }
 
-/** A function that reads one quad of a row of a part. */
-export function quadReader(f: Frame, name: string, part: Part): string {
+/** A function that reads one quad of a row of a part, as f32 or as the f16 that are stored. */
+export function quadReader(f: Frame, name: string, part: Part, type: "f32" | "f16" = "f32"): string {
   const x = f.w.read(name, part.tensor, f.d % 4 === 0 ? 4 : 1);
   const last = lanes(f, f.quads - 1).length;
   const [width, at] = [f.w.size(`${name}_width`, part.width), f.w.size(`${name}_at`, part.at)];
-  const full = x.quad("i");
-  const cut = `vec4<f32>(${[0, 1, 2, 3].map((l) => (l < last ? x(`i + ${l}u`) : "0f")).join(", ")})`;
-  return `fn ${name}_quad(row: u32, head: u32, c: u32) -> vec4<f32> {
+  const [one, four, zero] = type === "f32" ? [x, x.quad, "0f"] : [x.stored, x.storedQuad, "0h"];
+  const full = four("i");
+  const cut = `vec4<${type}>(${[0, 1, 2, 3].map((l) => (l < last ? one(`i + ${l}u`) : zero)).join(", ")})`;
+  return `fn ${name}_quad(row: u32, head: u32, c: u32) -> vec4<${type}> {
   let i = row * ${width} + ${at} + head * ${f.d}u + c * 4u;
   ${last === 4 ? `return ${full};` : `if (c == ${f.quads - 1}u) { return ${cut}; }\n  return ${full};`}
 }`;

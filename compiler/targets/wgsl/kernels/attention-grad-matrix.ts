@@ -21,7 +21,7 @@ export type Halves = "queries" | "keys" | "both";
 /** Parts in which o * do of one row is added up: so many threads share in it. */
 const PARTS = 8;
 
-/** The code around the entry point; `readers` are the functions that read a quad of an operand, `delta` the sums of o * do that go from one dispatch to the next. */
+/** The code around the entry point; `readers` are the functions that read a quad of an operand as f16, `delta` the sums of o * do that go from one dispatch to the next. */
 export function attentionGradMatrixForm(f: Frame, work: Backward, readers: readonly string[], halves: Halves, delta: Tensor | undefined): string {
   const body = halves === "both"
     ? `  if (group.z == 0u) {\n  ${queryLines(f, work, delta)}\n  } else {\n  ${keyLines(f, work, delta)}\n  }`
@@ -60,7 +60,7 @@ function overRounds(f: Frame, first: string, limit: string, each: string): strin
 /** Lines that fetch what a thread adds up of 16 rows into registers: the sums come when the rows are placed, for a sum would wait. */
 function fetchParts(f: Frame, first: string, limit: string): string {
   const at = `n * ${roundsOf(f)}u + m`;
-  return overParts(overRounds(f, first, limit, `part_g[${at}] = vec4<f16>(g_quad(r, head, c)); part_o[${at}] = vec4<f16>(o_quad(r, head, c));`));
+  return overParts(overRounds(f, first, limit, `part_g[${at}] = g_quad(r, head, c); part_o[${at}] = o_quad(r, head, c);`));
 }
 
 /** Lines that add up what was fetched. */
@@ -72,7 +72,7 @@ function placeParts(f: Frame): string {
 /** Lines that add up parts of o * do at once. */
 function partLines(f: Frame, first: string, limit: string): string {
   return overParts(`var sum = 0f;
-        ${overRounds(f, first, limit, "sum += dot(g_quad(r, head, c), o_quad(r, head, c));")}
+        ${overRounds(f, first, limit, "sum += dot(vec4<f32>(g_quad(r, head, c)), vec4<f32>(o_quad(r, head, c)));")}
         parts[s] = sum;`);
 }
 

@@ -30,8 +30,8 @@ export function attentionGradDrafts(cx: Limits, op: Op, work: Backward): Draft[]
   const k = frame(cx, "attention_dkv", "Gradient of attention by keys and values; a thread owns a key.", work);
   const [dq, dkv] = [queryHalf(q, work, tileRows(q, 0), delta), keyHalf(k, work, tileRows(k, 2), delta)];
   const text = (f: Frame, half: Half, limit: string): string => [declarations(f, half.tile, half.stats), ...half.readers, `${entry(f, limit)}\n${half.body}\n}`].join("\n\n");
-  addMatrixForm(q, work, dq.readers, "queries", delta);
-  addMatrixForm(k, work, dkv.readers, "keys", delta);
+  addMatrixForm(q, work, allNames, "queries", delta);
+  addMatrixForm(k, work, names(delta), "keys", delta);
   return [
     q.w.finish(text(q, dq, q.w.size("rows", q.rows)), groupsOf(q, rows, 1), op.origin, shape),
     k.w.finish(text(k, dkv, k.w.size("keys", k.keys)), groupsOf(k, keys, 1), op.origin, shape),
@@ -49,13 +49,12 @@ ${q.body}
 ${k.body}
   }
 }`;
-  const readers = [...new Set([...q.readers, ...k.readers])];
-  addMatrixForm(f, work, readers, "both", undefined);
-  return f.w.finish([declarations(f, tile, true), ...readers, code].join("\n\n"), groupsOf(f, work.sizes.rows, 2), op.origin, printShape([f.batch, f.rows, f.width]));
+  addMatrixForm(f, work, allNames, "both", undefined);
+  return f.w.finish([declarations(f, tile, true), ...new Set([...q.readers, ...k.readers]), code].join("\n\n"), groupsOf(f, work.sizes.rows, 2), op.origin, printShape([f.batch, f.rows, f.width]));
 }
 
-function addMatrixForm(f: Frame, work: Backward, readers: readonly string[], halves: Halves, delta: Tensor | undefined): void {
-  if (hasMatrixForm(f, [work.q.tensor, work.k.tensor, work.v.tensor, work.o, work.dO])) f.w.form("subgroup-matrix", attentionGradMatrixForm(f, work, readers, halves, delta));
+function addMatrixForm(f: Frame, work: Backward, wanted: readonly Name[], halves: Halves, delta: Tensor | undefined): void {
+  if (hasMatrixForm(f, [work.q.tensor, work.k.tensor, work.v.tensor, work.o, work.dO])) f.w.form("subgroup-matrix", attentionGradMatrixForm(f, work, readersOf(f, work, wanted, "f16"), halves, delta));
 }
 
 function groupsOf(f: Frame, own: Dim, halves: number): Draft["groups"] {
@@ -79,17 +78,22 @@ function declarations({ quads, direct }: Frame, tile: number, stats: boolean): s
 
 const start = constantDim(0);
 
+type Name = "q" | "k" | "v" | "o" | "g";
+const allNames: readonly Name[] = ["q", "k", "v", "o", "g"];
+/** Without the output, where sums of rows were made beforehand. */
+const names = (delta: Tensor | undefined): readonly Name[] => (delta === undefined ? allNames : allNames.filter((name) => name !== "o"));
+
 /** The functions that both halves read by, by the names of their operands. */
-function readersOf(f: Frame, work: Backward, names: readonly ("q" | "k" | "v" | "o" | "g")[]): string[] {
+function readersOf(f: Frame, work: Backward, wanted: readonly Name[], type: "f32" | "f16" = "f32"): string[] {
   const whole = (tensor: Tensor): Backward["q"] => ({ tensor, width: f.width, at: start });
   const parts = { q: work.q, k: work.k, v: work.v, o: whole(work.o), g: whole(work.dO) };
-  return names.map((name) => quadReader(f, name, parts[name]));
+  return wanted.map((name) => quadReader(f, name, parts[name], type));
 }
 
 function queryHalf(f: Frame, work: Backward, tile: number, delta: Tensor | undefined): Half {
   const { w, quads } = f;
   const [rows, keys] = [w.size("rows", f.rows), w.size("keys", f.keys)];
-  const readers = readersOf(f, work, ["q", "k", "v", "o", "g"]);
+  const readers = readersOf(f, work, allNames);
   const pass = f.direct ? passingRows(f, keys, "k", "v") : passingTiles(f, tile, keys, "k", "v");
   const body = `  let row = image * ${rows} + at;
   var delta_row = 0f;
@@ -110,7 +114,7 @@ ${storeRow(f, "dq", work.dq, `(image * ${rows} + own)`, (c) => `d${c} * ${f.scal
 function keyHalf(f: Frame, work: Backward, tile: number, delta: Tensor | undefined): Half {
   const { w, quads } = f;
   const [rows, keys] = [w.size("rows", f.rows), w.size("keys", f.keys)];
-  const readers = readersOf(f, work, delta === undefined ? ["q", "k", "v", "o", "g"] : ["q", "k", "v", "g"]);
+  const readers = readersOf(f, work, names(delta));
   const own = delta === undefined
     ? plus(quads, (c) => `dot(g_quad(image * ${rows} + r, head, ${c}u), o_quad(image * ${rows} + r, head, ${c}u))`)
     : w.read("delta", delta)(`group.y * ${rows} + r`);

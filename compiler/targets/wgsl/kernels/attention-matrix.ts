@@ -13,7 +13,7 @@ import { OWN, SIDE, addLines, blockDeclarations, blockEntry, drainLines, fetchLi
 import type { Forward, Frame } from "./attention-frame.js";
 import { storeQuad } from "./attention-frame.js";
 
-/** The code around the entry point; `readers` are the functions that read a quad of an operand. */
+/** The code around the entry point; `readers` are the functions that read a quad of an operand as f16. */
 export function attentionMatrixForm(f: Frame, work: Forward, readers: readonly string[]): string {
   const { w } = f;
   const [rows, keys] = [w.size("rows", f.rows), w.size("keys", f.keys)];

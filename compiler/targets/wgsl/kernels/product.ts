@@ -4,13 +4,13 @@
  * Owns what the ways to compute a product share (`gemm.ts` by registers, `direct.ts` without workgroup memory, `matrix.ts` by
  * subgroup matrices), so that all are dispatches over the same bindings.
  */
-import type { Reader } from "../kernel.js";
+import type { StoredReader } from "../kernel.js";
 import type { Tile } from "./tiles.js";
 
 /** One operand: `at_a` is the place of its first element in this dispatch. */
 export interface Operand {
   readonly name: "a" | "b";
-  readonly read: Reader;
+  readonly read: StoredReader;
   /** The limit of its own axis (m or n), and its row in memory. */
   readonly limit: string;
   readonly stride: string;
@@ -39,14 +39,18 @@ export interface Product {
   readonly sums?: (col: string, value: string) => string;
 }
 
-/** The function that reads four elements of an operand, 0 beyond the edges: along k where k is contiguous, else along its own axis. */
-export function quadFunction(o: Operand): string {
-  const head = `fn quad_${o.name}(at: u32, r: u32, k: u32, k_end: u32) -> vec4<f32> {`;
+/**
+ * The function that reads four elements of an operand, 0 beyond the edges: along k where k is contiguous, else along its own axis. As
+ * f32, or as the f16 that are stored.
+ */
+export function quadFunction(o: Operand, type: "f32" | "f16" = "f32"): string {
+  const [one, four] = type === "f32" ? [o.read, o.read.quad] : [o.read.stored, o.read.storedQuad];
+  const head = `fn quad_${o.name}(at: u32, r: u32, k: u32, k_end: u32) -> vec4<${type}> {`;
   const place = (r: string, k: string): string => (o.alongK ? `at + ${r} * ${o.stride} + ${k}` : `at + ${k} * ${o.stride} + ${r}`);
-  if (o.quads) return `${head}\n  if (r < ${o.limit} && k < k_end) { return ${o.read.quad(place("r", "k"))}; }\n  return vec4<f32>();\n}`;
+  if (o.quads) return `${head}\n  if (r < ${o.limit} && k < k_end) { return ${four(place("r", "k"))}; }\n  return vec4<${type}>();\n}`;
   const lane = (l: number): string => {
     const [r, k] = o.alongK ? ["r", `(k + ${l}u)`] : [`(r + ${l}u)`, "k"];
-    return `  if (${r} < ${o.limit} && ${k} < k_end) { four[${l}] = ${o.read(place(r, k))}; }`;
+    return `  if (${r} < ${o.limit} && ${k} < k_end) { four[${l}] = ${one(place(r, k))}; }`;
   };
-  return `${head}\n  var four = vec4<f32>();\n${[0, 1, 2, 3].map(lane).join("\n")}\n  return four;\n}`;
+  return `${head}\n  var four = vec4<${type}>();\n${[0, 1, 2, 3].map(lane).join("\n")}\n  return four;\n}`;
 }

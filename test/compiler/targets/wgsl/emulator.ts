@@ -204,7 +204,7 @@ class Translator {
   readonly #privates = new Set<string>();
 
   constructor(text: string) {
-    this.#tokens = text.match(/[A-Za-z_]\w*|\d[\d.]*(?:e[+-]?\d+)?[uf]?|->|\+\+|[-+*/<>=!]=|&&|\|\||[^\s]/g) ?? [];
+    this.#tokens = text.match(/[A-Za-z_]\w*|\d[\d.]*(?:e[+-]?\d+)?[ufh]?|->|\+\+|[-+*/<>=!]=|&&|\|\||[^\s]/g) ?? [];
   }
 
   /** JavaScript that returns the kernel. */
@@ -378,7 +378,7 @@ class Translator {
       this.#take(")");
       return { js: `(${inner.js})`, type: inner.type };
     }
-    if (/^\d/.test(word)) return { js: word.replace(/[uf]$/, ""), type: word.endsWith("f") || /[.e]/.test(word) ? FLOAT : INT };
+    if (/^\d/.test(word)) return { js: word.replace(/[ufh]$/, ""), type: word.endsWith("h") ? { kind: "half" } : word.endsWith("f") || /[.e]/.test(word) ? FLOAT : INT };
     if (word === "true" || word === "false") return { js: word, type: BOOL };
     const typed = this.#peek() === "<" && /^(vec4|subgroupMatrix\w+)$/.test(word);
     if (!typed && this.#peek() !== "(") return { js: this.#privates.has(word) ? `${word}[support.thread()]` : word, type: this.#typeOf(word) };
