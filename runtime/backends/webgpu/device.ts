@@ -28,7 +28,7 @@ export interface NodeDevice {
   readonly version: string;
   /** Whether a processor stands in for a GPU. */
   readonly software: boolean;
-  /** Lets go of the GPU object, which otherwise keeps the process alive. */
+  /** Ends the device and what was made with it. */
   release(): void;
 }
 
@@ -55,8 +55,7 @@ export async function openNodeDevice(module: Pick<WgslModule, "plan">, wishes: D
     const device = await adapter.requestDevice({ requiredLimits, requiredFeatures });
     describeBy(device, adapter.info);
     if (adapter.info.isFallbackAdapter) waitBy(device, restingWait());
-    let held: GPU | undefined = gpu;
-    return { device, name, software: adapter.info.isFallbackAdapter, language: new Set(gpu.wgslLanguageFeatures), version: `${version} (Dawn, ${name})`, release: () => { held &&= undefined; } };
+    return { device, name, software: adapter.info.isFallbackAdapter, language: new Set(gpu.wgslLanguageFeatures), version: `${version} (Dawn, ${name})`, release: () => device.destroy() };
   } catch (error) {
     throw new HostError("no-engine", `${name} gives no device: ${errorText(error)}`, way(), { cause: error });
   }
@@ -66,6 +65,19 @@ export async function openNodeDevice(module: Pick<WgslModule, "plan">, wishes: D
 export async function nodeLimits(): Promise<{ readonly bindingBytes: number; readonly bufferBytes: number; readonly software: boolean }> {
   const { adapter: { limits, info } } = await openAdapter();
   return { bindingBytes: limits.maxStorageBufferBindingSize, bufferBytes: limits.maxBufferSize, software: info.isFallbackAdapter };
+}
+
+/** Dawn's objects, held till the process ends. */
+const instances: GPU[] = [];
+
+/**
+ * Holds a GPU object for ever. One that is collected takes its instance along, while Dawn's runner of events may still be
+ * scheduled for it (a device that was just lost or destroyed leaves such events), and that ends the process with an abort
+ * or a hang. They are few and small, and since webgpu 0.6 they do not keep a process alive.
+ */
+function kept(gpu: GPU): GPU {
+  instances.push(gpu);
+  return gpu;
 }
 
 interface OpenAdapter {
@@ -80,10 +92,10 @@ async function openAdapter(wishes: DeviceWishes = {}, options: readonly string[]
   process.env["LP_NATIVE_VECTOR_WIDTH"] ??= "128";
   const { create, version } = await loadPackage();
   const toggles = [...options, ...(wishes.timestamps === true ? ["disable-dawn-features=timestamp_quantization"] : [])];
-  let gpu = create(toggles);
+  let gpu = kept(create(toggles));
   let adapter = await gpu.requestAdapter();
   if (adapter === null && useSwiftShader()) {
-    gpu = create(toggles);
+    gpu = kept(create(toggles));
     adapter = await gpu.requestAdapter();
   }
   if (adapter === null) throw new HostError("no-engine", "WebGPU finds no adapter: no usable Vulkan, Metal or D3D12 driver", way());
