@@ -18,6 +18,7 @@ import type { Grade, Protection, Protector } from "./null-test.js";
 import { gradeOf, protection, protectorsOver, refuses } from "./null-test.js";
 import type { Mechanism } from "./terms.js";
 import { hasTokens, judgeTerm, targetNeverChanges } from "./terms.js";
+import { runaways } from "./unbounded.js";
 import { isCall, paramPrefix, rootOf } from "../model/visit.js";
 import { constantOf } from "../types/dim.js";
 
@@ -253,7 +254,7 @@ function lastHeads(facts: Facts, id: number | undefined): string[] {
   return [...found];
 }
 
-/** What does not hang on one encoder: whitening ranks, queues, stopped anchors, objectives that nothing reads. */
+/** What does not hang on one encoder: whitening ranks, queues, stopped anchors, terms without an end, objectives that nothing reads. */
 function generalFindings(facts: Facts, encoders: readonly EncoderProof[]): Finding[] {
   const found: Finding[] = [];
   const first = facts.encoders[0]?.name ?? facts.graph.instances[0]?.name ?? facts.graph.name;
@@ -266,6 +267,9 @@ function generalFindings(facts: Facts, encoders: readonly EncoderProof[]): Findi
       && !facts.encoders.some((e) => trainedThrough(facts, term.node).has(e.name)) && term.operands.some((o) => facts.encoders.some((e) => e.state === "trained" && sourcesBehind(facts, o).has(e.name)));
     if (stopped) found.push(finding("W-ANCHOR-NOGRAD", term, first, { heads: [], other: term.operands[0] }));
   }
+  // A regularizer turned round, or nothing but a subtracted agreement, is told of already.
+  const told = new Set(encoders.flatMap((e) => e.findings.filter((f) => f.level === "error").map((f) => f.term)));
+  found.push(...runaways(facts).filter((f) => !told.has(f.term)));
   const trains = facts.terms.some((t) => trainedThrough(facts, t.node).size > 0);
   if (!trains && !encoders.some((e) => e.findings.some((f) => f.rule === "E-DEAD"))) {
     const learner = facts.graph.instances.find((i) => i.training.kind === "optimized" && i.params.some((p) => p.role === "learn"));

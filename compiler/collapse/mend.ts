@@ -48,6 +48,7 @@ const mends: Partial<Readonly<Record<RuleName, readonly Mend[]>>> = {
   "E-UNIFORM": [{ title: "Sharpen the codes of the target", edits: sharpen }],
   "E-UNBALANCED": [{ title: "Balance the codes of the target", edits: balance }],
   "E-CENTER-NO-EMA": [{ title: "Balance the codes of the target", edits: balance }],
+  "E-UNBOUNDED": [{ title: "Turn the sign round", edits: (c) => (c.finding.term === undefined ? undefined : turnSign(c.finding.term.origin, c.texts)) }],
   "W-FROZEN-TARGET": [{ title: "Let the target follow the encoder", edits: (c) => first(c.finding.heads, (h) => follow(c, h)) }],
   "W-EMA-ZERO": [{ title: "Let the target lag behind", edits: (c) => first(c.finding.heads, (h) => momentum(c, h)) }],
   "W-EMA-RANGE": [{ title: "Let the target lag behind further", edits: (c) => first(c.finding.heads, (h) => momentum(c, h)) }],

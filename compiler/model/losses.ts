@@ -39,33 +39,35 @@ export interface LossKind {
   readonly words: Readonly<Record<string, readonly string[]>>;
   /** The value when the outputs have collapsed to a constant, if it is known. */
   readonly trivial: number | undefined;
+  /** The power of an operand's length with which the value grows where nothing bounds that length; 0 where it has a largest value. */
+  readonly grows: 0 | 1 | 2 | 4;
   readonly doc: string;
 }
 
 const axes = ["images", "tokens", "time", "all"] as const;
 
 export const losses = {
-  smooth_l1: { role: "attract", operands: 2, numbers: { beta: 1 }, words: {}, trivial: 0, doc: "0.5 d²/β where |d| < β, |d| − β/2 elsewhere; mean over all elements (I-JEPA 3)." },
-  mse: { role: "attract", operands: 2, numbers: {}, words: {}, trivial: 0, doc: "Mean of squared differences over all elements." },
-  l1: { role: "attract", operands: 2, numbers: {}, words: {}, trivial: 0, doc: "Mean of absolute differences over all elements (V-JEPA)." },
-  negative_cosine: { role: "attract", operands: 2, numbers: {}, words: {}, trivial: -1, doc: "Minus the cosine of the angle between feature vectors, mean over the rest (SimSiam eq. 1)." },
-  cross_entropy: { role: "classify", operands: 2, numbers: { temperature: 1 }, words: {}, trivial: 0, doc: "−Σ target · log softmax(logits / temperature) over features, mean over the rest; operands (logits, target probabilities)." },
+  smooth_l1: { role: "attract", operands: 2, numbers: { beta: 1 }, words: {}, trivial: 0, grows: 1, doc: "0.5 d²/β where |d| < β, |d| − β/2 elsewhere; mean over all elements (I-JEPA 3)." },
+  mse: { role: "attract", operands: 2, numbers: {}, words: {}, trivial: 0, grows: 2, doc: "Mean of squared differences over all elements." },
+  l1: { role: "attract", operands: 2, numbers: {}, words: {}, trivial: 0, grows: 1, doc: "Mean of absolute differences over all elements (V-JEPA)." },
+  negative_cosine: { role: "attract", operands: 2, numbers: {}, words: {}, trivial: -1, grows: 0, doc: "Minus the cosine of the angle between feature vectors, mean over the rest (SimSiam eq. 1)." },
+  cross_entropy: { role: "classify", operands: 2, numbers: { temperature: 1 }, words: {}, trivial: 0, grows: 1, doc: "−Σ target · log softmax(logits / temperature) over features, mean over the rest; operands (logits, target probabilities)." },
   info_nce: {
-    role: "contrast", operands: 2, numbers: { temperature: 0.1, negative_weight: 1, queue: 0 }, words: { negatives: ["images", "tokens", "all"], candidates: ["keys", "both"] }, trivial: undefined,
+    role: "contrast", operands: 2, numbers: { temperature: 0.1, negative_weight: 1, queue: 0 }, words: { negatives: ["images", "tokens", "all"], candidates: ["keys", "both"] }, trivial: undefined, grows: 0,
     doc: "−q·k₊/τ + w · log Σ exp(q·k/τ) on l2-normalized features, mean over queries (van den Oord 2018; w = negative_weight is BYOL's β, section 5). candidates: keys (MoCo eq. 1) or both (SimCLR eq. 1: the other queries too, averaged over both directions). queue: so many keys of earlier steps.",
   },
-  barlow: { role: "correlate", operands: 2, numbers: { lambda: 0.0051 }, words: {}, trivial: undefined, doc: "Σ (1 − cᵢᵢ)² + λ Σ cᵢⱼ² with c the cross-correlation of the batch-standardized sides (Barlow Twins eq. 1)." },
-  barlow_diagonal: { role: "correlate_diagonal", operands: 2, numbers: {}, words: {}, trivial: undefined, doc: "Σ (1 − cᵢᵢ)²: the invariance part of Barlow Twins." },
-  barlow_off_diagonal: { role: "decorrelate", operands: 2, numbers: {}, words: {}, trivial: 0, doc: "Σ cᵢⱼ², i ≠ j: the redundancy part of Barlow Twins." },
-  variance: { role: "variance", operands: 1, numbers: { target: 1, eps: 1e-4 }, words: { over: axes }, trivial: undefined, doc: "Mean over features of max(0, target − sqrt(Var + eps)), Var unbiased along `over` (VICReg eq. 1)." },
-  covariance: { role: "covariance", operands: 1, numbers: {}, words: { over: axes }, trivial: 0, doc: "Σ of squared off-diagonal covariances / features, covariance unbiased along `over` (VICReg eq. 3)." },
+  barlow: { role: "correlate", operands: 2, numbers: { lambda: 0.0051 }, words: {}, trivial: undefined, grows: 0, doc: "Σ (1 − cᵢᵢ)² + λ Σ cᵢⱼ² with c the cross-correlation of the batch-standardized sides (Barlow Twins eq. 1)." },
+  barlow_diagonal: { role: "correlate_diagonal", operands: 2, numbers: {}, words: {}, trivial: undefined, grows: 0, doc: "Σ (1 − cᵢᵢ)²: the invariance part of Barlow Twins." },
+  barlow_off_diagonal: { role: "decorrelate", operands: 2, numbers: {}, words: {}, trivial: 0, grows: 0, doc: "Σ cᵢⱼ², i ≠ j: the redundancy part of Barlow Twins." },
+  variance: { role: "variance", operands: 1, numbers: { target: 1, eps: 1e-4 }, words: { over: axes }, trivial: undefined, grows: 0, doc: "Mean over features of max(0, target − sqrt(Var + eps)), Var unbiased along `over` (VICReg eq. 1)." },
+  covariance: { role: "covariance", operands: 1, numbers: {}, words: { over: axes }, trivial: 0, grows: 4, doc: "Σ of squared off-diagonal covariances / features, covariance unbiased along `over` (VICReg eq. 3)." },
   sigreg: {
-    role: "gaussian", operands: 1, numbers: { directions: 256, points: 17, range: 5 }, words: { over: axes }, trivial: undefined,
+    role: "gaussian", operands: 1, numbers: { directions: 256, points: 17, range: 5 }, words: { over: axes }, trivial: undefined, grows: 0,
     doc: "n ∫ |φₙ(t) − e^(−t²/2)|² e^(−t²/2) dt on random directions, new each step, mean over directions: the Epps-Pulley test of normality (LeJEPA, SIGReg); trapezoids at `points` places of [−range, range].",
   },
-  koleo: { role: "spread", operands: 1, numbers: { eps: 1e-8 }, words: {}, trivial: undefined, doc: "−mean log distance to the nearest other row, l2-normalized (KoLeo: Sablayrolles 2019, DINOv2)." },
-  mean_entropy: { role: "balance", operands: 1, numbers: {}, words: {}, trivial: undefined, doc: "Σ p̄ log p̄ of the batch-mean code p̄: minimal when all codes are used (me-max: MSN eq. 2). The operand is a distribution." },
-  diversity: { role: "balance", operands: 1, numbers: {}, words: {}, trivial: undefined, doc: "Σ p̄ log p̄ / codes (wav2vec 2.0 eq. 4)." },
+  koleo: { role: "spread", operands: 1, numbers: { eps: 1e-8 }, words: {}, trivial: undefined, grows: 0, doc: "−mean log distance to the nearest other row, l2-normalized (KoLeo: Sablayrolles 2019, DINOv2)." },
+  mean_entropy: { role: "balance", operands: 1, numbers: {}, words: {}, trivial: undefined, grows: 0, doc: "Σ p̄ log p̄ of the batch-mean code p̄: minimal when all codes are used (me-max: MSN eq. 2). The operand is a distribution." },
+  diversity: { role: "balance", operands: 1, numbers: {}, words: {}, trivial: undefined, grows: 0, doc: "Σ p̄ log p̄ / codes (wav2vec 2.0 eq. 4)." },
 } as const satisfies Readonly<Record<string, LossKind>>;
 
 export type LossName = keyof typeof losses;
