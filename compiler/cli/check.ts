@@ -2,7 +2,7 @@
  * `jepac check`: every mistake of one or more programs in one run.
  *
  * Owns the formats of the report (text, one line each, JSON, SARIF), the choice of programs (all that a file declares
- * unless told) and `--fix`. Exit code 0 without errors, 1 with some, 2 when a file cannot be read; warnings alone are 0.
+ * unless told), the points of their sweeps, and `--fix`. Exit code 0 without errors, 1 with some, 2 when a file cannot be read; warnings alone are 0.
  */
 import { resolve } from "node:path";
 import { check } from "../compile.js";
@@ -25,6 +25,7 @@ import { CliError } from "./command.js";
 import { noteLine, waitingNote } from "./show.js";
 import type { Opened } from "./source.js";
 import { openSource, programOptions, readProgramOptions, readText, shownDiagnostics, shownTexts } from "./source.js";
+import { refusedPoints } from "./sweep-points.js";
 import type { CliTerminal } from "./terminal.js";
 import { styleOf } from "./terminal.js";
 
@@ -75,6 +76,8 @@ interface Report {
   readonly texts: ReadonlyMap<string, string>;
   readonly fixed: number;
   readonly results: readonly CheckResult[];
+  /** Points of sweeps that do not compile. */
+  readonly points: readonly CheckResult[];
 }
 
 async function examine(path: string, options: ProgramOptions, fix: boolean, cx: CliTerminal): Promise<Report> {
@@ -95,8 +98,10 @@ function checkAll(opened: Opened, options: ProgramOptions): Report {
   const others = chosen ? [] : first.programs.filter((name) => name !== first.graph?.name).map((program) => check(opened.source, { program }));
   const sink = createDiagnostics();
   for (const result of [first, ...others]) for (const d of result.diagnostics) sink.add(d);
+  const points = [first, ...others].flatMap((result) => refusedPoints(result, opened.source, options.set ?? {}));
+  for (const point of points) for (const d of point.diagnostics) sink.add(d);
   const checked = [first, ...others].flatMap((r: CheckResult) => (r.graph === undefined ? [] : [r.graph.name]));
-  return { opened, programs: checked, diagnostics: inOrder(sink.list, opened.source.file), texts: first.texts, fixed: 0, results: [first, ...others] };
+  return { opened, programs: checked, diagnostics: inOrder(sink.list, opened.source.file), texts: first.texts, fixed: 0, results: [first, ...others], points };
 }
 
 /** The file itself first, then the files it uses; within each by place. */
@@ -156,7 +161,7 @@ function verdictsJson(report: Report | undefined, texts: (file: string) => strin
     if (r.analyses === undefined) return { program: name, analyzed: r.analyzed, ...plain(refused(r)), losses: [] };
     return { program: name, analyzed: r.analyzed, ...plain(r.analyses.program), losses: r.analyses.losses.map((l) => ({ loss: l.loss, ...plain(l) })) };
   });
-  const all = report.results.map((r) => r.analyses?.program ?? refused(r));
+  const all = [...report.results, ...report.points].map((r) => r.analyses?.program ?? refused(r));
   const verdict = worst(all.map((v) => v.verdict));
   const of = all.filter((v) => v.verdict === verdict);
   const note = waitingNote(report.results);

@@ -2,13 +2,15 @@
  * `jepac diff`: what two programs do differently.
  *
  * Owns the choice of the two: two files, or two programs of one file (a variant against its base). The comparison is
- * `compiler/diff.ts`. Exit code 0 when they are the same, 1 when they differ, 2 when one cannot be read or compared.
+ * `compiler/diff.ts`. Exit code 0 when they are the same, 1 when they differ or one has mistakes (which are shown in the place of a
+ * difference: of half a program most would be missing), 2 when one cannot be read.
  */
 import { check } from "../compile.js";
 import type { CheckResult, Source } from "../compile.js";
 import { diffPrograms, printDifference } from "../diff.js";
 import type { Command } from "./command.js";
 import { CliError } from "./command.js";
+import { tellDiagnostics } from "./show.js";
 import { openSource } from "./source.js";
 
 export const diffCommand: Command = {
@@ -30,7 +32,12 @@ export const diffCommand: Command = {
     const other = args.text("after");
     const base = args.text("base");
     const program = args.text("program");
-    const { before, after } = other === undefined ? withinOne(first.source, base, program) : { before: check(first.source, named(base)), after: check(openSource(other, cx).source, named(program)) };
+    const second = other === undefined ? first : openSource(other, cx);
+    const { before, after } = other === undefined ? withinOne(first.source, base, program) : { before: check(first.source, named(base)), after: check(second.source, named(program)) };
+    const broken = [{ result: before, opened: first }, { result: after, opened: second }].filter(({ result }) => !result.analyzed);
+    // Mistakes of a base are its variant's too: of one file they are shown once.
+    for (const { result, opened } of other === undefined ? broken.slice(-1) : broken) tellDiagnostics(result, opened, cx);
+    if (broken.length > 0) return 1;
     const difference = diffPrograms(before, after);
     if (difference === undefined) throw new CliError("one of the programs has mistakes that leave nothing to compare", "run jepac check on both");
     cx.out.write(args.text("format") === "json" ? `${JSON.stringify(difference, undefined, 2)}\n` : printDifference(difference));

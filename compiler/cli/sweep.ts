@@ -19,7 +19,7 @@ import type { Command } from "./command.js";
 import { CliError } from "./command.js";
 import { compileInto } from "./compile.js";
 import { loadCompiled } from "./compiled.js";
-import { tellDiagnostics } from "./show.js";
+import { noteLine, tellDiagnostics } from "./show.js";
 import { openSource, programOptions, readProgramOptions } from "./source.js";
 import type { RowResult } from "./sweep-results.js";
 import { readResult, toCsv, toMarkdown, toSvg } from "./sweep-results.js";
@@ -101,6 +101,7 @@ function compileAll(sweep: Sweep): ReadonlyMap<SweepRow, CompileResult> | undefi
   for (const row of sweep.rows) {
     const result = compile(row.source, { ...row.options, target: "tfjs" });
     if (!result.ok) {
+      sweep.cx.err.write(noteLine(`the row ${row.name} has mistakes`, sweep.cx.err, sweep.cx.env));
       tellDiagnostics(result, row.opened, sweep.cx);
       failed = true;
     }

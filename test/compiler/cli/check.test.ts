@@ -204,6 +204,27 @@ test("a file that only sweeps, trains or probes what it uses stands for that pro
   expect((await jepac(["check", "nothing.jepa"], { cwd })).out).toContain("JEP2031");
 });
 
+test("points of sweeps that do not compile are told of, with their values, and nothing is mended for them", async () => {
+  const sweep = (axes: string): string => `use "./small.jepa"\n\nsweep p of tiny { ${axes} }\n`;
+  const cwd = temporary({
+    "package.json": "{}", "small.jepa": small, "heads.jepa": sweep("predict.heads in [2, 5]"), "good.jepa": sweep("predict.heads in [1, 2]"),
+    "many.jepa": sweep(`predict.depth in [${Array.from({ length: 60 }, (_, i) => i + 1).join(", ")}], predict.heads in [2, 5]`),
+  });
+  const ran = await jepac(["check", "heads.jepa", "--fix"], { cwd });
+  expect(ran.code).toBe(1);
+  expect(ran.out).toContain("(at predict.heads = 5 of the sweep `p`)");
+  expect(ran.out).toMatch(/heads\.jepa:3:7/);
+  expect(ran.out).toContain("1 error");
+  expect(readFileSync(join(cwd, "small.jepa"), "utf8")).toBe(small);
+  const json: { verdict: string } = JSON.parse((await jepac(["check", "heads.jepa", "--format", "json"], { cwd })).out);
+  expect(json.verdict).toBe("error");
+  expect(await jepac(["check", "good.jepa"], { cwd })).toMatchObject({ code: 0 });
+  expect((await jepac(["check", "many.jepa"], { cwd })).out).toContain("(at predict.depth = 1, predict.heads = 5 of the sweep `p`)");
+  const swept = await jepac(["sweep", "heads.jepa", "-o", "out"], { cwd });
+  expect(swept.code).toBe(1);
+  expect(swept.err).toContain("the row p.predict.heads=5 has mistakes");
+});
+
 test("an option that does not exist is named, also where it took the place of a word", async () => {
   for (const words of [["check", "--bogus", "x"], ["check", "--bogus"], ["check", "small.jepa", "--bogus"]]) {
     const ran = await jepac(words);

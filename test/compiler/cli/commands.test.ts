@@ -207,6 +207,21 @@ test("diff within a file holds a variant against its base, wherever that is decl
   expect(await heading("--program", "three", "--base", "one")).toBe("one -> three");
 });
 
+test("diff shows the mistakes of a program in the place of a difference: exit 1", async () => {
+  const cwd = temporary({ "package.json": "{}", "a.jepa": small, "broken.jepa": small.replace("block(scale", "blok(scale") });
+  for (const words of [["a.jepa", "broken.jepa"], ["broken.jepa", "a.jepa"], ["a.jepa", "broken.jepa", "--format", "json"]]) {
+    const ran = await jepac(["diff", ...words], { cwd });
+    expect(ran).toMatchObject({ code: 1, out: "" });
+    expect(ran.err).toContain("error[JEP5001]");
+    expect(ran.err).toContain("--> broken.jepa:");
+  }
+  const collapsing = small.replace("stopgrad(normalize(teacher(image)))", "normalize(student(image))");
+  expect(collapsing).not.toBe(small);
+  writeFileSync(join(cwd, "collapsing.jepa"), collapsing);
+  // A refusal of the analyses is a difference of verdicts, and is shown as such.
+  expect(await jepac(["diff", "a.jepa", "collapsing.jepa"], { cwd })).toMatchObject({ code: 1, err: "", out: expect.stringMatching(/- program: sound\n\s+\+ program: error/) });
+});
+
 test("the command that a compiled folder is run with stands a blank in its path", async () => {
   const cwd = temporary({ "package.json": "{}", "small.jepa": small });
   expect((await jepac(["compile", "small.jepa", "-o", "out dir/a"], { cwd })).out).toContain('run it with: node "out dir/a/train.mjs"');
