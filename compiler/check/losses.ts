@@ -240,6 +240,9 @@ function timesSchedule(weight: Schedule, factor: Schedule): Schedule {
   return { ...factor, points: factor.points.map((p) => p * by) };
 }
 
+/** Words that a space begins with. */
+const spaceWords: readonly string[] = ["pixels", "logits", "labels", "actions", "tokens", "latent"];
+
 /** The space that an expression names: `pixels`, `latent(teacher)`, `logits`. */
 export function readSpace(cx: BodyCx, expr: ast.Expr): Space | undefined {
   if (expr.kind === "hole") return undefined;
@@ -254,6 +257,7 @@ export function readSpace(cx: BodyCx, expr: ast.Expr): Space | undefined {
     cx.diagnostics.add(report("JEP2001", arg.span, { name: arg.name }, didYouMean(arg.name, cx.env.instances.keys(), arg.span, "Name an encoder declared above.")));
     return undefined;
   }
-  cx.diagnostics.add(report("JEP2013", expr.span, {}));
+  const word = expr.kind === "ref" ? expr : expr.kind === "call" && expr.callee.kind === "ref" ? expr.callee : undefined;
+  cx.diagnostics.add(report("JEP2013", expr.span, {}, word === undefined || spaceWords.includes(word.name) ? {} : didYouMean(word.name, spaceWords, word.span)));
   return undefined;
 }

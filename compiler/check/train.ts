@@ -6,7 +6,6 @@
  */
 import { own } from "../base/own.js";
 import type { Span } from "../base/span.js";
-import { suggest } from "../base/suggest.js";
 import type { Diagnostics } from "../messages/report.js";
 import { didYouMean } from "../messages/did-you-mean.js";
 import { report } from "../messages/report.js";
@@ -61,11 +60,8 @@ export function checkTraining(program: Program, params: ReadonlyMap<string, Stat
     seen.set(name, setting);
     const read = own(settings, name);
     if (read === undefined) {
-      const near = suggest(name, Object.keys(settings));
-      diagnostics.add(report("JEP6005", setting.name.span, { name }, {
-        help: near.length > 0 ? `Did you mean \`${near[0]}\`?` : `Settings are ${Object.keys(settings).join(", ")}.`,
-        fixes: near.slice(0, 1).map((n) => ({ title: `Replace with \`${n}\``, edits: [{ span: setting.name.span, text: n }] })),
-      }));
+      const known = Object.keys(settings);
+      diagnostics.add(report("JEP6005", setting.name.span, { name }, didYouMean(name, known, setting.name.span, `Settings are ${known.join(", ")}.`)));
     } else read(state, setting);
   }
   const probes = program.probes.flatMap((p) => readProbe(cx, p, encoders) ?? []);
@@ -158,7 +154,7 @@ function readData(state: State, setting: ast.Setting): void {
   const call = expr === undefined ? undefined : named(expr);
   const { cx } = state;
   if (call === undefined || (call.name !== "images" && call.name !== "shapes")) {
-    cx.diagnostics.add(report("JEP6007", setting.span, {}));
+    cx.diagnostics.add(report("JEP6007", setting.span, {}, expr === undefined || call === undefined ? {} : didYouMean(call.name, ["images", "shapes"], wordOf(expr))));
     return;
   }
   state.draft.data = call.name === "images" ? readImages(cx, call.args) : readShapes(cx, call.args);

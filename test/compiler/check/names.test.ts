@@ -580,3 +580,19 @@ test("an unknown name is told the nearest of all names of the model, those of la
   expect(help("  early = pool(lattice)\n  latice = student(image)\n  loss extra = mse(early, pool(stopgrad(latice)))\n")).toBe("Did you mean `latice`?");
   expect(help("  latice = pool(lattice)\n")).toBe("Declare it above, or add the `use` that brings it.");
 });
+
+test.each([
+  ["a space", "loss mse(decode(f(image)), patches(image, 8)) in pixel", "shapes(count: 64)", "batch 16", "JEP2013", "pixels"],
+  ["a source of pictures", "loss mse(decode(f(image)), patches(image, 8)) in pixels", "shape(count: 64)", "batch 16", "JEP6007", "shapes"],
+  ["a setting with a word too many", "loss mse(decode(f(image)), patches(image, 8)) in pixels", "shapes(count: 64)", "batchsize 16", "JEP6005", "batch"],
+  ["an argument in full", "head h = two(output: 8)\n  loss mse(decode(h(f(image))), patches(image, 8)) in pixels", "shapes(count: 64)", "batch 16", "JEP2004", "out"],
+])("%s that is nearly right is found by its nearest word", (_what, lines, data, batch, code, meant) => {
+  const text = `use std.vit\nuse std.heads\n\nmodule two(out) (x: Tokens[in]) -> Tokens[out] {\n  part one = linear(out)\n  one(x)\n}\n\nmodel m {\n  input image: Image[32, 32, 3]\n  encoder f = vit(patch: 8, width: 32, depth: 1, heads: 2)\n  ${lines}\n}\n\ntrain m {\n  data ${data}\n  ${batch}\n}\n`;
+  const found = check({ file: "m.jepa", text }).diagnostics.find((d) => d.code === code);
+  expect(found?.help).toBe(`Did you mean \`${meant}\`?`);
+});
+
+test("a word that only begins like a known one is asked about and not replaced", () => {
+  const found = check({ file: "m.jepa", text: sound("", "", "  epochs 1\n  batchsize 16\n") }).diagnostics.find((d) => d.code === "JEP6005");
+  expect([found?.help, found?.fixes]).toEqual(["Did you mean `batch`?", []]);
+});
