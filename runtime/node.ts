@@ -28,7 +28,7 @@ export { openBatches } from "./train/batches.js";
 export type { Batches, BatchOptions } from "./train/batches.js";
 export { CHECKPOINT_FILES, openCheckpoints } from "./train/checkpoint-store.js";
 export type { CheckpointStore, Which } from "./train/checkpoint-store.js";
-export { openTrainingData, probeSets } from "./train/datasets.js";
+export { openTestData, openTrainingData, probeSets } from "./train/datasets.js";
 export type { ProbeSets, TrainingData } from "./train/datasets.js";
 export { createEngine } from "./train/engines.js";
 export type { ChosenEngine, CompiledModule } from "./train/engines.js";

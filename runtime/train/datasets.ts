@@ -33,6 +33,13 @@ export interface ProbeSets {
   readonly testName: string;
 }
 
+/** The pictures that the probes of a run are tested on. */
+export interface TestData {
+  readonly source: ImageSource;
+  /** What the report calls them. */
+  readonly name: string;
+}
+
 /** Seeds of the embedded pictures: the data set is one, whatever the seed of the run. */
 const SYNTHETIC_SEED = { train: 0, test: 1 } as const;
 /** Most pictures a side of a probe looks at, and the memory they may take. */
@@ -61,15 +68,37 @@ export function trainingFolder(manifest: Manifest, path: string | undefined, fol
 }
 
 /**
- * The pictures to probe on; undefined, with the reason said, when there are no labels anywhere. Throws `HostError`
- * "mismatch" when the test set has a class that the training set lacks.
+ * The pictures to test probes on: `evalData` when given, else a test set that lies beside the training set, else none. To be
+ * asked before training, which may take days. Throws `HostError` "not-found" or "empty-folder" for a folder without
+ * pictures, "bad-data" for one given that has no labels, "mismatch" for labels that the training pictures do not have.
  */
-export async function probeSets(manifest: Manifest, data: TrainingData, evalData: string | undefined, say: (text: string) => void): Promise<ProbeSets | undefined> {
-  const labelled = data.source.factors.length > 0;
+export async function openTestData(manifest: Manifest, data: TrainingData, evalData: string | undefined): Promise<TestData | undefined> {
   const test = await testSource(manifest, data, evalData);
+  if (test === undefined) return undefined;
+  if (evalData !== undefined && test.source.factors.length === 0) {
+    throw new HostError("bad-data", `the pictures in ${evalData} have no labels, and probes are tested on labels`, "put them into one sub-folder per class, or leave --eval-data away");
+  }
+  checkClasses(test, data.source, evalData === undefined ? "it lies beside the training pictures and so is their test set: give another with --eval-data" : "give a test set with the same class folders, or none");
+  return test;
+}
+
+/** Refuses a labelled test set with labels that labelled training pictures do not have. */
+function checkClasses(test: TestData, training: ImageSource, help: string): void {
+  if (training.factors.length === 0) return;
+  for (const { name, classes } of test.source.factors) {
+    const known = training.factors.find((factor) => factor.name === name);
+    if (known === undefined) throw new HostError("mismatch", `${test.name} is labelled by ${name}, the training pictures by ${training.factors.map((factor) => factor.name).join(", ")}`, help);
+    const strange = classes.find((label) => !known.classes.includes(label));
+    if (strange !== undefined) throw new HostError("mismatch", `${test.name} has a class ${strange}, which the training pictures do not have`, help);
+  }
+}
+
+/** The pictures to probe on, with `test` of `openTestData`; undefined, with the reason said, when there are no labels anywhere. */
+export async function probeSets(manifest: Manifest, data: TrainingData, test: TestData | undefined, say: (text: string) => void): Promise<ProbeSets | undefined> {
+  const labelled = data.source.factors.length > 0;
   if (test !== undefined && test.source.factors.length > 0 && labelled) {
     const train = await probeSet(manifest, data.source, MOST.train, say);
-    return { train, test: sameClasses(await probeSet(manifest, test.source, MOST.test, say), train, test.name), testName: test.name };
+    return { train, test: sameClasses(await probeSet(manifest, test.source, MOST.test, say), train), testName: test.name };
   }
   const only = labelled ? data.source : test !== undefined && test.source.factors.length > 0 ? test.source : undefined;
   if (only === undefined) {
@@ -96,7 +125,7 @@ function sideOf(manifest: Manifest): number {
   return Math.max(...manifest.inputs.map((input) => Math.max(input.height, input.width)));
 }
 
-async function testSource(manifest: Manifest, data: TrainingData, evalData: string | undefined): Promise<{ source: ImageSource; name: string } | undefined> {
+async function testSource(manifest: Manifest, data: TrainingData, evalData: string | undefined): Promise<TestData | undefined> {
   if (evalData !== undefined) return { source: await folderSource(evalData), name: evalData };
   const { spec } = data.source;
   if (spec?.kind === "synthetic") {
@@ -121,12 +150,10 @@ async function probeSet(manifest: Manifest, source: ImageSource, most: number, s
 }
 
 /** Class numbers of a test set in the numbering of the training set: folders number their classes by themselves. */
-function sameClasses(test: ProbeSet, train: ProbeSet, where: string): ProbeSet {
+function sameClasses(test: ProbeSet, train: ProbeSet): ProbeSet {
   const factors = test.factors.map((factor): Factor => {
     const classes = train.factors.find((candidate) => candidate.name === factor.name)?.classes ?? factor.classes;
     const place = factor.classes.map((name) => classes.indexOf(name));
-    const strange = factor.classes.find((_, at) => place[at] === -1);
-    if (strange !== undefined) throw new HostError("mismatch", `${where} has a class ${strange}, which the training pictures do not have`, "give a test set with the same class folders, or none");
     return { name: factor.name, classes, labels: factor.labels.map((label) => place[label] ?? -1) };
   });
   return { feed: test.feed, factors };

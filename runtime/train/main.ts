@@ -20,8 +20,8 @@ import type { Batches } from "./batches.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { openCheckpoints } from "./checkpoint-store.js";
 import type { CheckpointStore } from "./checkpoint-store.js";
-import { openTrainingData, probeSets } from "./datasets.js";
-import type { TrainingData } from "./datasets.js";
+import { openTestData, openTrainingData, probeSets } from "./datasets.js";
+import type { TestData, TrainingData } from "./datasets.js";
 import { createEngine } from "./engines.js";
 import type { ChosenEngine, PlannedRun, ProgramModule } from "./engines.js";
 import { INTERRUPTED, watchInterrupts } from "./interrupt.js";
@@ -101,6 +101,7 @@ export async function train(trainer: Trainer): Promise<RunSummary> {
   const progress = createProgress(host.terminal, host.clock, { quiet: options.quiet });
   const data = await openTrainingData(trainer.manifest, options.data, trainer.folder);
   for (const line of data.lines) progress.note(line);
+  const test = options.probe === false && given.evalData === undefined ? undefined : await openTestData(trainer.manifest, data, options.evalData);
   const duration = options.steps !== undefined ? ({ unit: "steps", value: options.steps } as const) : options.epochs !== undefined ? ({ unit: "epochs", value: options.epochs } as const) : undefined;
   const recipe = resolveRecipe(trainer.manifest, data.source.size, { duration, batch: options.batch, seed: options.seed });
   const store = openCheckpoints(folder, trainer.manifest);
@@ -122,7 +123,7 @@ export async function train(trainer: Trainer): Promise<RunSummary> {
       chosen = await open();
       return chosen.engine;
     };
-    const summary = await trainAndTell({ trainer, host, options, folder, progress, data, recipe, store, resume, engine: chosen.engine, batches }, reopen);
+    const summary = await trainAndTell({ trainer, host, options, folder, progress, data, test, recipe, store, resume, engine: chosen.engine, batches }, reopen);
     await tellProfile(chosen, folder, progress);
     return summary;
   } finally {
@@ -152,6 +153,7 @@ interface Session {
   readonly folder: string;
   readonly progress: Progress;
   readonly data: TrainingData;
+  readonly test: TestData | undefined;
   readonly recipe: Recipe;
   readonly store: CheckpointStore;
   readonly resume: Checkpoint | undefined;
@@ -241,7 +243,7 @@ async function loop(session: Session): Promise<{ end: LoopEnd; speed: Speed; ses
 
 async function probeAtEnd(session: Session, end: LoopEnd): Promise<ProbeReport | undefined> {
   const { trainer, engine, recipe, progress, folder } = session;
-  const sets = await probeSets(trainer.manifest, session.data, session.options.evalData, (text) => progress.note(text));
+  const sets = await probeSets(trainer.manifest, session.data, session.test, (text) => progress.note(text));
   if (sets === undefined) return undefined;
   progress.note(`probing on ${sets.train.feed.count} pictures, testing on ${sets.test.feed.count} (${sets.testName})`);
   const report = await runProbes({ manifest: trainer.manifest, engine, seed: recipe.seed, step: end.step, ...sets, onProgress: (text) => progress.status(text) });

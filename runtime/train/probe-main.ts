@@ -13,7 +13,7 @@ import type { Terminal } from "../log/progress.js";
 import { openCheckpoints } from "./checkpoint-store.js";
 import type { Checkpoint } from "./checkpoint.js";
 import type { Which } from "./checkpoint-store.js";
-import { openTrainingData, probeSets } from "./datasets.js";
+import { openTestData, openTrainingData, probeSets } from "./datasets.js";
 import { createEngine } from "./engines.js";
 import type { ChosenEngine, ProgramModule } from "./engines.js";
 import { parseOptions } from "./options.js";
@@ -51,7 +51,7 @@ export async function probeRun(job: ProbeRun): Promise<ProbeReport | undefined> 
   const options = await withRunOptions(folder, job.options ?? {});
   const checkpoint = await loadCheckpoint(folder, manifest, which, { otherSource: options.otherSource });
   const data = await openTrainingData(manifest, options.data, job.folder);
-  const sets = await probeSets(manifest, data, options.evalData, say);
+  const sets = await probeSets(manifest, data, await openTestData(manifest, data, options.evalData), say);
   if (sets === undefined) return undefined;
   const make = job.createEngine ?? ((program, module, chosen, seed) => createEngine(program, module, chosen.engine, seed));
   const { engine, why } = await make(manifest, job.module, options, checkpoint.seed);

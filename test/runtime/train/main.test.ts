@@ -217,6 +217,47 @@ test("labelled folders are probed on the test folder beside them, class numbers 
   expect(text).toContain("class (3 classes)");
 });
 
+test("test pictures that probes cannot use are refused before the first step, and by a probe of a run", async () => {
+  const root = join(folder, "pictures");
+  await writePictures(join(root, "train"), ["cat", "dog"], 8, 1);
+  await writePictures(join(root, "strange"), ["cat", "owl"], 2, 50);
+  mkdirSync(join(root, "empty"));
+  const train = join(root, "train");
+  const trained = join(folder, "trained");
+  expect((await run(["--data", train, "--out", trained, "--steps", "2", "--no-report"])).code).toBe(0);
+  const refusals: readonly [string, RegExp][] = [
+    [join(root, "nowhere"), /cannot read the image folder .*nowhere/],
+    [join(root, "empty"), /there are no pictures in .*empty: it is empty/],
+    [join(root, "strange"), /strange has a class owl, which the training pictures do not have/],
+    [join(train, "cat"), /the pictures in .*cat have no labels, and probes are tested on labels/],
+  ];
+  const out = join(folder, "run");
+  for (const [evalData, said] of refusals) {
+    for (const more of [[], ["--no-probe"]]) {
+      const { code, text } = await run(["--data", train, "--eval-data", evalData, "--out", out, "--steps", "2", ...more]);
+      expect(text).toMatch(said);
+      expect(text).toMatch(/help: ./);
+      expect([code, existsSync(out)]).toEqual([2, false]);
+    }
+    await expect(probeRun({ manifest: pictureManifest(), module: noModule, options: { out: trained, evalData }, terminal: { write: () => true }, createEngine: () => raise("an engine was made") })).rejects.toThrow(said);
+  }
+  const generated = await run(["--eval-data", train, "--out", out]);
+  expect(generated.text).toContain("train is labelled by class, the training pictures by shape");
+  expect([generated.code, existsSync(out)]).toEqual([2, false]);
+});
+
+test("a test folder beside the training pictures with a class of its own is refused before the first step", async () => {
+  const root = join(folder, "pictures");
+  await writePictures(join(root, "train"), ["cat", "dog"], 8, 1);
+  await writePictures(join(root, "test"), ["owl"], 2, 50);
+  const out = join(folder, "run");
+  const words = ["--data", join(root, "train"), "--out", out, "--steps", "2", "--no-report"];
+  const { code, text } = await run(words);
+  expect(text).toMatch(/test has a class owl.*\nhelp: it lies beside the training pictures/);
+  expect([code, existsSync(out)]).toEqual([2, false]);
+  expect((await run([...words, "--no-probe"])).code).toBe(0);
+});
+
 test("without a test set a fifth of the labelled pictures is held out, and without labels there is no probe", async () => {
   const root = join(folder, "pictures");
   await writePictures(root, ["cat", "dog"], 10, 1);
