@@ -29,7 +29,7 @@ export type { Batches, BatchOptions } from "./train/batches.js";
 export { CHECKPOINT_FILES, openCheckpoints } from "./train/checkpoint-store.js";
 export type { CheckpointStore, Which } from "./train/checkpoint-store.js";
 export { openTestData, openTrainingData, probeSets } from "./train/datasets.js";
-export type { ProbeSets, TrainingData } from "./train/datasets.js";
+export type { ProbeSets, TestData, TrainingData } from "./train/datasets.js";
 export { createEngine } from "./train/engines.js";
 export type { ChosenEngine, CompiledModule } from "./train/engines.js";
 export { runTrainer, train } from "./train/main.js";

@@ -10,8 +10,7 @@ import { spawn } from "node:child_process";
 import { existsSync, openSync, closeSync, mkdirSync, readFileSync } from "node:fs";
 import { basename, join, relative, resolve } from "node:path";
 import { writeAtomic } from "../../runtime/base/files.js";
-import { shellWord } from "../../runtime/train/run-folder.js";
-import { CHECKPOINT_FILES } from "../../runtime/train/checkpoint-store.js";
+import { holdsRun, shellWord } from "../../runtime/train/run-folder.js";
 import { parseOptions } from "../../runtime/train/options.js";
 import type { CompileResult } from "../compile.js";
 import { compile } from "../compile.js";
@@ -192,7 +191,7 @@ async function runRow(sweep: Sweep, row: SweepRow, result: CompileResult, jobs: 
   const folder = join(sweep.folder, row.name);
   const compiled = join(folder, "compiled");
   const file: RowFile = { hash: hashOf(result), words: said(sweep) };
-  const resumes = existsSync(join(folder, CHECKPOINT_FILES.latest));
+  const resumes = holdsRun(folder);
   await writeAtomic(rowPath(sweep, row), `${JSON.stringify(file)}\n`);
   cx.err.write(`${row.name}: ${resumes ? "going on" : "starting"}\n`);
   if (compileInto(row.opened, result, compiled, { ...cx, err: { write: () => undefined } }) === undefined) return 1;

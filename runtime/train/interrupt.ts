@@ -1,14 +1,17 @@
 /**
  * Ctrl-C: the first one asks the run to stop after its step, the second one quits at once.
  *
- * Owns the handlers of SIGINT and SIGTERM while a run is on, and takes them off afterwards. The process comes in as an
- * argument, so that tests send signals without dying.
+ * Owns the handlers of SIGINT, SIGTERM and SIGHUP (the terminal is gone) while a run is on, and takes them off afterwards.
+ * The process comes in as an argument, so that tests send signals without dying.
  */
+
+/** What asks a run to stop. */
+export type StopSignal = "SIGINT" | "SIGTERM" | "SIGHUP";
 
 /** The part of `process` that is needed. */
 export interface SignalSource {
-  on(signal: "SIGINT" | "SIGTERM", handler: () => void): unknown;
-  off(signal: "SIGINT" | "SIGTERM", handler: () => void): unknown;
+  on(signal: StopSignal, handler: () => void): unknown;
+  off(signal: StopSignal, handler: () => void): unknown;
   exit(code: number): unknown;
 }
 
@@ -25,18 +28,27 @@ export interface Interrupts {
 /** Starts watching; `say` tells the person what the first Ctrl-C does. */
 export function watchInterrupts(source: SignalSource, say: (text: string) => void): Interrupts {
   let requested = false;
-  const handler = (): void => {
-    if (requested) source.exit(INTERRUPTED);
+  const ask = (): void => {
     requested = true;
     say("stopping after this step; a checkpoint will be written (Ctrl-C again quits at once, without one)");
   };
+  const handler = (): void => {
+    if (requested) source.exit(INTERRUPTED);
+    else ask();
+  };
+  // A lost terminal is told by the kernel and by the shell, each for itself: the second time is not a person in a hurry.
+  const lost = (): void => {
+    if (!requested) ask();
+  };
   source.on("SIGINT", handler);
   source.on("SIGTERM", handler);
+  source.on("SIGHUP", lost);
   return {
     requested: () => requested,
     release() {
       source.off("SIGINT", handler);
       source.off("SIGTERM", handler);
+      source.off("SIGHUP", lost);
     },
   };
 }

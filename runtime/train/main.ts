@@ -37,7 +37,7 @@ import { resolveRecipe } from "./recipe.js";
 import { throughLosses } from "./recover.js";
 import type { Recipe } from "./recipe.js";
 import { writeReport } from "./report-file.js";
-import { chooseFolder, keptOptions, resumeCommand, RUN_FILES, shellWord, withRunOptions, writeRunOptions } from "./run-folder.js";
+import { chooseFolder, keptOptions, resumeCommand, RUN_FILES, shellWord, stoppedEarly, withRunOptions, writeRunOptions } from "./run-folder.js";
 import { Speed } from "./speed.js";
 
 /** What a trainer is made of. */
@@ -105,7 +105,9 @@ export async function train(trainer: Trainer): Promise<RunSummary> {
   const duration = options.steps !== undefined ? ({ unit: "steps", value: options.steps } as const) : options.epochs !== undefined ? ({ unit: "epochs", value: options.epochs } as const) : undefined;
   const recipe = resolveRecipe(trainer.manifest, data.source.size, { duration, batch: options.batch, seed: options.seed });
   const store = openCheckpoints(folder, trainer.manifest);
-  const resume = options.resume === undefined ? undefined : await store.load(options.resume, { otherSource: options.otherSource });
+  const early = options.resume !== undefined && stoppedEarly(folder);
+  if (early) progress.note(`the run in ${folder} was stopped before its first checkpoint: it begins again`);
+  const resume = options.resume === undefined || early ? undefined : await store.load(options.resume, { otherSource: options.otherSource });
   if (resume !== undefined) checkSameRun(resume, recipe, data, progress);
   const open = (): Promise<ChosenEngine> => host.createEngine(trainer.manifest, trainer.module, options, recipe.seed, { folder: trainer.folder, batch: recipe.batch, steps: recipe.totalSteps, replicas: options.replicas });
   let chosen = await open();
@@ -175,7 +177,7 @@ async function trainAndTell(first: Session, reopen: () => Promise<Engine>): Prom
   const faults = session.batches.faults();
   if (faults !== undefined) progress.note(faults);
   if (end.kind === "interrupted") {
-    progress.note(`stopped after step ${end.step} of ${recipe.totalSteps}; go on with: ${resumeCommand(session.trainer.command ?? startedAs(), folder)}`);
+    progress.note(`stopped after step ${end.step} of ${recipe.totalSteps}; go on with: ${resumeCommand(session.trainer.command ?? startedAs(), folder, options)}`);
     return { end, folder, probe: undefined, exitCode: INTERRUPTED };
   }
   const probe = options.probe === false ? undefined : await probeAtEnd(session, end);

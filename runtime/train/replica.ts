@@ -72,6 +72,7 @@ class Server {
 
 const server = new Server();
 process.on("message", (message: ToReplica) => server.take(message));
-// Ctrl-C reaches the whole group of processes: the trainer decides what becomes of it.
+// Ctrl-C and a lost terminal reach the whole group of processes: the trainer decides what becomes of it.
 process.on("SIGINT", () => undefined);
+process.on("SIGHUP", () => undefined);
 process.on("disconnect", () => process.exit(0));

@@ -57,9 +57,20 @@ export async function keptOptions(folder: string): Promise<RunOptions | undefine
   return existsSync(path) ? parseRun(await readBytes(path), path) : undefined;
 }
 
-/** What to type to go on with the run in a folder, given what starts the trainer. */
-export function resumeCommand(command: string, folder: string): string {
-  return `${command} --out ${shellWord(folder)} --resume`;
+/**
+ * What to type to go on with the run in a folder, given what starts the trainer. Options that `run.json` does not keep,
+ * because they may differ from one start to the next, are repeated.
+ */
+export function resumeCommand(command: string, folder: string, options: TrainerOptions = {}): string {
+  const { engine, workers, probe, report, quiet } = options;
+  const again = [
+    ...(engine === undefined ? [] : ["--engine", engine]),
+    ...(workers === undefined ? [] : ["--workers", String(workers)]),
+    ...(probe === false ? ["--no-probe"] : []),
+    ...(report === false ? ["--no-report"] : []),
+    ...(quiet === true ? ["--quiet"] : []),
+  ];
+  return [command, "--out", shellWord(folder), "--resume", ...again].join(" ");
 }
 
 /** A path as one word of a command: in quotes where it has a blank or the like. */
@@ -67,8 +78,26 @@ export function shellWord(path: string): string {
   return /^[\w./\\:-]+$/.test(path) ? path : JSON.stringify(path);
 }
 
-function holdsRun(folder: string): boolean {
-  return [RUN_FILES.metrics, CHECKPOINT_FILES.latest, CHECKPOINT_FILES.previous].some((name) => existsSync(join(folder, name)));
+/** Whether a folder holds a run that another one would write over, be it one that was stopped before its first checkpoint. */
+export function holdsRun(folder: string): boolean {
+  return existsSync(join(folder, RUN_FILES.metrics)) || holdsCheckpoint(folder);
+}
+
+/** Whether a run was begun in a folder: its options are there, or anything of it. */
+export function wasBegun(folder: string): boolean {
+  return existsSync(join(folder, RUN_FILES.run)) || holdsRun(folder);
+}
+
+/**
+ * Whether a run was begun in a folder and stopped before its first checkpoint: going on with it means to begin it again,
+ * with the options that it was started with.
+ */
+export function stoppedEarly(folder: string): boolean {
+  return wasBegun(folder) && !holdsCheckpoint(folder);
+}
+
+function holdsCheckpoint(folder: string): boolean {
+  return Object.values(CHECKPOINT_FILES).some((name) => existsSync(join(folder, name)));
 }
 
 function parseRun(bytes: Uint8Array, path: string): RunOptions {

@@ -187,6 +187,31 @@ test("options of the first start are remembered by a resumed run", async () => {
   expect(code).toBe(0);
 });
 
+test("a run that was stopped before its first checkpoint is begun again by --resume, with its options, and is the run that never stopped", async () => {
+  const short = ["--seed", "3", "--no-probe", "--no-report"];
+  expect((await run(["--out", join(folder, "whole"), ...short])).code).toBe(0);
+  const out = join(folder, "parts");
+  // A run that dies before its first checkpoint leaves what a killed one does: options and rows.
+  expect((await run(["--out", out, ...short], { faults: { nanAt: 6 } })).code).toBe(1);
+  expect(readdirSync(out).sort()).toEqual(["metrics.jsonl", "run.json"]);
+  const anew = await run(["--out", out, ...short]);
+  expect([anew.code, anew.text.includes("go on with it with --resume")]).toEqual([2, true]);
+  const again = await run(["--out", out, "--resume", "--no-probe", "--no-report"]);
+  expect(again.text).toContain("was stopped before its first checkpoint: it begins again");
+  expect(again.code).toBe(0);
+  for (const name of ["checkpoint.safetensors", "metrics.jsonl"]) expect(bytes("parts", name).equals(bytes("whole", name))).toBe(true);
+  const nothing = await run(["--out", join(folder, "nothing"), "--resume"]);
+  expect([nothing.code, nothing.text.includes("start the run without --resume")]).toEqual([2, true]);
+});
+
+test("the hint on going on repeats what run.json does not keep", async () => {
+  const out = join(folder, "a");
+  const { text } = await run(["--out", out, "--engine", "wasm", "--no-probe", "--no-report", "--seed", "3"], { pressAt: 5 });
+  expect(text).toContain(`go on with: node train.mjs --out ${out} --resume --engine wasm --workers 0 --no-probe --no-report\n`);
+  const kept = await run(["--out", join(folder, "b"), "--probe", "--batch", "4"], { pressAt: 5 });
+  expect(kept.text).toContain(`--out ${join(folder, "b")} --resume --workers 0\n`);
+});
+
 test("mistakes on the command line and missing pictures are said plainly, with code 2", async () => {
   expect(await run(["--stepz", "3"])).toEqual({ code: 2, text: "error: there is no option --stepz\nhelp: did you mean --steps? (--help lists all)\n" });
   const gone = await run(["--data", join(folder, "nowhere")]);

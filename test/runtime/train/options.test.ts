@@ -49,8 +49,9 @@ test("the help names every option", () => {
   for (const name of ["--data", "--eval-data", "--engine", "--out", "--resume", "--steps", "--epochs", "--batch", "--seed", "--workers", "--probe", "--no-probe", "--report", "--quiet"]) expect(help).toContain(name);
 });
 
-test("the first Ctrl-C asks, the second quits at once, and released handlers are gone", () => {
-  const handlers = new Map<string, Set<() => void>>([["SIGINT", new Set()], ["SIGTERM", new Set()]]);
+/** A process that is not one: signals are pressed, and what the watch does is seen. */
+function fakeProcess() {
+  const handlers = new Map<string, Set<() => void>>([["SIGINT", new Set()], ["SIGTERM", new Set()], ["SIGHUP", new Set()]]);
   const exits: number[] = [];
   const said: string[] = [];
   const source = {
@@ -59,6 +60,11 @@ test("the first Ctrl-C asks, the second quits at once, and released handlers are
     exit: (code: number) => exits.push(code),
   };
   const press = (signal: string): void => handlers.get(signal)?.forEach((handler) => handler());
+  return { handlers, exits, said, source, press };
+}
+
+test("the first Ctrl-C asks, the second quits at once, and released handlers are gone", () => {
+  const { handlers, exits, said, source, press } = fakeProcess();
   const interrupts = watchInterrupts(source, (text) => said.push(text));
   expect(interrupts.requested()).toBe(false);
   press("SIGTERM");
@@ -66,5 +72,15 @@ test("the first Ctrl-C asks, the second quits at once, and released handlers are
   press("SIGINT");
   expect(exits).toEqual([INTERRUPTED]);
   interrupts.release();
-  expect([...handlers.values()].map((set) => set.size)).toEqual([0, 0]);
+  expect([...handlers.values()].map((set) => set.size)).toEqual([0, 0, 0]);
+});
+
+test("a lost terminal asks for the end however often it is told, and Ctrl-C after it still quits at once", () => {
+  const { exits, said, source, press } = fakeProcess();
+  const interrupts = watchInterrupts(source, (text) => said.push(text));
+  press("SIGHUP");
+  press("SIGHUP");
+  expect([interrupts.requested(), exits, said.length]).toEqual([true, [], 1]);
+  press("SIGTERM");
+  expect(exits).toEqual([INTERRUPTED]);
 });
