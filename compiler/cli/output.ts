@@ -4,13 +4,14 @@
  * Owns three promises. A failed write leaves the old folder as it was: all files are first written beside their places,
  * flushed, and only then renamed, the manifest last. A folder that holds something else is not written into. And
  * `node out/train.mjs` finds the runtime: where `jepac` does not resolve from the folder, a link to this installation is
- * put there, and said.
+ * put there, and said. What was made for nothing can be taken away again.
  */
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { CompiledFile } from "../compile.js";
+import { systemCode } from "../../runtime/base/errors.js";
 import { CliError } from "./command.js";
 import { reason } from "./source.js";
 
@@ -36,7 +37,8 @@ function refuseForeign(folder: string, shown: string): void {
   try {
     names = readdirSync(folder);
   } catch (error) {
-    if (!existsSync(folder)) return;
+    // Missing is free; a place below a file is neither.
+    if (systemCode(error) === "ENOENT") return;
     throw new CliError(`cannot write into ${shown}: ${reason(error)}`, "give another folder");
   }
   const ours = new Set(["model.mjs", "manifest.json", "train.mjs", "encoders.txt", "graph.svg", "node_modules"]);
@@ -51,6 +53,25 @@ function isCompiled(manifest: string): boolean {
     return typeof value === "object" && value !== null && "format" in value && "parameters" in value && "program" in value;
   } catch {
     return false;
+  }
+}
+
+/** `folder` (absolute) and those above it that are missing, from the inside out: what writing into it would make. */
+export function missingFolders(folder: string): string[] {
+  const missing: string[] = [];
+  for (let at = folder; !existsSync(at); at = dirname(at)) missing.push(at);
+  return missing;
+}
+
+/** Takes away what `missingFolders` had told, once it is of no use: the folder with all in it, those above it where nothing else is. */
+export function removeMade(made: readonly string[]): void {
+  const [folder, ...above] = made;
+  if (folder === undefined) return;
+  try {
+    rmSync(folder, { recursive: true, force: true });
+    for (const outer of above) rmdirSync(outer);
+  } catch {
+    // Another run has put something there meanwhile, or it cannot be removed: it stays, and the error before this one counts.
   }
 }
 

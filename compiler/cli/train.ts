@@ -12,10 +12,11 @@ import type { PlanTile } from "../../runtime/abi.js";
 import { trainingFolder } from "../../runtime/train/datasets.js";
 import { parseOptions, TRAINER_OPTIONS } from "../../runtime/train/options.js";
 import type { Trainer } from "../../runtime/train/main.js";
-import { chooseFolder, shellWord } from "../../runtime/train/run-folder.js";
+import { chooseFolder, shellWord, wasBegun } from "../../runtime/train/run-folder.js";
 import type { Arguments, Command, OptionSpec } from "./command.js";
 import { compileInto, deviceOptions, planLimits, precisionOf, precisionOption, targetOf, targets } from "./compile.js";
 import { loadCompiled } from "./compiled.js";
+import { missingFolders, removeMade } from "./output.js";
 import type { CliTerminal } from "./terminal.js";
 import { openSource, programOptions, readProgramOptions } from "./source.js";
 import { tilesForRun } from "./tune.js";
@@ -53,15 +54,27 @@ export const trainCommand: Command = {
     const prepared = await prepare(args, cx);
     if (prepared === undefined) return 1;
     const { runTrainer } = await import("../../runtime/train/main.js");
-    return runTrainer(prepared);
+    const code = await runTrainer(prepared.trainer);
+    // A run that could not start (no pictures, no engine, options that do not fit) leaves nothing behind.
+    if (code !== 0 && !wasBegun(prepared.folder)) removeMade(prepared.made);
+    return code;
   },
 };
+
+/** A run that can begin. */
+interface Prepared {
+  readonly trainer: Trainer;
+  /** The run's folder, absolute. */
+  readonly folder: string;
+  /** What was made to compile into, see `missingFolders`. */
+  readonly made: readonly string[];
+}
 
 /**
  * Compiles into the folder of the run, and says what to train; undefined after diagnostics. A function of its own, so that
  * nothing of the compiler is alive while the run lasts: its trees would be walked by every garbage collection.
  */
-async function prepare(args: Arguments, cx: CliTerminal): Promise<Trainer | undefined> {
+async function prepare(args: Arguments, cx: CliTerminal): Promise<Prepared | undefined> {
   const file = args.need("file");
   const opened = openSource(file, cx);
   const argv = runWords(args);
@@ -77,9 +90,11 @@ async function prepare(args: Arguments, cx: CliTerminal): Promise<Trainer | unde
   const result = tiles.length === 0 ? first : compiledWith(tiles);
   // A run that cannot start leaves nothing behind; one that goes on has its own word on where its pictures are.
   if (result.ok && result.manifest !== undefined && options.resume === undefined) trainingFolder(result.manifest, options.data, compiled);
+  const made = missingFolders(compiled);
   if (compileInto(opened, result, compiled, cx) === undefined) return undefined;
   const program = await loadCompiled(compiled, join(folder, "compiled"));
-  return { ...program, argv, options: { out: folder }, folder: compiled, command: ["npx jepac train", shellWord(file), ...programWords(args)].join(" ") };
+  const trainer = { ...program, argv, options: { out: folder }, folder: compiled, command: ["npx jepac train", shellWord(file), ...programWords(args)].join(" "), host: { terminal: cx.err } };
+  return { trainer, folder: resolve(cx.cwd, folder), made };
 }
 
 /** The run options that were given, as the words that the runtime reads. */
@@ -91,7 +106,9 @@ export function runWords(args: Arguments): string[] {
   });
 }
 
+/** What the program was compiled with, for the hint on resuming: a resumed run compiles again. */
 function programWords(args: Arguments): string[] {
   const program = args.text("program");
-  return [...(program === undefined ? [] : ["--program", program]), ...args.texts("set").flatMap((word) => ["--set", word])];
+  const given = ["target", "precision", "device", "memory"].flatMap((name) => (args.given(name) ? [`--${name}`, args.text(name) ?? ""] : []));
+  return [...given, ...(program === undefined ? [] : ["--program", program]), ...args.texts("set").flatMap((word) => ["--set", word])];
 }

@@ -1,13 +1,15 @@
 /** From a program to a trained and probed encoder by the command line alone, as processes: train, resume, probe. */
+import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { root, small, temporary } from "./support.js";
+import { jepac, root, small, temporary } from "./support.js";
 
 const bin = join(root, "dist/compiler/cli/bin.js");
 
-function run(words: readonly string[], cwd: string): Promise<{ code: number | null; out: string; err: string }> {
+/** Runs a process to its end; `during` is asked every 50 ms until it says that it has done its part. */
+function run(words: readonly string[], cwd: string, during: (child: ChildProcess) => boolean = () => true): Promise<{ code: number | null; out: string; err: string }> {
   return new Promise((done, fail) => {
     const child = spawn(process.execPath, words, { cwd, env: { ...process.env, NO_COLOR: "1" } });
     let out = "";
@@ -15,7 +17,11 @@ function run(words: readonly string[], cwd: string): Promise<{ code: number | nu
     child.stdout.on("data", (part: Buffer) => { out += part.toString(); });
     child.stderr.on("data", (part: Buffer) => { err += part.toString(); });
     child.on("error", fail);
-    child.on("close", (code) => done({ code, out, err }));
+    const watch = setInterval(() => { if (during(child)) clearInterval(watch); }, 50);
+    child.on("close", (code) => {
+      clearInterval(watch);
+      done({ code, out, err });
+    });
   });
 }
 
@@ -58,6 +64,44 @@ test("a run whose pictures are nowhere leaves nothing behind: exit 2", { timeout
   expect(ran.code).toBe(2);
   expect(ran.err).toContain("there is no folder nowhere with pictures");
   expect(existsSync(join(cwd, "runs"))).toBe(false);
+});
+
+test("a run that cannot start says why and takes away what it made, and only that: exit 2", { timeout: 120_000 }, async () => {
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small, "empty/notes.txt": "no picture", "runs/other/notes.txt": "mine" });
+  const at = (path: string): string => join(cwd, path);
+  const all = (): string[] => readdirSync(cwd, { recursive: true, encoding: "utf8" }).sort();
+  const before = all();
+  const refused: readonly [readonly string[], string][] = [
+    [["--data", at("empty"), "--out", at("runs/new")], "there are no pictures in"],
+    [["--eval-data", at("nowhere"), "--out", at("runs/new")], "cannot read the image folder"],
+    [["--replicas", "3", "--out", at("new/deep")], "--replicas 3: a batch of 16 cannot be cut into equal parts"],
+    [["--replicas", "3", "--out", at("runs/other")], "--replicas 3: a batch of 16 cannot be cut into equal parts"],
+    [["--out", at("small.jepa")], "cannot write into small.jepa/compiled: "],
+    [["--out", at("small.jepa/run")], "cannot write into small.jepa/run/compiled: "],
+  ];
+  for (const [words, said] of refused) {
+    const ran = await jepac(["train", "small.jepa", "--engine", "wasm", ...words], { cwd });
+    expect(ran.err.replaceAll("\\", "/")).toContain(said);
+    expect(ran.err).toMatch(/^help: ./m);
+    expect(ran.code, ran.err).toBe(2);
+    expect(all(), words.join(" ")).toEqual(before);
+  }
+});
+
+test("a run whose terminal is lost ends with a checkpoint, and the hint goes on with the same words", { timeout: 120_000, skip: process.platform === "win32" }, async () => {
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small });
+  const words = ["--engine", "wasm", "--workers", "0", "--steps", "100000", "--no-probe", "--no-report", "--out", "a"];
+  const ran = await run([bin, "train", "small.jepa", "--set", "width=8", "--target", "tfjs", ...words], cwd, (child) => {
+    // Once it has stepped; twice, as kernel and shell do.
+    const metrics = join(cwd, "a/metrics.jsonl");
+    if (!existsSync(metrics) || readFileSync(metrics, "utf8") === "") return false;
+    child.kill("SIGHUP");
+    child.kill("SIGHUP");
+    return true;
+  });
+  expect(ran.code, ran.err).toBe(130);
+  expect(existsSync(join(cwd, "a/checkpoint.safetensors"))).toBe(true);
+  expect(ran.err).toMatch(/stopped after step \d+ of 100000; go on with: npx jepac train small\.jepa --target tfjs --set width=8 --out a --resume --engine wasm --workers 0 --no-probe --no-report\n/);
 });
 
 test("a program with mistakes does not begin to train: exit 1", { timeout: 60_000 }, async () => {
