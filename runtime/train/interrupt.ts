@@ -2,8 +2,10 @@
  * Ctrl-C: the first one asks the run to stop after its step, the second one quits at once.
  *
  * Owns the handlers of SIGINT, SIGTERM and SIGHUP (the terminal is gone) while a run is on, and takes them off afterwards.
- * The process comes in as an argument, so that tests send signals without dying.
+ * The process comes in as an argument, so that tests send signals without dying. What is written to a terminal that is gone
+ * is lost, and nothing else.
  */
+import { systemCode } from "../base/errors.js";
 
 /** What asks a run to stop. */
 export type StopSignal = "SIGINT" | "SIGTERM" | "SIGHUP";
@@ -51,4 +53,23 @@ export function watchInterrupts(source: SignalSource, say: (text: string) => voi
       source.off("SIGHUP", lost);
     },
   };
+}
+
+/** The part of a stream that can fail. */
+export interface FallibleStream {
+  on(event: "error", handler: (error: Error) => void): unknown;
+  off(event: "error", handler: (error: Error) => void): unknown;
+}
+
+/**
+ * Lets a process outlive the reader of a stream: writing to a terminal that is gone (EIO) or to a closed pipe (EPIPE) no
+ * longer ends it, before a run has written its checkpoint. Other errors still do. Asked for twice, it is done once.
+ */
+export function outliveReader(stream: FallibleStream): void {
+  stream.off("error", forgive);
+  stream.on("error", forgive);
+}
+
+function forgive(error: Error): void {
+  if (!["EIO", "EPIPE"].includes(systemCode(error))) throw error;
 }

@@ -24,7 +24,7 @@ import { openTestData, openTrainingData, probeSets } from "./datasets.js";
 import type { TestData, TrainingData } from "./datasets.js";
 import { createEngine } from "./engines.js";
 import type { ChosenEngine, PlannedRun, ProgramModule } from "./engines.js";
-import { INTERRUPTED, watchInterrupts } from "./interrupt.js";
+import { INTERRUPTED, outliveReader, watchInterrupts } from "./interrupt.js";
 import type { SignalSource } from "./interrupt.js";
 import { runLoop } from "./loop.js";
 import type { LoopEnd, MetricRow } from "./loop.js";
@@ -77,6 +77,7 @@ export interface RunSummary {
 /** Runs a trainer; says everything on the terminal, errors included, and returns the exit code. */
 export async function runTrainer(trainer: Trainer): Promise<number> {
   const terminal = trainer.host?.terminal ?? process.stderr;
+  if (terminal === process.stderr) outliveReader(process.stderr);
   try {
     const options = { ...parseOptions(trainer.argv ?? []), ...trainer.options };
     if (options.help === true) {

@@ -1,9 +1,10 @@
 /**
  * The trainer's command line, and Ctrl-C.
  */
+import { EventEmitter } from "node:events";
 import { expect, test } from "vitest";
 import { HostError } from "../../../runtime/base/errors.js";
-import { INTERRUPTED, watchInterrupts } from "../../../runtime/train/interrupt.js";
+import { INTERRUPTED, outliveReader, watchInterrupts } from "../../../runtime/train/interrupt.js";
 import { optionsHelp, parseOptions } from "../../../runtime/train/options.js";
 
 function refusal(...argv: string[]): string {
@@ -83,4 +84,16 @@ test("a lost terminal asks for the end however often it is told, and Ctrl-C afte
   expect([interrupts.requested(), exits, said.length]).toEqual([true, [], 1]);
   press("SIGTERM");
   expect(exits).toEqual([INTERRUPTED]);
+});
+
+test("a reader that is gone does not end a run, other errors of a stream do", () => {
+  const stream = new EventEmitter();
+  const fail = (code: string) => (): boolean => stream.emit("error", Object.assign(new Error(`write ${code}`), { code }));
+  expect(fail("EIO")).toThrow("write EIO");
+  outliveReader(stream);
+  outliveReader(stream);
+  expect(stream.listenerCount("error")).toBe(1);
+  expect(fail("EIO")).not.toThrow();
+  expect(fail("EPIPE")).not.toThrow();
+  expect(fail("ENOSPC")).toThrow("write ENOSPC");
 });
