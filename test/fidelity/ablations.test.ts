@@ -2,7 +2,7 @@
  * The paper's ablations as variants: every row of the tables, each compiled and trained for a little; and the command that
  * runs them, stops, and goes on.
  */
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
 import { sweepRows } from "../../compiler/cli/sweep-rows.js";
@@ -159,6 +159,12 @@ test("a row that was cut off goes on to the very state of one that was not", asy
   const again = await jepac(words("cut"), { cwd });
   expect(again.code, again.err).toBe(0);
   expect(again.err).toContain("single: going on");
+  expect(readFileSync(join(cwd, "cut/single/checkpoint.safetensors"))).toEqual(readFileSync(join(cwd, "whole/single/checkpoint.safetensors")));
+  // Cut off before the first checkpoint: rows of metrics and nothing to go on from.
+  for (const name of readdirSync(join(cwd, "cut/single"))) if (name.startsWith("checkpoint.")) rmSync(join(cwd, "cut/single", name));
+  writeFileSync(row, JSON.stringify({ hash: held.hash, words: held.words }));
+  const anew = await jepac(words("cut"), { cwd });
+  expect(anew.code, anew.err).toBe(0);
   expect(readFileSync(join(cwd, "cut/single/checkpoint.safetensors"))).toEqual(readFileSync(join(cwd, "whole/single/checkpoint.safetensors")));
 });
 
