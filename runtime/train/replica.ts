@@ -72,7 +72,6 @@ class Server {
 
 const server = new Server();
 process.on("message", (message: ToReplica) => server.take(message));
-// Ctrl-C and a lost terminal reach the whole group of processes: the trainer decides what becomes of it.
-process.on("SIGINT", () => undefined);
-process.on("SIGHUP", () => undefined);
+// What ends a run reaches the whole group of processes: the trainer decides what becomes of it, and of this process.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
 process.on("disconnect", () => process.exit(0));

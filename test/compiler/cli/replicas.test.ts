@@ -92,8 +92,8 @@ test("a run of two replicas that stops and goes on is the run that never stopped
   const first = await train(cwd, [...options, "--steps", "40", "--replicas", "2", "--out", "parts"], (pid, text) => {
     if (pressed || !/ [1-9]\d*\/40 /.test(text)) return;
     pressed = true;
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) for (const replica of replicasOf(pid)) process.kill(replica, signal);
     process.kill(pid, "SIGINT");
-    for (const replica of replicasOf(pid)) process.kill(replica, "SIGINT");
   });
   expect(first.code, first.err).toBe(130);
   expect(JSON.parse(readFileSync(join(cwd, "parts/run.json"), "utf8"))).toMatchObject({ replicas: 2 });
