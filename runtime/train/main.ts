@@ -111,27 +111,31 @@ export async function train(trainer: Trainer): Promise<RunSummary> {
   const resume = options.resume === undefined || early ? undefined : await store.load(options.resume, { otherSource: options.otherSource });
   if (resume !== undefined) checkSameRun(resume, recipe, data, progress);
   const open = (): Promise<ChosenEngine> => host.createEngine(trainer.manifest, trainer.module, options, recipe.seed, { folder: trainer.folder, batch: recipe.batch, steps: recipe.totalSteps, replicas: options.replicas });
-  let chosen = await open();
-  for (const note of chosen.notes) progress.note(`passed over ${note}`);
-  progress.note(`engine: ${chosen.engine.name} ${chosen.engine.version} (${chosen.why})${chosen.replicas === undefined ? "" : `, ${chosen.replicas} replicas`}`);
-  if (resume !== undefined && resume.step > 0 && resume.engine !== chosen.engine.name) progress.note(`the run began on ${resume.engine}: on ${chosen.engine.name} it goes on soundly, but not to the same last bits`);
-  const [before, now] = [(await keptOptions(folder))?.replicas ?? 1, chosen.replicas ?? 1];
-  if (resume !== undefined && resume.step > 0 && before !== now) progress.note(`the run began in ${before === 1 ? "one process" : `${before} processes`}: in ${now === 1 ? "one" : now} it goes on soundly, but not to the same last bits`);
+  // Before the engine: what is opened here ends by itself when an engine cannot be had, an engine's processes do not.
   const batches = await openBatches(trainer.manifest, data.source, recipe, { workers: options.workers, onNote: (text) => progress.note(text) });
   try {
-    if (resume !== undefined) await chosen.engine.importState(resume.state);
-    if (resume === undefined) await writeRunOptions(folder, { ...options, replicas: chosen.replicas ?? 1 });
-    const reopen = async (): Promise<Engine> => {
+    let chosen = await open();
+    try {
+      for (const note of chosen.notes) progress.note(`passed over ${note}`);
+      progress.note(`engine: ${chosen.engine.name} ${chosen.engine.version} (${chosen.why})${chosen.replicas === undefined ? "" : `, ${chosen.replicas} replicas`}`);
+      if (resume !== undefined && resume.step > 0 && resume.engine !== chosen.engine.name) progress.note(`the run began on ${resume.engine}: on ${chosen.engine.name} it goes on soundly, but not to the same last bits`);
+      const [before, now] = [(await keptOptions(folder))?.replicas ?? 1, chosen.replicas ?? 1];
+      if (resume !== undefined && resume.step > 0 && before !== now) progress.note(`the run began in ${before === 1 ? "one process" : `${before} processes`}: in ${now === 1 ? "one" : now} it goes on soundly, but not to the same last bits`);
+      if (resume !== undefined) await chosen.engine.importState(resume.state);
+      if (resume === undefined) await writeRunOptions(folder, { ...options, replicas: chosen.replicas ?? 1 });
+      const reopen = async (): Promise<Engine> => {
+        chosen.engine.dispose();
+        chosen = await open();
+        return chosen.engine;
+      };
+      const summary = await trainAndTell({ trainer, host, options, folder, progress, data, test, recipe, store, resume, engine: chosen.engine, batches }, reopen);
+      await tellProfile(chosen, folder, progress);
+      return summary;
+    } finally {
       chosen.engine.dispose();
-      chosen = await open();
-      return chosen.engine;
-    };
-    const summary = await trainAndTell({ trainer, host, options, folder, progress, data, test, recipe, store, resume, engine: chosen.engine, batches }, reopen);
-    await tellProfile(chosen, folder, progress);
-    return summary;
+    }
   } finally {
     await batches.close();
-    chosen.engine.dispose();
   }
 }
 

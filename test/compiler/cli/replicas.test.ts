@@ -20,7 +20,7 @@ interface Ran {
 /** Runs `jepac train` in a folder; `onProgress` is called with the process and all that it has said, as it speaks. */
 function train(cwd: string, words: readonly string[], onProgress: (pid: number, text: string) => void = () => undefined, file = "small.jepa", env: Readonly<Record<string, string>> = {}): Promise<Ran> {
   return new Promise((done, fail) => {
-    const child = spawn(process.execPath, [bin, "train", file, "--workers", "0", "--no-probe", "--no-report", ...words], { cwd, env: { ...process.env, NO_COLOR: "1", ...env }, stdio: ["ignore", "ignore", "pipe"] });
+    const child = spawn(process.execPath, [bin, "train", file, ...(words.includes("--workers") ? [] : ["--workers", "0"]), "--no-probe", "--no-report", ...words], { cwd, env: { ...process.env, NO_COLOR: "1", ...env }, stdio: ["ignore", "ignore", "pipe"] });
     let err = "";
     child.stderr.on("data", (part: Buffer) => {
       err += part.toString();
@@ -133,6 +133,10 @@ test("replicas that cannot be had are refused with the way out", { timeout: 120_
   const odd = await train(cwd, ["--engine", "wasm", "--steps", "2", "--replicas", "3"]);
   expect(odd.code).toBe(2);
   expect(odd.err).toMatch(/--replicas 3: a batch of \d+ cannot be cut into equal parts/);
+  // What fails beside replicas must not leave them, or this process, waiting for each other.
+  const threads = await train(cwd, ["--engine", "wasm", "--steps", "2", "--replicas", "2", "--workers", "100"]);
+  expect(threads.code).toBe(2);
+  expect(threads.err).toContain("error: workers is 100");
   const closed = { TMPDIR: join(cwd, "nowhere"), TEMP: join(cwd, "nowhere") };
   const asked = await train(cwd, ["--engine", "wasm", "--steps", "100", "--replicas", "2", "--out", "asked"], undefined, undefined, closed);
   expect(asked.code).toBe(2);
