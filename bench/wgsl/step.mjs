@@ -2,9 +2,10 @@
  * One program on the WGSL target, by the profiler: step time, the device's part, the host's time for each dispatch, submits
  * and allocations of a step (counted, not assumed), memory against its lower bound, pipelines cold, rates against ceilings.
  *
- *   node bench/wgsl/step.mjs --file vit-b.jepa --program vit_b --steps 8 [--precision f16] [--set width=96]
+ *   node bench/wgsl/step.mjs --file vit-b.jepa --program vit_b --steps 8 [--precision f16] [--tune 60] [--set width=96]
  *
- * Prints a JSON line. Inputs are noise with masks as the sampler draws them.
+ * Prints a JSON line. Inputs are noise with masks as the sampler draws them. `--tune` takes the tiles
+ * that `jepac tune` finds in so many seconds.
  */
 import { parseArgs } from "node:util";
 import { measureCeilings } from "../../dist/runtime/backends/webgpu/ceilings.js";
@@ -14,16 +15,22 @@ import { createProfiler } from "../../dist/runtime/backends/webgpu/profiler.js";
 import { profileOf, profileText } from "../../dist/runtime/backends/webgpu/profile-report.js";
 import { sampleMasks } from "../../dist/runtime/masks/sample.js";
 import { initialState } from "../../dist/runtime/train/init.js";
+import { tunePlan } from "../../dist/compiler/cli/tune.js";
 import { compileForBench, limitsHere } from "./program.mjs";
 
-const { values } = parseArgs({ options: { file: { type: "string" }, program: { type: "string" }, steps: { type: "string", default: "8" }, set: { type: "string", multiple: true, default: [] }, precision: { type: "string", default: "f32" }, text: { type: "boolean", default: false } } });
+const { values } = parseArgs({ options: { file: { type: "string" }, program: { type: "string" }, steps: { type: "string", default: "8" }, set: { type: "string", multiple: true, default: [] }, precision: { type: "string", default: "f32" }, tune: { type: "string" }, text: { type: "boolean", default: false } } });
 const set = Object.fromEntries(values.set.map((s) => [s.split("=")[0], Number(s.split("=")[1])]));
-const { manifest, module, plan } = await compileForBench(values.file, { program: values.program, set, precision: values.precision, device: await limitsHere() });
+const limits = await limitsHere();
+const compiled = (tiles) => compileForBench(values.file, { program: values.program, set, precision: values.precision, device: { ...limits, tiles } });
+const first = await compiled([]);
+const tiles = values.tune === undefined ? [] : await tunePlan(first.plan, Number(values.tune), { err: process.stderr, env: process.env, clock: () => performance.now() });
+const { manifest, module, plan } = tiles.length === 0 ? first : await compiled(tiles);
 const steps = Number(values.steps);
 const node = await openNodeDevice(module, { timestamps: true });
 const profiler = createProfiler({ device: node.device, plan, clock: () => performance.now(), skip: 2, steps });
+const initial = initialState(manifest, 0);
 const before = performance.now();
-const engine = await createWebgpuEngine(manifest, module, { ...node, release: () => node.release(), profiler, initial: initialState(manifest, 0) });
+const engine = await createWebgpuEngine(manifest, module, { ...node, release: () => node.release(), profiler, initial });
 const ready = performance.now() - before;
 
 let state = 1;

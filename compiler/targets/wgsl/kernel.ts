@@ -151,7 +151,7 @@ export class KernelWriter {
   readonly #sizes = new Map<string, Size>();
   readonly #folds: TreeFold[] = [];
   readonly #functions = new Set<string>();
-  readonly #forms: { readonly needs: FormNeeds; readonly code: string }[] = [];
+  readonly #forms: { readonly needs: FormNeeds; readonly code: string; readonly wide: readonly string[] }[] = [];
   #hyper: readonly string[] | undefined;
 
   /** `name` becomes the file's name; `doc` says what the kernel computes. */
@@ -216,9 +216,9 @@ export class KernelWriter {
     return tree;
   }
 
-  /** Adds a form of the kernel: `code` has the entry point, over the same bindings. */
-  form(needs: FormNeeds, code: string): void {
-    this.#forms.push({ needs, code });
+  /** Adds a form of the kernel: `code` has the entry point, over the same bindings; it reads f16 of those in `wide` by `vec4<u32>`, eight at once. */
+  form(needs: FormNeeds, code: string, wide: readonly string[] = []): void {
+    this.#forms.push({ needs, code, wide });
   }
 
   #bind(name: string, bound: Bound, writes: boolean, lanes: 1 | 4): Binding {
@@ -240,11 +240,11 @@ export class KernelWriter {
     const functions = [...this.#functions];
     const helpers = helpersFor([...functions, code].join("\n"));
     const half = this.#bindings.some((b) => dtypeOf(b.bound) === "f16") ? ["enable f16;"] : [];
-    const around = (enables: readonly string[], text: string): string => `${[...enables, ...declarations, `\n${text.trim()}`].join("\n")}\n`;
-    const declarations = [
+    const around = (enables: readonly string[], text: string, wide: readonly string[] = []): string => `${[...enables, ...declarations(wide), `\n${text.trim()}`].join("\n")}\n`;
+    const declarations = (wide: readonly string[]): string[] => [
       `struct Sizes { ${(fields.length === 0 ? ["none"] : fields).map((f) => `${f}: u32`).join(", ")} }`,
       "@group(0) @binding(0) var<uniform> p: Sizes;",
-      ...this.#bindings.map((b, i) => `@group(0) @binding(${i + 1}) var<storage, ${access(b) ? "read_write" : "read"}> ${b.name}: array<${elementOf(b)}>;`),
+      ...this.#bindings.map((b, i) => `@group(0) @binding(${i + 1}) var<storage, ${access(b) ? "read_write" : "read"}> ${b.name}: array<${wide.includes(b.name) ? "vec4<u32>" : elementOf(b)}>;`),
       ...(this.#hyper === undefined ? [] : [
         `struct Hyper { ${this.#hyper.map((f) => `${f}: f32`).join(", ")} }`,
         `@group(0) @binding(${this.#bindings.length + 1}) var<uniform> h: Hyper;`,
@@ -253,7 +253,7 @@ export class KernelWriter {
       ...functions.map((text) => `\n${text}`),
     ];
     const forms = [
-      ...this.#forms.map(({ needs, code: other }): Form => ({ needs, text: around([...(needs === "subgroups" ? half : []), ...enablesOf(needs)], other) })),
+      ...this.#forms.map(({ needs, code: other, wide }): Form => ({ needs, text: around([...(needs === "subgroups" ? half : []), ...enablesOf(needs)], other, wide) })),
       ...(this.#folds.length === 0 ? [] : [{ needs: "subgroups", text: around([...half, ...enablesOf("subgroups")], bySubgroups(code, this.#folds)) } satisfies Form]),
     ];
     return {
@@ -424,7 +424,12 @@ fn all_${name}(thread: u32, x: f32) -> f32 {
 
 /** Whether a size is a multiple of 4, whatever its symbols are. */
 export function isBy4(d: Dim): boolean {
-  return d.terms.every((t) => t.coefficient % 4 === 0);
+  return isBy(4, d);
+}
+
+/** Whether a size is a multiple of a number, whatever its symbols are. */
+export function isBy(n: number, d: Dim): boolean {
+  return d.terms.every((t) => t.coefficient % n === 0);
 }
 
 /** Whether a size is the constant 1. */

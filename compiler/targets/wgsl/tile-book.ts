@@ -43,7 +43,7 @@ export class TileBook {
     const key = productKey(shape);
     const known = this.#measured.get(key);
     const measured = known === undefined ? undefined : tileOf(known);
-    const tile = measured !== undefined && isLegal(measured, shape.form) ? measured : defaultTile(shape, this.software);
+    const tile = measured !== undefined && isLegal(measured) ? measured : defaultTile(shape, this.software);
     this.#used.set(key, planTile(shape, tile));
     return tile;
   };

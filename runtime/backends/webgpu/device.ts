@@ -13,7 +13,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import type { WgslModule } from "../../abi.js";
 import { HostError, errorText } from "../../base/errors.js";
 import { scriptCommand } from "../ways.js";
-import { describeBy, usefulFeatures } from "./forms.js";
+import { describeBy, usefulFeatures, usesMatrices } from "./forms.js";
 import { lacksFeatures, neededLimits } from "./session.js";
 import { restingWait, waitBy } from "./waiting.js";
 
@@ -48,6 +48,8 @@ export async function openNodeDevice(module: Pick<WgslModule, "plan">, wishes: D
   const { limits } = adapter;
   const requiredLimits: Record<string, number> = {};
   if (need.binding > 128 * 1024 * 1024) requiredLimits["maxStorageBufferBindingSize"] = Math.min(need.binding, limits.maxStorageBufferBindingSize);
+  // Products by matrices take up to twice the memory of a workgroup that is there without asking.
+  if (usesMatrices(module)) requiredLimits["maxComputeWorkgroupStorageSize"] = Math.min(32768, limits.maxComputeWorkgroupStorageSize);
   if (need.buffer > 256 * 1024 * 1024) requiredLimits["maxBufferSize"] = Math.min(need.buffer, limits.maxBufferSize);
   const timestamps: GPUFeatureName[] = wishes.timestamps === true && adapter.features.has("timestamp-query") ? ["timestamp-query"] : [];
   const requiredFeatures = [...timestamps, ...featuresFor(module, adapter, name)];
@@ -103,9 +105,13 @@ async function openAdapter(wishes: DeviceWishes = {}, options: readonly string[]
   return { gpu, adapter, version, name: [info.vendor, info.description || info.device].filter((text) => text !== "").join(" ") || "WebGPU device" };
 }
 
-/** What Dawn must be told before it shows f16 on NVIDIA, and subgroup matrices at all. */
+/**
+ * What Dawn is told: to show f16 on NVIDIA and subgroup matrices at all, and not to clamp every index. Kernels guard their
+ * edges themselves, and a browser, where other people's programs run, goes on clamping (`docs/decisions/unchecked-indices.md`).
+ */
 function dawnOptions({ plan }: Pick<WgslModule, "plan">): string[] {
-  return plan.features?.includes("shader-f16") === true ? ["enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia"] : [];
+  const f16 = plan.features?.includes("shader-f16") === true ? ["allow_unsafe_apis", "vulkan_enable_f16_on_nvidia"] : [];
+  return [`enable-dawn-features=${["disable_robustness", ...f16].join(",")}`];
 }
 
 /** Features to ask for: all that the plan needs, and those that it has other forms of kernels for. */

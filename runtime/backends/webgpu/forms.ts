@@ -6,6 +6,7 @@
  * form to the answers. A form that does not fit is left aside; every kernel has a portable one. Pipelines are `session.ts`.
  */
 import type { PlanForm, PlanKernel, WgslModule } from "../../abi.js";
+import { unrolled } from "./unroll.js";
 
 /** A shape of matrices of f16 that a device multiplies into f32: `m` x `k` times `k` x `n`. */
 export interface MatrixShape {
@@ -89,11 +90,17 @@ export function fitted(text: string | undefined, form: Pick<PlanForm, "needs">, 
   if (form.needs === "subgroup-matrix" && matrix === undefined) return undefined;
   const numbers: Record<string, number> = { SUBGROUP: subgroup, ...(matrix === undefined ? {} : { MM: matrix.m, MN: matrix.n, MK: matrix.k }) };
   const typed = Object.entries(numbers).reduce((code, [name, value]) => code.replace(new RegExp(`^const ${name} = \\d+u;$`, "m"), `const ${name} = ${value}u;`), text);
-  return asks ? typed.replace(/^enable subgroups;$/m, "enable subgroups;\nenable subgroup_size_control;").replace("@compute @workgroup_size", "@compute @subgroup_size(SUBGROUP) @workgroup_size") : typed;
+  const code = form.needs === "subgroup-matrix" ? unrolled(typed) : typed;
+  return asks ? code.replace(/^enable subgroups;$/m, "enable subgroups;\nenable subgroup_size_control;").replace("@compute @workgroup_size", "@compute @subgroup_size(SUBGROUP) @workgroup_size") : code;
 }
 
 /** Features that a plan uses where a device has them. */
-export function usefulFeatures({ plan }: Pick<WgslModule, "plan">): string[] {
-  const needs = new Set(plan.kernels.flatMap((k) => (k.forms ?? []).map((f) => f.needs)));
-  return [...(needs.size === 0 ? [] : ["subgroups", SIZE_FEATURE]), ...(needs.has("subgroup-matrix") ? [MATRIX_FEATURE] : [])];
+export function usefulFeatures(module: Pick<WgslModule, "plan">): string[] {
+  const some = module.plan.kernels.some((k) => (k.forms ?? []).length > 0);
+  return [...(some ? ["subgroups", SIZE_FEATURE] : []), ...(usesMatrices(module) ? [MATRIX_FEATURE] : [])];
+}
+
+/** Whether a plan has forms for subgroup matrices. */
+export function usesMatrices({ plan }: Pick<WgslModule, "plan">): boolean {
+  return plan.kernels.some((k) => k.forms?.some((f) => f.needs === "subgroup-matrix"));
 }

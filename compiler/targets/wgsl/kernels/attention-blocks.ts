@@ -6,7 +6,8 @@
  * on), the products with them, and how results leave. Everything that is staged is `vec4`, so that a thread moves four elements at once: offsets and strides of matrices count those. Rows are padded
  * so that neither eight of them read at once by a matrix load nor the rows that lanes read meet in a bank, and arrays end with a part
  * of a row that is never touched: the proposal calls a matrix out of bounds where `offset + stride * rows` is beyond the array,
- * Dawn where its last element is. Sizes of subgroups and matrices are constants that the runtime sets. Heads are padded
+ * Dawn where its last element is. Sizes of subgroups and matrices are constants that the runtime sets; it also writes out the loops and arrays that
+ * are marked (`unroll.ts`), so that matrices lie in registers. Heads are padded
  * with zeros to a multiple of 16.
  */
 import type { Tensor } from "../graph.js";
@@ -64,7 +65,7 @@ const places = ["0u", `${SIDE}u * ROW`] as const;
 
 /** Lines that go over the quads of 16 rows that a thread stages: number `n`, row `r` and quad `c`. */
 function overQuads(body: string): string {
-  return `for (var n = 0u; n < SHARE; n++) {
+  return `for (var n = 0u; n < SHARE; n++) { // unrolled
       let s = thread + n * THREADS;
       if (s < ${SIDE}u * QUADS) {
         let r = s / QUADS;
@@ -81,7 +82,7 @@ function quadInto(f: Frame, to: string, name: string, first: string, limit: stri
 }
 
 /** Declares registers for a thread's share of the rows that come next. */
-export const nextRows = (names: readonly string[]): string => names.map((name) => `var next_${name}: array<vec4<f16>, SHARE>;`).join("\n  ");
+export const nextRows = (names: readonly string[]): string => names.map((name) => `var next_${name}: array<vec4<f16>, SHARE>; // split`).join("\n  ");
 
 /** Lines that fetch 16 rows from `first` on, of one or two operands, into registers: they come while others are worked on. */
 export function fetchLines(f: Frame, names: readonly string[], first: string, limit: string): string {
@@ -94,7 +95,7 @@ export function placeLines(names: readonly string[]): string {
 }
 
 /** Declares the left matrices of a subgroup's own rows of an operand. */
-export const ownMatrices = (name: string): string => `var ${name}: array<array<subgroup_matrix_left<f16, MK, MM>, WIDTH / MK>, ${SIDE}u / MM>;`;
+export const ownMatrices = (name: string): string => `var ${name}: array<array<subgroup_matrix_left<f16, MK, MM>, WIDTH / MK>, ${SIDE}u / MM>; // split`;
 
 /** Lines that bring own rows into matrices: subgroup by subgroup through the stage; `also` is done beside the staging, `after` once it is done. */
 export function ownLines(f: Frame, matrices: readonly (readonly [operand: string, name: string])[], limit: string, also = "", after = ""): string {
@@ -103,8 +104,8 @@ export function ownLines(f: Frame, matrices: readonly (readonly [operand: string
     ${overQuads(matrices.map(([operand], i) => quadInto(f, `stage[${places[i] ?? ""} + r * ROW + c]`, operand, `start + g * ${SIDE}u`, limit)).join("\n        "))}${also}
     workgroupBarrier();
     if (own == g) {
-      for (var i = 0u; i < ${SIDE}u / MM; i++) {
-        for (var k = 0u; k < WIDTH / MK; k++) {
+      for (var i = 0u; i < ${SIDE}u / MM; i++) { // unrolled
+        for (var k = 0u; k < WIDTH / MK; k++) { // unrolled
           ${matrices.map(([, name], i) => `${name}[i][k] = subgroupMatrixLoad<subgroup_matrix_left<f16, MK, MM>, row_major>(&stage, ${places[i] ?? ""} + i * MM * ROW + k * MK / 4u, ROW);`).join("\n          ")}
         }
       }
@@ -115,10 +116,10 @@ export function ownLines(f: Frame, matrices: readonly (readonly [operand: string
 
 /** Lines that leave the products of own rows with the 16 rows staged at `place` in \`scores\`. */
 export function scoreLines(name: string, place: 0 | 1): string {
-  return `for (var i = 0u; i < ${SIDE}u / MM; i++) {
-      for (var j = 0u; j < ${SIDE}u / MN; j++) {
+  return `for (var i = 0u; i < ${SIDE}u / MM; i++) { // unrolled
+      for (var j = 0u; j < ${SIDE}u / MN; j++) { // unrolled
         var sum: subgroup_matrix_result<f32, MN, MM>;
-        for (var k = 0u; k < WIDTH / MK; k++) {
+        for (var k = 0u; k < WIDTH / MK; k++) { // unrolled
           let right = subgroupMatrixLoad<subgroup_matrix_right<f16, MN, MK>, col_major>(&stage, ${places[place]} + j * MN * ROW + k * MK / 4u, ROW);
           sum = subgroupMatrixMultiplyAccumulate(${name}[i][k], right, sum);
         }
@@ -128,14 +129,14 @@ export function scoreLines(name: string, place: 0 | 1): string {
 }
 
 /** Declares the results of a subgroup: a row of a head for each own row. */
-export const results = (name: string): string => `var ${name}: array<array<subgroup_matrix_result<f32, MN, MM>, WIDTH / MN>, ${SIDE}u / MM>;`;
+export const results = (name: string): string => `var ${name}: array<array<subgroup_matrix_result<f32, MN, MM>, WIDTH / MN>, ${SIDE}u / MM>; // split`;
 
 /** Lines that add the products of \`shares\` with the 16 rows staged at `place`. */
 export function addLines(name: string, place: 0 | 1): string {
-  return `for (var i = 0u; i < ${SIDE}u / MM; i++) {
-      for (var k = 0u; k < ${SIDE}u / MK; k++) {
+  return `for (var i = 0u; i < ${SIDE}u / MM; i++) { // unrolled
+      for (var k = 0u; k < ${SIDE}u / MK; k++) { // unrolled
         let left = subgroupMatrixLoad<subgroup_matrix_left<f16, MK, MM>, row_major>(&shares, (own * ${SIDE}u + i * MM) * SLIM + k * MK / 4u, SLIM);
-        for (var j = 0u; j < WIDTH / MN; j++) {
+        for (var j = 0u; j < WIDTH / MN; j++) { // unrolled
           let right = subgroupMatrixLoad<subgroup_matrix_right<f16, MN, MK>, row_major>(&stage, ${places[place]} + k * MK * ROW + j * MN / 4u, ROW);
           ${name}[i][j] = subgroupMatrixMultiplyAccumulate(left, right, ${name}[i][j]);
         }
@@ -161,8 +162,8 @@ export const masked = (name: string, limit: string): string => `if (first + ${SI
 
 /** Lines that bring results out through \`scores\`, a matrix of each subgroup at a time: `store` stores \`four\` as quad \`c\` of own row \`row\`. */
 export function drainLines(f: Frame, name: string, limit: string, scale: string, store: string): string {
-  return `for (var i = 0u; i < ${SIDE}u / MM; i++) {
-    for (var j = 0u; j < WIDTH / MN; j++) {
+  return `for (var i = 0u; i < ${SIDE}u / MM; i++) { // unrolled
+    for (var j = 0u; j < WIDTH / MN; j++) { // unrolled
       subgroupMatrixStore<row_major>(&scores, own * ${SIDE}u * LINE, ${name}[i][j], LINE);
       workgroupBarrier();
       for (var e = lane; e < MM * MN / 4u; e += SUBGROUP) {

@@ -38,7 +38,7 @@ ${body}
 }
 
 /** Lines that go over a thread's parts of o * do of 16 rows: number `n`, place `s`. */
-const overParts = (body: string): string => `for (var n = 0u; n < PART_SHARE; n++) {
+const overParts = (body: string): string => `for (var n = 0u; n < PART_SHARE; n++) { // unrolled
       let s = thread + n * THREADS;
       if (s < ${SIDE * PARTS}u) {
         ${body}
@@ -51,7 +51,7 @@ const roundsOf = (f: Frame): number => Math.ceil(f.quads / PARTS);
 /** Statements that do `each` for the quads `c` of a part: rounds of constant number, so that no read waits for another. */
 function overRounds(f: Frame, first: string, limit: string, each: string): string {
   return `let r = image * ${limit} + min(${first} + s / ${PARTS}u, ${limit} - 1u);
-        for (var m = 0u; m < ${roundsOf(f)}u; m++) {
+        for (var m = 0u; m < ${roundsOf(f)}u; m++) { // unrolled
           let c = s % ${PARTS}u + m * ${PARTS}u;
           ${f.quads % PARTS === 0 ? each : `if (c < ${f.quads}u) { ${each} }`}
         }`;

@@ -1,10 +1,10 @@
 /**
  * Matrix products: register-blocked, through workgroup memory, with epilogues.
  *
- * Shapes of tiles are parameters (`tiles.ts`). A tile lies in workgroup memory as vec4, in the direction in which its operand
- * is contiguous: along m or n (k-major), or along k with rows in an order that neighbours read without conflicts. So every
- * form reads its operands four elements at a time where their rows are multiples of 4, and one by one at odd sizes. The next
- * slice is fetched into registers while the current one is worked on. Arithmetic and sums are f32, whatever is stored.
+ * Shapes of tiles are parameters (`tiles.ts`). A tile lies in workgroup memory as vec4 along m or n (k-major), whichever way its
+ * operand lies: a thread moves blocks of 4 x 4, and transposes those whose operand is contiguous along k. So every form reads its
+ * operands four elements at a time where their rows are multiples of 4, and one by one at odd sizes, and multiplies in the same
+ * way. The next slice is fetched into registers while the current one is worked on. Arithmetic and sums are f32, whatever is stored.
  * Sizes are run-time values, so one text serves all layers. The weight gradient sums over rows that may be many and tiles
  * that are few: its k is cut into a number of parts fixed at compile time, and the parts are added in order. Column sums of
  * the second operand (a bias gradient) are made from the tiles on the way. The form for subgroup matrices is `matrix.ts`,
@@ -14,7 +14,7 @@ import type { Dim } from "../../../types/dim.js";
 import { add, constantDim, mul, printShape } from "../../../types/dim.js";
 import type { Op, Tensor, Work } from "../graph.js";
 import type { Draft, Limits } from "../kernel.js";
-import { KernelWriter, isBy4, up } from "../kernel.js";
+import { KernelWriter, isBy, isBy4, up } from "../kernel.js";
 import { directForm, sharingForm } from "./direct.js";
 import { finishLines, finishQuad } from "./map.js";
 import { matrixForm } from "./matrix.js";
@@ -22,7 +22,10 @@ import type { Operand, Product } from "./product.js";
 import { quadFunction } from "./product.js";
 import { partsDraft } from "./sums.js";
 import type { ChosenTile, GemmShape, Tile } from "./tiles.js";
-import { alongK, defaultTile, holdsMatrices, isDirect, kindOf, threadsOf } from "./tiles.js";
+import { blocksOf, defaultTile, holdsMatrices, isDirect, kindOf, threadsOf } from "./tiles.js";
+
+/** The deepest slice that is staged, by registers or by matrices. */
+const DEEPEST = 32;
 
 type Gemm = Extract<Work, { kind: "gemm" }>;
 type WeightGrad = Extract<Work, { kind: "gemm_tn_sums" }>;
@@ -31,11 +34,12 @@ function tileOf(cx: Limits, shape: GemmShape): ChosenTile {
   return cx.tile?.(shape) ?? defaultTile(shape);
 }
 
-function operandsOf(w: KernelWriter, p: { a: Tensor; b: Tensor; m: Dim; n: Dim; k: Dim; ta: boolean; tb: boolean }): { a: Operand; b: Operand; m: string; n: string; k: string } {
+function operandsOf(w: KernelWriter, p: { a: Tensor; b: Tensor; m: Dim; n: Dim; k: Dim; ta: boolean; tb: boolean }, others: readonly Tensor[] = []): { a: Operand; b: Operand; m: string; n: string; k: string } {
   const [m, n, k] = [w.size("m", p.m), w.size("n", p.n), w.size("k", p.k)];
   const [aQuads, bQuads] = [isBy4(p.ta ? p.m : p.k), isBy4(p.tb ? p.k : p.n)];
-  const a: Operand = { name: "a", read: w.read("a", p.a, aQuads ? 4 : 1), limit: m, stride: p.ta ? m : k, alongK: !p.ta, quads: aQuads };
-  const b: Operand = { name: "b", read: w.read("b", p.b, bQuads ? 4 : 1), limit: n, stride: p.tb ? k : n, alongK: p.tb, quads: bQuads };
+  const wide = (name: string, own: Tensor, other: Tensor, row: Dim): string | undefined => (own.dtype === "f16" && isBy(8, row) && own !== other && !others.includes(own) ? name : undefined);
+  const a: Operand = { name: "a", read: w.read("a", p.a, aQuads ? 4 : 1), limit: m, stride: p.ta ? m : k, alongK: !p.ta, quads: aQuads, wide: wide("a", p.a, p.b, p.ta ? p.m : p.k) };
+  const b: Operand = { name: "b", read: w.read("b", p.b, bQuads ? 4 : 1), limit: n, stride: p.tb ? k : n, alongK: p.tb, quads: bQuads, wide: wide("b", p.b, p.a, p.tb ? p.k : p.n) };
   return { a, b, m, n, k };
 }
 
@@ -45,7 +49,7 @@ export function gemmDraft(cx: Limits, op: Op, work: Gemm): Draft {
   const kind = kindOf(work.a.dtype, work.b.dtype, true);
   const tile = tileOf(cx, { form, m: cx.bound(work.m), n: cx.bound(work.n), k: cx.bound(work.k), batch: cx.bound(work.batch), kind });
   const w = new KernelWriter(`gemm_${form}_${tile.bm}x${tile.bn}`, `Matrix product, ${work.ta ? "a[k, m]" : "a[m, k]"} times ${work.tb ? "b[n, k]" : "b[k, n]"}, tile ${tile.bm} x ${tile.bn}, in batches${work.bShared ? " that share b" : ""}.`);
-  const { a, b, m, n, k } = operandsOf(w, work);
+  const { a, b, m, n, k } = operandsOf(w, work, work.epilogue?.loads.map((l) => l.tensor));
   const four = isBy4(work.n);
   const head = [`  if (row >= ${m} || col >= ${n}) { return; }`, `  let i = at + row * ${n} + col;`];
   const functions = four
@@ -53,7 +57,7 @@ export function gemmDraft(cx: Limits, op: Op, work: Gemm): Draft {
     : ["fn finish_one(at: u32, row: u32, col: u32, acc: f32) {", ...head, ...finishLines(w, work.epilogue, work.out, work.n, "  "), "}", "",
       "fn finish(at: u32, row: u32, col: u32, accs: vec4<f32>) {", ...[0, 1, 2, 3].map((l) => `  finish_one(at, row, col + ${l}u, accs[${l}]);`), "}", ""];
   const product: Product = {
-    tile, a, b, functions, from: "0u", to: k, wholeSlices: isBy4(work.k),
+    tile, a, b, functions, from: "0u", to: k, wholeSlices: isBy4(work.k), exact: isBy(DEEPEST, work.k),
     before: [`  let a_at = group.z * ${m} * ${k};`, work.bShared ? "  let b_at = 0u;" : `  let b_at = group.z * ${k} * ${n};`, `  let y_at = group.z * ${m} * ${n};`],
     finish: (row, col, v) => `finish(y_at, ${row}, ${col}, ${v});`,
   };
@@ -88,7 +92,7 @@ function weightGradDraft(op: Op, work: WeightGrad, tile: Tile, parts: number, ta
     ? [`  if (row < ${m} && col < ${n}) { ${y.quad(`at + row * ${n} + col`, "accs")} }`]
     : [0, 1, 2, 3].map((l) => `  if (row < ${m} && col + ${l}u < ${n}) { ${y(`at + row * ${n} + col + ${l}u`, `accs[${l}]`)} }`);
   const product: Product = {
-    tile, a, b, from: "k_begin", to: "k_end", wholeSlices: isBy4(work.k),
+    tile, a, b, from: "k_begin", to: "k_end", wholeSlices: isBy4(work.k), exact: isBy(DEEPEST, work.k),
     functions: ["fn finish(at: u32, row: u32, col: u32, accs: vec4<f32>) {", ...store, "}", ""],
     before: [
       "  let a_at = 0u;", "  let b_at = 0u;",
@@ -106,70 +110,92 @@ function finished(w: KernelWriter, op: Op, product: Product, matrices: boolean, 
     w.form("subgroups", sharingForm(product));
     return w.finish(directForm(product), groups, op.origin, printShape(shape));
   }
-  if (matrices) w.form("subgroup-matrix", matrixForm(product));
+  if (matrices) w.form("subgroup-matrix", matrixForm(product), [product.a.wide, product.b.wide].filter((x) => x !== undefined));
   return w.finish(registerForm(product).join("\n"), groups, op.origin, printShape(shape));
 }
 
-/** How an operand's slice lies in workgroup memory, and which part of it a thread moves. */
+/** An operand's slice in workgroup memory, and the threads that move its blocks. */
 interface Staging {
   readonly o: Operand;
   /** Its side of the tile. */
   readonly side: number;
   readonly bk: number;
-  /** vec4s in a row. */
-  readonly row: number;
-  readonly rows: number;
-  /** vec4s that a thread moves; with fewer vec4s than threads, the first ones move one each. */
+  /** Blocks of 4 x 4 that a thread moves. */
   readonly each: number;
-  readonly some: number | undefined;
+  /** Threads that move any, and the first of them. */
+  readonly from: number;
+  readonly threads: number;
 }
 
-function staging(o: Operand, t: Tile): Staging {
-  const side = o.name === "a" ? t.bm : t.bn;
-  const quads = side * t.bk / 4;
+/** Both slices: moved by different threads where there are enough of them, else by the same. */
+function stagings(p: Product): { readonly a: Staging; readonly b: Staging } {
+  const { tile: t } = p;
   const threads = threadsOf(t);
-  return {
-    o, side, bk: t.bk, row: o.alongK ? alongK(t) : side / 4, rows: o.alongK ? side : t.bk,
-    each: Math.max(1, quads / threads), some: quads < threads ? quads : undefined,
-  };
+  const blocks = blocksOf(t);
+  const apart = blocks.a + blocks.b <= threads;
+  const of = (o: Operand, side: number, count: number, from: number): Staging =>
+    ({ o, side, bk: t.bk, each: Math.max(1, count / threads), from, threads: Math.min(threads, count) });
+  return { a: of(p.a, t.bm, blocks.a, 0), b: of(p.b, t.bn, blocks.b, apart ? blocks.a : 0) };
 }
 
-/** Functions that fetch a thread's share of a slice and that put it in its place. */
-function stagingFunctions(s: Staging, threads: number): string[] {
+/**
+ * Where quad `r` of row `k` of a slice lies. Threads that transpose neighbouring blocks write rows of k that are 4 apart: without
+ * the turn by `k / 4` they would meet in one bank.
+ */
+function placeOf({ o, side }: Staging, r: string, k4: string, k: string): string {
+  const turned = o.alongK && side % 32 === 0 ? `((${r}) ^ (${k4} * 2u % 8u))` : r;
+  return `(${k4} * 4u + ${k}) * ${side / 4}u + ${turned}`;
+}
+
+/** Functions that fetch four elements of a thread's block, and that put a block in its place. */
+function stagingFunctions(s: Staging, exact: boolean): string[] {
   const { o: { name, alongK: along }, side, bk } = s;
-  const slot = (i: number): string => (i === 0 ? "thread" : `(thread + ${i * threads}u)`);
-  // Along k: neighbours take neighbouring k of a row; rows lie in the order (r mod 4, r / 4). Else: along the row.
-  const fetch = (i: number): string => (along
-    ? `quad_${name}(at, r0 + ${slot(i)} / ${bk / 4}u, k0 + ${slot(i)} % ${bk / 4}u * 4u, k_end)`
-    : `quad_${name}(at, r0 + ${slot(i)} % ${side / 4}u * 4u, k0 + ${slot(i)} / ${side / 4}u, k_end)`);
-  const place = (i: number): string => (along
-    ? `(${slot(i)} / ${bk / 4}u % 4u * ${side / 4}u + ${slot(i)} / ${bk}u) * ${s.row}u + ${slot(i)} % ${bk / 4}u`
-    : slot(i));
-  const each = Array.from({ length: s.each }, (_, i) => i);
-  const guard = s.some === undefined ? "" : `if (thread < ${s.some}u) { `;
+  // Along k: neighbours take neighbouring k of a row. Else: along the row.
+  const [r, k4] = along ? [`block / ${bk / 4}u`, `block % ${bk / 4}u`] : [`block % ${side / 4}u`, `block / ${side / 4}u`];
+  const fetched = along ? `quad_${name}(at, r0 + ${r} * 4u + j, k0 + ${k4} * 4u, k_end)` : `quad_${name}(at, r0 + ${r} * 4u, k0 + ${k4} * 4u + j, k_end)`;
+  const four = (j: number): string => (along ? `vec4<f32>(${lanes.map((l) => `x${l}[${j}]`).join(", ")})` : `x${j}`);
+  const kept = (j: number): string => (exact ? four(j) : `select(vec4<f32>(), ${four(j)}, k0 + k4 * 4u + ${j}u < k_end)`);
   return [
-    ...each.flatMap((i) => [`fn fetch_${name}${i}(at: u32, r0: u32, k0: u32, k_end: u32, thread: u32) -> vec4<f32> { return ${fetch(i)}; }`]),
-    ...each.flatMap((i) => [`fn place_${name}${i}(thread: u32, four: vec4<f32>) { ${guard}tile_${name}[${place(i)}] = four;${guard === "" ? "" : " }"} }`]),
-    "",
+    `fn fetch_${name}(at: u32, r0: u32, k0: u32, k_end: u32, block: u32, j: u32) -> vec4<f32> { return ${fetched}; }`,
+    `fn place_${name}(block: u32, k0: u32, k_end: u32, ${lanes.map((j) => `x${j}: vec4<f32>`).join(", ")}) {`,
+    `  let r = ${r};`, `  let k4 = ${k4};`,
+    ...lanes.map((j) => `  tile_${name}[${placeOf(s, "r", "k4", `${j}u`)}] = ${kept(j)};`),
+    "}", "",
   ];
 }
 
 const lanes = [0, 1, 2, 3] as const;
+
+/** Lines for each block that a thread moves, behind the question whether it moves any. */
+function overBlocks(s: Staging, all: number, line: (i: number, block: string) => string): string {
+  const blocks = Array.from({ length: s.each }, (_, i) => line(i, [`thread${s.from === 0 ? "" : ` - ${s.from}u`}`, ...(i === 0 ? [] : [`${i * all}u`])].join(" + "))).join(" ");
+  if (s.threads === all) return blocks;
+  return s.from === 0 ? `if (thread < ${s.threads}u) { ${blocks} }` : `if (thread >= ${s.from}u && thread < ${s.from + s.threads}u) { ${blocks} }`;
+}
 
 /** The kernel by registers: fetch, place, multiply, and fetch the next slice meanwhile. */
 function registerForm(p: Product): string[] {
   const { tile: t } = p;
   const threads = threadsOf(t);
   const [tx, ty] = [t.bn / t.tn, t.bm / t.tm];
-  const [a, b] = [staging(p.a, t), staging(p.b, t)];
+  const { a, b } = stagings(p);
   const [qs, cs] = [t.tm / 4, t.tn / 4].map((n) => Array.from({ length: n }, (_, i) => i));
   if (qs === undefined || cs === undefined) return [];
   const cells = qs.flatMap((q) => lanes.map((r) => ({ q, r })));
-  const each = (s: Staging, text: (i: number) => string): string[] => Array.from({ length: s.each }, (_, i) => text(i));
+  // Threads that move a block of one operand only hold it in the same registers as those that move one of the other.
+  const shared = b.from > 0;
+  const held = (s: Staging): string => (shared ? "next" : `next_${s.o.name}`);
+  const fetch = (s: Staging, k: string): string => {
+    const { name } = s.o;
+    return overBlocks(s, threads, (i, block) => lanes.map((j) => `${held(s)}${i}${j} = fetch_${name}(${name}_at, ${name === "a" ? "row0" : "col0"}, ${k}, ${p.to}, ${block}, ${j}u);`).join(" "));
+  };
+  const place = (s: Staging): string => overBlocks(s, threads, (i, block) => `place_${s.o.name}(${block}, k0, ${p.to}, ${lanes.map((j) => `${held(s)}${i}${j}`).join(", ")});`);
+  const declared = (s: Staging): string[] => Array.from({ length: s.each }, (_, i) => `  ${lanes.map((j) => `var ${held(s)}${i}${j}: vec4<f32>;`).join(" ")}`);
+  const read = (s: Staging, kk: number, i: number, across: number, thread: string): string => `tile_${s.o.name}[${placeOf(s, `${i * across}u + ${thread}`, "g", `${kk}u`)}]`;
   return [
-    `var<workgroup> tile_a: array<vec4<f32>, ${a.rows * a.row}>;`, `var<workgroup> tile_b: array<vec4<f32>, ${b.rows * b.row}>;`, "",
+    `var<workgroup> tile_a: array<vec4<f32>, ${t.bm * t.bk / 4}>;`, `var<workgroup> tile_b: array<vec4<f32>, ${t.bn * t.bk / 4}>;`, "",
     quadFunction(p.a), quadFunction(p.b), "",
-    ...stagingFunctions(a, threads), ...stagingFunctions(b, threads),
+    ...stagingFunctions(a, p.exact), ...stagingFunctions(b, p.exact),
     ...p.functions,
     `@compute @workgroup_size(${threads})`,
     "fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {",
@@ -178,18 +204,17 @@ function registerForm(p: Product): string[] {
     ...p.before,
     ...cells.flatMap(({ q, r }) => cs.map((c) => `  var acc${q}${r}${c} = vec4<f32>();`)),
     ...(p.sums === undefined ? [] : cs.map((c) => `  var sum${c} = vec4<f32>();`)),
-    ...each(a, (i) => `  var next_a${i} = fetch_a${i}(a_at, row0, ${p.from}, ${p.to}, thread);`),
-    ...each(b, (i) => `  var next_b${i} = fetch_b${i}(b_at, col0, ${p.from}, ${p.to}, thread);`),
+    ...declared(a), ...(shared ? [] : declared(b)),
+    `  ${fetch(a, p.from)}`, `  ${fetch(b, p.from)}`,
     `  for (var k0 = ${p.from}; k0 < ${p.to}; k0 += ${t.bk}u) {`,
-    ...each(a, (i) => `    place_a${i}(thread, next_a${i});`), ...each(b, (i) => `    place_b${i}(thread, next_b${i});`),
+    `    ${place(a)}`, `    ${place(b)}`,
     "    workgroupBarrier();",
-    ...each(a, (i) => `    next_a${i} = fetch_a${i}(a_at, row0, k0 + ${t.bk}u, ${p.to}, thread);`),
-    ...each(b, (i) => `    next_b${i} = fetch_b${i}(b_at, col0, k0 + ${t.bk}u, ${p.to}, thread);`),
+    `    ${fetch(a, `k0 + ${t.bk}u`)}`, `    ${fetch(b, `k0 + ${t.bk}u`)}`,
     `    for (var g = 0u; g < ${t.bk / 4}u; g++) {`,
-    ...operandLines(a, qs, ty, "ty"), ...operandLines(b, cs, tx, "tx"),
     ...lanes.flatMap((kk) => [
-      ...(p.b.alongK ? cs.map((c) => `      let b${kk}${c} = vec4<f32>(${lanes.map((l) => `rb${c}${l}[${kk}]`).join(", ")});`) : []),
-      ...cells.flatMap(({ q, r }) => cs.map((c) => `      acc${q}${r}${c} = fma(vec4<f32>(${p.a.alongK ? `ra${q}${r}[${kk}]` : `a${kk}${q}[${r}]`}), b${kk}${c}, acc${q}${r}${c});`)),
+      ...qs.map((q) => `      let a${kk}${q} = ${read(a, kk, q, ty, "ty")};`),
+      ...cs.map((c) => `      let b${kk}${c} = ${read(b, kk, c, tx, "tx")};`),
+      ...cells.flatMap(({ q, r }) => cs.map((c) => `      acc${q}${r}${c} = fma(vec4<f32>(a${kk}${q}[${r}]), b${kk}${c}, acc${q}${r}${c});`)),
       // Every thread adds, one writes: a loop in a branch that no thread of a group takes sends llvmpipe round for ever.
       ...(p.sums === undefined ? [] : cs.map((c) => `      sum${c} += b${kk}${c};`)),
     ]),
@@ -200,15 +225,6 @@ function registerForm(p: Product): string[] {
     ...sumLines(p, cs, tx),
     "}",
   ];
-}
-
-/** Lines that read an operand's part of four steps along k into registers. */
-function operandLines(s: Staging, groups: readonly number[], across: number, thread: "tx" | "ty"): string[] {
-  const { name, alongK: along } = s.o;
-  const at = (g: number): string => `${g * across}u + ${thread}`;
-  return along
-    ? groups.flatMap((g) => lanes.map((r) => `      let r${name}${g}${r} = tile_${name}[(${r * s.side / 4}u + ${at(g)}) * ${s.row}u + g];`))
-    : lanes.flatMap((kk) => groups.map((g) => `      let ${name}${kk}${g} = tile_${name}[(g * 4u + ${kk}u) * ${s.row}u + ${at(g)}];`));
 }
 
 function sumLines(p: Product, cs: readonly number[], tx: number): string[] {

@@ -18,6 +18,8 @@ export interface Operand {
   readonly alongK: boolean;
   /** Whether four elements can be read at once. */
   readonly quads: boolean;
+  /** The variable, where eight f16 can be read at once and nothing else reads it. */
+  readonly wide?: string | undefined;
 }
 
 /** What differs between kinds of products, for any way to compute them. */
@@ -33,6 +35,8 @@ export interface Product {
   readonly to: string;
   /** Whether k is a multiple of 4. */
   readonly wholeSlices: boolean;
+  /** Whether k is a multiple of the deepest slice, so that none reaches beyond it. */
+  readonly exact: boolean;
   /** Statement that finishes four columns of a row: `value` is a vec4. */
   finish(row: string, col: string, value: string): string;
   /** Where the column sums of b are wanted: the statement that stores one of them. */
@@ -40,14 +44,28 @@ export interface Product {
 }
 
 /**
- * The function that reads four elements of an operand, 0 beyond the edges: along k where k is contiguous, else along its own axis. As
- * f32, or as the f16 that are stored.
+ * The function that reads eight f16 of an operand as `vec4<u32>`; its rows are multiples of 8. Places beyond the edges are moved to
+ * the edge, and what is read there beyond k is zeroed when it is put into its place: a read behind a branch would hold up the others.
+ */
+export function wideFunction(o: Operand, variable: string): string {
+  return `fn wide_${o.name}(at: u32, r: u32, k: u32, k_end: u32) -> vec4<u32> {\n  return ${variable}[(${withinEdges(o, 8)}) / 8u];\n}`;
+}
+
+/** The place of `n` elements that lie together, within the edges. */
+function withinEdges(o: Operand, n: number): string {
+  return o.alongK ? `at + min(r, ${o.limit} - 1u) * ${o.stride} + min(k, k_end - ${n}u)` : `at + min(k, k_end - 1u) * ${o.stride} + min(r, ${o.limit} - ${n}u)`;
+}
+
+/**
+ * The function that reads four elements of an operand: along k where k is contiguous, else along its own axis. As f32, or as the
+ * f16 that are stored. Where four can be read at once, places beyond the edges are moved to the edge (see `wideFunction`); where
+ * not, what lies beyond them is 0.
  */
 export function quadFunction(o: Operand, type: "f32" | "f16" = "f32"): string {
   const [one, four] = type === "f32" ? [o.read, o.read.quad] : [o.read.stored, o.read.storedQuad];
   const head = `fn quad_${o.name}(at: u32, r: u32, k: u32, k_end: u32) -> vec4<${type}> {`;
+  if (o.quads) return `${head}\n  return ${four(withinEdges(o, 4))};\n}`;
   const place = (r: string, k: string): string => (o.alongK ? `at + ${r} * ${o.stride} + ${k}` : `at + ${k} * ${o.stride} + ${r}`);
-  if (o.quads) return `${head}\n  if (r < ${o.limit} && k < k_end) { return ${four(place("r", "k"))}; }\n  return vec4<${type}>();\n}`;
   const lane = (l: number): string => {
     const [r, k] = o.alongK ? ["r", `(k + ${l}u)`] : [`(r + ${l}u)`, "k"];
     return `  if (${r} < ${o.limit} && ${k} < k_end) { four[${l}] = ${one(place(r, k))}; }`;

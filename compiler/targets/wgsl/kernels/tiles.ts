@@ -53,17 +53,14 @@ export function threadsOf(t: Tile): number {
   return (t.bm / t.tm) * (t.bn / t.tn);
 }
 
-/** vec4s of a row of a tile that lies along k, padded to an odd number against bank conflicts. */
-export function alongK(t: Tile): number {
-  return t.bk / 4 + (t.bk / 4 % 2 === 0 ? 1 : 0);
+/** Blocks of 4 x 4 in a slice of each operand: what a thread moves at once. */
+export function blocksOf(t: Tile): { readonly a: number; readonly b: number } {
+  return { a: t.bm * t.bk / 16, b: t.bn * t.bk / 16 };
 }
 
-/** Bytes of workgroup memory; `ta` and `tb` as in the form's name. */
-export function memoryOf(t: Tile, form: GemmShape["form"]): number {
-  const [ta, tb] = [form.startsWith("t"), form.endsWith("t")];
-  const a = ta ? t.bk * t.bm / 4 : t.bm * alongK(t);
-  const b = tb ? t.bn * alongK(t) : t.bk * t.bn / 4;
-  return 16 * (a + b);
+/** Bytes of workgroup memory. */
+function memoryOf(t: Tile): number {
+  return 4 * t.bk * (t.bm + t.bn);
 }
 
 /** Whether operands are read where they lie (`direct.ts`). */
@@ -72,27 +69,24 @@ export function isDirect(t: Tile): boolean {
 }
 
 /** Whether a tile is one that the generator can write for a device. */
-export function isLegal(t: Tile, form: GemmShape["form"], profile: TileProfile = portableProfile): boolean {
+export function isLegal(t: Tile, profile: TileProfile = portableProfile): boolean {
   const threads = threadsOf(t);
   const whole = [t.tm, t.tn].every((x) => x % 4 === 0 && x > 0) && t.bk % 4 === 0 && t.bk >= 0 && t.bm % t.tm === 0 && t.bn % t.tn === 0;
-  const shared = [t.bm, t.bn].every((side) => {
-    const quads = side * t.bk / 4;
-    return quads % threads === 0 || quads < threads;
-  });
-  return whole && shared && threads >= 32 && threads <= profile.threads && memoryOf(t, form) <= profile.memory;
+  const { a, b } = blocksOf(t);
+  const shared = a + b <= threads || [a, b].every((blocks) => blocks % threads === 0 || blocks < threads);
+  return whole && shared && threads >= 32 && threads <= profile.threads && memoryOf(t) <= profile.memory;
 }
 
 const shapes: readonly Tile[] = [
-  { bm: 128, bn: 128, bk: 8, tm: 8, tn: 8 },
-  { bm: 128, bn: 128, bk: 16, tm: 8, tn: 8 },
-  { bm: 128, bn: 64, bk: 8, tm: 8, tn: 4 },
-  { bm: 128, bn: 64, bk: 16, tm: 8, tn: 4 },
-  { bm: 128, bn: 64, bk: 16, tm: 8, tn: 8 },
-  { bm: 64, bn: 128, bk: 16, tm: 4, tn: 8 },
-  { bm: 64, bn: 64, bk: 8, tm: 4, tn: 4 },
-  { bm: 64, bn: 64, bk: 16, tm: 4, tn: 4 },
-  { bm: 64, bn: 64, bk: 16, tm: 8, tn: 4 },
+  { bm: 128, bn: 128, bk: 16, tm: 16, tn: 8 },
+  { bm: 128, bn: 128, bk: 16, tm: 8, tn: 16 },
+  { bm: 128, bn: 64, bk: 16, tm: 16, tn: 8 },
   { bm: 64, bn: 64, bk: 16, tm: 8, tn: 8 },
+  { bm: 128, bn: 128, bk: 16, tm: 8, tn: 8 },
+  { bm: 64, bn: 128, bk: 16, tm: 8, tn: 8 },
+  { bm: 128, bn: 64, bk: 16, tm: 8, tn: 8 },
+  { bm: 64, bn: 64, bk: 16, tm: 8, tn: 4 },
+  { bm: 64, bn: 64, bk: 16, tm: 4, tn: 4 },
   { bm: 64, bn: 32, bk: 16, tm: 4, tn: 4 },
   { bm: 32, bn: 32, bk: 16, tm: 4, tn: 4 },
 ];
@@ -120,8 +114,10 @@ export function holdsMatrices({ bm, bn, bk }: Tile): boolean {
 export function tileCandidates(shape: GemmShape, software = false, profile: TileProfile = portableProfile): Tile[] {
   const first = defaultTile(shape, software);
   const useful = (t: Tile): boolean => (t.bm <= Math.max(64, 2 * shape.m) && t.bn <= Math.max(64, 2 * shape.n));
-  const matrix = (t: Tile): boolean => shape.kind !== "f16-matrix" || software || holdsMatrices(t);
-  return [first, ...[...(software ? softwareShapes : []), ...shapes].filter((t) => !isSame(t, first))].filter((t) => isLegal(t, shape.form, profile) && useful(t) && matrix(t));
+  const matrices = shape.kind === "f16-matrix" && !software;
+  const all = [first, ...[...(software ? softwareShapes : []), ...shapes].filter((t) => !isSame(t, first))].filter((t) => isLegal(t, profile) && useful(t) && (!matrices || holdsMatrices(t)));
+  // By matrices a tile is its sides: what a thread makes of it is the form's own affair.
+  return matrices ? all.filter((t, i) => all.findIndex((o) => o.bm === t.bm && o.bn === t.bn) === i) : all;
 }
 
 function isSame(a: Tile, b: Tile): boolean {
@@ -132,9 +128,12 @@ function isSame(a: Tile, b: Tile): boolean {
 export function defaultTile({ form, m, n, k, batch, kind }: GemmShape, software = false): Tile {
   const rows = [form.startsWith("t") ? m : k, form.endsWith("t") ? k : n];
   if (software) return rows.every((x) => x % 4 === 0) ? softwareTile : oddTile;
-  const groups = (bm: number, bn: number): number => batch * Math.ceil(m / bm) * Math.ceil(n / bn);
-  if (m >= 128 && n >= 128 && kind !== "f16-matrix" && groups(128, 128) >= ENOUGH_GROUPS) return { bm: 128, bn: 128, bk: 8, tm: 8, tn: 8 };
-  if (m >= 128 && groups(128, 64) >= ENOUGH_GROUPS) return { bm: 128, bn: 64, bk: 16, tm: 8, tn: 4 };
+  // A weight gradient's k is cut into parts where its tiles are few (`gemm.ts`).
+  const parts = form === "tn" && batch === 1 ? Math.max(1, Math.floor(k / 512)) : 1;
+  const enough = (bm: number, bn: number): boolean => m >= bm && n >= bn && batch * Math.ceil(m / bm) * Math.ceil(n / bn) * parts >= ENOUGH_GROUPS;
+  if (enough(128, 128)) return { bm: 128, bn: 128, bk: 16, tm: 8, tn: 8 };
+  if (kind === "f16-matrix" && enough(128, 64)) return { bm: 128, bn: 64, bk: 16, tm: 8, tn: 8 };
+  if (enough(64, 64)) return { bm: 64, bn: 64, bk: 16, tm: 8, tn: 8 };
   return { bm: 64, bn: 64, bk: 16, tm: 4, tn: 4 };
 }
 

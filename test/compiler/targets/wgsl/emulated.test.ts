@@ -35,8 +35,6 @@ const own = (heads: number, d: number): Case["body"] => (b) => {
 interface Titled extends Case {
   readonly title: string;
   readonly kernels: readonly string[];
-  /** With slices that fill the workgroup's memory: no room for what only the proposal asks for. */
-  readonly full?: boolean;
 }
 
 const apart = ["attention", "attention_dq", "attention_dkv"];
@@ -53,20 +51,20 @@ type Shape = (typeof shapes)[number];
 
 /** Names of a text's bindings, in order, and how many elements each holds in one. */
 function bindingsOf(text: string): { readonly name: string; readonly lanes: number }[] {
-  return [...text.matchAll(/var<storage, \w+> (\w+): array<(vec4)?/g)].map((m) => ({ name: m[1] ?? "", lanes: m[2] === undefined ? 1 : 4 }));
+  return [...text.matchAll(/var<storage, \w+> (\w+): array<(vec4<(\w+)>)?/g)].map((m) => ({ name: m[1] ?? "", lanes: m[2] === undefined ? 1 : m[3] === "u32" ? 8 : 4 }));
 }
 
 /** Runs a draft's text; the memory of each tensor that it binds. */
-function run(draft: Draft, text: string, env: ReadonlyMap<string, number>, memoryOf: (b: Bound) => number[], full: boolean): Map<Bound, number[]> {
+function run(draft: Draft, text: string, env: ReadonlyMap<string, number>, memoryOf: (b: Bound) => number[]): Map<Bound, number[]> {
   const fields = /struct Sizes \{ (.*?) \}/.exec(text)?.[1]?.split(", ").map((f) => f.replace(": u32", "")) ?? [];
   const sizes = Object.fromEntries(fields.map((field, i) => [field, sizeValue(sizeExpr(draft.sizes[i] ?? constantDim(0)), env)]));
   const bindings = bindingsOf(text).map(({ name, lanes }, i) => {
     const bound = draft.binds[i];
     if (bound === undefined) throw new Error(`nothing is bound to ${name}`);
     const flat = memoryOf(bound);
-    return { name, bound, memory: lanes === 1 ? [...flat] : Array.from({ length: flat.length / 4 }, (_, j): Memory[number] => flat.slice(4 * j, 4 * j + 4)) };
+    return { name, bound, memory: lanes === 1 ? [...flat] : Array.from({ length: flat.length / lanes }, (_, j): Memory[number] => flat.slice(lanes * j, lanes * (j + 1))) };
   });
-  emulate(text, full).run(sizes, Object.fromEntries(bindings.map((b) => [b.name, b.memory])), groupCounts(draft.groups.map(sizeExpr), env));
+  emulate(text).run(sizes, Object.fromEntries(bindings.map((b) => [b.name, b.memory])), groupCounts(draft.groups.map(sizeExpr), env));
   return new Map(bindings.map((b) => [b.bound, b.memory.flat()]));
 }
 
@@ -84,9 +82,10 @@ function errorsOf(c: Titled, shape: Shape, mutate = (text: string, _kernel: stri
   const memory = new Map<Bound, number[]>();
   const memoryOf = (b: Bound): number[] => memory.get(b) ?? [...given(b)?.data ?? Array.from({ length: count(b) }, () => NaN)];
   for (const draft of drafts) {
-    const form = draft.name === "add_parts_two" ? draft.text : fitted(draft.forms.find((f) => f.needs === "subgroup-matrix")?.text, { needs: "subgroup-matrix" }, { ...shape, asks: false });
-    if (form === undefined) throw new Error(`${draft.name} has no form by subgroup matrices`);
-    for (const [bound, values] of run(draft, mutate(form, draft.name), env, memoryOf, c.full === true)) memory.set(bound, values);
+    const text = draft.name === "add_parts_two" ? draft.text : draft.forms.find((f) => f.needs === "subgroup-matrix")?.text;
+    if (text === undefined) throw new Error(`${draft.name} has no form by subgroup matrices`);
+    const form = fitted(mutate(text, draft.name), { needs: "subgroup-matrix" }, { ...shape, asks: false }) ?? "";
+    for (const [bound, values] of run(draft, form, env, memoryOf)) memory.set(bound, values);
   }
   return results.map((result, i) => worstOf(Float32Array.from(memory.get(result) ?? []), wanted[i] ?? { shape: [], data: new Float64Array() }));
 }
@@ -99,12 +98,12 @@ test.each(cases.flatMap((c) => shapes.map((shape) => ({ c, shape, title: `${c.ti
 
 const product = (ta: boolean, tb: boolean): Case["body"] => (b) => [b.op("matmul", [data(b, "a", ta ? t("K", "M") : t("M", "K")), weight(b, "b", tb ? t("N", "K") : t("K", "N"))], { ta, tb })];
 const tileOf = (bm: number, bn: number): Tile => ({ bm, bn, bk: 16, tm: 8, tn: 4 });
-const sizes = { odd: { M: 67, K: 35, N: 37 }, even: { M: 132, K: 44, N: 68 } } as const;
+const sizes = { odd: { M: 67, K: 35, N: 37 }, even: { M: 132, K: 44, N: 68 }, wide: { M: 136, K: 40, N: 72 } } as const;
 
 const products: readonly Titled[] = [
-  ...([[false, false], [false, true], [true, false], [true, true]] as const).flatMap(([ta, tb]) => (["odd", "even"] as const).map((which): Titled =>
+  ...([[false, false], [false, true], [true, false], [true, true]] as const).flatMap(([ta, tb]) => (["odd", "even", "wide"] as const).map((which): Titled =>
     ({ op: "matmul", title: `${ta ? "t" : "n"}${tb ? "t" : "n"}, ${which} sizes`, env: sizes[which], body: product(ta, tb), tile: which === "odd" ? tileOf(64, 64) : tileOf(128, 64), kernels: [`gemm_${ta ? "t" : "n"}${tb ? "t" : "n"}_${which === "odd" ? 64 : 128}x64`] }))),
-  { op: "matmul", title: "the largest tile, without tails", full: true, env: sizes.even, body: product(false, true), tile: tileOf(128, 128), kernels: ["gemm_nt_128x128"] },
+  { op: "matmul", title: "the largest tile", env: sizes.even, body: product(false, true), tile: tileOf(128, 128), kernels: ["gemm_nt_128x128"] },
   { op: "matmul", title: "the smallest tile, in batches", env: { B: 2, M: 20, K: 50, N: 33 }, tile: tileOf(32, 32), kernels: ["gemm_nn_32x32"], body: (b) => [b.op("matmul", [data(b, "a", t("B", "M", "K")), weight(b, "b", t("B", "K", "N"))], { ta: false, tb: false })] },
   { op: "linear_grad_w", title: "a weight's gradient in parts", env: { N: 600 }, tile: tileOf(32, 32), kernels: ["gemm_tn_32x32_split_sums", "add_parts_two"], body: (b) => { const dy = data(b, "dy", t("N", 40)); return [b.op("linear_grad_w", [data(b, "x", t("N", 36)), dy]), b.op("sum_leading", [dy])]; } },
   { op: "linear_grad_w", title: "a weight's gradient with the bias", env: { N: 70 }, tile: tileOf(32, 32), kernels: ["gemm_tn_32x32_sums"], body: (b) => { const dy = data(b, "dy", t("N", 40)); return [b.op("linear_grad_w", [data(b, "x", t("N", 36)), dy]), b.op("sum_leading", [dy])]; } },

@@ -16,6 +16,9 @@ interface Expr { readonly js: string; readonly type: Type }
 const INT: Type = { kind: "int" };
 const FLOAT: Type = { kind: "float" };
 const BOOL: Type = { kind: "bool" };
+const HALVES: Type = { kind: "vector", of: { kind: "half" }, zero: "[0, 0, 0, 0]" };
+/** `vec4<u32>` stands for eight f16, which is all that kernels use it for; half of it is bit-cast to four. */
+const PACKED: Type & { readonly zero: string } = { kind: "vector", of: INT, zero: "[0, 0, 0, 0, 0, 0, 0, 0]" };
 
 /** A matrix of a subgroup. */
 interface Matrix { readonly rows: number; readonly columns: number; readonly data: readonly number[] }
@@ -50,9 +53,6 @@ function together(asked: readonly unknown[], work: () => Matrix): Matrix {
   return known.result;
 }
 
-/** Whether matrices are held to the rule of the proposal. */
-let wholeStrides = true;
-
 /** Matrices of zeros, one of each size. */
 const zeros = new Map<string, Matrix>();
 
@@ -78,7 +78,7 @@ function overPlaces(rows: number, columns: number, byRows: boolean, memory: Memo
   const lanes = lanesIn(memory);
   const [slices, along] = byRows ? [rows, columns] : [columns, rows];
   if (stride * lanes < along) throw new Error(`a stride of ${stride * lanes} for slices of ${along}`);
-  if (from + (wholeStrides ? stride * slices : stride * (slices - 1) + along / lanes) > memory.length) throw new Error(`a matrix from ${from}, ${slices} times ${stride}, in ${memory.length}`);
+  if (from + stride * slices > memory.length) throw new Error(`a matrix from ${from}, ${slices} times ${stride}, in ${memory.length}`);
   for (let slice = 0; slice < slices; slice++) {
     for (let step = 0; step < along; step++) visit(from + slice * stride + Math.floor(step / lanes), step % lanes, byRows ? slice * columns + step : step * columns + slice);
   }
@@ -153,15 +153,14 @@ export interface Emulated {
   run(sizes: Readonly<Record<string, number>>, storage: Readonly<Record<string, Memory>>, groups: readonly [number, number, number]): void;
 }
 
-/** Reads a kernel's text. With `byLastElement` matrices must lie within their arrays as Dawn asks for it: with their last element, not with whole strides. */
-export function emulate(text: string, byLastElement = false): Emulated {
+/** Reads a kernel's text. */
+export function emulate(text: string): Emulated {
   const code = new Translator(text.replace(/\/\/.*$/gm, "")).translate();
   const made: unknown = new Function("support", "p", "storage", code)(support, undefined, undefined);
   if (!isMaker(made)) throw new Error("the emulator made no kernel");
   return {
     threads: made.threads, subgroup: made.subgroup,
     run(sizes, storage, [gx, gy, gz]) {
-      wholeStrides = !byLastElement;
       for (let z = 0; z < gz; z++) for (let y = 0; y < gy; y++) for (let x = 0; x < gx; x++) oneGroup(made, sizes, storage, { x, y, z }, { x: gx, y: gy, z: gz });
     },
   };
@@ -366,7 +365,8 @@ class Translator {
         value = { js: `support.at(${value.js}, ${index})`, type: "of" in value.type ? value.type.of : FLOAT };
       } else if (this.#took(".")) {
         const field = this.#next();
-        value = value.type.kind === "vector" ? { js: `${value.js}[${"xyzw".indexOf(field)}]`, type: value.type.of } : { js: `${value.js}.${field}`, type: INT };
+        if (value.type === PACKED) value = { js: `${value.js}.slice(${field === "xy" ? "0, 4" : "4, 8"})`, type: HALVES };
+        else value = value.type.kind === "vector" ? { js: `${value.js}[${"xyzw".indexOf(field)}]`, type: value.type.of } : { js: `${value.js}.${field}`, type: INT };
       } else return value;
     }
   }
@@ -380,7 +380,7 @@ class Translator {
     }
     if (/^\d/.test(word)) return { js: word.replace(/[ufh]$/, ""), type: word.endsWith("h") ? { kind: "half" } : word.endsWith("f") || /[.e]/.test(word) ? FLOAT : INT };
     if (word === "true" || word === "false") return { js: word, type: BOOL };
-    const typed = this.#peek() === "<" && /^(vec4|subgroupMatrix\w+)$/.test(word);
+    const typed = this.#peek() === "<" && /^(vec4|bitcast|subgroupMatrix\w+)$/.test(word);
     if (!typed && this.#peek() !== "(") return { js: this.#privates.has(word) ? `${word}[support.thread()]` : word, type: this.#typeOf(word) };
     return this.#call(word, typed);
   }
@@ -392,7 +392,7 @@ class Translator {
     if (typed) {
       this.#take("<");
       if (name === "subgroupMatrixLoad") { matrix = this.#matrix(); this.#take(","); }
-      if (name === "vec4") of = this.#type();
+      if (name === "vec4" || name === "bitcast") of = this.#type();
       else byRows = this.#next() === "row_major";
       this.#take(">");
     }
@@ -401,7 +401,8 @@ class Translator {
     while (!this.#took(")")) { args.push(this.#expr()); this.#took(","); }
     const js = args.map((a) => a.js);
     switch (name) {
-      case "vec4": return { js: vector(args, of), type: { kind: "vector", of, zero: "[0, 0, 0, 0]" } };
+      case "bitcast": return { js: js[0] ?? "", type: HALVES };
+      case "vec4": return of.kind === "int" ? { js: PACKED.zero, type: PACKED } : { js: vector(args, of), type: { kind: "vector", of, zero: "[0, 0, 0, 0]" } };
       case "subgroupMatrixLoad": return { js: `support.load(${matrix.rows}, ${matrix.columns}, ${byRows}, ${js.join(", ")})`, type: { kind: "matrix", zero: "" } };
       case "subgroupMatrixMultiplyAccumulate": return { js: `support.multiply(${js.join(", ")})`, type: { kind: "matrix", zero: "" } };
       case "subgroupMatrixStore": return { js: `support.store(${byRows}, ${js.join(", ")})`, type: { kind: "void" } };
@@ -442,7 +443,7 @@ class Translator {
       this.#take("<");
       const of = this.#type();
       this.#take(">");
-      return name === "vec3" ? { kind: "struct" } : { kind: "vector", of, zero: "[0, 0, 0, 0]" };
+      return name === "vec3" ? { kind: "struct" } : of.kind === "int" ? PACKED : { kind: "vector", of, zero: "[0, 0, 0, 0]" };
     }
     if (name === "array") {
       this.#take("<");
