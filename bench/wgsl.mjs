@@ -46,7 +46,7 @@ row(`the same in f16 / PyTorch eager bf16, same GPU`, !software && stepHalf && t
 // A software driver compiles for a long time, and jax-js has a kernel for nearly every operation: depth 1 has them all.
 const small = values.quick ? ["image_size=8", "width=12", "depth=1", "images=1"] : software ? ["image_size=16", "width=48", "depth=1", "images=4"] : ["image_size=224", "patch=16", "width=768", "depth=12", "heads=12", "images=32"];
 for (const peer of ["tfjs", "jax"]) {
-  const race = measure(`race_${peer}`, "race.mjs", ["--forms", `ours,${peer}`, "--rounds", software ? "5" : "20", ...small.flatMap((s) => ["--set", s])]);
+  const race = measure(`race_${peer}`, "race.mjs", ["--forms", `ours,${peer}`, "--rounds", software ? "5" : "8", ...small.flatMap((s) => ["--set", s])]);
   const [ours, other] = [race?.forms.ours, race?.forms[peer]];
   const name = peer === "tfjs" ? "@tensorflow/tfjs-backend-webgpu" : "@jax-js/jax";
   const fits = race?.valid === true && ours !== undefined && other !== undefined;

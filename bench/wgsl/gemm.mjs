@@ -22,7 +22,7 @@ if (values.kind === "f16" && abilitiesOf(descriptionOf(node.device)).matrix === 
   process.exit(3);
 }
 const tiles = [];
-for (const trial of trialsOf(shape, node.software)) {
+for (const trial of trialsOf(shape, node.software, node.ample)) {
   const timed = await timePlan(productModule(shape, tileOf(trial)), { device: node.device, name: node.name, clock: () => performance.now(), repeats: 5, enough: 5_000 });
   tiles.push({ tile: trial.tile.join("x"), ms: timed });
 }

@@ -41,9 +41,9 @@ export interface Tuned {
   readonly before: number;
 }
 
-/** The fastest tile of a product, beside the default one for a GPU or a software driver; undefined where nothing of it could be measured in time. */
-export async function tuneProduct(shape: GemmShape, measure: Measure, inTime: () => boolean, software = false): Promise<Tuned | undefined> {
-  const [first, ...others] = trialsOf(shape, software);
+/** The fastest tile of a product, beside the default one for the device; undefined where nothing of it could be measured in time. */
+export async function tuneProduct(shape: GemmShape, measure: Measure, inTime: () => boolean, device: { readonly software?: boolean; readonly ample?: boolean } = {}): Promise<Tuned | undefined> {
+  const [first, ...others] = trialsOf(shape, device.software, device.ample);
   const before = first === undefined ? undefined : await measure(first);
   if (first === undefined || before === undefined) return undefined;
   let best = { tile: first, milliseconds: before };
@@ -77,7 +77,7 @@ export async function tunePlan(plan: WgslPlan, seconds: number, cx: Pick<CliTerm
   const products = productsOf(plan);
   try {
     for (const shape of products) {
-      const tuned = inTime() ? await tuneProduct(shape, measure, inTime, node.software) : undefined;
+      const tuned = inTime() ? await tuneProduct(shape, measure, inTime, node) : undefined;
       if (tuned !== undefined) found.push(tuned);
     }
   } finally {

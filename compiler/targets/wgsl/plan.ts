@@ -17,7 +17,7 @@ import { draftsOf } from "./emit-ops.js";
 import { fuse } from "./fuse.js";
 import type { Tensor } from "./graph.js";
 import type { Bound, Draft, Size } from "./kernel.js";
-import { elementBytes, upperBound } from "./kernel.js";
+import { elementBytes, provenForms, upperBound } from "./kernel.js";
 import type { Packing } from "./memory.js";
 import { TooLarge, aligned, nameOf, pack } from "./memory.js";
 import { slotsOf } from "./kernels/optimizer.js";
@@ -39,6 +39,8 @@ export interface PlanLimits {
   readonly tiles?: readonly PlanTile[];
   /** Whether a processor stands in for a GPU: then kernels do without barriers and workgroup memory. */
   readonly software?: boolean;
+  /** Whether its threads have some 250 registers each, as those of NVIDIA and AMD: then each makes more of a product. */
+  readonly ample?: boolean;
   /** All buffers together, where that is known. */
   readonly memoryBytes?: number;
 }
@@ -57,7 +59,7 @@ export const portable: PlanLimits = { bindingBytes: 128 * 1024 * 1024, bufferByt
 export const software: PlanLimits = { ...portable, software: true };
 
 /** What most graphics cards take with drivers of their own. */
-export const large: PlanLimits = { bindingBytes: 2 ** 31 - 4, bufferBytes: 2 ** 32 - 4 };
+export const large: PlanLimits = { bindingBytes: 2 ** 31 - 4, bufferBytes: 2 ** 32 - 4, ample: true };
 
 /** A plan with what readers of the kernels want to know. */
 export interface Planned {
@@ -103,7 +105,7 @@ export function planPrepared(prepared: Prepared, manifest: Manifest, limits: Pla
   const { program, step: traced, rules } = prepared;
   const parts = manifest.train.accumulate ?? 1;
   const bounds = boundsOf(program, manifest);
-  const book = new TileBook(limits.tiles, limits.software);
+  const book = new TileBook(limits.tiles, limits.software, limits.ample);
   // A binding is a multiple of 4 bytes, whatever it holds.
   const bytesOf = (t: Tensor): number => Math.ceil(Math.max(1, upperBound(product(t.shape), bounds)) * elementBytes(t.dtype) / 4) * 4;
   const shards = layOut(manifest, new Set(traced.grads), limits.bindingBytes, prepared.halves);
@@ -290,9 +292,11 @@ class PlanWriter {
   }
 
   #dispatch(unit: Unit, draft: Draft): PlanDispatch {
-    const known = this.#byText.get(draft.text) ?? { draft, uses: [], index: this.#byText.size };
+    // Forms count too: sizes that are multiples of 4 have one portable text, and those of 8 another one by matrices.
+    const texts = [draft.text, ...provenForms(draft).map((f) => f.text)].join("\n");
+    const known = this.#byText.get(texts) ?? { draft, uses: [], index: this.#byText.size };
     known.uses.push(draft);
-    this.#byText.set(draft.text, known);
+    this.#byText.set(texts, known);
     const [x, y, z] = draft.groups;
     const groups = y === undefined || z === undefined ? [sizeExpr(x)] as const : [sizeExpr(x), sizeExpr(y), sizeExpr(z)] as const;
     const cost = { ...(draft.flops === undefined ? {} : { flops: sizeExpr(draft.flops) }), bytes: sizeExpr(bytesMoved(draft)) };
@@ -339,7 +343,7 @@ class PlanWriter {
       const n = (counts.get(draft.name) ?? 0) + 1;
       counts.set(draft.name, n);
       const name = n === 1 ? draft.name : `${draft.name}_v${n}`;
-      const forms = draft.forms.map(({ needs }) => ({ file: `${name}.${needs === "subgroups" ? "subgroups" : "matrix"}.wgsl`, needs }));
+      const forms = provenForms(draft).map(({ needs }) => ({ file: `${name}.${needs === "subgroups" ? "subgroups" : "matrix"}.wgsl`, needs }));
       return { kernel: { name, file: `${name}.wgsl`, writes: draft.writes, hyper: draft.hyper, ...(forms.length === 0 ? {} : { forms }) }, draft, uses };
     });
   }

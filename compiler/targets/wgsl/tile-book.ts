@@ -34,7 +34,7 @@ export class TileBook {
   readonly #measured: ReadonlyMap<string, PlanTile>;
   readonly #used = new Map<string, PlanTile>();
 
-  constructor(measured: readonly PlanTile[] = [], readonly software = false) {
+  constructor(measured: readonly PlanTile[] = [], readonly software = false, readonly ample = false) {
     this.#measured = new Map(measured.map((t) => [productKey(shapeOf(t)), t]));
   }
 
@@ -43,7 +43,7 @@ export class TileBook {
     const key = productKey(shape);
     const known = this.#measured.get(key);
     const measured = known === undefined ? undefined : tileOf(known);
-    const tile = measured !== undefined && isLegal(measured) ? measured : defaultTile(shape, this.software);
+    const tile = measured !== undefined && isLegal(measured) ? measured : defaultTile(shape, this.software, this.ample);
     this.#used.set(key, planTile(shape, tile));
     return tile;
   };

@@ -17,10 +17,10 @@ export function productsOf(plan: WgslPlan): GemmShape[] {
   return (plan.tiles ?? []).map(shapeOf).sort((a, b) => flops(b) - flops(a));
 }
 
-/** Tiles to try for a product; the first is what is taken without measuring, where `software` says that a processor stands in for a GPU. */
-export function trialsOf(shape: GemmShape, software = false): PlanTile[] {
-  const first = planTile(shape, defaultTile(shape, software));
-  return [first, ...tileCandidates(shape, software).map((t) => planTile(shape, t)).filter((t) => t.tile.join() !== first.tile.join())];
+/** Tiles to try for a product; the first is what is taken without measuring, with `software` and `ample` as in `defaultTile`. */
+export function trialsOf(shape: GemmShape, software = false, ample = false): PlanTile[] {
+  const first = planTile(shape, defaultTile(shape, software, ample));
+  return [first, ...tileCandidates(shape, software, ample).map((t) => planTile(shape, t)).filter((t) => t.tile.join() !== first.tile.join())];
 }
 
 /** Numbers of parts to try for a weight gradient once its tile is known; none for other products. */
@@ -35,7 +35,8 @@ export function generatorName(): string {
   const forms: readonly GemmShape["form"][] = ["nn", "nt", "tn"];
   const texts = forms.flatMap((form) => {
     const shape: GemmShape = { form, batch: 1, m: 256, n: 256, k: 1024, kind: "f32" };
-    return [...trialsOf(shape), ...trialsOf(shape, true)].flatMap((t) => Object.values(productModule(shape, tileOf(t)).kernels));
+    const half: GemmShape = { ...shape, kind: "f16-matrix" };
+    return [...[...trialsOf(shape), ...trialsOf(shape, true)], ...trialsOf(half)].flatMap((t) => Object.values(productModule(shapeOf(t), tileOf(t)).kernels));
   });
   return sha256(texts.join("\n")).slice(0, 16);
 }

@@ -28,6 +28,8 @@ export interface NodeDevice {
   readonly version: string;
   /** Whether a processor stands in for a GPU. */
   readonly software: boolean;
+  /** Whether its threads have some 250 registers each. */
+  readonly ample: boolean;
   /** Ends the device and what was made with it. */
   release(): void;
 }
@@ -57,16 +59,21 @@ export async function openNodeDevice(module: Pick<WgslModule, "plan">, wishes: D
     const device = await adapter.requestDevice({ requiredLimits, requiredFeatures });
     describeBy(device, adapter.info);
     if (adapter.info.isFallbackAdapter) waitBy(device, restingWait());
-    return { device, name, software: adapter.info.isFallbackAdapter, language: new Set(gpu.wgslLanguageFeatures), version: `${version} (Dawn, ${name})`, release: () => device.destroy() };
+    return { device, name, software: adapter.info.isFallbackAdapter, ample: isAmple(adapter.info), language: new Set(gpu.wgslLanguageFeatures), version: `${version} (Dawn, ${name})`, release: () => device.destroy() };
   } catch (error) {
     throw new HostError("no-engine", `${name} gives no device: ${errorText(error)}`, way(), { cause: error });
   }
 }
 
-/** What a plan must fit to run here: bytes of one binding and of one buffer, and whether a processor stands in for a GPU. Throws `HostError` "no-engine". */
-export async function nodeLimits(): Promise<{ readonly bindingBytes: number; readonly bufferBytes: number; readonly software: boolean }> {
+/** What a plan must fit to run here: bytes of one binding and of one buffer, and what kind of device it is. Throws `HostError` "no-engine". */
+export async function nodeLimits(): Promise<{ readonly bindingBytes: number; readonly bufferBytes: number; readonly software: boolean; readonly ample: boolean }> {
   const { adapter: { limits, info } } = await openAdapter();
-  return { bindingBytes: limits.maxStorageBufferBindingSize, bufferBytes: limits.maxBufferSize, software: info.isFallbackAdapter };
+  return { bindingBytes: limits.maxStorageBufferBindingSize, bufferBytes: limits.maxBufferSize, software: info.isFallbackAdapter, ample: isAmple(info) };
+}
+
+/** NVIDIA and AMD give a thread 255 and 256 registers; WebGPU says nothing of them. */
+function isAmple({ vendor }: GPUAdapterInfo): boolean {
+  return vendor === "nvidia" || vendor === "amd";
 }
 
 /** Dawn's objects, held till the process ends. */

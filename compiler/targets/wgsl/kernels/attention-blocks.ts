@@ -53,12 +53,14 @@ var<workgroup> shares: array<vec4<f16>, ${OWN * slim + 4}>;
 ${numbers.map(([name, count]) => `var<workgroup> ${name}: array<f32, ${count}>;`).join("\n")}`;
 }
 
-/** First lines of the entry point: `image`, `head`, and `start`, the first own row. */
+/** First lines of the entry point: `image`, `head`, `start`, the first own row, and `nothing`, a matrix of zeros. */
 export const blockEntry = (heads: string): string => `@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32, @builtin(subgroup_id) own: u32, @builtin(subgroup_invocation_id) lane: u32) {
   let image = group.y / ${heads};
   let head = group.y % ${heads};
-  let start = group.x * ${OWN}u;`;
+  let start = group.x * ${OWN}u;
+  // Zeros. A variable without a value in a loop is zero in each turn, but on NVIDIA matrices kept what the last turn had left.
+  var nothing: subgroup_matrix_result<f32, MN, MM>;`;
 
 /** Where an operand is staged: the first, or behind it. */
 const places = ["0u", `${SIDE}u * ROW`] as const;
@@ -118,7 +120,7 @@ export function ownLines(f: Frame, matrices: readonly (readonly [operand: string
 export function scoreLines(name: string, place: 0 | 1): string {
   return `for (var i = 0u; i < ${SIDE}u / MM; i++) { // unrolled
       for (var j = 0u; j < ${SIDE}u / MN; j++) { // unrolled
-        var sum: subgroup_matrix_result<f32, MN, MM>;
+        var sum = nothing;
         for (var k = 0u; k < WIDTH / MK; k++) { // unrolled
           let right = subgroupMatrixLoad<subgroup_matrix_right<f16, MN, MK>, col_major>(&stage, ${places[place]} + j * MN * ROW + k * MK / 4u, ROW);
           sum = subgroupMatrixMultiplyAccumulate(${name}[i][k], right, sum);

@@ -10,7 +10,7 @@
  * cannot be touched, so results go through workgroup memory to the epilogue, a matrix per subgroup at a time.
  *
  * Facts of the extension are from Dawn's tests and Tint's documentation; shapes of tiles, depth of slices and padding were measured
- * (`bench/wgsl-results.md`): a second buffer for slices, other tiles and less padding are slower.
+ * (`bench/wgsl-h100.md`): a second buffer for slices, other tiles and less padding are slower.
  */
 import type { Operand, Product } from "./product.js";
 import { quadFunction, wideFunction } from "./product.js";

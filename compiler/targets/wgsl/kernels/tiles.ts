@@ -110,9 +110,9 @@ export function holdsMatrices({ bm, bn, bk }: Tile): boolean {
   return bm % 32 === 0 && bn % 32 === 0 && bk % 16 === 0 && bk > 0;
 }
 
-/** Legal tiles for a product, best guess first: what an autotuner measures. `software` as in `defaultTile`. */
-export function tileCandidates(shape: GemmShape, software = false, profile: TileProfile = portableProfile): Tile[] {
-  const first = defaultTile(shape, software);
+/** Legal tiles for a product, best guess first: what an autotuner measures. `software` and `ample` as in `defaultTile`. */
+export function tileCandidates(shape: GemmShape, software = false, ample = false, profile: TileProfile = portableProfile): Tile[] {
+  const first = defaultTile(shape, software, ample);
   const useful = (t: Tile): boolean => (t.bm <= Math.max(64, 2 * shape.m) && t.bn <= Math.max(64, 2 * shape.n));
   const matrices = shape.kind === "f16-matrix" && !software;
   const all = [first, ...[...(software ? softwareShapes : []), ...shapes].filter((t) => !isSame(t, first))].filter((t) => isLegal(t, profile) && useful(t) && (!matrices || holdsMatrices(t)));
@@ -124,14 +124,14 @@ function isSame(a: Tile, b: Tile): boolean {
   return a.bm === b.bm && a.bn === b.bn && a.bk === b.bk && a.tm === b.tm && a.tn === b.tn;
 }
 
-/** The tile that is taken without measuring; `software` says that a processor stands in for a GPU. */
-export function defaultTile({ form, m, n, k, batch, kind }: GemmShape, software = false): Tile {
+/** The tile that is taken without measuring; `software` says that a processor stands in for a GPU, `ample` that threads have some 250 registers each. */
+export function defaultTile({ form, m, n, k, batch, kind }: GemmShape, software = false, ample = false): Tile {
   const rows = [form.startsWith("t") ? m : k, form.endsWith("t") ? k : n];
   if (software) return rows.every((x) => x % 4 === 0) ? softwareTile : oddTile;
   // A weight gradient's k is cut into parts where its tiles are few (`gemm.ts`).
   const parts = form === "tn" && batch === 1 ? Math.max(1, Math.floor(k / 512)) : 1;
   const enough = (bm: number, bn: number): boolean => m >= bm && n >= bn && batch * Math.ceil(m / bm) * Math.ceil(n / bn) * parts >= ENOUGH_GROUPS;
-  if (enough(128, 128)) return { bm: 128, bn: 128, bk: 16, tm: 8, tn: 8 };
+  if (enough(128, 128)) return { bm: 128, bn: 128, bk: 16, tm: ample && kind === "f32" ? 16 : 8, tn: 8 };
   if (kind === "f16-matrix" && enough(128, 64)) return { bm: 128, bn: 64, bk: 16, tm: 8, tn: 8 };
   if (enough(64, 64)) return { bm: 64, bn: 64, bk: 16, tm: 8, tn: 8 };
   return { bm: 64, bn: 64, bk: 16, tm: 4, tn: 4 };

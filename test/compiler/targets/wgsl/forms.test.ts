@@ -101,7 +101,8 @@ test("every kernel of an f16 plan with subgroup matrices compiles, for each shap
     }
   }
   expect(Object.keys(even.kernels).filter((f) => f.endsWith(".matrix.wgsl")).some((f) => f.includes("128x64"))).toBe(true);
-  for (const [module, head] of [[odd, 12], [even, 16]] as const) expect(Object.keys(module.kernels)).toEqual(expect.arrayContaining([`attention_d${head}.matrix.wgsl`, `attention_grad_d${head}.matrix.wgsl`]));
+  // A form that no device has computed rightly is in no plan.
+  for (const module of [odd, even]) expect(Object.keys(module.kernels).filter((f) => /^attention.*matrix/.test(f))).toEqual([]);
   device.destroy();
 }, 120_000);
 

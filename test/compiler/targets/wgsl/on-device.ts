@@ -143,9 +143,12 @@ export async function onDevice(c: Case, module: Module, args: readonly NdArray[]
   });
   const outs = results.map((x) => ({ x, ref: place(x) }));
   const given = ready.graph.tensors.flatMap((x) => ("name" in x.home ? [{ x, name: x.home.name, ref: place(x) }] : []));
-  const kernels = [...texts.keys()].map((text, i) => ({ name: `k${i}`, file: `k${i}`, writes: drafts.find((d) => d.text === text)?.writes ?? [], hyper: false }));
+  // A device that was opened without the features that forms need takes the portable texts.
+  const drafted = [...texts.keys()].map((text) => drafts.find((d) => d.text === text));
+  const kernels = drafted.map((d, i) => ({ name: `k${i}`, file: `k${i}`, writes: d?.writes ?? [], hyper: false, forms: (d?.forms ?? []).map(({ needs }) => ({ needs, file: `k${i}.${needs}` })) }));
   const plan: WgslPlan = { ...emptyPlan, kernels, step: { dispatches, outputs: [] }, buffers: [...buffers, { name: "sizes", kind: "uniform", bytes: Math.max(1, drafts.length) * 256 }, { name: "hyper", kind: "uniform", bytes: 16 }] };
-  const wgsl: WgslModule = { plan, kernels: Object.fromEntries([...texts.keys()].map((text, i) => [`k${i}`, text])) };
+  const forms = drafted.flatMap((d, i) => (d?.forms ?? []).map(({ needs, text }) => [`k${i}.${needs}`, text] as const));
+  const wgsl: WgslModule = { plan, kernels: Object.fromEntries([...[...texts.keys()].map((text, i) => [`k${i}`, text] as const), ...forms]) };
   const session = await openSession(device, wgsl, "test device");
   for (const { x, name, ref } of given) device.queue.writeBuffer(session.bufferAt(ref.buffer), 0, encoded(x.dtype, args[func.inputs.findIndex((i) => i.path === name)]?.data ?? []));
   const encoder = device.createCommandEncoder();
