@@ -256,9 +256,9 @@ async function probeAtEnd(session: Session, end: LoopEnd): Promise<ProbeReport |
   const report = await runProbes({ manifest: trainer.manifest, engine, seed: recipe.seed, step: end.step, ...sets, onProgress: (text) => progress.status(text) });
   await writeAtomic(join(folder, RUN_FILES.probe), `${JSON.stringify(report, null, 2)}\n`);
   progress.note(probeTable(report));
-  const factor = report.encoders[0]?.factors[0];
-  if (factor !== undefined && factor.linear.trained <= factor.linear.untrained) {
-    progress.note(`the trained encoder is no better than an untrained one on ${factor.factor} (${percent(factor.linear.trained)} against ${percent(factor.linear.untrained)}): train for longer, or look at the curves in the report`);
+  for (const { encoder, factors } of report.encoders) {
+    const worse = factors.filter(({ linear }) => linear.trained <= linear.untrained).map(({ factor, linear }) => `${factor} (${percent(linear.trained)} against ${percent(linear.untrained)})`);
+    if (worse.length > 0) progress.note(`the trained ${encoder} is no better than an untrained one on ${worse.join(", ")}: train for longer, or look at the curves in the report`);
   }
   return report;
 }
