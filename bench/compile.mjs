@@ -11,22 +11,27 @@ const read = () => undefined;
 const deep = (depth) => text.replace(/param depth\s+= 32/, `param depth      = ${depth}`);
 if (deep(48) === deep(12)) throw new Error("the depth of the reference program was not found");
 
-const median = (f, rounds = 15) => {
-  for (let i = 0; i < 8; i++) f();
-  const times = Array.from({ length: rounds }, () => {
-    const used = process.cpuUsage();
-    const start = performance.now();
-    f();
-    const spent = process.cpuUsage(used);
-    return [performance.now() - start, (spent.user + spent.system) / 1000];
-  });
-  const of = (i) => times.map((t) => t[i]).sort((a, b) => a - b)[rounds >> 1];
-  return { wall_ms: of(0), cpu_ms: of(1) };
+/** Rounds of each before the first that counts: the engine optimizes what it has seen often enough, and 8 are not. */
+const WARM = 20;
+
+/** Medians of several works, in turns: what is measured last must not be the warmest, nor meet another hour of the machine. */
+const medians = (works, rounds = 21) => {
+  const times = works.map(() => []);
+  for (let i = 0; i < WARM + rounds; i++) {
+    works.forEach((work, w) => {
+      const used = process.cpuUsage();
+      const start = performance.now();
+      work();
+      const spent = process.cpuUsage(used);
+      if (i >= WARM) times[w].push([performance.now() - start, (spent.user + spent.system) / 1000]);
+    });
+  }
+  const of = (own, i) => own.map((t) => t[i]).sort((a, b) => a - b)[rounds >> 1];
+  return times.map((own) => ({ wall_ms: of(own, 0), cpu_ms: of(own, 1) }));
 };
 const lines = (depth) => compile({ file, text: deep(depth), read }).files.find((f) => f.path === "model.mjs").text.split("\n").length;
 
-const reference = median(() => compile({ file, text, read }));
-const checking = median(() => check({ file, text, read }), 31);
-const twelve = median(() => compile({ file, text: deep(12), read }));
-const fortyEight = median(() => compile({ file, text: deep(48), read }));
+const [reference, twelve, fortyEight, checking] = medians([
+  () => compile({ file, text, read }), () => compile({ file, text: deep(12), read }), () => compile({ file, text: deep(48), read }), () => check({ file, text, read }),
+]);
 console.log(JSON.stringify({ compile_reference: reference, check_reference: checking, blocks_12: twelve, blocks_48: fortyEight, ratio_48_to_12: fortyEight.wall_ms / twelve.wall_ms, lines_12: lines(12), lines_48: lines(48) }));
