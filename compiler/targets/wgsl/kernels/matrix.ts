@@ -4,7 +4,7 @@
  * The same dispatch as the form by registers, with the same tile, bindings and epilogue, so that a plan holds for devices with
  * and without. What devices differ in stands in constants at the top, which the runtime sets to what the device has: threads
  * of a subgroup and sizes of its matrices; it also writes out the loops and arrays that are marked (`unroll.ts`), without which
- * matrices lie in slow memory: a tenth of the speed on an H100. A slice is staged in workgroup memory in the direction in which
+ * matrices lie in slow memory: an eighth of the speed of a tile of 128 x 128 on an H100. A slice is staged in workgroup memory in the direction in which
  * it lies, for matrices are loaded either way; sums are f32. A thread moves eight elements at once where rows are multiples of
  * 8 (two and a half times the speed there), else four: offsets and strides of matrices count vec4s. Elements of a result matrix
  * cannot be touched, so results go through workgroup memory to the epilogue, a matrix per subgroup at a time.
