@@ -6,7 +6,8 @@
  * the download all use the latest. `?auto&steps=20&program=name` starts by itself; `window.jepac` holds what tests read.
  */
 import { createWebgpuEngine } from "/runtime/backends/webgpu/engine.js";
-import { neededLimits } from "/runtime/backends/webgpu/session.js";
+import { describeBy } from "/runtime/backends/webgpu/forms.js";
+import { deviceRequest } from "/runtime/backends/webgpu/request.js";
 import { applyView, compileView } from "/runtime/data/augment.js";
 import { syntheticSignature, syntheticSource } from "/runtime/data/synthetic.js";
 import { encodeCheckpoint } from "/runtime/train/checkpoint.js";
@@ -118,13 +119,10 @@ async function openEngine(seed) {
   run.engine = undefined;
   run.module = await import(`/compiled/${run.name}/model.mjs`);
   const adapter = await findAdapter();
-  const need = neededLimits(run.module);
-  const requiredLimits = {};
-  if (need.binding > 128 * 1024 * 1024) requiredLimits.maxStorageBufferBindingSize = Math.min(need.binding, adapter.limits.maxStorageBufferBindingSize);
-  if (need.buffer > 256 * 1024 * 1024) requiredLimits.maxBufferSize = Math.min(need.buffer, adapter.limits.maxBufferSize);
-  const requiredFeatures = (run.module.plan.features ?? []).filter((feature) => adapter.features.has(feature));
-  run.device = await adapter.requestDevice({ requiredLimits, requiredFeatures });
+  run.device = await adapter.requestDevice(deviceRequest(run.module, adapter, nameOf(adapter)));
+  describeBy(run.device, adapter.info);
   run.engine = await createWebgpuEngine(manifest, run.module, { device: run.device, name: nameOf(adapter), version: navigator.userAgent, initial: initialState(manifest, seed) });
+  if (run.engine.notes.length > 0) note(run.engine.notes.map((passed) => `Passed over ${passed}.`).join(" "));
 }
 
 function afterStep({ row, signals, images }, recipe, features) {

@@ -7,6 +7,7 @@
  * mean (parameters, optimizer slots) is for the checkpoint code.
  */
 import { errorText, HostError } from "./errors.js";
+import { halfToFloat } from "./half.js";
 
 /** Element types that this project reads; it writes all but the two half-precision ones. */
 export type DType = "F32" | "F16" | "BF16" | "I32" | "I64" | "U8";
@@ -171,15 +172,6 @@ function checkTiling(sorted: readonly Entry[], dataBytes: number, where: string)
     at = entry.end;
   }
   if (at !== dataBytes) throw bad(where, `${dataBytes - at} bytes follow the last tensor`);
-}
-
-function halfToFloat(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >>> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 31) return fraction === 0 ? sign * Infinity : Number.NaN;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
 function decode(dtype: DType, raw: Uint8Array): TensorData {

@@ -121,7 +121,7 @@ async function webgpuEngine(manifest: Manifest, module: WgslModule, choice: Engi
   const profiler = wishes.profile === undefined ? undefined : createProfiler({ device, plan: module.plan, clock: () => performance.now(), steps: wishes.profile });
   const engine = await createWebgpuEngine(manifest, module, { device, name, language, version, release, profiler, initial: initialState(manifest, seed) });
   const why = "the one that runs wgsl";
-  return profiler === undefined ? { engine, notes: [], why } : { engine, notes: [], why, profile: () => profileFiles(device, name, profiler) };
+  return profiler === undefined ? { engine, notes: engine.notes, why } : { engine, notes: engine.notes, why, profile: () => profileFiles(device, name, profiler) };
 }
 
 async function profileFiles(device: GPUDevice, name: string, profiler: Profiler): Promise<ProfileFiles | undefined> {

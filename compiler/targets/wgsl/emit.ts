@@ -11,7 +11,6 @@ import { lineColumn, lineTable } from "../../base/span.js";
 import type { OutputFile } from "../files.js";
 import type { StepProgram } from "../step.js";
 import type { Draft } from "./kernel.js";
-import { provenForms } from "./kernel.js";
 import type { PlanLimits, Planned, Precision } from "./plan.js";
 import { planStep } from "./plan.js";
 
@@ -31,7 +30,7 @@ export function emitPlanned(program: StepProgram, { plan, kernels }: Planned): E
   const lines = new SourceLines(program.sources);
   const files = kernels.flatMap(({ kernel, draft, uses }) => {
     const head = header(program, draft, uses, lines);
-    const forms = provenForms(draft).flatMap(({ text }, i) => (kernel.forms?.[i] === undefined ? [] : [{ path: kernel.forms[i].file, text: `${head}\n${text}` }]));
+    const forms = draft.forms.flatMap(({ text }, i) => (kernel.forms?.[i] === undefined ? [] : [{ path: kernel.forms[i].file, text: `${head}\n${text}` }]));
     return [{ path: kernel.file, text: `${head}\n${draft.text}` }, ...forms];
   });
   return { plan, files: [...files, { path: "plan.json", text: planText(plan) }, { path: "model.mjs", text: modelText(program) }] };

@@ -63,13 +63,6 @@ export type FormNeeds = "subgroups" | "subgroup-matrix";
 export interface Form {
   readonly needs: FormNeeds;
   readonly text: string;
-  /** Set where no device has been seen to compute it rightly: tests have it, plans do not. */
-  readonly trial?: boolean;
-}
-
-/** The forms that plans have. */
-export function provenForms({ forms }: Pick<Draft, "forms">): readonly Form[] {
-  return forms.filter((f) => f.trial !== true);
 }
 
 /** A dispatch before memory has places. */
@@ -158,7 +151,7 @@ export class KernelWriter {
   readonly #sizes = new Map<string, Size>();
   readonly #folds: TreeFold[] = [];
   readonly #functions = new Set<string>();
-  readonly #forms: { readonly needs: FormNeeds; readonly code: string; readonly wide: readonly string[]; readonly trial: boolean }[] = [];
+  readonly #forms: { readonly needs: FormNeeds; readonly code: string; readonly wide: readonly string[] }[] = [];
   #hyper: readonly string[] | undefined;
 
   /** `name` becomes the file's name; `doc` says what the kernel computes. */
@@ -223,9 +216,9 @@ export class KernelWriter {
     return tree;
   }
 
-  /** Adds a form of the kernel: `code` has the entry point, over the same bindings; it reads f16 of those in `wide` by `vec4<u32>`, eight at once. `trial` as in `Form`. */
-  form(needs: FormNeeds, code: string, { wide = [], trial = false }: { readonly wide?: readonly string[]; readonly trial?: boolean } = {}): void {
-    this.#forms.push({ needs, code, wide, trial });
+  /** Adds a form of the kernel: `code` has the entry point, over the same bindings; it reads f16 of those in `wide` by `vec4<u32>`, eight at once. */
+  form(needs: FormNeeds, code: string, wide: readonly string[] = []): void {
+    this.#forms.push({ needs, code, wide });
   }
 
   #bind(name: string, bound: Bound, writes: boolean, lanes: 1 | 4): Binding {
@@ -260,7 +253,7 @@ export class KernelWriter {
       ...functions.map((text) => `\n${text}`),
     ];
     const forms = [
-      ...this.#forms.map(({ needs, code: other, wide, trial }): Form => ({ needs, text: around([...(needs === "subgroups" ? half : []), ...enablesOf(needs)], other, wide), ...(trial ? { trial } : {}) })),
+      ...this.#forms.map(({ needs, code: other, wide }): Form => ({ needs, text: around([...(needs === "subgroups" ? half : []), ...enablesOf(needs)], other, wide) })),
       ...(this.#folds.length === 0 ? [] : [{ needs: "subgroups", text: around([...half, ...enablesOf("subgroups")], bySubgroups(code, this.#folds)) } satisfies Form]),
     ];
     return {

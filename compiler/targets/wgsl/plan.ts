@@ -17,7 +17,7 @@ import { draftsOf } from "./emit-ops.js";
 import { fuse } from "./fuse.js";
 import type { Tensor } from "./graph.js";
 import type { Bound, Draft, Size } from "./kernel.js";
-import { elementBytes, provenForms, upperBound } from "./kernel.js";
+import { elementBytes, upperBound } from "./kernel.js";
 import type { Packing } from "./memory.js";
 import { TooLarge, aligned, nameOf, pack } from "./memory.js";
 import { slotsOf } from "./kernels/optimizer.js";
@@ -293,7 +293,7 @@ class PlanWriter {
 
   #dispatch(unit: Unit, draft: Draft): PlanDispatch {
     // Forms count too: sizes that are multiples of 4 have one portable text, and those of 8 another one by matrices.
-    const texts = [draft.text, ...provenForms(draft).map((f) => f.text)].join("\n");
+    const texts = [draft.text, ...draft.forms.map((f) => f.text)].join("\n");
     const known = this.#byText.get(texts) ?? { draft, uses: [], index: this.#byText.size };
     known.uses.push(draft);
     this.#byText.set(texts, known);
@@ -343,7 +343,7 @@ class PlanWriter {
       const n = (counts.get(draft.name) ?? 0) + 1;
       counts.set(draft.name, n);
       const name = n === 1 ? draft.name : `${draft.name}_v${n}`;
-      const forms = provenForms(draft).map(({ needs }) => ({ file: `${name}.${needs === "subgroups" ? "subgroups" : "matrix"}.wgsl`, needs }));
+      const forms = draft.forms.map(({ needs }) => ({ file: `${name}.${needs === "subgroups" ? "subgroups" : "matrix"}.wgsl`, needs }));
       return { kernel: { name, file: `${name}.wgsl`, writes: draft.writes, hyper: draft.hyper, ...(forms.length === 0 ? {} : { forms }) }, draft, uses };
     });
   }

@@ -3,7 +3,7 @@
  * A WebGPU device under Node, through the npm package `webgpu` (Dawn).
  *
  * Owns finding the package and an adapter, also the SwiftShader that `scripts/setup-vulkan.mjs` may have put into
- * `.engines/`, and asking for limits that the plan needs. What is missing is said with the command that gets it. Running a
+ * `.engines/`, and opening a device for a plan (`request.ts`). What is missing is said with the command that gets it. Running a
  * plan is `session.ts`, which works in a page too; a page gets its device from `navigator.gpu`.
  */
 import { existsSync } from "node:fs";
@@ -13,8 +13,8 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import type { WgslModule } from "../../abi.js";
 import { HostError, errorText } from "../../base/errors.js";
 import { scriptCommand } from "../ways.js";
-import { describeBy, usefulFeatures, usesMatrices } from "./forms.js";
-import { lacksFeatures, neededLimits } from "./session.js";
+import { describeBy } from "./forms.js";
+import { deviceRequest } from "./request.js";
 import { restingWait, waitBy } from "./waiting.js";
 
 /** A device with what a person wants to know of it. */
@@ -46,17 +46,10 @@ export interface DeviceWishes {
 /** Opens a device on which the plan fits. Throws `HostError` "no-engine". */
 export async function openNodeDevice(module: Pick<WgslModule, "plan">, wishes: DeviceWishes = {}): Promise<NodeDevice> {
   const { gpu, adapter, name, version } = await openAdapter(wishes, dawnOptions(module));
-  const need = neededLimits(module);
-  const { limits } = adapter;
-  const requiredLimits: Record<string, number> = {};
-  if (need.binding > 128 * 1024 * 1024) requiredLimits["maxStorageBufferBindingSize"] = Math.min(need.binding, limits.maxStorageBufferBindingSize);
-  // Products by matrices take up to twice the memory of a workgroup that is there without asking.
-  if (usesMatrices(module)) requiredLimits["maxComputeWorkgroupStorageSize"] = Math.min(32768, limits.maxComputeWorkgroupStorageSize);
-  if (need.buffer > 256 * 1024 * 1024) requiredLimits["maxBufferSize"] = Math.min(need.buffer, limits.maxBufferSize);
+  const request = deviceRequest(module, adapter, name);
   const timestamps: GPUFeatureName[] = wishes.timestamps === true && adapter.features.has("timestamp-query") ? ["timestamp-query"] : [];
-  const requiredFeatures = [...timestamps, ...featuresFor(module, adapter, name)];
   try {
-    const device = await adapter.requestDevice({ requiredLimits, requiredFeatures });
+    const device = await adapter.requestDevice({ ...request, requiredFeatures: [...timestamps, ...request.requiredFeatures] });
     describeBy(device, adapter.info);
     if (adapter.info.isFallbackAdapter) waitBy(device, restingWait());
     return { device, name, software: adapter.info.isFallbackAdapter, ample: isAmple(adapter.info), language: new Set(gpu.wgslLanguageFeatures), version: `${version} (Dawn, ${name})`, release: () => device.destroy() };
@@ -119,15 +112,6 @@ async function openAdapter(wishes: DeviceWishes = {}, options: readonly string[]
 function dawnOptions({ plan }: Pick<WgslModule, "plan">): string[] {
   const f16 = plan.features?.includes("shader-f16") === true ? ["allow_unsafe_apis", "vulkan_enable_f16_on_nvidia"] : [];
   return [`enable-dawn-features=${["disable_robustness", ...f16].join(",")}`];
-}
-
-/** Features to ask for: all that the plan needs, and those that it has other forms of kernels for. */
-function featuresFor(module: Pick<WgslModule, "plan">, adapter: GPUAdapter, name: string): GPUFeatureName[] {
-  const has = (f: string): f is GPUFeatureName => new Set<string>(adapter.features).has(f);
-  const needed = module.plan.features ?? [];
-  const missing = needed.filter((f) => !has(f));
-  if (missing.length > 0) throw lacksFeatures(name, missing);
-  return [...needed, ...usefulFeatures(module)].filter(has);
 }
 
 interface DawnPackage {

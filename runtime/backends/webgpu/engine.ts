@@ -9,6 +9,7 @@
 import type { Engine, Hyper, Manifest, PlanOutput, PlanProgram, StepBatch, StepResult, StepWants, WgslModule } from "../../abi.js";
 import { HostError } from "../../base/errors.js";
 import type { Profiler } from "./profiler.js";
+import { proveForms } from "./proof.js";
 import { LossRing } from "./ring.js";
 import type { Losses } from "./ring.js";
 import { joined, joinWatch } from "../parts.js";
@@ -33,9 +34,11 @@ export interface WebgpuHost {
   readonly profiler?: Profiler;
 }
 
-/** An engine that can also show the gradients of its last step, for tests. */
+/** An engine that can also show the gradients of its last step, for tests, and says what it found out about the device. */
 export interface WebgpuEngine extends Engine {
   gradients(): Promise<Map<string, Float32Array>>;
+  /** What a person should know of how kernels run on this device. */
+  readonly notes: readonly string[];
 }
 
 interface Run {
@@ -52,6 +55,7 @@ export async function createWebgpuEngine(manifest: Manifest, module: WgslModule,
   const { plan } = module;
   if (plan.format !== 1) throw new HostError("mismatch", `this plan has format ${String(plan.format)}, this runtime reads format 1`, "compile it again, or install the version of jepac that made it");
   const session = await openSession(host.device, module, host.name, host.language);
+  const notes = await proveForms(session, module, host.name);
   const ring = new LossRing(session, plan.step.outputs, plan.held, plan.accumulate?.parts ?? 1, [session.buffer("read losses 0"), session.buffer("read losses 1")]);
   const used = new Set(plan.step.dispatches.flatMap((d) => d.bind.map((r) => r.buffer)));
   const inputs = plan.inputs.map((input) => ({ input, buffer: session.bufferAt(input.ref.buffer), needed: used.has(input.ref.buffer) }));
@@ -66,6 +70,7 @@ export async function createWebgpuEngine(manifest: Manifest, module: WgslModule,
   return {
     name: "webgpu",
     version: host.version,
+    notes,
     ahead: 2 * plan.held,
     step: (batch, hyper, want) => step(run, batch, hyper, want),
     encode: (encoder, images, n) => encode(run, encoder, images, n),

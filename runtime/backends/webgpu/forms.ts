@@ -74,11 +74,11 @@ function matrixShapes(info: GPUAdapterInfo): MatrixShape[] {
 }
 
 /** A kernel's texts for a device, best first; the portable one is last. */
-export function textsFor(kernel: PlanKernel, module: WgslModule, abilities: Abilities): { readonly file: string; readonly code: string }[] {
+export function textsFor(kernel: PlanKernel, module: Pick<WgslModule, "kernels">, abilities: Abilities): { readonly file: string; readonly code: string; readonly needs?: PlanForm["needs"] }[] {
   const order = (f: PlanForm): number => (f.needs === "subgroup-matrix" ? 0 : 1);
   const forms = [...kernel.forms ?? []].sort((a, b) => order(a) - order(b)).flatMap((form) => {
     const code = fitted(module.kernels[form.file], form, abilities);
-    return code === undefined ? [] : [{ file: form.file, code }];
+    return code === undefined ? [] : [{ file: form.file, code, needs: form.needs }];
   });
   const code = module.kernels[kernel.file];
   return code === undefined ? forms : [...forms, { file: kernel.file, code }];

@@ -4,12 +4,15 @@
  *
  * Owns everything that touches the GPU, the same under Node and in a page. After `openSession` nothing is made any more:
  * running a program fills the blocks of sizes (only when lengths changed), and encodes. Reading back goes through staging
- * buffers of the plan. Errors of the device become `HostError`s with the way out; which engine calls what, when, is
- * `engine.ts`.
+ * buffers of the plan. Errors of the device become `HostError`s with the way out. Pipelines are `pipelines.ts`; which engine
+ * calls what, when, is `engine.ts`.
  */
-import type { PlanDispatch, PlanKernel, PlanOutput, PlanProgram, PlanRef, WgslModule } from "../../abi.js";
+import type { PlanDispatch, PlanOutput, PlanProgram, PlanRef, WgslModule } from "../../abi.js";
 import { HostError, errorText } from "../../base/errors.js";
-import { abilitiesOf, descriptionOf, textsFor } from "./forms.js";
+import type { Family, Ready } from "./pipelines.js";
+import { makePipelines } from "./pipelines.js";
+import { programsOf } from "./programs.js";
+import { lacksFeatures, neededLimits } from "./request.js";
 import type { Symbols } from "./sizes.js";
 import { ProgramSizes, sizeValue } from "./sizes.js";
 import { waited } from "./waiting.js";
@@ -29,6 +32,12 @@ export interface Session {
   encode(pass: GPUComputePassEncoder, program: PlanProgram, symbols: Symbols, part?: number): void;
   /** The same with a pass of its own for each dispatch, begun by `open`. For profiles. */
   encodeEach(open: () => GPUComputePassEncoder, program: PlanProgram, symbols: Symbols, part?: number): void;
+  /** Encodes one dispatch of a program, by another pipeline of its kernel where one is given. */
+  encodeOne(pass: GPUComputePassEncoder, program: PlanProgram, symbols: Symbols, dispatch: number, pipeline?: GPUComputePipeline): void;
+  /** Kernels that run by subgroup matrices, each family with the pipeline of a portable text to hold them against. */
+  readonly families: readonly Family[];
+  /** From now on these kernels run by their portable texts. Throws `HostError` "no-engine" where one does not compile. */
+  runPortably(kernels: readonly number[]): Promise<void>;
   /** Throws what went wrong on the device since the last look, if anything did. */
   check(): void;
   /** Buffers and their bytes. */
@@ -49,20 +58,14 @@ interface Prepared {
   readonly groups: readonly (readonly GPUBindGroup[])[];
 }
 
-/** A kernel on this device; `immediate` says that its scalars are not in a binding. */
-interface Ready {
-  readonly pipeline: GPUComputePipeline;
-  readonly layout: GPUBindGroupLayout;
-  readonly immediate: boolean;
-}
-
 /** Puts a plan on a device. Throws `HostError` "no-engine" where the device cannot hold or run it. */
 export async function openSession(device: GPUDevice, module: WgslModule, name: string, language: ReadonlySet<string> = new Set()): Promise<Session> {
   const { plan } = module;
   checkLimits(device, module, name);
   const faults = watchDevice(device, name);
   const buffers = await makeBuffers(device, module, name);
-  const ready = await makePipelines(device, module, name, language);
+  const pipelines = await makePipelines(device, module, name, language);
+  const ready = [...pipelines.ready];
   const index = new Map(plan.buffers.map((b, i) => [b.name, buffers[i] ?? fail(b.name)]));
   const buffer = (wanted: string): GPUBuffer => index.get(wanted) ?? fail(`buffer ${wanted}`);
   const prepared = await prepare(device, module, name, buffers, ready, { sizes: buffer("sizes"), hyper: buffer("hyper") });
@@ -96,6 +99,20 @@ export async function openSession(device: GPUDevice, module: WgslModule, name: s
         const pass = open();
         walk(pass, own, groups, ready, hyper, i, i + 1);
         pass.end();
+      });
+    },
+    encodeOne(pass, program, symbols, dispatch, pipeline) {
+      const own = filled(program, symbols);
+      const kernel = own.kernels[dispatch] ?? fail(`dispatch ${dispatch}`);
+      const by = pipeline === undefined ? ready : ready.map((r, i) => (i === kernel ? { ...r, pipeline } : r));
+      walk(pass, own, own.groups[0] ?? fail("part 0"), by, hyper, dispatch, dispatch + 1);
+    },
+    families: pipelines.families,
+    async runPortably(kernels) {
+      const portable = await waited(device, Promise.all(kernels.map((i) => pipelines.portable(i))));
+      kernels.forEach((kernel, i) => {
+        const [known, pipeline] = [ready[kernel], portable[i]];
+        if (known !== undefined && pipeline !== undefined) ready[kernel] = { ...known, pipeline };
       });
     },
     check: () => faults.check(),
@@ -139,12 +156,6 @@ async function prepare(device: GPUDevice, { plan }: WgslModule, name: string, bu
   const wrong = await waited(device, device.popErrorScope());
   if (wrong !== null) throw new HostError("no-engine", `${name} refuses the plan: ${wrong.message}`, "report this: it is a mistake of the compiler");
   return prepared;
-}
-
-/** Everything that is run, in the order in which blocks of sizes lie. */
-function programsOf(plan: WgslModule["plan"]): PlanProgram[] {
-  const { accumulate } = plan;
-  return [plan.step, ...(accumulate === undefined ? [] : [accumulate.first, accumulate.rest]), plan.norms, plan.update, ...(plan.prepare === undefined ? [] : [plan.prepare]), ...Object.values(plan.encoders)];
 }
 
 function walk(pass: GPUComputePassEncoder, { kernels, sizes: { counts } }: Prepared, groups: readonly GPUBindGroup[], ready: readonly Ready[], hyper: Float32Array<ArrayBuffer>, from = 0, to = kernels.length): void {
@@ -250,17 +261,6 @@ function checkLimits(device: GPUDevice, module: WgslModule, name: string): void 
   if (need.buffer > device.limits.maxBufferSize) throw new HostError("no-engine", `the plan has a buffer of ${need.buffer} bytes, ${name} takes ${device.limits.maxBufferSize}`, smaller);
 }
 
-/** The plan was compiled for more than this device or adapter has. */
-export function lacksFeatures(name: string, missing: readonly string[]): HostError {
-  return new HostError("no-engine", `${name} has no ${missing.join(", ")}, which this plan needs`, "compile with --precision f32");
-}
-
-/** What a device must take: the largest binding and the largest buffer, in bytes. */
-export function neededLimits({ plan }: Pick<WgslModule, "plan">): { readonly binding: number; readonly buffer: number } {
-  const binding = programsOf(plan).reduce((n, p) => p.dispatches.reduce((m, d) => d.bind.reduce((k, r) => Math.max(k, r.bytes), m), n), 0);
-  return { binding, buffer: plan.buffers.reduce((n, b) => Math.max(n, b.bytes), 0) };
-}
-
 const usages = { uniform: 64 | 8, staging: 1 | 8, storage: 128 | 8 | 4 };
 
 async function makeBuffers(device: GPUDevice, { plan }: WgslModule, name: string): Promise<GPUBuffer[]> {
@@ -271,75 +271,6 @@ async function makeBuffers(device: GPUDevice, { plan }: WgslModule, name: string
   const wrong = full ?? invalid;
   if (wrong !== null) throw new HostError("no-engine", `${name} cannot hold the plan's ${plan.memory.total} bytes: ${wrong.message}`, `compile with a smaller batch (this plan is for ${plan.bounds["B"] ?? 0}), or write \`accumulate\` or \`recompute blocks\` into \`train\``);
   return buffers;
-}
-
-/** Line of a kernel that declares the scalars of a step, and what stands there on devices that take them without a buffer. */
-const HYPER = { uniform: /@group\(0\) @binding\(\d+\) var<uniform> h: Hyper;/, immediate: "var<immediate> h: Hyper;" };
-
-/** All pipelines at once. */
-async function makePipelines(device: GPUDevice, module: WgslModule, name: string, language: ReadonlySet<string>): Promise<Ready[]> {
-  const { plan, kernels } = module;
-  const abilities = abilitiesOf(descriptionOf(device));
-  const layouts = new Map<string, GPUBindGroupLayout>();
-  const bytes = plan.hyper.length * 4;
-  const has = language.has("immediate_address_space") && bytes <= ((device.limits as { readonly maxImmediateSize?: number }).maxImmediateSize ?? 0);
-  const portable = plan.kernels.map((kernel) => kernels[kernel.file] ?? missingKernel(kernel.file));
-  const made = await waited(device, Promise.allSettled(plan.kernels.map(async (kernel, i) => {
-    const text = portable[i] ?? missingKernel(kernel.file);
-    const immediate = kernel.hyper && has && HYPER.uniform.test(text);
-    const layout = layoutOf(device, layouts, kernel, immediate);
-    const texts = textsFor(kernel, module, abilities).map(({ file, code }) => ({ file, code: immediate ? `requires immediate_address_space;\n${code.replace(HYPER.uniform, HYPER.immediate)}` : code }));
-    const pipelineLayout = device.createPipelineLayout({ bindGroupLayouts: [layout], ...(immediate ? { immediateSize: bytes } : {}) });
-    return { layout, immediate, pipeline: await makePipeline(device, pipelineLayout, texts, kernel.file, name) };
-  })));
-  // All have come back before one is complained about: Dawn does not survive a device that is let go of with pipelines under way.
-  return made.map((result) => {
-    if (result.status === "rejected") throw result.reason;
-    return result.value;
-  });
-}
-
-function layoutOf(device: GPUDevice, known: Map<string, GPUBindGroupLayout>, { writes, hyper }: PlanKernel, immediate: boolean): GPUBindGroupLayout {
-  const block = hyper && !immediate;
-  const key = `${writes.map((w) => (w ? "w" : "r")).join("")}${block ? "h" : ""}`;
-  const compute = 4;
-  const storage = (write: boolean): GPUBufferBindingLayout => ({ type: write ? "storage" : "read-only-storage" });
-  const entries: GPUBindGroupLayoutEntry[] = [
-    { binding: 0, visibility: compute, buffer: { type: "uniform" } },
-    ...writes.map((write, i) => ({ binding: i + 1, visibility: compute, buffer: storage(write) })),
-    ...(block ? [{ binding: writes.length + 1, visibility: compute, buffer: { type: "uniform" } satisfies GPUBufferBindingLayout }] : []),
-  ];
-  const layout = known.get(key) ?? device.createBindGroupLayout({ entries });
-  known.set(key, layout);
-  return layout;
-}
-
-/** The pipeline of the best form that the device takes; a form it refuses gives way to the next. */
-async function makePipeline(device: GPUDevice, layout: GPUPipelineLayout, texts: readonly { readonly file: string; readonly code: string }[], wanted: string, name: string): Promise<GPUComputePipeline> {
-  const [first, ...rest] = texts;
-  if (first === undefined) return missingKernel(wanted);
-  try {
-    return await compilePipeline(device, layout, first.file, first.code, name);
-  } catch (error) {
-    if (rest.length === 0) throw error;
-    return makePipeline(device, layout, rest, wanted, name);
-  }
-}
-
-async function compilePipeline(device: GPUDevice, layout: GPUPipelineLayout, file: string, code: string, name: string): Promise<GPUComputePipeline> {
-  // What is wrong with a text comes by the pipeline, and must not count as a fault of the device.
-  device.pushErrorScope("validation");
-  const shader = device.createShaderModule({ label: file, code });
-  const refused = device.popErrorScope();
-  try {
-    return await device.createComputePipelineAsync({ label: file, layout, compute: { module: shader, entryPoint: "main" } });
-  } catch (error) {
-    await refused;
-    const info = await shader.getCompilationInfo();
-    const [first] = info.messages.filter((m) => m.type === "error");
-    const where = first === undefined ? errorText(error) : `line ${first.lineNum}: ${first.message}`;
-    throw new HostError("no-engine", `kernel ${file} does not compile on ${name}: ${where}`, "report this with the device's name and driver; until then train with --target tfjs", { cause: error });
-  }
 }
 
 interface Faults {
@@ -366,10 +297,6 @@ function watchDevice(device: GPUDevice, name: string): Faults {
       device.removeEventListener("uncapturederror", told);
     },
   };
-}
-
-function missingKernel(file: string): never {
-  throw new HostError("mismatch", `the plan names the kernel ${file}, which is not there`, "compile the program again: plan and kernels are of different versions");
 }
 
 function fail(what: string): never {

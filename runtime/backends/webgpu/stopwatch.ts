@@ -7,6 +7,7 @@
  * because only disturbances add to it. The device stays open; the plan's buffers do not.
  */
 import type { WgslModule } from "../../abi.js";
+import { noise } from "./noise.js";
 import { Stamps } from "./profiler.js";
 import { openSession } from "./session.js";
 import { waited } from "./waiting.js";
@@ -64,17 +65,9 @@ export async function timePlan(module: WgslModule, timing: Timing): Promise<numb
   }
 }
 
-/** Numbers that are of usual size as f16 (1/4 to 2, of both signs) and normal as f32 (2^-23 to 2): a megabyte, again and again. */
-const noise = (): Uint16Array<ArrayBuffer> => {
-  let state = 1;
-  return Uint16Array.from({ length: 1 << 19 }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return (state >>> 31 << 15) | (13 + (state >>> 28) % 3 << 10) | (state >>> 16 & 1023);
-  });
-};
-
 function fillWithNoise(device: GPUDevice, buffers: readonly GPUBuffer[]): void {
-  const numbers = noise();
+  // A megabyte, again and again.
+  const numbers = noise(1 << 19, -2, 3);
   for (const buffer of buffers) {
     for (let at = 0; at < buffer.size; at += numbers.byteLength) device.queue.writeBuffer(buffer, at, numbers, 0, Math.min(numbers.length, (buffer.size - at) / 2));
   }

@@ -59,7 +59,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let image = group.y / ${heads};
   let head = group.y % ${heads};
   let start = group.x * ${OWN}u;
-  // Zeros. A variable without a value in a loop is zero in each turn, but on NVIDIA matrices kept what the last turn had left.
+  // Zeros. WGSL says that a variable without a value is zero in each turn of a loop; what Dawn makes of it for Vulkan is zero in the first.
   var nothing: subgroup_matrix_result<f32, MN, MM>;`;
 
 /** Where an operand is staged: the first, or behind it. */

@@ -54,7 +54,7 @@ ${k.body}
 }
 
 function addMatrixForm(f: Frame, work: Backward, wanted: readonly Name[], halves: Halves, delta: Tensor | undefined): void {
-  if (hasMatrixForm(f, [work.q.tensor, work.k.tensor, work.v.tensor, work.o, work.dO])) f.w.form("subgroup-matrix", attentionGradMatrixForm(f, work, readersOf(f, work, wanted, "f16"), halves, delta), { trial: true });
+  if (hasMatrixForm(f, [work.q.tensor, work.k.tensor, work.v.tensor, work.o, work.dO])) f.w.form("subgroup-matrix", attentionGradMatrixForm(f, work, readersOf(f, work, wanted, "f16"), halves, delta));
 }
 
 function groupsOf(f: Frame, own: Dim, halves: number): Draft["groups"] {

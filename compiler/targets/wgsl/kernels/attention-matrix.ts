@@ -6,8 +6,7 @@
  * (`attention-blocks.ts`). Rows of a result matrix cannot be scaled by themselves, so the softmax goes over the keys twice:
  * the first sweep makes each row's maximum and sum, the second makes probabilities that need no scaling any more and adds
  * their products with the values, in matrices from beginning to end. That is three products instead of two, all of them on
- * matrix units. A trial: what an H100 computed by it was wrong, the likely cause is mended (`nothing` in `attention-blocks.ts`), and no
- * device has shown so yet; `matrices.test.ts` does on one that has matrices. Scores, sums and outputs are f32; queries, keys, values and probabilities are f16.
+ * matrix units. Scores, sums and outputs are f32; queries, keys, values and probabilities are f16.
  */
 import { constantDim } from "../../../types/dim.js";
 import { OWN, SIDE, addLines, blockDeclarations, blockEntry, drainLines, fetchLines, masked, nextRows, ownLines, placeLines, quadLines, results, scoreLines } from "./attention-blocks.js";

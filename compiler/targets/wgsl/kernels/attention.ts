@@ -23,7 +23,7 @@ export function attentionDraft(cx: Limits, op: Op, work: Forward): Draft {
   w.size("keys", f.keys);
   const readers = (type: "f32" | "f16"): string[] => (["q", "k", "v"] as const).map((name) => quadReader(f, name, work[name], type));
   const code = f.direct ? directCode(f, work, readers("f32")) : tiledCode(f, work, readers("f32"), tile);
-  if (hasMatrixForm(f, [work.q.tensor, work.k.tensor, work.v.tensor])) w.form("subgroup-matrix", attentionMatrixForm(f, work, readers("f16")), { trial: true });
+  if (hasMatrixForm(f, [work.q.tensor, work.k.tensor, work.v.tensor])) w.form("subgroup-matrix", attentionMatrixForm(f, work, readers("f16")));
   return w.finish(code, [up(f.rows, f.threads), mul(f.batch, constantDim(f.heads)), constantDim(1)], op.origin, printShape([f.batch, f.rows, f.width]));
 }
 

@@ -110,7 +110,7 @@ function finished(w: KernelWriter, op: Op, product: Product, matrices: boolean, 
     w.form("subgroups", sharingForm(product));
     return w.finish(directForm(product), groups, op.origin, printShape(shape));
   }
-  if (matrices) w.form("subgroup-matrix", matrixForm(product), { wide: [product.a.wide, product.b.wide].filter((x) => x !== undefined) });
+  if (matrices) w.form("subgroup-matrix", matrixForm(product), [product.a.wide, product.b.wide].filter((x) => x !== undefined));
   return w.finish(registerForm(product).join("\n"), groups, op.origin, printShape(shape));
 }
 

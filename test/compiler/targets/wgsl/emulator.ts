@@ -6,7 +6,8 @@
  * barrier. What is checked on the way: every index lies within its array, matrices lie within it with whole strides (the rule
  * of the proposal), those that are multiplied fit each other, all invocations of a workgroup meet the same barriers, and between
  * two barriers nobody touches an element of workgroup memory that another one writes. A matrix belongs to all lanes of a subgroup:
- * the first one computes, and the others must ask for the same. Numbers are rounded as their types are.
+ * the first one computes, and the others must ask for the same. Numbers are rounded as their types are. A variable that is declared
+ * in a loop without a value holds nonsense, not the zeros that WGSL promises: Dawn leaves there what the last turn had.
  */
 /** What a type is to the emulator: `int`, `float`, `half`, `bool`, or a shape with elements. */
 type Type = { readonly kind: "int" | "float" | "half" | "bool" | "void" } | { readonly kind: "array" | "vector"; readonly of: Type; readonly zero: string } | { readonly kind: "matrix"; readonly zero: string } | { readonly kind: "struct" };
@@ -53,8 +54,15 @@ function together(asked: readonly unknown[], work: () => Matrix): Matrix {
   return known.result;
 }
 
-/** Matrices of zeros, one of each size. */
-const zeros = new Map<string, Matrix>();
+/** Matrices of zeros and of nonsense, one of each size. */
+const filled = new Map<string, Matrix>();
+
+function filledMatrix(rows: number, columns: number, value: number): Matrix {
+  const key = `${rows} ${columns} ${value}`;
+  const made = filled.get(key) ?? { rows, columns, data: Array.from({ length: rows * columns }, () => value) };
+  filled.set(key, made);
+  return made;
+}
 
 /** Subgroups as those who touch by matrices; invocations are 0 and up. */
 const wholeSubgroup = (): number => -1 - running.subgroup;
@@ -99,12 +107,8 @@ const support = {
     touch(memory, i, running.thread, true);
     memory[i] = value;
   },
-  zero(rows: number, columns: number): Matrix {
-    const key = `${rows} ${columns}`;
-    const made = zeros.get(key) ?? { rows, columns, data: Array.from({ length: rows * columns }, () => 0) };
-    zeros.set(key, made);
-    return made;
-  },
+  zero: (rows: number, columns: number): Matrix => filledMatrix(rows, columns, 0),
+  nonsense: (rows: number, columns: number): Matrix => filledMatrix(rows, columns, NaN),
   load: (rows: number, columns: number, byRows: boolean, memory: Memory, from: number, stride: number): Matrix => together([rows, columns, byRows, memory, from, stride], () => {
     const data = Array.from({ length: rows * columns }, () => NaN);
     overPlaces(rows, columns, byRows, memory, from, stride, (at, lane, i) => {
@@ -201,6 +205,7 @@ class Translator {
   #scopes: Map<string, Type>[] = [new Map([["p", { kind: "struct" }]])];
   readonly #returns = new Map<string, Type>();
   readonly #privates = new Set<string>();
+  #loops = 0;
 
   constructor(text: string) {
     this.#tokens = text.match(/[A-Za-z_]\w*|\d[\d.]*(?:e[+-]?\d+)?[ufh]?|->|\+\+|[-+*/<>=!]=|&&|\|\||[^\s]/g) ?? [];
@@ -300,7 +305,9 @@ class Translator {
       this.#take(";");
       const step = this.#simple();
       this.#take(")");
+      this.#loops++;
       const body = this.#block();
+      this.#loops--;
       this.#scopes.pop();
       return `for (${start}; ${condition}; ${step}) ${body}`;
     }
@@ -320,7 +327,8 @@ class Translator {
       this.#next();
       const name = this.#next();
       const declared = this.#took(":") ? this.#type() : undefined;
-      const value = this.#took("=") ? this.#expr() : { js: declared !== undefined && "zero" in declared ? declared.zero : "0", type: declared ?? FLOAT };
+      const zero = declared !== undefined && "zero" in declared ? declared.zero : "0";
+      const value = this.#took("=") ? this.#expr() : { js: this.#loops === 0 ? zero : nonsense(zero), type: declared ?? FLOAT };
       this.#declare(name, declared ?? value.type);
       return `let ${name} = ${value.js}`;
     }
@@ -500,6 +508,11 @@ class Translator {
   #skipTo(token: string): void {
     while (this.#next() !== token);
   }
+}
+
+/** The text of a zero with no number for every 0. */
+function nonsense(zero: string): string {
+  return zero.replace(/^0$|(?<==> )0(?=\))|(?<=[[, ])0(?=[,\]])/g, "NaN").replaceAll("support.zero(", "support.nonsense(");
 }
 
 function rounded(js: string, type: Type): string {

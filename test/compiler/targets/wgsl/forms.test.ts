@@ -4,8 +4,6 @@
  *
  * Matrix kernels are validated on Dawn's null backend, which compiles and runs nothing: no CPU driver has subgroup matrices.
  */
-import { createRequire } from "node:module";
-import { pathToFileURL } from "node:url";
 import { expect, test } from "vitest";
 import { constantDim } from "../../../../compiler/types/dim.js";
 import { KernelWriter, foldFunction } from "../../../../compiler/targets/wgsl/kernel.js";
@@ -13,9 +11,10 @@ import { tileCandidates } from "../../../../compiler/targets/wgsl/kernels/tiles.
 import { portable } from "../../../../compiler/targets/wgsl/plan.js";
 import type { WgslModule } from "../../../../runtime/abi.js";
 import type { Abilities, MatrixShape } from "../../../../runtime/backends/webgpu/forms.js";
-import { abilitiesOf, describeBy, descriptionOf, fitted, textsFor, usefulFeatures } from "../../../../runtime/backends/webgpu/forms.js";
+import { abilitiesOf, descriptionOf, fitted, textsFor, usefulFeatures } from "../../../../runtime/backends/webgpu/forms.js";
 import { openSession, readBuffer } from "../../../../runtime/backends/webgpu/session.js";
 import type { Case } from "./on-device.js";
+import { describedWithMatrices, nullDevice } from "./null-device.js";
 import { build, data, draftsOfCase, t, weight } from "./on-device.js";
 import { compilePlan, deviceFor } from "./programs.js";
 
@@ -40,24 +39,6 @@ variant wide of ijepa {
 // For any device: a software driver's small tiles have no form with subgroup matrices.
 const odd = compilePlan(undefined, undefined, portable, { storage: "f16" }).module;
 const even = compilePlan(text, "wide", portable, { storage: "f16" }).module;
-
-/** Dawn's GPU objects: one that is collected takes its devices along, in the middle of a call. */
-const kept: GPU[] = [];
-
-/** A device that compiles everything and runs nothing. */
-async function nullDevice(): Promise<GPUDevice | undefined> {
-  const loaded: { create(options: string[]): GPU } = await import(pathToFileURL(createRequire(import.meta.url).resolve("webgpu")).href);
-  const gpu = loaded.create(["backend=null", "enable-dawn-features=allow_unsafe_apis"]);
-  kept.push(gpu);
-  const adapter = await gpu.requestAdapter();
-  const wanted = ["shader-f16", "subgroups", "subgroup-size-control", "chromium-experimental-subgroup-matrix"];
-  const has = (f: string): f is GPUFeatureName => adapter !== null && new Set<string>(adapter.features).has(f);
-  if (adapter === null || !wanted.every(has)) {
-    console.warn("NOT TESTED: kernels with subgroup matrices: Dawn's null backend lacks the features");
-    return undefined;
-  }
-  return adapter.requestDevice({ requiredFeatures: wanted.filter(has) });
-}
 
 /** What a text does wrong, by the compiler and by the making of a pipeline. */
 async function complaints(device: GPUDevice, file: string, code: string): Promise<string[]> {
@@ -101,8 +82,7 @@ test("every kernel of an f16 plan with subgroup matrices compiles, for each shap
     }
   }
   expect(Object.keys(even.kernels).filter((f) => f.endsWith(".matrix.wgsl")).some((f) => f.includes("128x64"))).toBe(true);
-  // A form that no device has computed rightly is in no plan.
-  for (const module of [odd, even]) expect(Object.keys(module.kernels).filter((f) => /^attention.*matrix/.test(f))).toEqual([]);
+  for (const module of [odd, even]) expect(Object.keys(module.kernels).filter((f) => /^attention(_grad)?_d\d+(_v\d+)?\.matrix\.wgsl$/.test(f)).length).toBeGreaterThan(1);
   device.destroy();
 }, 120_000);
 
@@ -197,8 +177,7 @@ test("a session takes matrix forms by what the adapter said: under Node the devi
   };
   expect(Reflect.get(device.adapterInfo, "subgroupMatrixConfigs")).toEqual([]);
   expect(await taken()).toBe(0);
-  const config = { M: 16, N: 16, K: 16, componentType: "f16", resultComponentType: "f32" };
-  describeBy(device, Object.assign({ __brand: "GPUAdapterInfo" as const, vendor: "", architecture: "", device: "", description: "", subgroupMinSize: 32, subgroupMaxSize: 32, isFallbackAdapter: false }, { subgroupMatrixConfigs: [config] }));
+  describedWithMatrices(device);
   expect(await taken()).toBe(formsOf(even, "subgroup-matrix").length);
   device.destroy();
 });

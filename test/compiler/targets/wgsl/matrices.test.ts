@@ -8,7 +8,7 @@ import type { NodeDevice } from "../../../../runtime/backends/webgpu/device.js";
 import { abilitiesOf, descriptionOf } from "../../../../runtime/backends/webgpu/forms.js";
 import type { Case } from "./on-device.js";
 import { compared, data, emptyPlan, t, weight } from "./on-device.js";
-import { deviceFor } from "./programs.js";
+import { compilePlan, deviceFor, engineFor } from "./programs.js";
 
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });
 
@@ -55,4 +55,12 @@ test.each(cases.map((c) => ({ c, title: `${c.op}, ${c.note}` })))("$title", asyn
   const { errors, kernels } = await compared(c, node.device, "card", true);
   console.info(`${kernels.join(", ")}: ${errors.map((e) => e.toExponential(1)).join(", ")}`);
   errors.forEach((error, i) => expect(error, `result ${i}`).toBeLessThan(2e-3));
+});
+
+test("the forms of a whole plan agree with their portable texts, so that an engine says nothing of them", async () => {
+  if (node === undefined) return;
+  const ready = compilePlan(undefined, undefined, undefined, { storage: "f16" });
+  const engine = await engineFor(ready);
+  expect(engine?.notes).toEqual([]);
+  engine?.dispose();
 });
