@@ -58,7 +58,8 @@ export async function createWebgpuEngine(manifest: Manifest, module: WgslModule,
   const notes = await proveForms(session, module, host.name);
   const ring = new LossRing(session, plan.step.outputs, plan.held, plan.accumulate?.parts ?? 1, [session.buffer("read losses 0"), session.buffer("read losses 1")]);
   const used = new Set(plan.step.dispatches.flatMap((d) => d.bind.map((r) => r.buffer)));
-  const inputs = plan.inputs.map((input) => ({ input, buffer: session.bufferAt(input.ref.buffer), needed: used.has(input.ref.buffer) }));
+  const grids = new Map(manifest.masks.map(({ name, grid }) => [name, grid.rows * grid.cols]));
+  const inputs = plan.inputs.map((input) => ({ input, buffer: session.bufferAt(input.ref.buffer), needed: used.has(input.ref.buffer), positions: grids.get(input.name) }));
   const run: Run = { manifest, module, session, ring, profiler: host.profiler, inputs };
   for (const { name, ref } of plan.parameters) {
     const values = host.initial.get(name);

@@ -2,7 +2,8 @@
 /**
  * A batch into the inputs of a plan.
  *
- * Owns what is checked on the way (sizes and lengths against the plan's bounds) and where the parts of a batch lie.
+ * Owns what is checked on the way (sizes and lengths against the plan's bounds, positions against the grid: kernels do not
+ * check the places that they read and write) and where the parts of a batch lie.
  */
 import type { MaskBatch, StepBatch, WgslPlan } from "../../abi.js";
 import { HostError } from "../../base/errors.js";
@@ -17,6 +18,8 @@ export interface InputPlace {
   readonly input: PlanInput;
   readonly buffer: GPUBuffer;
   readonly needed: boolean;
+  /** Positions of its grid, where it is a mask. */
+  readonly positions: number | undefined;
 }
 
 /** Writes a batch; gives the values of the symbols. Throws `HostError` "mismatch" where batch and plan do not fit. */
@@ -25,9 +28,11 @@ export function upload(queue: GPUQueue, plan: WgslPlan, places: readonly InputPl
   const most = plan.bounds["B"] ?? 0;
   if (batch.size > most * parts) throw new HostError("mismatch", `the plan is for batches of up to ${most * parts}, this one has ${batch.size}`, `compile the program with batch ${batch.size}`);
   const symbols = new Map([["B", batch.size / parts]]);
-  for (const { input } of places) {
-    const mask = batch.masks[input.name];
-    if (mask !== undefined && input.symbol !== undefined) symbols.set(input.symbol, checked(plan, input, mask).length);
+  for (const place of places) {
+    const mask = batch.masks[place.input.name];
+    if (mask === undefined) continue;
+    check(plan, place, mask);
+    if (place.input.symbol !== undefined) symbols.set(place.input.symbol, mask.length);
   }
   for (let part = 0; part < parts; part++) write(queue, places, partOf(batch, part, parts), part);
   return symbols;
@@ -43,10 +48,11 @@ function write(queue: GPUQueue, places: readonly InputPlace[], batch: StepBatch,
   }
 }
 
-function checked(plan: WgslPlan, input: PlanInput, mask: MaskBatch): MaskBatch {
-  const bound = plan.bounds[input.symbol ?? ""] ?? 0;
-  if (mask.length > bound) throw new HostError("mismatch", `mask ${input.name} has ${mask.length} positions, the plan is for up to ${bound}`, "report this: the sampler drew more than the compiler's bound");
-  return mask;
+function check(plan: WgslPlan, { input, positions }: InputPlace, mask: MaskBatch): void {
+  const bound = plan.bounds[input.symbol ?? ""];
+  if (bound !== undefined && mask.length > bound) throw new HostError("mismatch", `mask ${input.name} has ${mask.length} positions, the plan is for up to ${bound}`, "report this: the sampler drew more than the compiler's bound");
+  const beyond = positions === undefined ? undefined : mask.indices.find((i) => i < 0 || i >= positions);
+  if (beyond !== undefined) throw new HostError("mismatch", `mask ${input.name} has the position ${beyond}, its grid has 0 to ${(positions ?? 0) - 1}`, "give masks of the grid that the program was compiled for");
 }
 
 /** A view that a queue takes: Dawn aborts the process over one of shared memory. */

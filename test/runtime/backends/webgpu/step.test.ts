@@ -134,6 +134,12 @@ test("state that does not fit, a batch too large and a device that is lost are r
   if (own === undefined || engine === undefined) return;
   await expect(own.importState(new Map([["student.nothing", new Float32Array(1)]]))).rejects.toMatchObject({ code: "mismatch", message: expect.stringContaining("student.nothing") });
   await expect(own.step(batchFor(ready.manifest, 1, 6), hyperFor(ready.manifest, 1), none)).rejects.toMatchObject({ code: "mismatch", help: expect.stringContaining("batch 6") });
+  // Kernels do not check the places that they write: a position beyond the grid must not reach them.
+  for (const beyond of [36, -1]) {
+    const batch = batchFor(ready.manifest, 1);
+    batch.masks["targets"]?.indices.set([beyond], 7);
+    await expect(own.step(batch, hyperFor(ready.manifest, 1), none)).rejects.toMatchObject({ code: "mismatch", message: `mask targets has the position ${beyond}, its grid has 0 to 35` });
+  }
   own.dispose();
   await expect(own.step(batchFor(ready.manifest, 1), hyperFor(ready.manifest, 1), none)).rejects.toMatchObject({ name: "HostError" });
 });
