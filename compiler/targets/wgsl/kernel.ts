@@ -207,12 +207,12 @@ export class KernelWriter {
   }
 
   /**
-   * The text of the function `all_<name>(thread, x)`, which folds over the threads of a workgroup in a tree of fixed shape. The
-   * kernel gets a form that goes by subgroups, with the same bits.
+   * The text of the function `all_<name>(thread, x)`, which folds over the threads of a workgroup in a tree of fixed shape, one
+   * number of each or a pair at once. The kernel gets a form that goes by subgroups, with the same bits.
    */
-  fold(name: string, threads: number, step: FoldStep): string {
-    const tree = foldFunction(name, threads, step);
-    this.#folds.push({ tree, lanes: subgroupFold(name, threads, step) });
+  fold(name: string, threads: number, step: FoldStep, type: Folded = "f32"): string {
+    const tree = foldFunction(name, threads, step, type);
+    this.#folds.push({ tree, lanes: subgroupFold(name, threads, step, type) });
     return tree;
   }
 
@@ -359,6 +359,9 @@ function enablesOf(needs: FormNeeds): string[] {
 /** How two values are folded into one, as text. */
 type FoldStep = (a: string, b: string) => string;
 
+/** What each thread brings to a fold. */
+type Folded = "f32" | "vec2<f32>";
+
 interface TreeFold {
   readonly tree: string;
   readonly lanes: string;
@@ -378,13 +381,13 @@ ${body.replace(/fn main\(([^]*?)\) \{\n/, (_, parameters: string) => `fn main(${
  * The same fold through subgroups of any size that divides the workgroup: each subgroup folds what all have stored, the wide
  * steps of the tree in registers and the narrow ones between lanes, so the sum has the same shape and the same bits.
  */
-function subgroupFold(name: string, threads: number, step: FoldStep): string {
+function subgroupFold(name: string, threads: number, step: FoldStep, type: Folded): string {
   return `const PARTS_${name} = ${threads}u / SUBGROUP;
-var<workgroup> lane_${name}: array<f32, ${threads}>;
+var<workgroup> lane_${name}: array<${type}, ${threads}>;
 
 // ${name} over the workgroup, the same for every thread, every run and every size of a subgroup.
-fn all_${name}(thread: u32, x: f32) -> f32 {
-  var part: array<f32, PARTS_${name}>;
+fn all_${name}(thread: u32, x: ${type}) -> ${type} {
+  var part: array<${type}, PARTS_${name}>;
   part[0] = x;
   if (PARTS_${name} > 1u) {
     lane_${name}[thread] = x;
@@ -405,11 +408,11 @@ fn all_${name}(thread: u32, x: f32) -> f32 {
 }
 
 /** A sum (or maximum) over the threads of a workgroup, in a tree of fixed shape. */
-export function foldFunction(name: string, threads: number, step: FoldStep): string {
-  return `var<workgroup> lane_${name}: array<f32, ${threads}>;
+export function foldFunction(name: string, threads: number, step: FoldStep, type: Folded = "f32"): string {
+  return `var<workgroup> lane_${name}: array<${type}, ${threads}>;
 
 /// ${name} over the workgroup, the same for every thread and every run.
-fn all_${name}(thread: u32, x: f32) -> f32 {
+fn all_${name}(thread: u32, x: ${type}) -> ${type} {
   lane_${name}[thread] = x;
   workgroupBarrier();
   for (var width = ${threads / 2}u; width > 0u; width = width >> 1u) {

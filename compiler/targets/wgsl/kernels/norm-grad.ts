@@ -19,8 +19,11 @@ import { partsDraft } from "./sums.js";
 type NormGrad = Extract<Work, { kind: "norm_grad" }>;
 
 const THREADS = 128;
-/** Rows that a workgroup takes at the least, and blocks at the most: more blocks keep a device busy, fewer are added faster. */
-const [ROWS, BLOCKS] = [16, 256];
+/**
+ * Rows that a workgroup takes at the least, and blocks at the most: a card wants several on each of its units, for a row is a
+ * chain of waits (256 blocks left an H100 at a seventh of its bandwidth); fewer are added faster.
+ */
+const [ROWS, BLOCKS] = [16, 1024];
 
 /** dx with its epilogue, and the gradients of scale and offset. */
 export function normGradSumsDrafts(cx: Limits, op: Op, work: NormGrad, { dscale, doffset }: NormSums): Draft[] {
@@ -54,7 +57,7 @@ function sweepDraft(op: Op, work: NormGrad, { rows, width, blocks, stores }: Swe
   const store = (c: number): string => (second === undefined
     ? `${w.write("sums", first)(`row * 2u * p.width + col${c}`, `scales${c}`)} ${w.write("sums", first)(`(row * 2u + 1u) * p.width + col${c}`, `offsets${c}`)}`
     : `${w.write("dscale", first)(`col${c}`, `scales${c}`)} ${w.write("doffset", second)(`col${c}`, `offsets${c}`)}`);
-  const code = `${w.fold("sum", THREADS, (a, b) => `${a} + ${b}`)}
+  const code = `${w.fold("sum", THREADS, (a, b) => `${a} + ${b}`, "vec2<f32>")}
 
 fn finish(i: u32, col: u32, acc: f32) {
 ${finishLines(w, work.epilogue, work.out, width, "  ").join("\n")}
@@ -68,10 +71,9 @@ ${each((c) => `let col${c} = thread + ${c * THREADS}u;\n  var s${c} = 0f;\n  if 
     let at = r * ${w.size("width", width)};
 ${each((c) => `var d${c} = 0f;\n    var n${c} = 0f;\n    if (${inside(c)}) { d${c} = ${dy(`at + col${c}`)}; n${c} = ${y(`at + col${c}`)}; }`, "    ")}
 ${each((c) => `scales${c} += d${c} * n${c};\n    offsets${c} += d${c};\n    d${c} *= s${c};`, "    ")}
-    let mean = all_sum(thread, ${columns.map((c) => `d${c}`).join(" + ")}) / f32(p.width);
-    let dot = all_sum(thread, ${columns.map((c) => `d${c} * n${c}`).join(" + ")}) / f32(p.width);
+    let means = all_sum(thread, vec2<f32>(${columns.map((c) => `d${c}`).join(" + ")}, ${columns.map((c) => `d${c} * n${c}`).join(" + ")})) / f32(p.width);
     let q = ${rstd("r")};
-${each((c) => `if (${inside(c)}) { finish(at + col${c}, col${c}, q * (d${c} - mean - n${c} * dot)); }`, "    ")}
+${each((c) => `if (${inside(c)}) { finish(at + col${c}, col${c}, q * (d${c} - means.x - n${c} * means.y)); }`, "    ")}
   }
 ${each((c) => `if (${inside(c)}) { ${store(c)} }`, "  ")}
 }`;

@@ -14,7 +14,7 @@ import { readerFor } from "./elements.js";
 import { finishLines } from "./map.js";
 
 const THREADS = 64;
-const sum = (w: KernelWriter, threads: number): string => w.fold("sum", threads, (a, b) => `${a} + ${b}`);
+const sum = (w: KernelWriter, threads: number, type: "f32" | "vec2<f32>" = "f32"): string => w.fold("sum", threads, (a, b) => `${a} + ${b}`, type);
 const max = (w: KernelWriter, threads: number): string => w.fold("max", threads, (a, b) => `max(${a}, ${b})`);
 
 function sizes(shape: readonly Dim[]): { rows: Dim; width: Dim } {
@@ -101,7 +101,7 @@ export function normGradDraft(cx: Limits, op: Op, work: Extract<Work, { kind: "n
   const w = new KernelWriter(work.scale === undefined ? "normalize_grad" : "layer_norm_grad", `rstd * (d - mean(d) - y * mean(y * d)) over each row, d = dy${work.scale === undefined ? "" : " * scale"}.`);
   const [y, rstd, dy] = [w.read("n", work.y), w.read("rstd", work.rstd), readerFor(w, "dy", work.dy)];
   const scale = work.scale === undefined ? "" : ` * ${w.read("scale", work.scale)("j")}`;
-  const code = `${sum(w, threads)}
+  const code = `${sum(w, threads, "vec2<f32>")}
 
 fn finish(i: u32, col: u32, acc: f32) {
 ${finishLines(w, work.epilogue, work.out, width, "  ").join("\n")}
@@ -116,11 +116,10 @@ ${rowEntry(w.size("rows", rows), threads)}
     part += d;
     cross += d * ${y("at + j")};
   }
-  let mean = all_sum(thread, part) / f32(p.width);
-  let dot = all_sum(thread, cross) / f32(p.width);
+  let means = all_sum(thread, vec2<f32>(part, cross)) / f32(p.width);
   let r = ${rstd("row")};
   for (var j = thread; j < p.width; j += ${threads}u) {
-    finish(at + j, j, r * (${dy("at + j")}${scale} - mean - ${y("at + j")} * dot));
+    finish(at + j, j, r * (${dy("at + j")}${scale} - means.x - ${y("at + j")} * means.y));
   }
 }`;
   return w.finish(code, [rows], op.origin, printShape(work.out.shape));
