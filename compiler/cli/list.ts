@@ -1,5 +1,5 @@
 /**
- * `jepac list`: what a file offers.
+ * `jepac list`: what files offer.
  *
  * Owns a table of models and variants with their sizes, and the `param`s that `--set` can change. Programs with mistakes
  * are listed too, with the number of their errors.
@@ -11,29 +11,38 @@ import { parameterCount } from "../model/queries.js";
 import { textTable } from "../../runtime/log/table.js";
 import type { Command } from "./command.js";
 import { count, short } from "./show.js";
+import type { Opened } from "./source.js";
 import { openSource } from "./source.js";
 import type { CliTerminal } from "./terminal.js";
 
 export const listCommand: Command = {
   name: "list",
-  usage: "list <file>",
-  summary: "Lists the programs of a file with their sizes, and the params that --set can change",
-  words: { file: "the program" },
+  usage: "list <files..>",
+  summary: "Lists the programs of files with their sizes, and the params that --set can change",
+  words: { files: "programs" },
   options: {},
-  examples: [["jepac list examples/ijepa-small.jepa", "what is in it"]],
+  examples: [["jepac list examples/ijepa-small.jepa", "what is in it"], ["jepac list specs/*.jepa", "what is in all of them"]],
   async run(args, cx) {
-    const opened = openSource(args.need("file"), cx);
-    const { programs } = check(opened.source);
-    if (programs.length === 0) {
-      cx.out.write(`${opened.shown} declares no model and no variant\n`);
-      return 0;
-    }
-    const results = programs.map((program) => ({ program, result: check(opened.source, { program }) }));
-    cx.out.write(`${textTable(["program", "parameters", "trained", "FLOPs an image", "losses", "masks"], results.map((r) => row(r.program, r.result)))}\n`);
-    for (const { program, result } of results) tellParams(program, result, cx);
+    // All are opened first: a file that is not there is told before anything else.
+    const files = args.texts("files").map((file) => openSource(file, cx));
+    files.forEach((opened, i) => {
+      if (files.length > 1) cx.out.write(`${i === 0 ? "" : "\n"}${opened.shown}\n`);
+      tellFile(opened, cx);
+    });
     return 0;
   },
 };
+
+function tellFile(opened: Opened, cx: CliTerminal): void {
+  const { programs } = check(opened.source);
+  if (programs.length === 0) {
+    cx.out.write(`${opened.shown} declares no model and no variant\n`);
+    return;
+  }
+  const results = programs.map((program) => ({ program, result: check(opened.source, { program }) }));
+  cx.out.write(`${textTable(["program", "parameters", "trained", "FLOPs an image", "losses", "masks"], results.map((r) => row(r.program, r.result)))}\n`);
+  for (const { program, result } of results) tellParams(program, result, cx);
+}
 
 function row(program: string, result: CheckResult): string[] {
   const errors = result.diagnostics.filter((d) => d.severity === "error").length;

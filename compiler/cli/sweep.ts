@@ -6,6 +6,7 @@
  * checkpoint, one that was run from another text or with other options is refused. Tables and plot are written after every
  * row, so a sweep that is stopped has results. Rows are sweep-rows.ts, results sweep-results.ts.
  */
+import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
 import { existsSync, openSync, closeSync, mkdirSync, readFileSync } from "node:fs";
 import { basename, join, relative, resolve } from "node:path";
@@ -155,38 +156,51 @@ function hasEnded(held: RowFile | undefined): boolean {
   return held?.code === 0 || held?.code === 3;
 }
 
+/** Runs side by side. */
+interface Aside {
+  readonly children: Set<ChildProcess>;
+  stopped: boolean;
+}
+
+/** What ends a sweep, each run with a checkpoint. */
+const STOPS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
 async function runAll(sweep: Sweep, compiled: ReadonlyMap<SweepRow, CompileResult>, jobs: number): Promise<number> {
   const waiting = sweep.rows.filter((row) => !hasEnded(readRow(sweep, row)));
   const before = sweep.rows.length - waiting.length;
   if (before > 0) sweep.cx.err.write(`${before} rows had ended before\n`);
   const codes: number[] = [];
-  let stopped = false;
-  const stop = (): void => { stopped = true; };
-  // Side by side, the runs get the signal too and end with a checkpoint; this process waits for them.
-  if (jobs > 1) process.on("SIGINT", stop);
+  const aside: Aside = { stopped: false, children: new Set() };
+  // Side by side, the runs end with a checkpoint and this process waits for them. Whether they were sent the signal too depends on
+  // who sent it; a run that is told a second time by SIGHUP does not take it for a person in a hurry.
+  const stop = (): void => {
+    aside.stopped = true;
+    for (const child of aside.children) child.kill("SIGHUP");
+  };
+  if (jobs > 1) for (const signal of STOPS) process.on(signal, stop);
   const worker = async (): Promise<void> => {
-    for (let row = waiting.shift(); row !== undefined && !stopped; row = waiting.shift()) {
+    for (let row = waiting.shift(); row !== undefined && !aside.stopped; row = waiting.shift()) {
       const result = compiled.get(row);
       if (result === undefined) continue;
-      const code = await runRow(sweep, row, result, jobs);
+      const code = await runRow(sweep, row, result, jobs, aside);
       codes.push(code);
-      if (code === interrupted) stopped = true;
+      if (code === interrupted) aside.stopped = true;
       await writeResults(sweep);
     }
   };
   try {
     await Promise.all(Array.from({ length: jobs }, worker));
   } finally {
-    process.removeListener("SIGINT", stop);
+    for (const signal of STOPS) process.removeListener(signal, stop);
   }
-  if (stopped) {
+  if (aside.stopped) {
     sweep.cx.err.write("stopped; the same command goes on from here\n");
     return interrupted;
   }
   return codes.every((code) => code === 0 || code === 3) ? 0 : 1;
 }
 
-async function runRow(sweep: Sweep, row: SweepRow, result: CompileResult, jobs: number): Promise<number> {
+async function runRow(sweep: Sweep, row: SweepRow, result: CompileResult, jobs: number, aside: Aside): Promise<number> {
   const { cx } = sweep;
   const folder = join(sweep.folder, row.name);
   const compiled = join(folder, "compiled");
@@ -196,7 +210,7 @@ async function runRow(sweep: Sweep, row: SweepRow, result: CompileResult, jobs: 
   cx.err.write(`${row.name}: ${resumes ? "going on" : "starting"}\n`);
   if (compileInto(row.opened, result, compiled, { ...cx, err: { write: () => undefined } }) === undefined) return 1;
   const words = [...sweep.words, "--out", folder, "--no-report", ...(resumes ? ["--resume"] : [])];
-  const code = jobs === 1 ? await runHere(compiled, words, cx) : await runApart(compiled, words, join(folder, "log.txt"), cx.cwd);
+  const code = jobs === 1 ? await runHere(compiled, words, cx) : await runApart(compiled, words, join(folder, "log.txt"), cx.cwd, aside);
   await writeAtomic(rowPath(sweep, row), `${JSON.stringify(code === interrupted ? file : { ...file, code })}\n`);
   cx.err.write(`${row.name}: ${stateOf({ ...file, code })}${code === 0 || jobs === 1 ? "" : `, see ${join(sweep.shown, row.name, "log.txt")}`}\n`);
   return code;
@@ -208,13 +222,17 @@ async function runHere(compiled: string, argv: readonly string[], cx: CliTermina
   return runTrainer({ ...program, argv, folder: compiled, command: `node ${shellWord(join(relative(cx.cwd, compiled), "train.mjs"))}`, host: { terminal: cx.err } });
 }
 
-function runApart(compiled: string, words: readonly string[], log: string, cwd: string): Promise<number> {
+/** Runs in a process of its own, which is among the children as long as it lives. */
+function runApart(compiled: string, words: readonly string[], log: string, cwd: string, { stopped, children }: Aside): Promise<number> {
+  if (stopped) return Promise.resolve(interrupted);
   mkdirSync(join(log, ".."), { recursive: true });
   const file = openSync(log, "a");
   return new Promise((done, fail) => {
     const child = spawn(process.execPath, [join(compiled, "train.mjs"), ...words], { cwd, stdio: ["ignore", file, file] });
+    children.add(child);
     child.on("error", fail);
     child.on("close", (code) => {
+      children.delete(child);
       closeSync(file);
       done(code ?? interrupted);
     });

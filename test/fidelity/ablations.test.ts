@@ -2,6 +2,7 @@
  * The paper's ablations as variants: every row of the tables, each compiled and trained for a little; and the command that
  * runs them, stops, and goes on.
  */
+import { spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
@@ -182,6 +183,31 @@ test("rows side by side, as processes, give the same bits as one after another",
   }
   for (const row of ["single", "sizes.width=8", "sizes.width=16"]) expect(readFileSync(join(cwd, "two", row, "checkpoint.safetensors")), row).toEqual(readFileSync(join(cwd, "one", row, "checkpoint.safetensors")));
 });
+
+test("a sweep that is told to end tells its runs: each leaves a checkpoint, and the same command goes on", async () => {
+  if (!existsSync(join(root, "dist/runtime/node.js"))) {
+    console.warn("NOT TESTED: a signal to jepac sweep --jobs 2, which needs the built package: npm run build");
+    return;
+  }
+  const cwd = temporaryFolder();
+  writeFileSync(join(cwd, "small.jepa"), small);
+  const words = ["sweep", "small.jepa", "--only", "sizes.width=8,sizes.width=16", "-o", "out", "--jobs", "2", "--no-probe", "--engine", "wasm", "--workers", "0", "--steps", "100000"];
+  const child = spawn(process.execPath, [join(root, "dist/compiler/cli/bin.js"), ...words], { cwd, stdio: ["ignore", "ignore", "pipe"] });
+  let said = "";
+  child.stderr.on("data", (data: Buffer) => { said += data.toString(); });
+  const rows = ["sizes.width=8", "sizes.width=16"].map((row) => join(cwd, "out", row));
+  const begun = (): boolean => rows.every((row) => existsSync(join(row, "metrics.jsonl")) && readFileSync(join(row, "metrics.jsonl"), "utf8").split("\n").length > 3);
+  while (!begun() && child.exitCode === null) await new Promise((done) => setTimeout(done, 50));
+  const ended = new Promise((done) => child.on("close", done));
+  // To it alone, as `kill` does.
+  child.kill("SIGTERM");
+  expect(await ended, said).toBe(130);
+  expect(said).toContain("stopped; the same command goes on from here");
+  for (const row of rows) {
+    expect(existsSync(join(row, "checkpoint.safetensors")), row).toBe(true);
+    expect(readFileSync(join(row, "log.txt"), "utf8")).toContain("stopping after this step");
+  }
+}, 120_000);
 
 test("mistakes are told before anything runs", async () => {
   const cwd = temporaryFolder();

@@ -6,7 +6,7 @@ import { commands } from "../../../compiler/cli/run.js";
 import { parseGraph } from "../../../compiler/model/parse.js";
 import { parseModule } from "../../../compiler/tensor/parse.js";
 import { version } from "../../../compiler/version.js";
-import { jepac, small, temporary } from "./support.js";
+import { jepac, root, small, temporary } from "./support.js";
 
 test("no command at all shows the help: exit 2; asked for, it is no mistake", async () => {
   const none = await jepac([]);
@@ -150,6 +150,13 @@ test("list shows programs with exact counts, broken ones too", async () => {
   const block = 2 * 32 + (16 * 48 + 48) + (16 * 16 + 16) + (16 * 64 + 64) + (64 * 16 + 16);
   const predictor = (16 * 8 + 8) + (2 * 16 + (8 * 24 + 24) + (8 * 8 + 8) + (8 * 32 + 32) + (32 * 8 + 8)) + 16 + (8 * 16 + 16) + 8;
   expect(ran.out).toContain(` ${(48 * 16 + 16 + block + 32 + predictor).toLocaleString("en")} `);
+
+  const two = await jepac(["list", "small.jepa", join(root, "specs/byol.jepa")], { cwd });
+  expect(two.code).toBe(0);
+  expect(two.out.startsWith(`small.jepa\n${ran.out}`)).toBe(true);
+  expect(two.out.slice(ran.out.length)).toMatch(/specs\/byol\.jepa\nprogram[^]*\nbyol /);
+  const gone = await jepac(["list", "small.jepa", "gone.jepa"], { cwd });
+  expect([gone.code, gone.out]).toEqual([2, ""]);
 });
 
 test("explain shows a page by code, by number and by name", async () => {
