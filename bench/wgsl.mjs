@@ -43,6 +43,8 @@ const stepHalf = measure("step_f16", "step.mjs", ["--file", fileOf(program), "--
 const torch = stepHalf && measureTorch("step_torch", "ijepa_step.py", ["--device", "cuda", "--bf16", "--batch", "128", ...pairs({ image: 224, patch: 16, width: 768, depth: 12, heads: 12, "pred-width": 384, "pred-depth": 6, context: 51, targets: 4, target: 33 })]);
 row(`the same in f16 / PyTorch eager bf16, same GPU`, !software && stepHalf && torch && `${(stepHalf.images_per_second / torch.images_per_second).toFixed(2)} (${stepHalf.images_per_second.toFixed(0)} / ${torch.images_per_second.toFixed(0)} images/s)`, "0.30, stretch 0.70", `${results.step_f16_why ?? results.step_torch_why ?? "no GPU"}${software && stepHalf ? `; f16 / f32 of ${program} on this driver: ${(stepHalf.images_per_second / step?.images_per_second).toFixed(2)}` : ""}`);
 
+if (stepHalf?.passed_over.length > 0) row("kernels by subgroup matrices that this device does not compute rightly, so that portable ones ran in that step", stepHalf.passed_over.map((note) => note.split(":")[0]).join("; "), "none");
+
 // A software driver compiles for a long time, and jax-js has a kernel for nearly every operation: depth 1 has them all.
 const small = values.quick ? ["image_size=8", "width=12", "depth=1", "images=1"] : software ? ["image_size=16", "width=48", "depth=1", "images=4"] : ["image_size=224", "patch=16", "width=768", "depth=12", "heads=12", "images=32"];
 for (const peer of ["tfjs", "jax"]) {

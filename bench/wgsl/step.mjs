@@ -66,7 +66,7 @@ console.log(JSON.stringify({
   images_per_second: (1000 * size) / profile.wall, dispatches: profile.dispatches, ...counted, host_us_per_dispatch: leastHost(),
   optimizer_bytes_per_second: bandwidth, optimizer_of_copy: bandwidth / profile.ceilings.copy, peak_bytes: plan.memory.total,
   memory_over_bound: plan.memory.total / (bytes(["parameter", "half", "slot"]) + plan.memory.lowerBound), pipelines: plan.kernels.length, pipelines_ready_ms: ready,
-  ceilings: profile.ceilings, losses, kernels: profile.kernels,
+  passed_over: engine.notes, ceilings: profile.ceilings, losses, kernels: profile.kernels,
 }));
 process.exit(0);
 

@@ -92,7 +92,8 @@ export class ProgramSizes {
 
   /** Fills in the values; whether any block is new. */
   fill(symbols: Symbols): boolean {
-    const key = [...symbols.values()].join();
+    // With their names: whoever calls may name them in any order.
+    const key = [...symbols].join();
     if (key === this.#key) return false;
     const first = this.#key === undefined;
     this.#key = key;
