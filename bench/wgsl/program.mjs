@@ -17,7 +17,9 @@ export async function compileForBench(name, options = {}) {
   };
   const result = compile({ file, text: readFileSync(file, "utf8"), read }, { target: "wgsl", device: large, ...options });
   if (!result.ok) throw new Error(result.diagnostics.map((d) => d.message).join("\n"));
-  return { manifest: result.manifest, plan: result.plan, module: { plan: result.plan, kernels: Object.fromEntries(result.files.filter((f) => f.path.endsWith(".wgsl")).map((f) => [f.path, f.text])) } };
+  // From the files, as a run has it.
+  const plan = JSON.parse(result.files.find((f) => f.path === "plan.json").text);
+  return { manifest: result.manifest, plan, module: { plan, kernels: Object.fromEntries(result.files.filter((f) => f.path.endsWith(".wgsl")).map((f) => [f.path, f.text])) } };
 }
 
 /** What this machine's device takes, and whether a processor stands in for a GPU: as `jepac train` plans. */

@@ -64,19 +64,15 @@ class SourceLines {
   }
 }
 
-/** One line for each kernel, buffer, parameter and dispatch: a plan is for reading too. */
+/** One line for each kernel, buffer, parameter and dispatch: a plan is for reading too. All fields are written, whatever they are. */
 function planText(plan: WgslPlan): string {
-  const list = (items: readonly unknown[]): string => (items.length === 0 ? "[]" : `[\n${items.map((x) => `  ${JSON.stringify(x)}`).join(",\n")}\n ]`);
-  const program = (p: WgslPlan["step"]): string => `{ "outputs": ${JSON.stringify(p.outputs)}, "dispatches": ${list(p.dispatches)} }`;
-  const fields = [
-    `"format": ${plan.format}`, `"bounds": ${JSON.stringify(plan.bounds)}`, `"memory": ${JSON.stringify(plan.memory)}`, `"hyper": ${JSON.stringify(plan.hyper)}`,
-    `"tiles": ${list(plan.tiles ?? [])}`, `"kernels": ${list(plan.kernels)}`, `"buffers": ${list(plan.buffers)}`, `"inputs": ${list(plan.inputs)}`, `"parameters": ${list(plan.parameters)}`,
-    `"step": ${program(plan.step)}`, `"watches": ${list(plan.watches)}`, `"norms": ${program(plan.norms)}`, `"update": ${program(plan.update)}`,
-    ...(plan.prepare === undefined ? [] : [`"prepare": ${program(plan.prepare)}`]), ...(plan.scaler === undefined ? [] : [`"scaler": ${JSON.stringify(plan.scaler)}`]),
-    ...(plan.features === undefined ? [] : [`"features": ${JSON.stringify(plan.features)}`]),
-    `"encoders": {${Object.entries(plan.encoders).map(([name, p]) => `\n ${JSON.stringify(name)}: ${program(p)}`).join(",")}}`,
-  ];
-  return `{\n ${fields.join(",\n ")}\n}\n`;
+  return `{\n ${Object.entries(plan).filter(([, value]) => value !== undefined).map(([name, value]) => `${JSON.stringify(name)}: ${fieldText(value)}`).join(",\n ")}\n}\n`;
+}
+
+function fieldText(value: unknown): string {
+  if (Array.isArray(value)) return value.some((x) => typeof x === "object") ? `[\n${value.map((x) => `  ${JSON.stringify(x)}`).join(",\n")}\n ]` : JSON.stringify(value);
+  if (typeof value !== "object" || value === null || !Object.values(value).some((x) => typeof x === "object")) return JSON.stringify(value);
+  return `{${Object.entries(value).map(([name, x]) => `\n ${JSON.stringify(name)}: ${fieldText(x)}`).join(",")} }`;
 }
 
 function modelText(program: StepProgram): string {

@@ -12,10 +12,10 @@ export type DataType = "float32" | "int32" | "bool";
 /** The numbers of a tensor, as typed arrays. */
 export type Numbers = Float32Array | Int32Array | Uint8Array;
 
-/** A float32 or int32 tensor of any rank. */
+/** A float32 or int32 tensor of any rank. @hidden TensorFlow.js's own pages document its members. */
 export interface Tensor extends TensorOf<Tensor> {}
 
-/** The TensorFlow.js API object, whichever engine stands behind it. */
+/** The TensorFlow.js API object, whichever engine stands behind it. @hidden TensorFlow.js's own pages document its members. */
 export interface Tf extends TfOf<Tensor> {
   /** Runs `make` and frees the tensors that it made, except those in its result. */
   tidy<R>(make: () => R): R;

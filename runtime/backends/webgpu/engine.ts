@@ -9,6 +9,7 @@
 import type { Engine, Hyper, Manifest, PlanOutput, PlanProgram, StepBatch, StepResult, StepWants, WgslModule } from "../../abi.js";
 import { HostError } from "../../base/errors.js";
 import type { Profiler } from "./profiler.js";
+import { checkPlan } from "./check-plan.js";
 import { proveForms } from "./proof.js";
 import { LossRing } from "./ring.js";
 import type { Losses } from "./ring.js";
@@ -53,7 +54,7 @@ interface Run {
 /** The engine of a compiled plan. Throws `HostError` "no-engine" where the device cannot run it, "mismatch" where parts do not fit. */
 export async function createWebgpuEngine(manifest: Manifest, module: WgslModule, host: WebgpuHost): Promise<WebgpuEngine> {
   const { plan } = module;
-  if (plan.format !== 1) throw new HostError("mismatch", `this plan has format ${String(plan.format)}, this runtime reads format 1`, "compile it again, or install the version of jepac that made it");
+  checkPlan(plan);
   const session = await openSession(host.device, module, host.name, host.language);
   const notes = await proveForms(session, module, host.name);
   const ring = new LossRing(session, plan.step.outputs, plan.held, plan.accumulate?.parts ?? 1, [session.buffer("read losses 0"), session.buffer("read losses 1")]);

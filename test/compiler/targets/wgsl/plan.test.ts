@@ -1,6 +1,6 @@
 /**
  * The plan of the ViT-B/16 step and of the small programs: how many dispatches, how many kernels, how much memory over the
- * least that any plan needs.
+ * least that any plan needs; and that what is written of it is all of it.
  */
 import { expect, test } from "vitest";
 import { compile } from "../../../../compiler/compile.js";
@@ -34,3 +34,15 @@ test.each(["examples/ijepa-small.jepa", "examples/mae-small.jepa", "examples/sim
   console.info(`${file}: ${plan.step.dispatches.length + plan.update.dispatches.length} dispatches; peak over the least ${ratio(plan).toFixed(3)}`);
   expect(ratio(plan)).toBeLessThanOrEqual(1.25);
 }, 60_000);
+
+test.each([
+  ["as it is", {}, ""], ["in f16", { precision: "f16" as const }, ""], ["in parts", {}, "accumulate 4"], ["in f16, in parts, with blocks made again", { precision: "f16" as const }, "accumulate 2\n    recompute blocks"],
+])("plan.json holds the whole plan, %s", (_, options, settings) => {
+  const file = "examples/plan-test.jepa";
+  const text = `use "./ijepa-small.jepa"\nvariant own of ijepa_small {\n  train {\n    batch 8\n    ${settings}\n  }\n}\n`;
+  const { plan, files, diagnostics } = compile({ file, text, read: readRepo }, { target: "wgsl", program: "own", ...options });
+  expect(diagnostics).toEqual([]);
+  expect(plan?.held).toBe(8);
+  expect(plan?.accumulate === undefined).toBe(!settings.includes("accumulate"));
+  expect(JSON.parse(files.find((f) => f.path === "plan.json")?.text ?? "")).toEqual(plan);
+});

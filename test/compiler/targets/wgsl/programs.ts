@@ -59,9 +59,10 @@ export function tfjsOf(text = tinyText, program = "tiny"): Promise<CompiledModul
   return importModule(compileRepo("examples/wgsl-test.jepa", { text, program }));
 }
 
-/** Plan and kernels of a compiled program. */
+/** Plan and kernels of a compiled program, as a run has them: from the texts of its files. */
 export function moduleOf(ready: Ready, limits: PlanLimits = here, precision?: Precision): WgslModule {
-  const { plan, files } = emitWgsl(ready.step, ready.manifest, limits, precision);
+  const { files } = emitWgsl(ready.step, ready.manifest, limits, precision);
+  const plan: WgslModule["plan"] = JSON.parse(files.find((f) => f.path === "plan.json")?.text ?? "");
   return { plan, kernels: Object.fromEntries(files.filter((f) => f.path.endsWith(".wgsl")).map((f) => [f.path, f.text])) };
 }
 

@@ -105,11 +105,37 @@ test("a plan beyond the device's limits, and a kernel that is not there, are ref
   if (node === undefined) return;
   const host = { device: node.device, name: node.name, version: "test", initial: initialState(ready.manifest, 1) };
   const { plan } = ready.module;
-  const wide = { ...ready.module, plan: { ...plan, step: { ...plan.step, dispatches: plan.step.dispatches.map((d) => ({ ...d, bind: d.bind.map((r) => ({ ...r, bytes: 2 ** 32 })) })) } } };
+  const wide = { ...ready.module, plan: { ...plan, buffers: plan.buffers.map((b) => ({ ...b, bytes: 2 ** 33 })), step: { ...plan.step, dispatches: plan.step.dispatches.map((d) => ({ ...d, bind: d.bind.map((r) => ({ ...r, bytes: 2 ** 32 })) })) } } };
   await expect(createWebgpuEngine(ready.manifest, wide, host)).rejects.toMatchObject({ code: "no-engine", message: expect.stringContaining("binds 4294967296 bytes at once"), help: expect.stringContaining("smaller batch") });
   const long = { ...ready.module, plan: { ...plan, buffers: plan.buffers.map((b) => ({ ...b, bytes: 2 ** 40 })) } };
   await expect(createWebgpuEngine(ready.manifest, long, host)).rejects.toMatchObject({ code: "no-engine", message: expect.stringContaining("a buffer of 1099511627776 bytes"), help: expect.stringContaining("smaller batch") });
   await expect(createWebgpuEngine(ready.manifest, { ...ready.module, kernels: {} }, host)).rejects.toMatchObject({ code: "mismatch", help: expect.stringContaining("compile the program again") });
+  node.device.destroy();
+  node.release();
+});
+
+/** A plan with a field, or the first entry of a list, changed. */
+const damages: readonly (readonly [what: string, change: (plan: Record<string, unknown>, copy: WgslModule["plan"]) => void, message: string])[] = [
+  ["no number of held steps", (p) => { delete p["held"]; }, "plan.json has no `held`"],
+  ["no dispatches of the step", (p) => { delete p["step"]; }, "plan.json has no `step`"],
+  ["an update that is no program", (p) => { p["update"] = { dispatches: 3 }; }, "plan.json has a `update` that is no list of dispatches"],
+  ["a bound that is a word", (p) => { p["bounds"] = { B: "x" }; }, "plan.json has no bound for B"],
+  ["parts that are none", (p) => { p["accumulate"] = { parts: 2 }; }, "plan.json has an `accumulate` without its parts"],
+  ["a kernel of another plan", (p, { step }) => { p["step"] = { ...step, dispatches: step.dispatches.map((d) => ({ ...d, kernel: 1000 })) }; }, "plan.json has no kernel 1000, which dispatch 0 runs"],
+  ["a buffer of another plan", (p, { inputs }) => { p["inputs"] = inputs.map((i) => ({ ...i, ref: { ...i.ref, buffer: 1000 } })); }, "plan.json has no buffer 1000, which image lies in"],
+  ["a place beyond its buffer", (p, { parameters }) => { p["parameters"] = parameters.map((x) => ({ ...x, ref: { ...x.ref, at: 2 ** 40 } })); }, "plan.json has a place beyond the buffer"],
+  ["a size over a symbol without a bound", (p, { step }) => { p["step"] = { ...step, dispatches: step.dispatches.map((d) => ({ ...d, groups: [{ terms: [[1, "Z"]] }] })) }; }, "plan.json has sizes that are none (dispatch 0"],
+  ["no buffer of sizes", (p, { buffers }) => { p["buffers"] = buffers.map((b) => (b.name === "sizes" ? { ...b, name: "size" } : b)); }, "plan.json has no buffer \"sizes\""],
+  ["another format", (p) => { p["format"] = 2; }, "this plan has format 2, this runtime reads format 1"],
+];
+
+test.each(damages)("a plan with %s is refused by what is wrong with it, before a kernel sees it", async (_, change, message) => {
+  const node = await deviceFor(ready.module);
+  if (node === undefined) return;
+  const plan = structuredClone(ready.module.plan);
+  change(plan as unknown as Record<string, unknown>, plan);
+  const host = { device: node.device, name: node.name, version: "test", initial: initialState(ready.manifest, 1) };
+  await expect(createWebgpuEngine(ready.manifest, { ...ready.module, plan }, host)).rejects.toMatchObject({ code: "mismatch", message: expect.stringContaining(message), help: expect.stringMatching(/compile (it|the program) again/) });
   node.device.destroy();
   node.release();
 });
