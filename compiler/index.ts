@@ -6,6 +6,8 @@
  */
 export { check, compile, graph } from "./compile.js";
 export type { CheckResult, CompileOptions, CompileResult, CompiledFile, ProgramOptions, Source } from "./compile.js";
+export { large, portable, software } from "./targets/wgsl/plan.js";
+export type { PlanLimits } from "./targets/wgsl/plan.js";
 export { format } from "./syntax/format.js";
 export type { Diagnostic, Edit, Fix, Related, Severity } from "./messages/report.js";
 export type { LineColumn, Span } from "./base/span.js";

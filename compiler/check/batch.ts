@@ -1,11 +1,13 @@
 /**
  * What a batch must be where images are compared with each other.
  *
- * Owns two rules. A program that standardizes, whitens, balances, contrasts or measures variance over images needs two
+ * A program that standardizes, whitens, balances, contrasts or measures variance over images needs two
  * images to a step at least (JEP6011): a variance over one sample is nought over nought, and negatives of one image are
  * none. And its batch cannot run in parts (JEP6013), for a part would be compared with itself alone; what can must come in
- * equal parts (JEP6012), so that the mean of their gradients is that of the batch.
+ * equal parts (JEP6012), so that the mean of their gradients is that of the batch. And one that is seen from the numbers: generated
+ * pictures that do not fill a batch (JEP6014).
  */
+import type { TrainConfig } from "../../runtime/abi.js";
 import type { Span } from "../base/span.js";
 import type { Diagnostics } from "../messages/report.js";
 import { report } from "../messages/report.js";
@@ -27,6 +29,11 @@ export function checkBatch(graph: ModelGraph, batch: number, diagnostics: Diagno
   if (batch > 1) return;
   const node = [...graph.body.nodes, ...graph.funcs.flatMap((f) => f.body.nodes)].find(needsCompany);
   if (node !== undefined) diagnostics.add(report("JEP6011", node.origin, {}));
+}
+
+/** Reports generated pictures that are fewer than a batch; `at` is where their number stands. */
+export function checkFilled({ data, batch }: TrainConfig, at: Span, diagnostics: Diagnostics): void {
+  if (data.kind === "synthetic" && data.count < batch) diagnostics.add(report("JEP6014", at, { count: data.count, batch }));
 }
 
 const balancing = new Set(["mean_entropy", "diversity"]);

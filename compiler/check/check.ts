@@ -18,7 +18,7 @@ import { assemble, collect, defaultProgram, programNames } from "./program.js";
 import type { SweepPoint } from "./sweep.js";
 import { sweepPoints } from "./sweep.js";
 import type { CheckedTraining } from "./train.js";
-import { checkBatch, checkParts } from "./batch.js";
+import { checkBatch, checkFilled, checkParts } from "./batch.js";
 import { checkTraining } from "./train.js";
 import type { Static } from "./values.js";
 
@@ -35,6 +35,8 @@ export interface CheckOptions {
   /** Model or variant to take; the file's first model (else its first variant) when absent. */
   readonly program?: string;
   readonly overrides?: Overrides;
+  /** In place of the recipe's. */
+  readonly batch?: number;
 }
 
 /** A program that has been through the checker. */
@@ -64,8 +66,10 @@ export function check(files: SourceFiles, options: CheckOptions, diagnostics: Di
   const model = elaborateModel(program, overrides, (file) => libraries.has(file), diagnostics);
   const variant = items.variants.get(program.name);
   if (variant !== undefined) reportDangling(program, variant, diagnostics);
-  const training = checkTraining(program, model.params, model.encoderNames, diagnostics);
+  const said = checkTraining(program, model.params, model.encoderNames, diagnostics);
+  const training = options.batch === undefined ? said : { ...said, train: { ...said.train, batch: options.batch } };
   checkBatch(model.graph, training.train.batch, diagnostics);
+  checkFilled(training.train, settingSpan(program, "data", "batch"), diagnostics);
   checkParts(model.graph, training.train.batch, training.train.accumulate ?? 1, settingSpan(program, "accumulate"), diagnostics);
   const sweeps = program.sweeps.map((s) => ({ name: s.name.text, points: sweepPoints(s, model, diagnostics) }));
   return { program, graph: model.graph, training, encoders: model.encoders, params: model.params, sweeps };

@@ -56,13 +56,19 @@ async function limitsHere(asked: boolean): Promise<PlanLimits> {
 }
 
 /** What values are stored as, from `--precision`. @throws CliError for f16 on a target that has none. */
-export function precisionOf(args: Pick<Arguments, "text">): "f32" | "f16" {
+export function precisionFor(target: (typeof targets)[number], args: Pick<Arguments, "text">): "f32" | "f16" {
   if (args.text("precision") !== "f16") return "f32";
-  if (targetOf(args) !== "wgsl") throw new CliError("--precision f16 needs --target wgsl", "TensorFlow computes in f32");
+  if (target !== "wgsl") throw new CliError("--precision f16 needs --target wgsl", "TensorFlow computes in f32");
   return "f16";
 }
 
-/** The option for `precisionOf`. */
+/** @throws CliError where one of the options was given that only the wgsl target has a use for. */
+export function refuseUnused(target: (typeof targets)[number], args: Pick<Arguments, "given">, names: readonly string[]): void {
+  const given = target === "wgsl" ? undefined : names.find((name) => args.given(name));
+  if (given !== undefined) throw new CliError(`--${given} is for plans of the wgsl target, and this compiles to ${target}`, `add --target wgsl, or leave --${given} away`);
+}
+
+/** The option for `precisionFor`. */
 export const precisionOption: OptionSpec = { kind: "text", choices: ["f32", "f16"], initial: "f32", help: "wgsl: what activations and copies of weights are stored as (sums, weights and optimizer state stay f32)" };
 
 export const compileCommand: Command = {
@@ -73,6 +79,7 @@ export const compileCommand: Command = {
   options: {
     target: { kind: "text", choices: targets, initial: "tfjs", help: "what to compile to" },
     precision: precisionOption,
+    batch: { kind: "text", help: "images of a step, in place of what `train` says: a plan of the wgsl target is made for so many" },
     out: { kind: "text", alias: "o", initial: "out", help: "the folder" },
     ...deviceOptions,
     ...programOptions,
@@ -84,7 +91,9 @@ export const compileCommand: Command = {
   async run(args, cx) {
     const opened = openSource(args.need("file"), cx);
     const target = targetOf(args);
-    const result = compile(opened.source, { ...readProgramOptions(args), target, precision: precisionOf(args), ...(target === "wgsl" ? { device: await planLimits(args, "portable") } : {}) });
+    refuseUnused(target, args, Object.keys(deviceOptions));
+    const batch = batchOf(args);
+    const result = compile(opened.source, { ...readProgramOptions(args), ...(batch === undefined ? {} : { batch }), target, precision: precisionFor(target, args), ...(target === "wgsl" ? { device: await planLimits(args, "portable") } : {}) });
     tellDiagnostics(result, opened, cx);
     if (!result.ok) return 1;
     const shown = args.text("out") ?? "out";
@@ -100,6 +109,15 @@ export const compileCommand: Command = {
     return 0;
   },
 };
+
+/** The batch that was asked for. @throws CliError */
+function batchOf(args: Pick<Arguments, "text">): number | undefined {
+  const text = args.text("batch");
+  if (text === undefined) return undefined;
+  const batch = Number(text);
+  if (!Number.isSafeInteger(batch) || batch < 1) throw new CliError(`--batch takes a whole number of at least 1, not ${text}`, "for example --batch 64");
+  return batch;
+}
 
 /** Names of files; of the many with kernels (some have one for each form of theirs) only how many. */
 function listed(paths: readonly string[]): string {

@@ -19,15 +19,29 @@ import { reason } from "./source.js";
 export function writeFolder(folder: string, files: readonly CompiledFile[], shown: string): void {
   refuseForeign(folder, shown);
   const stage = join(folder, `.jepac-${process.pid}`);
+  const before = planFiles(folder);
   try {
     mkdirSync(stage, { recursive: true });
     for (const file of files) writeFileSync(join(stage, file.path), file.text, { flush: true });
     const ordered = files.toSorted((a, b) => Number(a.path === "manifest.json") - Number(b.path === "manifest.json"));
     for (const file of ordered) renameSync(join(stage, file.path), join(folder, file.path));
+    // Kernels of the plan that was there would pass for this program's.
+    for (const path of before) if (!files.some((f) => f.path === path)) rmSync(join(folder, path), { force: true });
   } catch (error) {
     throw new CliError(`cannot write into ${shown}: ${reason(error)}`, "the files that were there are unchanged; free some space, or give another folder");
   } finally {
     rmSync(stage, { recursive: true, force: true });
+  }
+}
+
+/** The files of a plan that is in a folder: itself and its kernels. None where there is no plan that can be read. */
+function planFiles(folder: string): string[] {
+  try {
+    const plan: { readonly kernels?: readonly { readonly file: string; readonly forms?: readonly { readonly file: string }[] }[] } = JSON.parse(readFileSync(join(folder, "plan.json"), "utf8"));
+    const kernels = (plan.kernels ?? []).flatMap(({ file, forms = [] }) => [file, ...forms.map((f) => f.file)]);
+    return ["plan.json", ...kernels.filter((path) => /^[\w.-]+\.wgsl$/.test(path))];
+  } catch {
+    return [];
   }
 }
 

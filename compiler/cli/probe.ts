@@ -11,7 +11,7 @@ import type { TrainerOptions } from "../../runtime/train/options.js";
 import { parseOptions } from "../../runtime/train/options.js";
 import type { Command, OptionSpec } from "./command.js";
 import { CliError } from "./command.js";
-import { loadCompiled } from "./compiled.js";
+import { loadCompiled } from "../../runtime/train/compiled.js";
 import { runOptions, runWords } from "./train.js";
 
 const own: readonly string[] = ["data", "eval-data", "engine", "other-source"];

@@ -17,7 +17,7 @@ import type { Module } from "../tensor/ir.js";
 import { parseModule } from "../tensor/parse.js";
 import { printProblem, verify } from "../tensor/verify.js";
 import { CliError } from "./command.js";
-import { readManifest } from "./compiled.js";
+import { readManifest } from "../../runtime/train/compiled.js";
 import { reason } from "./source.js";
 
 /** A compiled program with values for its parameters. */

@@ -104,13 +104,19 @@ function describe(y: Argv, command: Command): Argv {
   return parser;
 }
 
-/** `--resume` may stand alone: it only takes a following word that it knows. */
+/** `--resume` and `--profile` may stand alone: they only take a following word that they know, or a number where they stand for one. */
 function normalize(words: readonly string[]): string[] {
   return words.flatMap((word, at) => {
-    const values = optionalValues.get(word.slice(2));
+    const values = word.startsWith("--") ? optionalValues.get(word.slice(2)) : undefined;
+    if (values === undefined) return [word];
     const next = words[at + 1];
-    return word.startsWith("--") && values !== undefined && (next === undefined || !values.includes(next)) ? [`${word}=${values[0] ?? ""}`] : [word];
+    const taken = next !== undefined && (values.includes(next) || (isNumber(values[0]) && isNumber(next)));
+    return taken ? [word] : [`${word}=${values[0] ?? ""}`];
   });
+}
+
+function isNumber(word: string | undefined): boolean {
+  return word !== undefined && /^\d+$/.test(word);
 }
 
 function strict(command: Command, values: Record<string, unknown>): Arguments {

@@ -18,7 +18,7 @@ import { compile } from "../compile.js";
 import type { Command } from "./command.js";
 import { CliError } from "./command.js";
 import { compileInto } from "./compile.js";
-import { loadCompiled } from "./compiled.js";
+import { loadCompiled } from "../../runtime/train/compiled.js";
 import { noteLine, tellDiagnostics } from "./show.js";
 import { openSource, programOptions, readProgramOptions } from "./source.js";
 import type { RowResult } from "./sweep-results.js";

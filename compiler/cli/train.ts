@@ -6,16 +6,18 @@
  * command line. Those are the runtime's own table; nothing about them is repeated here.
  */
 import { join, resolve } from "node:path";
-import { compile } from "../compile.js";
+import { check, compile } from "../compile.js";
 import type { CompileResult } from "../compile.js";
-import type { PlanTile } from "../../runtime/abi.js";
+import type { Manifest, PlanTile } from "../../runtime/abi.js";
+import { HostError } from "../../runtime/base/errors.js";
+import { checkGoesOn } from "../../runtime/train/checkpoint.js";
+import { loadCompiled, readManifest } from "../../runtime/train/compiled.js";
 import { trainingFolder } from "../../runtime/train/datasets.js";
 import { parseOptions, TRAINER_OPTIONS } from "../../runtime/train/options.js";
 import type { Trainer } from "../../runtime/train/main.js";
-import { chooseFolder, shellWord, wasBegun } from "../../runtime/train/run-folder.js";
+import { chooseFolder, keptOptions, shellWord, stoppedEarly, wasBegun } from "../../runtime/train/run-folder.js";
 import type { Arguments, Command, OptionSpec } from "./command.js";
-import { compileInto, deviceOptions, planLimits, precisionOf, precisionOption, targetOf, targets } from "./compile.js";
-import { loadCompiled } from "./compiled.js";
+import { compileInto, deviceOptions, planLimits, precisionFor, precisionOption, refuseUnused, targetOf, targets } from "./compile.js";
 import { missingFolders, removeMade } from "./output.js";
 import type { CliTerminal } from "./terminal.js";
 import { openSource, programOptions, readProgramOptions } from "./source.js";
@@ -79,22 +81,41 @@ async function prepare(args: Arguments, cx: CliTerminal): Promise<Prepared | und
   const opened = openSource(file, cx);
   const argv = runWords(args);
   const options = parseOptions(argv);
-  const target = targetOf(args);
-  const limits = target === "wgsl" ? await planLimits(args, "here") : undefined;
-  const compiledWith = (tiles: readonly PlanTile[]): CompileResult =>
-    compile(opened.source, { ...readProgramOptions(args), target, precision: precisionOf(args), ...(limits === undefined ? {} : { device: { ...limits, tiles } }) });
-  const first = compiledWith([]);
-  const folder = first.manifest === undefined ? "" : chooseFolder(first.manifest.program, options);
+  // Of the program only its name is needed yet: the folder is chosen by it, and a run that goes on keeps what it was compiled with.
+  const program = check(opened.source, readProgramOptions(args)).graph?.name;
+  const folder = program === undefined ? "" : chooseFolder(program, options);
   const compiled = resolve(cx.cwd, folder, "compiled");
+  const before = options.resume === undefined ? undefined : manifestOf(compiled);
+  const target = args.given("target") || before === undefined ? targetOf(args) : before.target;
+  const precision = args.given("precision") || before === undefined ? precisionFor(target, args) : target === "wgsl" ? before.precision ?? "f32" : "f32";
+  refuseUnused(target, args, [...Object.keys(deviceOptions), ...Object.keys(tileOptions)]);
+  const limits = target === "wgsl" ? await planLimits(args, "here") : undefined;
+  // A plan is made for one size of batch.
+  const batch = target !== "wgsl" ? undefined : options.batch ?? (options.resume === undefined ? undefined : (await keptOptions(resolve(cx.cwd, folder)))?.batch);
+  const compiledWith = (tiles: readonly PlanTile[]): CompileResult =>
+    compile(opened.source, { ...readProgramOptions(args), ...(batch === undefined ? {} : { batch }), target, precision, ...(limits === undefined ? {} : { device: { ...limits, tiles } }) });
+  const first = compiledWith([]);
   const tiles = first.plan === undefined ? [] : await tilesForRun(first.plan, compiled, options.resume !== undefined, args, cx);
   const result = tiles.length === 0 ? first : compiledWith(tiles);
   // A run that cannot start leaves nothing behind; one that goes on has its own word on where its pictures are.
   if (result.ok && result.manifest !== undefined && options.resume === undefined) trainingFolder(result.manifest, options.data, compiled);
+  // What cannot go on is refused while the run's own program is still there.
+  if (result.manifest !== undefined && before !== undefined && !stoppedEarly(resolve(cx.cwd, folder))) checkGoesOn(before, result.manifest, `the run in ${folder}`, options);
   const made = missingFolders(compiled);
   if (compileInto(opened, result, compiled, cx) === undefined) return undefined;
-  const program = await loadCompiled(compiled, join(folder, "compiled"));
-  const trainer = { ...program, argv, options: { out: folder }, folder: compiled, command: ["npx jepac train", shellWord(file), ...programWords(args)].join(" "), host: { terminal: cx.err } };
+  const loaded = await loadCompiled(compiled, join(folder, "compiled"));
+  const trainer = { ...loaded, argv, options: { out: folder }, folder: compiled, command: ["npx jepac train", shellWord(file), ...programWords(args)].join(" "), host: { terminal: cx.err } };
   return { trainer, folder: resolve(cx.cwd, folder), made };
+}
+
+/** The manifest of the program that a run was compiled from; undefined where there is none that can be read. */
+function manifestOf(compiled: string): Manifest | undefined {
+  try {
+    return readManifest(compiled, compiled);
+  } catch (error) {
+    if (error instanceof HostError) return undefined;
+    throw error;
+  }
 }
 
 /** The run options that were given, as the words that the runtime reads. */

@@ -85,7 +85,7 @@ export async function tunePlan(plan: WgslPlan, seconds: number, cx: Pick<CliTerm
     node.release();
   }
   cx.err.write(`${table(found)}\n`);
-  if (found.length < products.length) cx.err.write(`${products.length - found.length} of ${products.length} products were not measured within ${seconds} s and keep the default; give more with --budget\n`);
+  if (found.length < products.length) cx.err.write(`${products.length - found.length} of ${products.length} products were not measured within ${seconds} s and keep the default; \`jepac tune\` gives them more with --budget\n`);
   const tiles = found.map((t) => t.best);
   const path = writeTiles(key, tiles, cx.env);
   cx.err.write(`tiles for ${node.name}: ${path}\n`);

@@ -3,7 +3,7 @@
  *
  * Curves are the report's (runtime/train/charts); pictures are canvases, one for each picture, made once and drawn again.
  */
-import { lineChart, smoothed } from "/runtime/train/charts.js";
+import { lineChart, lossChart } from "/runtime/train/charts.js";
 import { patchColors } from "./features.js";
 
 /** Device pixels for each pixel of a picture, so that outlines are thin. */
@@ -11,7 +11,8 @@ const SCALE = 4;
 
 /** Loss and rank, from rows `[step, value]`. */
 export function showCurves(loss, rank, losses, ranks) {
-  loss.innerHTML = lineChart({ title: "loss by step", series: losses.length > 30 ? [{ name: "", points: losses, faint: true, color: 0 }, { name: "loss", points: smoothed(losses), color: 0 }] : [{ name: "loss", points: losses }] });
+  const chart = lossChart(losses);
+  loss.innerHTML = lineChart(chart) + (chart.smooth ? '<p class="caption">The line is smoothed, and lags; pale behind it is every step. The number at its end is the loss of the last step.</p>' : "");
   if (ranks.size > 0) rank.innerHTML = lineChart({ title: "effective rank by step", fromZero: true, series: [...ranks].map(([name, points]) => ({ name, points })) });
 }
 

@@ -11,6 +11,7 @@ import { createRequire } from "node:module";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { nativeRoots, wayToGet } from "./tfjs/engine.js";
+import { WEBGPU_PACKAGE } from "./ways.js";
 
 /** The engines of the design, best first within each target. */
 export type EngineName = "tfjs-node-gpu" | "tfjs-node" | "wasm" | "webgpu-node" | "chromium";
@@ -23,6 +24,8 @@ export type EngineReport = {
   /** One line: what this engine is for. */
   readonly purpose: string;
   readonly available: boolean;
+  /** When a processor stands in for the GPU that the engine is for. */
+  readonly software?: boolean;
   readonly version?: string;
   /** When available: the device or file in use. */
   readonly detail: string;
@@ -32,7 +35,7 @@ export type EngineReport = {
   readonly remedy?: string;
 };
 
-type Verdict = Pick<EngineReport, "available" | "version" | "detail" | "missing" | "remedy">;
+type Verdict = Pick<EngineReport, "available" | "software" | "version" | "detail" | "missing" | "remedy">;
 
 /** Examines every engine, all at once. Never throws: what goes wrong is in the reports. */
 export async function doctor(): Promise<EngineReport[]> {
@@ -43,7 +46,7 @@ export async function doctor(): Promise<EngineReport[]> {
     { engine: "tfjs-node-gpu", target: "tfjs", purpose: "TensorFlow on an NVIDIA GPU", ...gpu },
     { engine: "tfjs-node", target: "tfjs", purpose: "TensorFlow at native CPU speed", ...cpu },
     { engine: "wasm", target: "tfjs", purpose: "the embedded default: npm alone, no native parts", ...wasm },
-    { engine: "webgpu-node", target: "wgsl", purpose: "any GPU with Vulkan, Metal or D3D12, from Node", ...webgpu },
+    { engine: "webgpu-node", target: "wgsl", purpose: webgpu.software === true ? "WebGPU from Node, but slow: a processor computes, not a GPU" : "any GPU with Vulkan, Metal or D3D12, from Node", ...webgpu },
     { engine: "chromium", target: "wgsl", purpose: "WebGPU in a page", ...page },
   ];
 }
@@ -110,7 +113,9 @@ if (adapter === null) { console.error("Error: no adapter: no usable Vulkan, Meta
 const info = adapter.info;
 const name = [info.vendor, info.architecture, info.device, info.description].filter((text) => text !== "").join(" ");
 const f16 = adapter.features.has("shader-f16") ? ", f16" : "";
-process.stdout.write(JSON.stringify({ detail: name + f16 }), () => process.exit(0));
+// A software driver is told by its type, and by its name where a driver keeps that to itself.
+const software = info.isFallbackAdapter === true || /llvmpipe|lavapipe|swiftshader/i.test(name);
+process.stdout.write(JSON.stringify({ detail: name + f16, software }), () => process.exit(0));
 `;
 
 async function webgpuNode(): Promise<Verdict> {
@@ -118,10 +123,10 @@ async function webgpuNode(): Promise<Verdict> {
     const require = createRequire(from);
     if (!resolves("webgpu", from)) continue;
     const found = await inChild(webgpuProbe, [require.resolve("webgpu")], ["--input-type=module"]);
-    if (found.ok) return available({ ...found.values, version: packageVersion(require.resolve("webgpu")) });
+    if (found.ok) return { ...available({ ...found.values, version: packageVersion(require.resolve("webgpu")) }), ...(found.values["software"] === "true" ? { software: true } : {}) };
     return missing(found.reason, "install a GPU driver with Vulkan; for a software one on Debian: apt install mesa-vulkan-drivers (25 or newer)");
   }
-  return missing("npm package webgpu is not installed", "npm install --no-save webgpu");
+  return missing("npm package webgpu is not installed", WEBGPU_PACKAGE);
 }
 
 function packageVersion(entry: string): string {
@@ -204,6 +209,8 @@ function parsed(text: string): unknown {
   }
 }
 
+const ERROR_CLASS = /^(?:[A-Z]\w*)?Error(?: \[\w+\])?: /;
+
 /** What a command printed last, or the line of its error output that says most. */
 function output(command: string, args: string[], limit: number): Promise<{ ok: boolean; text: string }> {
   const env = { ...process.env, TF_CPP_MIN_LOG_LEVEL: "2" };
@@ -211,7 +218,9 @@ function output(command: string, args: string[], limit: number): Promise<{ ok: b
     execFile(command, args, { encoding: "utf8", timeout: limit, env }, (error, stdout, stderr) => {
       if (error === null) return done({ ok: true, text: stdout.trim().split("\n").at(-1) ?? "" });
       const lines = stderr.split("\n").filter((line) => /\berror\b|cannot|not found|GLIBC/i.test(line));
-      done({ ok: false, text: (lines[0] ?? (error.killed ? "no answer in time" : `ended with ${String(error.code ?? error.signal)}`)).trim() });
+      // Node shows the line that threw before what was thrown; its class says nothing to a person.
+      const thrown = lines.find((line) => ERROR_CLASS.test(line))?.replace(ERROR_CLASS, "");
+      done({ ok: false, text: (thrown ?? lines[0] ?? (error.killed ? "no answer in time" : `ended with ${String(error.code ?? error.signal)}`)).trim() });
     });
   });
 }

@@ -9,6 +9,9 @@ import { existsSync } from "node:fs";
 import { dirname, isAbsolute, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
+/** What gets the package that speaks WebGPU under Node. */
+export const WEBGPU_PACKAGE = "npm install --no-save webgpu@0.6.2";
+
 /** What to type in `cwd` to run a script of this package: `node scripts/setup-vulkan.mjs` in a checkout. */
 export function scriptCommand(script: string, cwd: string = process.cwd()): string {
   const path = join(packageRoot(), "scripts", script);

@@ -22,7 +22,9 @@ export interface Tick {
   readonly epochs: number;
   readonly loss: number;
   readonly learningRate: number;
+  /** 0 as long as it is not known. */
   readonly imagesPerSecond: number;
+  /** Told where the rate is known. */
   readonly secondsLeft: number;
   /** By watch name: the live collapse signals, when there are any yet. */
   readonly signals: Readonly<Record<string, { readonly std: number; readonly rank: number }>>;
@@ -101,8 +103,7 @@ export function progressLine(tick: Tick, columns?: number): string {
     `${bar(share, 16)} ${String(Math.floor(share * 100)).padStart(3)}%`,
     `loss ${number(tick.loss)}`,
     ...Object.entries(tick.signals).map(([name, signal]) => `${name} std ${signal.std.toFixed(2)} rank ${signal.rank.toFixed(1)}`),
-    `${tick.imagesPerSecond.toFixed(tick.imagesPerSecond < 10 ? 1 : 0)} img/s`,
-    `${duration(tick.secondsLeft)} left`,
+    ...(tick.imagesPerSecond > 0 ? [`${tick.imagesPerSecond.toFixed(tick.imagesPerSecond < 10 ? 1 : 0)} img/s`, `${duration(tick.secondsLeft)} left`] : []),
     `epoch ${tick.epoch}/${tick.epochs}`,
     `lr ${tick.learningRate.toExponential(1)}`,
   ];

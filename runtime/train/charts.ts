@@ -15,6 +15,8 @@ export interface Series {
   readonly faint?: boolean;
   /** Index of the color, 0..3; its place in the list unless said. */
   readonly color?: number;
+  /** What the label at its end tells; the last value of the line unless said. */
+  readonly last?: number;
 }
 
 /** What a chart shows. */
@@ -33,9 +35,9 @@ const MOST_POINTS = 440;
 export function lineChart(chart: Chart): string {
   const points = chart.series.flatMap((series) => series.points.filter(([, value]) => Number.isFinite(value)));
   if (points.length === 0) return `<p class="empty">no values</p>`;
-  const x = scaleOf(points.map(([step]) => step), SIZE.left, SIZE.width - SIZE.right, { tight: true });
+  const x = stepsOf(points.map(([step]) => step), SIZE.left, SIZE.width - SIZE.right);
   const values = points.map(([, value]) => value);
-  const y = scaleOf(chart.fromZero === true ? [0, ...values] : values, SIZE.height - SIZE.bottom, SIZE.top, {});
+  const y = scaleOf(chart.fromZero === true ? [0, ...values] : values, SIZE.height - SIZE.bottom, SIZE.top);
   const parts = [
     `<title>${escape(chart.title)}</title>`,
     ...y.ticks.map((tick) => gridLine(tick, y.place(tick))),
@@ -44,6 +46,21 @@ export function lineChart(chart: Chart): string {
     ...endLabels(chart.series, x.place, y.place),
   ];
   return `<svg class="chart" viewBox="0 0 ${SIZE.width} ${SIZE.height}" role="img" aria-label="${escape(chart.title)}">${parts.join("")}</svg>`;
+}
+
+/** More losses than this are smoothed: fewer are seen one by one. */
+const SMOOTHED_FROM = 31;
+
+/** The loss by step. Where the line is smoothed, every step is behind it, and the number at its end is the last that was measured. */
+export function lossChart(losses: Series["points"]): Chart & { readonly smooth: boolean } {
+  const last = losses.filter(([, value]) => Number.isFinite(value)).at(-1)?.[1];
+  const smooth = losses.length >= SMOOTHED_FROM;
+  if (!smooth) return { title: "loss by step", smooth, series: [{ name: "loss", points: losses }] };
+  return {
+    title: "loss by step, smoothed",
+    smooth,
+    series: [{ name: "", points: losses, faint: true, color: 0 }, { name: "last step", points: smoothed(losses), color: 0, ...(last === undefined ? {} : { last }) }],
+  };
 }
 
 /** Exponential smoothing without the pull of the first value (as in Adam): weight `share` on the past. */
@@ -62,22 +79,35 @@ interface Scale {
   place(value: number): number;
 }
 
-function scaleOf(values: readonly number[], from: number, to: number, options: { readonly tight?: boolean }): Scale {
-  let low = values.reduce((least, value) => Math.min(least, value), Infinity);
-  let high = values.reduce((most, value) => Math.max(most, value), -Infinity);
+/** The value axis: from one round number to another, with room around a single value. */
+function scaleOf(values: readonly number[], from: number, to: number): Scale {
+  let [low, high] = ends(values);
   if (low === high) {
     const pad = Math.abs(low) * 0.1 || 1;
-    low -= options.tight === true ? 0 : pad;
+    low -= pad;
     high += pad;
   }
   const step = niceStep((high - low) / 5);
-  if (options.tight !== true) {
-    low = Math.floor(low / step) * step;
-    high = Math.ceil(high / step) * step;
-  }
+  low = Math.floor(low / step) * step;
+  high = Math.ceil(high / step) * step;
+  return { ticks: ticksOf(low, high, step), place: (value) => from + ((value - low) / (high - low)) * (to - from) };
+}
+
+/** The axis of steps: as long as the run, with ticks at whole steps; a single step has the one tick. */
+function stepsOf(steps: readonly number[], from: number, to: number): Scale {
+  const [low, high] = ends(steps);
+  const length = high === low ? 1 : high - low;
+  return { ticks: ticksOf(low, high, Math.max(1, niceStep(length / 5))), place: (step) => from + ((step - low) / length) * (to - from) };
+}
+
+function ends(values: readonly number[]): [low: number, high: number] {
+  return [values.reduce((least, value) => Math.min(least, value), Infinity), values.reduce((most, value) => Math.max(most, value), -Infinity)];
+}
+
+function ticksOf(low: number, high: number, step: number): number[] {
   const ticks: number[] = [];
   for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-6; k++) ticks.push(Number((k * step).toPrecision(12)));
-  return { ticks, place: (value) => from + ((value - low) / (high - low)) * (to - from) };
+  return ticks;
 }
 
 /** The next of 1, 2, 5 times a power of ten. */
@@ -95,12 +125,15 @@ function gridLine(tick: number, y: number): string {
 function line(series: Series, color: number, x: (value: number) => number, y: (value: number) => number): string {
   let path = "";
   let pen = false;
-  for (const [step, value] of thinned(series.points)) {
+  const points = thinned(series.points);
+  for (const [at, [step, value]] of points.entries()) {
     if (!Number.isFinite(value)) {
       pen = false;
       continue;
     }
-    path += `${pen ? "L" : "M"}${coordinate(x(step))} ${coordinate(y(value))}`;
+    // A point without neighbours is a line to itself, which round caps make a dot.
+    const alone = !pen && !Number.isFinite(points[at + 1]?.[1] ?? NaN);
+    path += `${pen ? "L" : "M"}${coordinate(x(step))} ${coordinate(y(value))}${alone ? "h0" : ""}`;
     pen = true;
   }
   return `<path class="${series.faint === true ? "line faint" : "line"}" style="stroke:var(--series-${(color % 4) + 1})" d="${path}"/>`;
@@ -110,7 +143,9 @@ function line(series: Series, color: number, x: (value: number) => number, y: (v
 function endLabels(all: readonly Series[], x: (value: number) => number, y: (value: number) => number): string[] {
   const labels = all.flatMap((series, at) => {
     const last = series.points.filter(([, value]) => Number.isFinite(value)).at(-1);
-    return series.faint === true || last === undefined ? [] : [{ series, color: series.color ?? at, x: x(last[0]) + 6, y: y(last[1]), value: last[1] }];
+    if (series.faint === true || last === undefined) return [];
+    const value = series.last ?? last[1];
+    return [{ series, color: series.color ?? at, x: x(last[0]) + 6, y: y(value), value }];
   });
   labels.sort((a, b) => a.y - b.y);
   let floor = -Infinity;

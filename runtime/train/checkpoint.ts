@@ -95,7 +95,7 @@ export function decodeCheckpoint(bytes: Uint8Array, where: string): Checkpoint {
  * parameters. Throws `HostError` "mismatch" that says which. With `otherSource`, a changed source is let through as long
  * as every parameter fits.
  */
-export function checkFits(checkpoint: Checkpoint, manifest: Pick<Manifest, "program" | "source" | "parameters">, where: string, options: { readonly otherSource?: boolean } = {}): void {
+export function checkFits(checkpoint: Pick<Checkpoint, "program" | "hash"> & { readonly state: ReadonlyMap<string, { readonly length: number }> }, manifest: Pick<Manifest, "program" | "source" | "parameters">, where: string, options: { readonly otherSource?: boolean } = {}): void {
   if (checkpoint.program !== manifest.program) {
     throw new HostError("mismatch", `${where} belongs to the program ${checkpoint.program}, not to ${manifest.program}`, "give the run folder of this program, or start anew in another folder with --out");
   }
@@ -112,6 +112,12 @@ export function checkFits(checkpoint: Checkpoint, manifest: Pick<Manifest, "prog
     if (held === undefined) throw new HostError("mismatch", `${where} has no parameter ${name}`, "it was made from another version of the program; start anew with --out");
     if (held.length !== wanted) throw new HostError("mismatch", `${where}: ${name} has ${held.length} values, the program needs ${wanted} (${shape.join(" × ")})`, "it was made from another version of the program; start anew with --out");
   }
+}
+
+/** Whether a program can go on with a run that was compiled from `before`, as far as is seen without its checkpoint. Throws as `checkFits` does. */
+export function checkGoesOn(before: Pick<Manifest, "program" | "source" | "parameters">, manifest: Pick<Manifest, "program" | "source" | "parameters">, where: string, options: { readonly otherSource?: boolean } = {}): void {
+  const state = new Map(before.parameters.map(({ name, shape }) => [name, { length: elementCount(shape) }]));
+  checkFits({ program: before.program, hash: before.source.hash, state }, manifest, where, options);
 }
 
 function shapeOf(name: string, data: Float32Array, shapes: ReadonlyMap<string, readonly number[]>): readonly number[] {

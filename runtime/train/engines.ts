@@ -14,6 +14,7 @@ import { createTfjsEngine } from "../backends/tfjs/run.js";
 import type { Tensor } from "../backends/tfjs/tf.js";
 import { measureCeilings } from "../backends/webgpu/ceilings.js";
 import { openNodeDevice } from "../backends/webgpu/device.js";
+import { checkPlan } from "../backends/webgpu/check-plan.js";
 import { createWebgpuEngine } from "../backends/webgpu/engine.js";
 import type { Profile } from "../backends/webgpu/profile-report.js";
 import { profileOf, profileText, profileTrace } from "../backends/webgpu/profile-report.js";
@@ -117,6 +118,7 @@ async function tfjsEngine(manifest: Manifest, module: CompiledModule, choice: Ex
 
 async function webgpuEngine(manifest: Manifest, module: WgslModule, choice: EngineChoice, seed: number, wishes: EngineWishes): Promise<ChosenEngine> {
   if (choice !== "auto" && choice !== "webgpu") throw new HostError("no-engine", `${choice} runs programs that were compiled for tfjs, this one was compiled for wgsl`, "compile it with --target tfjs, or leave --engine away");
+  checkPlan(module.plan);
   const { device, name, language, version, release } = await openNodeDevice(module, { timestamps: wishes.profile !== undefined });
   const profiler = wishes.profile === undefined ? undefined : createProfiler({ device, plan: module.plan, clock: () => performance.now(), steps: wishes.profile });
   const engine = await createWebgpuEngine(manifest, module, { device, name, language, version, release, profiler, initial: initialState(manifest, seed) });

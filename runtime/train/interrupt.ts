@@ -1,9 +1,9 @@
 /**
- * Ctrl-C: the first one asks the run to stop after its step, the second one quits at once.
+ * Ctrl-C: the first one asks the run to stop after its step, one that comes later quits at once.
  *
  * Owns the handlers of SIGINT, SIGTERM and SIGHUP (the terminal is gone) while a run is on, and takes them off afterwards.
- * The process comes in as an argument, so that tests send signals without dying. What is written to a terminal that is gone
- * is lost, and nothing else.
+ * The process and the passing of time come in as arguments, so that tests send signals without dying or waiting. What is
+ * written to a terminal that is gone is lost, and nothing else.
  */
 import { systemCode } from "../base/errors.js";
 
@@ -27,18 +27,37 @@ export interface Interrupts {
   release(): void;
 }
 
-/** Starts watching; `say` tells the person what the first Ctrl-C does. */
-export function watchInterrupts(source: SignalSource, say: (text: string) => void): Interrupts {
+/** Calls back when the moment is over in which further signals are the same request. */
+export type Moment = (over: () => void) => void;
+
+/**
+ * A second. Signals that came while a step kept the process busy are handled after timers are and before immediates, so that
+ * with the immediate they count as having come in time. It keeps no process alive.
+ */
+const aSecond: Moment = (over) => {
+  setTimeout(() => setImmediate(over).unref(), 1000).unref();
+};
+
+/**
+ * Starts watching; `say` tells the person what the first Ctrl-C does. Process managers, shells and `timeout` signal a
+ * process and then its group, and npx relays what the process has got already: what comes within `moment` of the first
+ * signal is no person in a hurry.
+ */
+export function watchInterrupts(source: SignalSource, say: (text: string) => void, moment: Moment = aSecond): Interrupts {
   let requested = false;
+  let impatient = false;
   const ask = (): void => {
     requested = true;
+    moment(() => {
+      impatient = true;
+    });
     say("stopping after this step; a checkpoint will be written (Ctrl-C again quits at once, without one)");
   };
   const handler = (): void => {
-    if (requested) source.exit(INTERRUPTED);
-    else ask();
+    if (!requested) ask();
+    else if (impatient) source.exit(INTERRUPTED);
   };
-  // A lost terminal is told by the kernel and by the shell, each for itself: the second time is not a person in a hurry.
+  // A lost terminal is told by the kernel and by the shell, each when it notices: never a person in a hurry.
   const lost = (): void => {
     if (!requested) ask();
   };

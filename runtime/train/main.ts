@@ -20,6 +20,7 @@ import type { Batches } from "./batches.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { openCheckpoints } from "./checkpoint-store.js";
 import type { CheckpointStore } from "./checkpoint-store.js";
+import { loadCompiled } from "./compiled.js";
 import { openTestData, openTrainingData, probeSets } from "./datasets.js";
 import type { TestData, TrainingData } from "./datasets.js";
 import { createEngine } from "./engines.js";
@@ -74,17 +75,29 @@ export interface RunSummary {
   readonly exitCode: number;
 }
 
-/** Runs a trainer; says everything on the terminal, errors included, and returns the exit code. */
-export async function runTrainer(trainer: Trainer): Promise<number> {
-  const terminal = trainer.host?.terminal ?? process.stderr;
-  if (terminal === process.stderr) outliveReader(process.stderr);
-  try {
+/** Runs a trainer; says everything on the terminal, errors included (help on standard output), and returns the exit code. */
+export function runTrainer(trainer: Trainer): Promise<number> {
+  return told(trainer.host?.terminal, async () => {
     const options = { ...parseOptions(trainer.argv ?? []), ...trainer.options };
     if (options.help === true) {
-      terminal.write(`${optionsHelp(trainer.manifest.program)}\n`);
+      (trainer.host?.terminal ?? process.stdout).write(`${optionsHelp(trainer.manifest.program)}\n`);
       return 0;
     }
     return (await train({ ...trainer, options })).exitCode;
+  });
+}
+
+/** Runs the compiled program of a folder (absolute): what its `train.mjs` does. A folder that is damaged is told like any other error. */
+export function runCompiled(folder: string, argv: readonly string[], host: Partial<TrainerHost> = {}): Promise<number> {
+  return told(host.terminal, async () => runTrainer({ ...await loadCompiled(folder, relative(process.cwd(), folder) || "."), argv, folder, host }));
+}
+
+/** Runs; says an error with its way out, and returns the exit code. */
+async function told(own: Terminal | undefined, run: () => Promise<number>): Promise<number> {
+  const terminal = own ?? process.stderr;
+  if (terminal === process.stderr) outliveReader(process.stderr);
+  try {
+    return await run();
   } catch (error) {
     terminal.write(`error: ${errorText(error)}\n`);
     if (error instanceof HostError) terminal.write(`help: ${error.help}\n`);

@@ -9,7 +9,7 @@ import type { Manifest } from "../../runtime/abi.js";
 import { loadTf } from "../../runtime/backends/tfjs/engine.js";
 import { createTfjsEngine } from "../../runtime/backends/tfjs/run.js";
 import { stream } from "../../runtime/base/random.js";
-import { loadCompiled } from "../../compiler/cli/compiled.js";
+import { loadCompiled } from "../../runtime/train/compiled.js";
 import { encodeCheckpoint } from "../../runtime/train/checkpoint.js";
 import { initialState } from "../../runtime/train/init.js";
 import { jepac } from "../compiler/cli/support.js";

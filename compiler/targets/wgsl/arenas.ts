@@ -70,7 +70,7 @@ function shards(group: string, ordered: readonly { p: Parameter; r: number }[], 
   for (const { p, r } of ordered) {
     const count = countOf(p);
     const size = spaceOf(p);
-    if (size * 4 > shardBytes) throw new TooLarge(`the parameter \`${p.name}\``, count * 4, shardBytes);
+    if (size * 4 > shardBytes) throw new TooLarge(`the parameter \`${p.name}\``, count * 4, "binding", shardBytes);
     if ((at + size) * 4 > shardBytes) close();
     slots.push({ parameter: p, at, count });
     ranks.push(r);

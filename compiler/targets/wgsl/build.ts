@@ -26,6 +26,8 @@ export class GraphBuilder implements Graph {
   /** The iteration and the pass that operations belong to. */
   block: number | undefined;
   backward = false;
+  /** Whose parameters the function that is being lowered was given, where they are of one instance. */
+  instance: string | undefined;
   /** Iterations so far. */
   blocks = 0;
 
@@ -47,7 +49,7 @@ export class GraphBuilder implements Graph {
   }
 
   push(work: Work): void {
-    this.ops.push({ work, origin: this.origin, block: this.block, backward: this.backward });
+    this.ops.push({ work, origin: this.origin, block: this.block, backward: this.backward, instance: this.instance });
   }
 
   /** Elementwise work over operands that broadcast to `shape`; one result for each expression that `make` gives. */

@@ -7,7 +7,7 @@
 import type { Dim } from "../../types/dim.js";
 import { costed } from "./cost.js";
 import type { Op, Tensor } from "./graph.js";
-import { readsOf } from "./graph.js";
+import { instancesOf, readsOf } from "./graph.js";
 import { attentionGradDrafts } from "./kernels/attention-grad.js";
 import { attentionDraft } from "./kernels/attention.js";
 import { gemmDraft, weightGradDrafts } from "./kernels/gemm.js";
@@ -45,7 +45,7 @@ export function draftsOf(traced: Traced, bounds: ReadonlyMap<string, number>, { 
       return made;
     },
   };
-  return batches(neighbours(ops.flatMap((op) => costed(op.work, drafts(cx, op, live)))), (t) => (t.home.kind === "grad" && !wanted.has(t) ? gradient?.(t.home.name) : undefined));
+  return batches(neighbours(ops.flatMap((op) => costed(op.work, drafts(cx, op, live)).map((d) => ({ ...d, whose: instancesOf(op) })))), (t) => (t.home.kind === "grad" && !wanted.has(t) ? gradient?.(t.home.name) : undefined));
 }
 
 /** The gradient of a norm: by itself, or with those of scale and offset in one sweep, which wants more threads than a processor has. */
@@ -62,7 +62,7 @@ function neighbours(all: readonly Draft[]): Draft[] {
   let run: Draft[] = [];
   const close = (): void => {
     const joined = run.length < 2 ? undefined : together(run);
-    out.push(...(joined === undefined ? run : [joined]));
+    out.push(...(joined === undefined ? run : [{ ...joined, whose: run.flatMap((d) => d.whose ?? []) }]));
     run = [];
   };
   for (const draft of all) {

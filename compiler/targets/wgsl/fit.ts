@@ -1,27 +1,35 @@
 /**
  * A plan that fits a device, or what would.
  *
- * Owns the search behind "too large": the largest batch, the smallest number of parts, whether recomputation helps. Tracing
- * and fusing do not depend on the batch, so each try only writes and packs. Places in the program and words for people are
- * the caller's.
+ * Owns the search behind "too large": the largest batch and what keeps a larger one out, the smallest number of parts, whether
+ * recomputation helps, each with the memory of its plan. Tracing and fusing do not depend on the batch, so each try only
+ * writes and packs. Places in the program and words for people are the caller's.
  */
 import type { Manifest } from "../../../runtime/abi.js";
 import type { StepProgram } from "../step.js";
+import type { Excess } from "./memory.js";
 import { TooLarge } from "./memory.js";
 import type { PlanLimits, Planned, Precision, Prepared } from "./plan.js";
 import { planPrepared, prepareStep } from "./plan.js";
 
+/** Settings that fit, and the peak memory of their plan. */
+export interface Way {
+  readonly batch: number;
+  readonly parts: number;
+  readonly memory: number;
+}
+
 /** Why there is no plan, and what there could be instead. */
-export interface Misfit {
-  readonly what: string;
-  readonly bytes: number;
-  readonly limit: number;
+export interface Misfit extends Excess {
+  readonly limits: PlanLimits;
   /** The largest batch that fits with the program's other settings; undefined where not even one image does. */
-  readonly batch: number | undefined;
-  /** The smallest number of parts in which the batch fits. */
-  readonly parts: number | undefined;
+  readonly largest: Way | undefined;
+  /** The batch after that, and what is too large there: the first excess may be for a limit that does not decide. */
+  readonly beyond: { readonly batch: number; readonly excess: Excess };
+  /** The batch in the smallest number of parts in which it fits. */
+  readonly cut: Way | undefined;
   /** The largest batch with blocks made again in the backward pass, where they are not yet; at most the program's own. */
-  readonly recomputed: number | undefined;
+  readonly recomputed: Way | undefined;
 }
 
 /** The plan, or why there is none. */
@@ -30,16 +38,42 @@ export function fitPlan(program: StepProgram, manifest: Manifest, limits: PlanLi
   const found = attempt(prepared, manifest, limits);
   if (!(found instanceof TooLarge)) return found;
   const { batch, accumulate = 1 } = manifest.train;
-  const fits = (own: Prepared, size: number): boolean => !(attempt(own, withBatch(manifest, size, 1), limits) instanceof TooLarge);
-  const size = largest(batch / accumulate, (n) => fits(prepared, n));
-  const again = manifest.train.recompute === "blocks" ? undefined : prepareStep(program, true, precision);
-  const most = again === undefined ? undefined : largest(batch / accumulate, (n) => fits(again, n));
-  const parts = size === undefined ? undefined : divisors(batch).find((n) => n > accumulate && batch / n <= size && !(attempt(prepared, withBatch(manifest, batch, n), limits) instanceof TooLarge));
+  const within = (own: Prepared, most = limits) => (images: number): Way | TooLarge => wayOf(own, manifest, most, images * accumulate, accumulate);
+  const { fits, beyond } = largest(batch / accumulate, within(prepared), found);
+  const recomputed = manifest.train.recompute === "blocks" ? undefined : upTo(batch / accumulate, within(prepareStep(program, true, precision)));
   return {
-    what: found.what, bytes: found.bytes, limit: found.limit, parts,
-    batch: size === undefined ? undefined : size * accumulate,
-    recomputed: most === undefined || most === size ? undefined : most * accumulate,
+    what: found.what, bytes: found.bytes, kind: found.kind, limit: found.limit, limits,
+    largest: fits, beyond: { batch: beyond.images * accumulate, excess: fits === undefined || limits.memoryBytes === undefined ? beyond.excess : deciding(beyond, within(prepared, unbound(limits))) },
+    cut: fits === undefined ? undefined : inParts(prepared, manifest, limits, fits.batch / accumulate),
+    recomputed: recomputed?.batch === fits?.batch ? undefined : recomputed,
   };
+}
+
+/** The same memory on a device whose buffers may be of any size. */
+function unbound(limits: PlanLimits): PlanLimits {
+  return { ...limits, bindingBytes: 2 ** 50, bufferBytes: 2 ** 50 };
+}
+
+/** What a device with larger bindings would not mend is the memory's excess, though a value is beyond a binding too. */
+function deciding({ images, excess }: Beyond, unboundTried: (images: number) => Way | TooLarge): Excess {
+  const still = excess.kind === "memory" ? excess : unboundTried(images);
+  return still instanceof TooLarge ? still : excess;
+}
+
+/** The batch in the fewest parts that fit, of at most `images` each. */
+function inParts(prepared: Prepared, manifest: Manifest, limits: PlanLimits, images: number): Way | undefined {
+  const { batch, accumulate = 1 } = manifest.train;
+  for (const parts of divisors(batch)) {
+    if (parts <= accumulate || batch / parts > images) continue;
+    const way = wayOf(prepared, manifest, limits, batch, parts);
+    if (!(way instanceof TooLarge)) return way;
+  }
+  return undefined;
+}
+
+function wayOf(prepared: Prepared, manifest: Manifest, limits: PlanLimits, batch: number, parts: number): Way | TooLarge {
+  const found = attempt(prepared, { ...manifest, train: { ...manifest.train, batch, accumulate: parts } }, limits);
+  return found instanceof TooLarge ? found : { batch, parts, memory: found.plan.memory.total };
 }
 
 function attempt(prepared: Prepared, manifest: Manifest, limits: PlanLimits): Planned | TooLarge {
@@ -51,20 +85,30 @@ function attempt(prepared: Prepared, manifest: Manifest, limits: PlanLimits): Pl
   }
 }
 
-function withBatch(manifest: Manifest, batch: number, accumulate: number): Manifest {
-  return { ...manifest, train: { ...manifest.train, batch, accumulate } };
+/** The largest number of images that fits, of at most `most`. */
+function upTo(most: number, tried: (images: number) => Way | TooLarge): Way | undefined {
+  const whole = tried(most);
+  return whole instanceof TooLarge ? largest(most, tried, whole).fits : whole;
 }
 
-/** The largest number from 1 to `most` that passes, which smaller ones do too. */
-function largest(most: number, passes: (n: number) => boolean): number | undefined {
-  if (passes(most)) return most;
-  let [low, high] = [0, most];
-  while (high - low > 1) {
-    const middle = Math.floor((low + high) / 2);
-    if (passes(middle)) low = middle;
-    else high = middle;
+/** A number of images that does not fit, and why. */
+interface Beyond {
+  readonly images: number;
+  readonly excess: Excess;
+}
+
+/** The largest number of images below `most` that fits, as smaller ones do too, and what is too large with one more; `failed` is why `most` does not fit. */
+function largest(most: number, tried: (images: number) => Way | TooLarge, failed: TooLarge): { readonly fits: Way | undefined; readonly beyond: Beyond } {
+  let fits: Way | undefined;
+  let beyond: Beyond = { images: most, excess: failed };
+  let low = 0;
+  while (beyond.images - low > 1) {
+    const middle = Math.floor((low + beyond.images) / 2);
+    const found = tried(middle);
+    if (found instanceof TooLarge) beyond = { images: middle, excess: found };
+    else [low, fits] = [middle, found];
   }
-  return low === 0 ? undefined : low;
+  return { fits, beyond };
 }
 
 function divisors(n: number): number[] {

@@ -146,6 +146,8 @@ export interface Op {
   readonly block?: number | undefined;
   /** It belongs to the backward pass. */
   readonly backward?: boolean | undefined;
+  /** The instance of the program whose parameters the function around it was given. */
+  readonly instance?: string | undefined;
 }
 
 /** A graph in order of execution. */
@@ -157,6 +159,17 @@ export interface Graph {
 /** Tensors that an operation reads from memory. */
 export function readsOf(work: Work): Tensor[] {
   return operandsOf(work).flatMap((t) => (t.computed === undefined ? [t] : readsOf(t.computed)));
+}
+
+/** The instance that a parameter belongs to: `student` of `student.blocks.0.norm1.scale`. */
+export function instanceOf({ home }: Tensor): string | undefined {
+  return home.kind === "param" || home.kind === "half" || home.kind === "grad" ? home.name.split(".")[0] : undefined;
+}
+
+/** Instances that an operation works for: those whose parameters it reads or makes gradients of, else that of its function. */
+export function instancesOf(op: Op): string[] {
+  const own = new Set([...readsOf(op.work), ...writesOf(op.work)].flatMap((t) => instanceOf(t) ?? []));
+  return own.size > 0 ? [...own] : op.instance === undefined ? [] : [op.instance];
 }
 
 /** Operands of an operation, stored or not. */

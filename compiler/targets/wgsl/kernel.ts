@@ -79,6 +79,8 @@ export interface Draft {
   readonly origin: Span | undefined;
   /** The shape of the result, in words. */
   readonly shape: string;
+  /** The encoders and other instances of the program that it works for, where that is known. */
+  readonly whose?: readonly string[];
   /** Arithmetic, where it is counted (see `cost.ts`). */
   readonly flops?: Dim;
   /** Elements of 4 bytes that it moves, where that is not what its bindings hold. */
@@ -153,9 +155,22 @@ export class KernelWriter {
   readonly #functions = new Set<string>();
   readonly #forms: { readonly needs: FormNeeds; readonly code: string; readonly wide: readonly string[] }[] = [];
   #hyper: readonly string[] | undefined;
+  #doc: string;
 
   /** `name` becomes the file's name; `doc` says what the kernel computes. */
-  constructor(readonly name: string, readonly doc: string) {}
+  constructor(readonly name: string, doc: string) {
+    this.#doc = doc;
+  }
+
+  /** Says more of what the kernel computes. It is for the header alone: kernels of one text may say it differently. */
+  also(words: string): void {
+    this.#doc += words;
+  }
+
+  /** The variable of a tensor that is bound already. */
+  variableOf(bound: Bound): string | undefined {
+    return this.#bindings.find((b) => isSame(b.bound, bound))?.name;
+  }
 
   /**
    * A way to read a tensor. `lanes` 4 binds it as vec4, which wants rows of a multiple of 4 elements; the first one to bind
@@ -257,7 +272,7 @@ export class KernelWriter {
       ...(this.#folds.length === 0 ? [] : [{ needs: "subgroups", text: around([...half, ...enablesOf("subgroups")], bySubgroups(code, this.#folds)) } satisfies Form]),
     ];
     return {
-      name: this.name, doc: this.doc, text: around(half, code), forms, binds: this.#bindings.map((b) => b.bound), writes: this.#bindings.map(access),
+      name: this.name, doc: this.#doc, text: around(half, code), forms, binds: this.#bindings.map((b) => b.bound), writes: this.#bindings.map(access),
       hyper: this.#hyper !== undefined, sizes: [...this.#sizes.values()], groups, origin, shape,
     };
   }

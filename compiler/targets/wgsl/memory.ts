@@ -10,10 +10,22 @@ import { printShape } from "../../types/dim.js";
 import type { Tensor } from "./graph.js";
 import type { Draft } from "./kernel.js";
 
+/** Which of a device's limits something is beyond: what one binding holds, what one buffer holds, or all its memory. */
+export type LimitKind = "binding" | "buffer" | "memory";
+
+/** What is too large, for which limit. */
+export interface Excess {
+  /** In words. */
+  readonly what: string;
+  readonly bytes: number;
+  readonly kind: LimitKind;
+  /** The bytes that there are. */
+  readonly limit: number;
+}
+
 /** Something does not fit the limits: caught where the plan is asked for, and told as a diagnostic. */
-export class TooLarge extends Error {
-  /** `what` in words, its bytes, and the bytes that there are. */
-  constructor(readonly what: string, readonly bytes: number, readonly limit: number) {
+export class TooLarge extends Error implements Excess {
+  constructor(readonly what: string, readonly bytes: number, readonly kind: LimitKind, readonly limit: number) {
     super(`${what}: ${bytes} bytes, ${limit} fit`);
   }
 }
@@ -49,15 +61,28 @@ export function aligned(bytes: number): number {
   return Math.ceil(bytes / ALIGN) * ALIGN;
 }
 
-/** Packs the `work` tensors of some dispatches; `pinned` ones stay to the end. */
-export function pack(drafts: readonly Draft[], bytesOf: (t: Tensor) => number, pinned: ReadonlySet<Tensor>, arenaBytes: number): Packing {
+/** What a device takes at once. */
+export interface HolderLimits {
+  readonly bindingBytes: number;
+  readonly bufferBytes: number;
+}
+
+/** The limit of one value, which lies in a buffer and is bound whole: the smaller one decides. */
+export function valueLimit({ bindingBytes, bufferBytes }: HolderLimits): { readonly kind: LimitKind; readonly limit: number } {
+  return bindingBytes <= bufferBytes ? { kind: "binding", limit: bindingBytes } : { kind: "buffer", limit: bufferBytes };
+}
+
+/** Packs the `work` tensors of some dispatches; `pinned` ones stay to the end. @throws TooLarge */
+export function pack(drafts: readonly Draft[], bytesOf: (t: Tensor) => number, pinned: ReadonlySet<Tensor>, limits: HolderLimits): Packing {
+  const { bufferBytes: arenaBytes } = limits;
+  const most = valueLimit(limits);
   const lives = livesOf(drafts, bytesOf, pinned);
   const places = new Map<Tensor, Place>();
   const arenas: number[] = [];
   const placed: { life: Life; place: Place }[] = [];
   const order = [...lives].sort((a, b) => b.bytes - a.bytes || a.from - b.from || a.tensor.id - b.tensor.id);
   for (const life of order) {
-    if (life.bytes > arenaBytes) throw new TooLarge(nameOf(life.tensor), life.bytes, arenaBytes);
+    if (life.bytes > most.limit) throw new TooLarge(nameOf(life.tensor), life.bytes, most.kind, most.limit);
     const rivals = placed.filter((p) => p.life.from <= life.to && life.from <= p.life.to);
     const place = firstGap(life, rivals.map((r) => r.place), arenas.length, arenaBytes);
     arenas[place.arena] = Math.max(arenas[place.arena] ?? 0, place.at + aligned(life.bytes));

@@ -33,6 +33,8 @@ import { totalOf, updatesOf } from "./updates.js";
 
 /** What a device must be able to hold; the defaults are WebGPU's own. */
 export interface PlanLimits {
+  /** The profile that was chosen; not there where a device was asked. */
+  readonly profile?: "portable" | "large" | "software";
   readonly bindingBytes: number;
   readonly bufferBytes: number;
   /** Tiles that were measured on it; products that are not among them get the default. */
@@ -53,13 +55,13 @@ export interface Precision {
 }
 
 /** The portable profile. */
-export const portable: PlanLimits = { bindingBytes: 128 * 1024 * 1024, bufferBytes: 256 * 1024 * 1024 };
+export const portable: PlanLimits = { profile: "portable", bindingBytes: 128 * 1024 * 1024, bufferBytes: 256 * 1024 * 1024 };
 
 /** Drivers that compute on a processor, such as lavapipe and SwiftShader. */
-export const software: PlanLimits = { ...portable, software: true };
+export const software: PlanLimits = { ...portable, profile: "software", software: true };
 
 /** What most graphics cards take with drivers of their own. */
-export const large: PlanLimits = { bindingBytes: 2 ** 31 - 4, bufferBytes: 2 ** 32 - 4, ample: true };
+export const large: PlanLimits = { profile: "large", bindingBytes: 2 ** 31 - 4, bufferBytes: 2 ** 32 - 4, ample: true };
 
 /** A plan with what readers of the kernels want to know. */
 export interface Planned {
@@ -116,10 +118,10 @@ export function planPrepared(prepared: Prepared, manifest: Manifest, limits: Pla
   for (const [name, count] of updates.scratch) buffers.add(name, "scratch", count * 4);
   const stepDrafts = draftsOf(traced, bounds, book, gradientPlaces(shards));
   const pinned = new Set([...traced.losses, ...traced.watches, ...traced.state].map((n) => n.tensor));
-  const step: Unit = { traced, drafts: stepDrafts, packing: pack([...stepDrafts, ...updates.update], bytesOf, pinned, limits.bufferBytes) };
+  const step: Unit = { traced, drafts: stepDrafts, packing: pack([...stepDrafts, ...updates.update], bytesOf, pinned, limits) };
   const encoders = prepared.encoders.map(([name, own]): [string, Unit] => {
     const drafts = draftsOf(own, bounds, book);
-    return [name, { traced: own, drafts, packing: pack(drafts, bytesOf, new Set(own.result === undefined ? [] : [own.result]), limits.bufferBytes) }];
+    return [name, { traced: own, drafts, packing: pack(drafts, bytesOf, new Set(own.result === undefined ? [] : [own.result]), limits) }];
   });
   const units = [step, ...encoders.map(([, u]) => u)];
   const arenas = Math.max(...units.map((u) => u.packing.arenas.length));
@@ -166,17 +168,14 @@ function unknownParameter(name: string): never {
   throw new IrError(`wgsl target: there is no parameter ${name}.`);
 }
 
-/** What is too large where everything fits by itself. */
-export const ALL_BUFFERS = "the sum of all buffers";
-
 /** Every tensor is bound whole, and all buffers lie on the device at once. @throws TooLarge */
 function checkFits(units: readonly Unit[], bytesOf: (t: Tensor) => number, total: number, limits: PlanLimits): void {
   for (const { drafts } of units) {
     for (const bound of drafts.flatMap((d) => d.binds)) {
-      if (!("kind" in bound) && bytesOf(bound) > limits.bindingBytes) throw new TooLarge(nameOf(bound), bytesOf(bound), limits.bindingBytes);
+      if (!("kind" in bound) && bytesOf(bound) > limits.bindingBytes) throw new TooLarge(nameOf(bound), bytesOf(bound), "binding", limits.bindingBytes);
     }
   }
-  if (limits.memoryBytes !== undefined && total > limits.memoryBytes) throw new TooLarge(ALL_BUFFERS, total, limits.memoryBytes);
+  if (limits.memoryBytes !== undefined && total > limits.memoryBytes) throw new TooLarge("the sum of all buffers", total, "memory", limits.memoryBytes);
 }
 
 /** Upper bounds of the symbols: the batch, and for each mask the most positions that a draw can keep. */

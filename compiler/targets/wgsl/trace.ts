@@ -14,7 +14,7 @@ import type { Dim } from "../../types/dim.js";
 import type { StepProgram } from "../step.js";
 import { GraphBuilder, broadcastView, isPlain, splat, viewOf } from "./build.js";
 import type { Graph, Tensor } from "./graph.js";
-import { readsOf, writesOf } from "./graph.js";
+import { instanceOf, readsOf, writesOf } from "./graph.js";
 import type { Handle } from "./lowering.js";
 import { lowerOp, operand } from "./lowering.js";
 
@@ -126,13 +126,27 @@ function traceFunc(g: GraphBuilder, module: Module, func: Func, args: readonly H
 }
 
 function traceNode(g: GraphBuilder, module: Module, func: Func, node: Node, args: readonly Handle[], dims: Dims): readonly Handle[] {
-  if (node.op === "call") return traceFunc(g, module, funcOf(module, node.attrs.fn), args, new Map(Object.entries(node.attrs.dims)));
-  if (node.op === "repeat") return traceRepeat(g, module, node, args);
+  if (node.op === "call") return within(g, args, () => traceFunc(g, module, funcOf(module, node.attrs.fn), args, new Map(Object.entries(node.attrs.dims))));
+  if (node.op === "repeat") return within(g, args, () => traceRepeat(g, module, node, args));
   const types = node.results.map((r) => substituteType(typeOf(func, r), dims));
   const depth = types[0]?.stack.length ?? 0;
   g.origin = node.origin;
   g.name = func.values[node.results[0] ?? -1]?.name;
   return unstacked(depth, node.op, args, (items) => lowerOp<PrimitiveName>(node.op, { g, args: items, attrs: node.attrs, types: types.map((t) => ({ ...t, stack: [] })) }));
+}
+
+/** Runs what a function does; where its parameters are of one instance, that is whose work it is. */
+function within(g: GraphBuilder, args: readonly Handle[], run: () => readonly Handle[]): readonly Handle[] {
+  const outer = g.instance;
+  const given = instancesIn(args);
+  if (given.size === 1) [g.instance] = given;
+  const results = run();
+  g.instance = outer;
+  return results;
+}
+
+function instancesIn(handles: readonly Handle[]): Set<string> {
+  return new Set(handles.flatMap((h) => (h.kind === "stack" ? [...instancesIn(h.items)] : h.kind === "view" ? instanceOf(h.tensor) ?? [] : [])));
 }
 
 /** Runs an elementwise op on each iteration's values where its operands are sequences. */

@@ -10,6 +10,7 @@ import { own } from "../../base/own.js";
 import type { Engine, Hyper, Manifest, Parameter, StepBatch, StepResult, StepWants, TfjsInputs, TfjsModule, TfjsStep, Tree } from "../../abi.js";
 import { HostError } from "../../base/errors.js";
 import { joined, joinWatch, partOf } from "../parts.js";
+import { LOSS_SCALE } from "../state.js";
 import { clipGradients, groupNorms, larsUpdates } from "./gradients.js";
 import { makeKernels } from "./kernels.js";
 import type { Kernels } from "./kernels.js";
@@ -286,6 +287,7 @@ async function importState(run: Run, from: ReadonlyMap<string, Float32Array>): P
   const known = new Map(run.manifest.parameters.map((parameter) => [parameter.name, parameter]));
   for (const [name, values] of from) {
     const parameter = known.get(name);
+    if (name === LOSS_SCALE) continue;
     if (parameter === undefined) optimizer.set(slotKey(name), values);
     else if (parameter.role === "state") replaceState(run, name, run.tf.tensor(values, [...parameter.shape]));
     else parameters.set(name, values);

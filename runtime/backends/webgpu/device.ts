@@ -12,7 +12,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { WgslModule } from "../../abi.js";
 import { HostError, errorText } from "../../base/errors.js";
-import { scriptCommand } from "../ways.js";
+import { WEBGPU_PACKAGE, scriptCommand } from "../ways.js";
 import { describeBy } from "./forms.js";
 import { deviceRequest } from "./request.js";
 import { restingWait, waitBy } from "./waiting.js";
@@ -136,7 +136,7 @@ async function loadPackage(): Promise<DawnPackage> {
       throw new HostError("no-engine", `the npm package webgpu is there but does not load: ${errorText(error)}`, way(), { cause: error });
     }
   }
-  throw new HostError("no-engine", "the npm package webgpu is not installed", "npm install --no-save webgpu@0.6.2");
+  throw new HostError("no-engine", "the npm package webgpu is not installed", WEBGPU_PACKAGE);
 }
 
 /** Points Vulkan at a SwiftShader in `.engines/` of this folder or one above the package; whether there is one. */

@@ -14,6 +14,7 @@ import { proveForms } from "./proof.js";
 import { LossRing } from "./ring.js";
 import type { Losses } from "./ring.js";
 import { joined, joinWatch } from "../parts.js";
+import { LOSS_SCALE } from "../state.js";
 import type { Session } from "./session.js";
 import { copyOutputs, mapped, openSession, outputBytes, outputsIn, readBuffer, readOutputs } from "./session.js";
 import type { Symbols } from "./sizes.js";
@@ -86,9 +87,6 @@ export async function createWebgpuEngine(manifest: Manifest, module: WgslModule,
     },
   };
 }
-
-/** The state of the loss scale among the optimizer's. */
-const LOSS_SCALE = "optimizer.loss_scale";
 
 /** Makes what follows from parameters, after the host has written them. */
 function prepare({ session, module: { plan } }: Run): void {
@@ -259,7 +257,7 @@ async function importState(run: Run, state: ReadonlyMap<string, Float32Array>): 
     for (const [slot, at] of Object.entries(slots)) places.set(`optimizer.${slot}.${name}`, at);
   }
   if (plan.scaler !== undefined) places.set(LOSS_SCALE, plan.scaler.ref);
-  for (const name of state.keys()) if (!places.has(name)) throw new HostError("mismatch", `the state holds ${name}, which is no parameter of this program`, "it was made from another version of the program");
+  for (const name of state.keys()) if (!places.has(name) && name !== LOSS_SCALE) throw new HostError("mismatch", `the state holds ${name}, which is no parameter of this program`, "it was made from another version of the program");
   for (const [name, values] of state) {
     const ref = places.get(name);
     if (ref !== undefined && values.length !== ref.bytes / 4) throw new HostError("mismatch", `${name} has ${values.length} values in the state, ${ref.bytes / 4} in the program`, "it was made from another version of the program");

@@ -57,6 +57,14 @@ model m {
 `);
 });
 
+test("generated pictures that do not fill a batch are told before a run has nothing to do; as many as a batch do", () => {
+  checkMarked(sound("", "", `  data shapes(count: 7)
+//^^^^^^^^^^^^^^^^^^^^^ JEP6014 7 generated pictures do not fill a batch of 8, so no step can be made.
+  batch 8
+`));
+  checkMarked(sound("", "", "  data shapes(count: 8)\n  batch 8\n"));
+});
+
 test("an augmentation is one of those there are", () => {
   checkMarked(sound("", `//                ^^^^^^ JEP6004 Did you mean \`flip\`
 }

@@ -2,7 +2,7 @@
 import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { loadCompiled } from "../../../compiler/cli/compiled.js";
+import { loadCompiled } from "../../../runtime/train/compiled.js";
 import { jepac, root, small, temporary } from "./support.js";
 
 const broken = small.replace("stopgrad(normalize(teacher(image)))", "stopgrad(normalize(techer(image)))").replace("aspect: 0.75..1.5", "aspct: 0.75..1.5").replace("batch          16", "batch          0");

@@ -3,8 +3,10 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync,
 import { spawnSync } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import ts from "typescript";
 import { expect, test, vi } from "vitest";
 import { doctor } from "../../../runtime/backends/doctor.js";
+import type { EngineReport } from "../../../runtime/backends/doctor.js";
 import { EngineMissing, loadTf, nativeRoots, tfEngines, wayToGet } from "../../../runtime/backends/tfjs/engine.js";
 import { scriptCommand } from "../../../runtime/backends/ways.js";
 
@@ -71,9 +73,58 @@ test("the doctor reports a broken installation instead of failing on it", async 
   try {
     const row = (await doctor()).find(({ engine }) => engine === "tfjs-node-gpu");
     expect(row?.available).toBe(false);
-    expect(row?.missing).toContain("libcudart.so.11.0");
+    expect(row?.missing).toBe("installed, but does not work: cannot open libcudart.so.11.0");
   } finally {
     process.chdir(home);
+    rmSync(top, { recursive: true });
+  }
+});
+
+/** The doctor's row for WebGPU under Node in a folder whose package `webgpu` gives this adapter. */
+async function webgpuRow(adapter: string): Promise<EngineReport | undefined> {
+  const top = mkdtempSync(join(tmpdir(), "jepac-webgpu-"));
+  const folder = join(top, "node_modules", "webgpu");
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "webgpu", version: "9.8.7", type: "module", main: "index.js" }));
+  writeFileSync(join(folder, "index.js"), `export const create = () => ({ requestAdapter: async () => (${adapter}) });\n`);
+  const home = process.cwd();
+  process.chdir(top);
+  try {
+    return (await doctor()).find(({ engine }) => engine === "webgpu-node");
+  } finally {
+    process.chdir(home);
+    rmSync(top, { recursive: true });
+  }
+}
+
+test("the doctor says of a WebGPU driver whether a processor computes, and of one that is missing only what is missing", async () => {
+  const info = (description: string, isFallbackAdapter: boolean): string => `{ features: new Set(), info: ${JSON.stringify({ vendor: "maker", architecture: "", device: "", description, isFallbackAdapter })} }`;
+  const card = await webgpuRow(info("A Card", false));
+  expect(card).toMatchObject({ available: true, version: "9.8.7", detail: "maker A Card", purpose: expect.stringContaining("any GPU") });
+  expect(card?.software).toBeUndefined();
+  const slow = { available: true, software: true, purpose: expect.stringMatching(/slow.*processor/) };
+  expect(await webgpuRow(info("llvmpipe: Mesa 25", false))).toMatchObject(slow);
+  expect(await webgpuRow(info("Some Renderer", true))).toMatchObject(slow);
+  expect(await webgpuRow("null")).toMatchObject({ available: false, missing: "no adapter: no usable Vulkan, Metal or D3D12 driver", remedy: expect.stringContaining("driver") });
+});
+
+test("where no package is installed, the doctor names the version of webgpu that this one was made with", () => {
+  const about: { optionalDependencies: Record<string, string> } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const top = mkdtempSync(join(tmpdir(), "jepac-bare-"));
+  try {
+    writeFileSync(join(top, "package.json"), JSON.stringify({ type: "module" }));
+    const sources = ["base/errors", "backends/doctor", "backends/ways", "backends/tfjs/engine", "backends/tfjs/tf"];
+    for (const source of sources) {
+      const path = join(top, "runtime", `${source}.js`);
+      mkdirSync(join(path, ".."), { recursive: true });
+      writeFileSync(path, ts.transpileModule(readFileSync(join(root, "runtime", `${source}.ts`), "utf8"), { compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022, verbatimModuleSyntax: true } }).outputText);
+    }
+    const ask = `import { doctor } from "./runtime/backends/doctor.js"; console.log(JSON.stringify(await doctor()));`;
+    const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", ask], { cwd: top, encoding: "utf8" });
+    expect(stderr).toBe("");
+    const rows: EngineReport[] = JSON.parse(stdout);
+    expect(rows.find(({ engine }) => engine === "webgpu-node")).toMatchObject({ available: false, remedy: `npm install --no-save webgpu@${about.optionalDependencies["webgpu"]}` });
+  } finally {
     rmSync(top, { recursive: true });
   }
 });

@@ -60,6 +60,12 @@ test("a progress line says where the run is", () => {
   expect(progressLine(tick)).toBe(" 30/200  ██░░░░░░░░░░░░░░  15%  loss 0.1235  teacher std 0.83 rank 26.7  98 img/s  1 min 15 s left  epoch 2/10  lr 1.0e-3");
 });
 
+test("a rate that is not known yet is left out, and so is the time that would follow from it", () => {
+  const first = progressLine({ ...tick, step: 1, imagesPerSecond: 0, secondsLeft: Infinity, signals: {} });
+  expect(first).toBe("  1/200  ░░░░░░░░░░░░░░░░   0%  loss 0.1235  epoch 2/10  lr 1.0e-3");
+  expect(progressLine({ ...tick, imagesPerSecond: 0.25 })).toContain("  0.3 img/s  1 min 15 s left  ");
+});
+
 test("a narrow terminal gets the most important parts, never more than it is wide", () => {
   for (const columns of [10, 30, 50, 80]) expect(progressLine(tick, columns).length).toBeLessThanOrEqual(columns);
   expect(progressLine(tick, 60)).toMatch(/^ 30\/200 .* loss 0\.1235$/);

@@ -2,7 +2,7 @@
  * The trainer's command line, and Ctrl-C.
  */
 import { EventEmitter } from "node:events";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { HostError } from "../../../runtime/base/errors.js";
 import { INTERRUPTED, outliveReader, watchInterrupts } from "../../../runtime/train/interrupt.js";
 import { optionsHelp, parseOptions } from "../../../runtime/train/options.js";
@@ -61,25 +61,63 @@ function fakeProcess() {
     exit: (code: number) => exits.push(code),
   };
   const press = (signal: string): void => handlers.get(signal)?.forEach((handler) => handler());
-  return { handlers, exits, said, source, press };
+  const waiting: (() => void)[] = [];
+  const moment = (over: () => void): unknown => waiting.push(over);
+  const pass = (): void => waiting.splice(0).forEach((over) => over());
+  return { handlers, exits, said, source, press, moment, pass };
 }
 
-test("the first Ctrl-C asks, the second quits at once, and released handlers are gone", () => {
-  const { handlers, exits, said, source, press } = fakeProcess();
-  const interrupts = watchInterrupts(source, (text) => said.push(text));
+test("the first Ctrl-C asks, a later one quits at once, and released handlers are gone", () => {
+  const { handlers, exits, said, source, press, moment, pass } = fakeProcess();
+  const interrupts = watchInterrupts(source, (text) => said.push(text), moment);
   expect(interrupts.requested()).toBe(false);
   press("SIGTERM");
   expect([interrupts.requested(), exits, said.length]).toEqual([true, [], 1]);
+  pass();
+  expect(exits).toEqual([]);
   press("SIGINT");
   expect(exits).toEqual([INTERRUPTED]);
   interrupts.release();
   expect([...handlers.values()].map((set) => set.size)).toEqual([0, 0, 0]);
 });
 
+test("signals within a moment of the first are the same request, whatever they are, and told once", () => {
+  const { exits, said, source, press, moment, pass } = fakeProcess();
+  const interrupts = watchInterrupts(source, (text) => said.push(text), moment);
+  for (const signal of ["SIGTERM", "SIGTERM", "SIGINT", "SIGHUP"]) press(signal);
+  expect([interrupts.requested(), exits, said.length]).toEqual([true, [], 1]);
+  // The moment begins with the first: relays that go on and on do not draw it out.
+  pass();
+  press("SIGTERM");
+  expect(exits).toEqual([INTERRUPTED]);
+});
+
+test("the moment lasts a second, and signals that a busy step kept waiting count as within it", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "setImmediate"] });
+  try {
+    const { exits, source, press } = fakeProcess();
+    watchInterrupts(source, () => undefined);
+    press("SIGTERM");
+    await vi.advanceTimersByTimeAsync(999);
+    press("SIGTERM");
+    expect(exits).toEqual([]);
+    // The timer is due and its immediate is not yet: here a process that was busy hears of its signals.
+    vi.advanceTimersToNextTimer();
+    press("SIGTERM");
+    expect(exits).toEqual([]);
+    vi.advanceTimersToNextTimer();
+    press("SIGTERM");
+    expect(exits).toEqual([INTERRUPTED]);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
 test("a lost terminal asks for the end however often it is told, and Ctrl-C after it still quits at once", () => {
-  const { exits, said, source, press } = fakeProcess();
-  const interrupts = watchInterrupts(source, (text) => said.push(text));
+  const { exits, said, source, press, moment, pass } = fakeProcess();
+  const interrupts = watchInterrupts(source, (text) => said.push(text), moment);
   press("SIGHUP");
+  pass();
   press("SIGHUP");
   expect([interrupts.requested(), exits, said.length]).toEqual([true, [], 1]);
   press("SIGTERM");

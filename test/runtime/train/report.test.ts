@@ -4,7 +4,7 @@
 import sharp from "sharp";
 import { expect, test } from "vitest";
 import type { Manifest, StepBatch } from "../../../runtime/abi.js";
-import { lineChart, smoothed } from "../../../runtime/train/charts.js";
+import { lineChart, lossChart, smoothed } from "../../../runtime/train/charts.js";
 import type { MetricRow } from "../../../runtime/train/loop.js";
 import { denormalize, encodePng, maskGallery } from "../../../runtime/train/pictures.js";
 import { renderReport } from "../../../runtime/train/report.js";
@@ -114,6 +114,32 @@ test("charts survive hard series: one point, gaps, constants, huge ranges, nothi
     elements(svg);
     expect(svg).not.toMatch(/NaN|Infinity/);
   }
+});
+
+const ticksBelow = (svg: string): string[] => [...svg.matchAll(/<text class="tick"[^>]*text-anchor="middle">([^<]*)</g)].map((m) => m[1] ?? "");
+const endsOf = (svg: string): string[] => [...svg.matchAll(/<text class="end"[^>]*>([^<]*)<tspan[^>]*>([^<]*)/g)].map((m) => `${m[1]} ${m[2]}`);
+
+test("steps are whole: one point has one tick, a few have no fractions between them", () => {
+  const chart = (...steps: number[]): string => lineChart({ title: "t", series: [{ name: "a", points: steps.map((step) => [step, step / 7] as const) }] });
+  expect(ticksBelow(chart(1))).toEqual(["1"]);
+  expect(ticksBelow(chart(500))).toEqual(["500"]);
+  expect(ticksBelow(chart(1, 2))).toEqual(["1", "2"]);
+  expect(ticksBelow(chart(1, 2, 3, 4))).toEqual(["1", "2", "3", "4"]);
+  expect(ticksBelow(chart(1, 50, 100))).toEqual(["20", "40", "60", "80", "100"]);
+  // A point alone is seen, too: its line has a length, if of nothing.
+  expect(chart(1)).toMatch(/d="M[\d.]+ [\d.]+h0"/);
+  expect(chart(1, 2)).not.toContain("h0");
+});
+
+test("a loss that falls ends with the number that was measured last, and says where the line is smoothed", () => {
+  const losses = (n: number): [number, number][] => Array.from({ length: n }, (_, i) => [i + 1, i === n - 1 ? 0.2564 : 1 - i / (2 * n)]);
+  const few = lossChart(losses(30));
+  expect([few.smooth, few.title, endsOf(lineChart(few))]).toEqual([false, "loss by step", ["0.256 loss"]]);
+  const many = lossChart(losses(100));
+  expect([many.smooth, many.title, endsOf(lineChart(many))]).toEqual([true, "loss by step, smoothed", ["0.256 last step"]]);
+  expect(smoothed(losses(100)).at(-1)?.[1]).toBeGreaterThan(0.5);
+  // A loss that is no number is not what was measured last.
+  expect(endsOf(lineChart(lossChart([...losses(100), [101, NaN]])))).toEqual(["0.256 last step"]);
 });
 
 test("a million steps make a small chart", () => {

@@ -11,12 +11,12 @@
  * products without workgroup memory are `direct.ts`.
  */
 import type { Dim } from "../../../types/dim.js";
-import { add, constantDim, mul, printShape } from "../../../types/dim.js";
+import { add, constantDim, mul, printDim } from "../../../types/dim.js";
 import type { Op, Tensor, Work } from "../graph.js";
 import type { Draft, Limits } from "../kernel.js";
 import { KernelWriter, isBy, isBy4, up } from "../kernel.js";
 import { directForm, sharingForm } from "./direct.js";
-import { finishLines, finishQuad } from "./map.js";
+import { finishLines, finishQuad, finishWords } from "./map.js";
 import { matrixForm } from "./matrix.js";
 import type { Operand, Product } from "./product.js";
 import { quadFunction } from "./product.js";
@@ -48,7 +48,7 @@ export function gemmDraft(cx: Limits, op: Op, work: Gemm): Draft {
   const form = `${work.ta ? "t" : "n"}${work.tb ? "t" : "n"}` as const;
   const kind = kindOf(work.a.dtype, work.b.dtype, true);
   const tile = tileOf(cx, { form, m: cx.bound(work.m), n: cx.bound(work.n), k: cx.bound(work.k), batch: cx.bound(work.batch), kind });
-  const w = new KernelWriter(`gemm_${form}_${tile.bm}x${tile.bn}`, `Matrix product, ${work.ta ? "a[k, m]" : "a[m, k]"} times ${work.tb ? "b[n, k]" : "b[k, n]"}, tile ${tile.bm} x ${tile.bn}, in batches${work.bShared ? " that share b" : ""}.`);
+  const w = new KernelWriter(`gemm_${form}_${tile.bm}x${tile.bn}`, `Matrix product, ${work.ta ? "a[k, m]" : "a[m, k]"} times ${work.tb ? "b[n, k]" : "b[k, n]"}: `);
   const { a, b, m, n, k } = operandsOf(w, work, work.epilogue?.loads.map((l) => l.tensor));
   const four = isBy4(work.n);
   const head = [`  if (row >= ${m} || col >= ${n}) { return; }`, `  let i = at + row * ${n} + col;`];
@@ -56,12 +56,13 @@ export function gemmDraft(cx: Limits, op: Op, work: Gemm): Draft {
     ? ["fn finish(at: u32, row: u32, col: u32, accs: vec4<f32>) {", ...head, ...finishQuad(w, work.epilogue, work.out, work.n, "  "), "}", ""]
     : ["fn finish_one(at: u32, row: u32, col: u32, acc: f32) {", ...head, ...finishLines(w, work.epilogue, work.out, work.n, "  "), "}", "",
       "fn finish(at: u32, row: u32, col: u32, accs: vec4<f32>) {", ...[0, 1, 2, 3].map((l) => `  finish_one(at, row, col + ${l}u, accs[${l}]);`), "}", ""];
+  w.also(`${finishWords(w, work.epilogue, work.n, "a b")}. Tile ${tile.bm} x ${tile.bn}, in batches${work.bShared ? " that share b" : ""}.`);
   const product: Product = {
     tile, a, b, functions, from: "0u", to: k, wholeSlices: isBy4(work.k), exact: isBy(DEEPEST, work.k),
     before: [`  let a_at = group.z * ${m} * ${k};`, work.bShared ? "  let b_at = 0u;" : `  let b_at = group.z * ${k} * ${n};`, `  let y_at = group.z * ${m} * ${n};`],
     finish: (row, col, v) => `finish(y_at, ${row}, ${col}, ${v});`,
   };
-  return finished(w, op, product, kind === "f16-matrix" && holdsMatrices(tile), [up(work.n, tile.bn), up(work.m, tile.bm), work.batch], [work.batch, work.m, work.n, work.k]);
+  return finished(w, op, product, kind === "f16-matrix" && holdsMatrices(tile), [up(work.n, tile.bn), up(work.m, tile.bm), work.batch], { batch: work.batch, m: work.m, n: work.n, k: work.k });
 }
 
 /** A weight gradient, in one part or in several that are added in order. */
@@ -102,16 +103,17 @@ function weightGradDraft(op: Op, work: WeightGrad, tile: Tile, parts: number, ta
     finish: (row, col, v) => `finish(y_at, ${row}, ${col}, ${v});`,
     ...(hasSums ? { sums: (col: string, v: string) => `if (${col} < ${n}) { ${bias === undefined ? y(`y_at + ${m} * ${n} + ${col}`, v) : bias(col, v)} }` } : {}),
   };
-  return finished(w, op, product, matrices, [up(work.n, tile.bn), up(work.m, tile.bm), constantDim(parts)], [work.m, work.n, work.k]);
+  return finished(w, op, product, matrices, [up(work.n, tile.bn), up(work.m, tile.bm), constantDim(parts)], { m: work.m, n: work.n, k: work.k });
 }
 
-function finished(w: KernelWriter, op: Op, product: Product, matrices: boolean, groups: Draft["groups"], shape: readonly Dim[]): Draft {
+function finished(w: KernelWriter, op: Op, product: Product, matrices: boolean, groups: Draft["groups"], sizes: Readonly<Record<string, Dim>>): Draft {
+  const shape = Object.entries(sizes).map(([name, size]) => `${name} ${printDim(size)}`).join(", ");
   if (isDirect(product.tile)) {
     w.form("subgroups", sharingForm(product));
-    return w.finish(directForm(product), groups, op.origin, printShape(shape));
+    return w.finish(directForm(product), groups, op.origin, shape);
   }
   if (matrices) w.form("subgroup-matrix", matrixForm(product), [product.a.wide, product.b.wide].filter((x) => x !== undefined));
-  return w.finish(registerForm(product).join("\n"), groups, op.origin, printShape(shape));
+  return w.finish(registerForm(product).join("\n"), groups, op.origin, shape);
 }
 
 /** An operand's slice in workgroup memory, and the threads that move its blocks. */

@@ -1,7 +1,8 @@
 /**
  * Elementwise kernels, and epilogues: elementwise work at the end of another kernel, on what that has just computed.
  *
- * Texts of elements are made in `elements.ts`. Owns how epilogues address operands, one element or four at a time.
+ * Texts of elements are made in `elements.ts`, words for headers in `words.ts`. Owns how epilogues address operands, one element or
+ * four at a time.
  */
 import { IrError } from "../../../tensor/ir.js";
 import type { Dim } from "../../../types/dim.js";
@@ -11,11 +12,12 @@ import type { MapWork, Op, View } from "../graph.js";
 import type { Draft } from "../kernel.js";
 import { KernelWriter, linearEntry, up } from "../kernel.js";
 import { exprText, mapLines, readerFor } from "./elements.js";
+import { formulas, operandWords } from "./words.js";
 
 /** The dispatch of a map. */
 export function mapDraft(op: Op, work: MapWork): Draft {
   const moves = work.loads.length > 0 && work.exprs.every((e) => e.kind === "load");
-  const w = new KernelWriter(moves ? "copy" : work.loads.length === 0 ? "fill" : "map", moves ? "Copies elements into another order." : "Elementwise.");
+  const w = new KernelWriter(moves ? "copy" : work.loads.length === 0 ? "fill" : "map", moves ? "Copies elements into another order." : "Elementwise");
   const entry = linearEntry(w.size("n", product(work.shape)));
   const { lines, values } = mapLines(w, work, "");
   const stores = work.outs.map((out, i) => {
@@ -23,6 +25,7 @@ export function mapDraft(op: Op, work: MapWork): Draft {
     if (value === undefined) throw new IrError("wgsl target: a map has as many expressions as results.");
     return `  ${w.write(work.outs.length === 1 ? "y" : `y${i}`, out)("i", value)}`;
   });
+  if (!moves) w.also(`: ${formulas(work.exprs, { loads: operandWords(w, work.loads, "x"), acc: undefined })}.`);
   return w.finish(`${[entry, ...lines, ...stores].join("\n")}\n}`, [up(product(work.shape), 256)], op.origin, printShape(work.shape));
 }
 
@@ -42,6 +45,19 @@ export function finishLines(w: KernelWriter, epilogue: MapWork | undefined, out:
   });
   return [...loads, ...stores];
 }
+
+/** What an epilogue computes of `acc`, in words, and how its operands lie; for a kernel that has bound them. */
+export function finishWords(w: KernelWriter, epilogue: MapWork | undefined, n: Dim, acc: string): string {
+  if (epilogue === undefined) return `y = ${acc}`;
+  const loads = operandWords(w, epilogue.loads, "e");
+  const lie = epilogue.loads.map((l, slot): string => {
+    const { word, variable } = loads[slot] ?? { word: "", variable: "" };
+    return `${word}${word === variable ? "" : ` (${variable})`} ${laid[loadKind(l, n) ?? "element"]}`;
+  });
+  return `${formulas(epilogue.exprs, { loads, acc })}${lie.length === 0 ? "" : `, with ${[...new Set(lie)].join(", ")}`}`;
+}
+
+const laid = { element: "for each element", column: "for each column", one: "one number", cycle: "repeated" } as const;
 
 /** Where an epilogue finds an operand for element `i` in column `col`. */
 function loadAddress(w: KernelWriter, l: View, n: Dim, slot: number): string {

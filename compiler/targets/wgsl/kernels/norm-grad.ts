@@ -13,7 +13,7 @@ import type { NormSums, Op, Tensor, Work } from "../graph.js";
 import type { Draft, Limits } from "../kernel.js";
 import { KernelWriter, rowEntry, up } from "../kernel.js";
 import { readerFor } from "./elements.js";
-import { finishLines } from "./map.js";
+import { finishLines, finishWords } from "./map.js";
 import { partsDraft } from "./sums.js";
 
 type NormGrad = Extract<Work, { kind: "norm_grad" }>;
@@ -48,7 +48,7 @@ function sweepDraft(op: Op, work: NormGrad, { rows, width, blocks, stores }: Swe
   const size = constantOf(width);
   if (size === undefined || work.scale === undefined) throw new IrError("wgsl target: this norm has a scale, and rows of a known width.");
   const columns = Array.from({ length: Math.ceil(size / THREADS) }, (_, c) => c);
-  const w = new KernelWriter("layer_norm_grad_sums", "rstd * (d - mean(d) - y * mean(y * d)) over each row, d = dy * scale; beside it the column sums of dy * y and of dy over blocks of rows, the gradients of scale and offset.");
+  const w = new KernelWriter("layer_norm_grad_sums", "dx = rstd * (d - mean(d) - n * mean(n * d)) over each row, d = dy * scale; ");
   const [y, rstd, dy, scale] = [w.read("n", work.y), w.read("rstd", work.rstd), readerFor(w, "dy", work.dy), w.read("scale", work.scale)];
   // Only the last column of a thread may lie beyond the row.
   const inside = (c: number): string => ((c + 1) * THREADS <= size ? "true" : `col${c} < p.width`);
@@ -77,5 +77,6 @@ ${each((c) => `if (${inside(c)}) { finish(at + col${c}, col${c}, q * (d${c} - me
   }
 ${each((c) => `if (${inside(c)}) { ${store(c)} }`, "  ")}
 }`;
+  w.also(`${finishWords(w, work.epilogue, width, "dx")}; beside it the column sums of dy * n and of dy over blocks of rows, the gradients of scale and offset.`);
   return w.finish(code, [constantDim(blocks)], op.origin, printShape(work.out.shape));
 }

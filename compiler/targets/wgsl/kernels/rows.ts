@@ -11,7 +11,7 @@ import type { Draft, Limits } from "../kernel.js";
 import { KernelWriter, rowEntry, rowThreads } from "../kernel.js";
 import { literal } from "../lowering.js";
 import { readerFor } from "./elements.js";
-import { finishLines } from "./map.js";
+import { finishLines, finishWords } from "./map.js";
 
 const THREADS = 64;
 const sum = (w: KernelWriter, threads: number, type: "f32" | "vec2<f32>" = "f32"): string => w.fold("sum", threads, (a, b) => `${a} + ${b}`, type);
@@ -98,7 +98,7 @@ ${rowEntry(w.size("rows", rows), threads)}
 export function normGradDraft(cx: Limits, op: Op, work: Extract<Work, { kind: "norm_grad" }>): Draft {
   const { rows, width } = sizes(work.out.shape);
   const threads = rowThreads(cx, THREADS);
-  const w = new KernelWriter(work.scale === undefined ? "normalize_grad" : "layer_norm_grad", `rstd * (d - mean(d) - y * mean(y * d)) over each row, d = dy${work.scale === undefined ? "" : " * scale"}.`);
+  const w = new KernelWriter(work.scale === undefined ? "normalize_grad" : "layer_norm_grad", `dx = rstd * (d - mean(d) - n * mean(n * d)) over each row, d = dy${work.scale === undefined ? "" : " * scale"}; `);
   const [y, rstd, dy] = [w.read("n", work.y), w.read("rstd", work.rstd), readerFor(w, "dy", work.dy)];
   const scale = work.scale === undefined ? "" : ` * ${w.read("scale", work.scale)("j")}`;
   const code = `${sum(w, threads, "vec2<f32>")}
@@ -122,5 +122,6 @@ ${rowEntry(w.size("rows", rows), threads)}
     finish(at + j, j, r * (${dy("at + j")}${scale} - means.x - ${y("at + j")} * means.y));
   }
 }`;
+  w.also(`${finishWords(w, work.epilogue, width, "dx")}.`);
   return w.finish(code, [rows], op.origin, printShape(work.out.shape));
 }

@@ -100,5 +100,5 @@ function batchDraft(list: readonly Placed[]): Draft {
   });
   const parts = list.map(({ sum }) => mul(constantDim(sum.parts + 1), sum.stride)).reduce(add);
   const shape = list.map(({ sum }) => printShape([constantDim(sum.parts), sum.stride])).join(" and ");
-  return { ...w.finish(`${lines.join("\n")}\n}`, [up(n, 256)], list.at(-1)?.draft.origin, shape), elements: parts };
+  return { ...w.finish(`${lines.join("\n")}\n}`, [up(n, 256)], list.at(-1)?.draft.origin, shape), elements: parts, whose: list.flatMap((p) => p.draft.whose ?? []) };
 }

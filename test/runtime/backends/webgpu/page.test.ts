@@ -1,6 +1,6 @@
 /**
  * The page in headless Chromium: twenty steps number by number beside Node, weights that Node reads, pictures of a folder,
- * and what it says when there is no WebGPU, when the device is lost, and when a folder is too small.
+ * what its curve tells, and what it says when there is no WebGPU, when the device is lost, and when a folder is too small.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -149,6 +149,29 @@ test("a browser without WebGPU is told how to get it, and nothing can be started
     await until(page, "window.jepac.error", noise);
     expect(await noted(page)).toMatch(/WebGPU[^]*--enable-unsafe-webgpu/);
     expect(await page.isDisabled("#start")).toBe(true);
+  } finally {
+    await plain.close();
+  }
+});
+
+test("the curve of the loss ends with the loss that was measured last, and says that it is smoothed", async () => {
+  const plain = await openBrowser({ webgpu: false });
+  if (plain === undefined || server === undefined) return;
+  try {
+    const { page } = await openPage(plain, server.address);
+    const shown = (losses: readonly number[]): Promise<{ end: string; words: string; ticks: string[]; lines: number }> => page.evaluate(`import("/show.js").then(({ showCurves }) => {
+      const box = document.getElementById("loss");
+      showCurves(box, document.getElementById("rank"), ${JSON.stringify(losses.map((loss, i) => [i + 1, loss]))}, new Map());
+      return {
+        end: box.querySelector(".end").firstChild.textContent,
+        words: box.querySelector("p")?.textContent ?? "",
+        ticks: [...box.querySelectorAll(".tick[text-anchor=middle]")].map((tick) => tick.textContent),
+        lines: box.querySelectorAll("path").length,
+      };
+    })`);
+    expect(await shown([0.5])).toEqual({ end: "0.5", words: "", ticks: ["1"], lines: 1 });
+    const falling = [...Array.from({ length: 99 }, (_, i) => 1 - i / 200), 0.2564];
+    expect(await shown(falling)).toMatchObject({ end: "0.256", words: expect.stringContaining("smoothed"), lines: 2 });
   } finally {
     await plain.close();
   }

@@ -2,16 +2,16 @@
  * A compiled program, read back from its folder.
  *
  * Owns the checks between a folder on disk and the runtime: the manifest is JSON of a known format, the module has what the
- * contract asks for. What does not fit is a mistake of files (exit code 2) that names the file.
+ * contract asks for. What does not fit is a mistake of files (exit code 2) that names the file. What a plan says is looked
+ * at by the engine that runs it.
  */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { Manifest } from "../../runtime/abi.js";
-import type { ProgramModule } from "../../runtime/train/engines.js";
-import { CliError } from "./command.js";
-import { reason } from "./source.js";
+import type { Manifest } from "../abi.js";
+import { HostError, errorText } from "../base/errors.js";
+import type { ProgramModule } from "./engines.js";
 
 /** What a trainer is made from. */
 export interface CompiledProgram {
@@ -19,7 +19,7 @@ export interface CompiledProgram {
   readonly module: ProgramModule;
 }
 
-/** Loads `manifest.json` and `model.mjs` of `folder` (absolute). @throws CliError */
+/** Loads `manifest.json` and `model.mjs` of `folder` (absolute). Throws `HostError` "bad-file". */
 export async function loadCompiled(folder: string, shown: string): Promise<CompiledProgram> {
   const manifest = readManifest(folder, shown);
   const path = join(folder, "model.mjs");
@@ -29,21 +29,21 @@ export async function loadCompiled(folder: string, shown: string): Promise<Compi
     const module: unknown = await import(`${pathToFileURL(path).href}?${content}`);
     if (isModule(module)) return { manifest, module };
   } catch (error) {
-    throw new CliError(`cannot load ${shown}/model.mjs: ${reason(error)}`, "compile the program again");
+    throw new HostError("bad-file", `cannot load ${shown}/model.mjs: ${errorText(error)}`, "compile the program again");
   }
-  throw new CliError(`${shown}/model.mjs is not a compiled model`, "compile the program again");
+  throw new HostError("bad-file", `${shown}/model.mjs is not a compiled model`, "compile the program again");
 }
 
-/** Reads the manifest. @throws CliError */
+/** Reads the manifest. Throws `HostError` "bad-file". */
 export function readManifest(folder: string, shown: string): Manifest {
   let value: unknown;
   try {
     value = JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8"));
   } catch (error) {
-    throw new CliError(`cannot read ${shown}/manifest.json: ${reason(error)}`, "name a folder that `jepac compile` or `jepac train` wrote");
+    throw new HostError("bad-file", `cannot read ${shown}/manifest.json: ${errorText(error)}`, "name a folder that `jepac compile` or `jepac train` wrote");
   }
   if (isManifest(value)) return value;
-  throw new CliError(`${shown}/manifest.json is not a manifest of format 1`, "compile the program again with this version of jepac");
+  throw new HostError("bad-file", `${shown}/manifest.json is not a manifest of format 1`, "compile the program again with this version of jepac");
 }
 
 /** Format and kind are looked at; the rest was written by a compiler of that format. */

@@ -1,0 +1,123 @@
+/**
+ * Runs of the wgsl target by the command line alone, as processes: long ones and ones in parts from the files that were written, with a
+ * batch of the command line; runs that go on keep target, precision and batch, change them when told to, and lose nothing when
+ * they are refused; folders that were damaged are told by the file.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test, vi } from "vitest";
+import { jepac, root, small, temporary } from "./support.js";
+
+vi.setConfig({ testTimeout: 300_000 });
+
+const bin = join(root, "dist/compiler/cli/bin.js");
+const hasDevice = ((): boolean => {
+  const told = spawnSync(process.execPath, ["-e", `import(${JSON.stringify(join(root, "dist/runtime/backends/webgpu/device.js"))}).then((d) => d.nodeLimits()).then(() => process.exit(0), (e) => { console.error(e.message); process.exit(3); })`], { cwd: root, encoding: "utf8" });
+  if (told.status === 3) console.warn(`NOT TESTED: runs of the wgsl target by the command line: ${told.stderr.trim()}`);
+  else if (told.status !== 0) console.warn("NOT TESTED: runs of the wgsl target by the command line, which need the built package: npm run build");
+  return told.status === 0;
+})();
+
+/** Runs the command as a process. */
+function run(cwd: string, ...words: readonly string[]): { readonly code: number | null; readonly out: string; readonly err: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, words, { cwd, encoding: "utf8", env: { ...process.env, NO_COLOR: "1" } });
+  return { code: status, out: stdout, err: stderr };
+}
+
+const quick = ["--no-probe", "--no-report", "--workers", "0"];
+const losses = (folder: string): number[] => readFileSync(join(folder, "metrics.jsonl"), "utf8").trimEnd().split("\n").map((line) => Number(JSON.parse(line).loss));
+const field = (folder: string, name: string): unknown => JSON.parse(readFileSync(join(folder, "compiled/manifest.json"), "utf8"))[name];
+
+test("a run of many steps that nobody waits for, in a batch of the command line, and one in parts", () => {
+  if (!hasDevice) return;
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small, "parts.jepa": `use "./small.jepa"\nvariant parts of tiny {\n  train {\n    batch 8\n    accumulate 4\n  }\n}\n` });
+  // Features are looked at every 10 of so many steps, so that more are under way than losses come back together.
+  const long = run(cwd, bin, "train", "small.jepa", "--target", "wgsl", "--batch", "24", "--steps", "800", "--out", "long", ...quick);
+  expect(long.code, long.err).toBe(0);
+  expect(losses(join(cwd, "long")).length).toBe(800);
+  const refused = run(cwd, bin, "train", "small.jepa", "--target", "wgsl", "--batch", "24.5", "--out", "half");
+  expect([refused.code, refused.err]).toEqual([2, expect.stringContaining("--batch")]);
+  const parts = ["parts.jepa", "--program", "parts", "--steps", "5", ...quick];
+  expect(run(cwd, bin, "train", ...parts, "--target", "wgsl", "--out", "parts").err).toContain("5/5");
+  expect(run(cwd, bin, "train", ...parts, "--engine", "wasm", "--out", "tfjs").code).toBe(0);
+  losses(join(cwd, "tfjs")).forEach((loss, i) => expect(Math.abs((losses(join(cwd, "parts"))[i] ?? NaN) / loss - 1)).toBeLessThan(1e-3));
+});
+
+test("a run that goes on keeps target, precision and batch; told otherwise it changes them; refused it keeps its program", () => {
+  if (!hasDevice) return;
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small });
+  const train = (...words: readonly string[]): ReturnType<typeof run> => run(cwd, bin, "train", "small.jepa", "--out", "a", ...quick, ...words);
+  const first = train("--target", "wgsl", "--precision", "f16", "--batch", "24", "--steps", "3");
+  expect(first.code, first.err).toBe(0);
+  const on = train("--resume", "--steps", "5");
+  expect(on.code, on.err).toBe(0);
+  expect(on.err).toContain("engine: webgpu");
+  expect(losses(join(cwd, "a")).length).toBe(5);
+  expect([field(join(cwd, "a"), "target"), field(join(cwd, "a"), "precision")]).toEqual(["wgsl", "f16"]);
+
+  const held = readFileSync(join(cwd, "a/compiled/plan.json"));
+  const other = run(cwd, bin, "train", "small.jepa", "--program", "wider", "--out", "a", "--resume", "--steps", "7", ...quick);
+  expect(other.code).toBe(2);
+  expect(other.err).toContain("the run in a belongs to the program tiny, not to wider");
+  writeFileSync(join(cwd, "small.jepa"), `${small}\n// changed\n`);
+  expect(train("--resume", "--steps", "7").err).toContain("the run in a was made from another version of small.jepa");
+  expect(readFileSync(join(cwd, "a/compiled/plan.json")).equals(held)).toBe(true);
+  expect(run(cwd, bin, "probe", "a").code).toBe(0);
+  writeFileSync(join(cwd, "small.jepa"), small);
+
+  const changed = train("--resume", "--target", "tfjs", "--engine", "wasm", "--steps", "7");
+  expect(changed.code, changed.err).toBe(0);
+  expect(changed.err).toContain("the run began on webgpu");
+  expect(losses(join(cwd, "a")).length).toBe(7);
+  // What the loss was scaled by has no meaning there, and kernels of the other target do not stay.
+  expect(readdirSync(join(cwd, "a/compiled")).filter((f) => f.endsWith(".wgsl") || f === "plan.json")).toEqual([]);
+});
+
+test("a compiled folder that was damaged is told by the file, with the way out, by train.mjs and by itself", () => {
+  if (!hasDevice) return;
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small });
+  const compiled = (): void => {
+    rmSync(join(cwd, "out"), { recursive: true, force: true });
+    const made = run(cwd, bin, "compile", "small.jepa", "--target", "wgsl", "--batch", "6");
+    expect(made.code, made.err).toBe(0);
+    expect(made.out).toContain("at batch 6");
+  };
+  const told = (): string => {
+    const ran = run(cwd, join(cwd, "out/train.mjs"), "--steps", "1", ...quick);
+    expect(ran.code, ran.err).toBe(2);
+    expect(ran.err).not.toContain("    at ");
+    return ran.err;
+  };
+  compiled();
+  const help = run(cwd, join(cwd, "out/train.mjs"), "--help");
+  expect([help.code, help.out, help.err]).toEqual([0, expect.stringContaining("--steps"), ""]);
+  const kernel = readdirSync(join(cwd, "out")).find((f) => f.endsWith(".wgsl")) ?? "";
+  rmSync(join(cwd, "out", kernel));
+  expect(told()).toMatch(new RegExp(`cannot load out/model.mjs: .*${kernel}[^]*help: compile the program again`));
+  compiled();
+  const plan = readFileSync(join(cwd, "out/plan.json"), "utf8");
+  for (const [text, words] of [[plan.slice(0, 5000), "cannot load out/model.mjs: plan.json: "], ["{}", "this plan has format undefined"], ["null", "plan.json is no object"], [plan.replace('"held"', '"hold"'), "plan.json has no `held`"], [plan.replace(/"bounds": \{[^}]*\}/, '"bounds": {"B":"x"}'), "plan.json has no bound for B"]] as const) {
+    writeFileSync(join(cwd, "out/plan.json"), text);
+    expect(told()).toContain(words);
+  }
+  compiled();
+  writeFileSync(join(cwd, "out/manifest.json"), "{");
+  expect(told()).toContain("cannot read out/manifest.json");
+  rmSync(join(cwd, "out/manifest.json"));
+  expect(told()).toContain("cannot read out/manifest.json");
+});
+
+test("options that only plans have a use for are refused where there is none, and --profile takes its number with a blank", async () => {
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small });
+  for (const option of [["--device", "large"], ["--memory", "3"]]) {
+    for (const command of ["compile", "train"]) {
+      const ran = await jepac([command, "small.jepa", ...option], { cwd });
+      expect([ran.code, ran.err]).toEqual([2, expect.stringContaining(`${option[0]} is for plans of the wgsl target, and this compiles to tfjs\nhelp: add --target wgsl, or leave ${option[0]} away`)]);
+    }
+  }
+  for (const option of [["--tune"], ["--tiles", "default"]]) expect((await jepac(["train", "small.jepa", ...option], { cwd })).err).toContain(`${option[0]} is for plans of the wgsl target`);
+  expect(existsSync(join(cwd, "out"))).toBe(false);
+  expect((await jepac(["train", "small.jepa", "--profile", "2"], { cwd })).err).not.toContain("does not take `2`");
+  expect((await jepac(["compile", "small.jepa", "--batch", "none"], { cwd })).err).toContain("--batch takes a whole number of at least 1, not none");
+});
