@@ -244,6 +244,9 @@ function together({ watches }: Pick<Manifest, "watches">, own: StepResult, rest:
 
 type Answer<K extends FromReplica["kind"]> = Extract<FromReplica, { kind: K }>;
 
+/** Milliseconds within which the system tells that a process has ended. */
+const TOLD_WITHIN = 2000;
+
 /** One process beside this one. Whatever ends it, whoever waits for it hears why. */
 class Replica {
   readonly #child: ChildProcess;
@@ -253,6 +256,8 @@ class Replica {
   #dead: HostError | undefined;
   /** The last of what it wrote on stderr: the reason, when it dies. */
   #words = "";
+  /** Done when the process has ended. */
+  readonly #ended: Promise<void>;
 
   constructor(script: URL, number: number) {
     this.#name = `replica ${number}`;
@@ -260,15 +265,24 @@ class Replica {
     this.#child.stderr?.on("data", (chunk: Buffer) => { this.#words = (this.#words + chunk.toString()).slice(-2000); });
     this.#child.on("message", (message: FromReplica) => this.#take(message));
     this.#child.on("error", (error) => this.#die(`could not be run: ${errorText(error)}`));
-    this.#child.on("exit", (code, signal) => this.#die(`ended (${signal ?? `exit ${code}`})${lastLine(this.#words)}`));
+    this.#ended = new Promise((ended) => this.#child.on("exit", (code, signal) => {
+      this.#die(`ended (${signal ?? `exit ${code}`})${lastLine(this.#words)}`);
+      ended();
+    }));
   }
 
   /** Sends a message; done when it is written. */
   say(message: ToReplica): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#dead !== undefined) reject(this.#dead);
-      else this.#child.send(message, (error) => (error === null ? resolve() : reject(this.#dead ?? this.#failure(errorText(error)))));
+      else this.#child.send(message, (error) => (error === null ? resolve() : void this.#reasonOf(error).then(reject)));
     });
+  }
+
+  /** Why a message could not be sent. The channel of a process that dies may close before its end is told, which is the reason. */
+  async #reasonOf(error: Error): Promise<HostError> {
+    await Promise.race([this.#ended, new Promise((done) => setTimeout(done, TOLD_WITHIN).unref())]);
+    return this.#dead ?? this.#failure(errorText(error));
   }
 
   /** The next message, which must be of this kind. */
