@@ -127,7 +127,7 @@ export interface Limits {
 }
 
 /** Threads that fold a row: `usual`, or where a processor stands in for a GPU as many as its smallest vectors have lanes. */
-export function rowThreads(cx: Limits, usual: number): number {
+export function rowThreads(cx: Pick<Limits, "software">, usual: number): number {
   return cx.software ? 4 : usual;
 }
 

@@ -113,7 +113,7 @@ export function planPrepared(prepared: Prepared, manifest: Manifest, limits: Pla
   const shards = layOut(manifest, new Set(traced.grads), limits.bindingBytes, prepared.halves);
   const buffers = new Buffers();
   addParameters(buffers, shards, slotsOf(manifest.train.optimizer), parts);
-  const updates = updatesOf(manifest, shards, traced.state, rules);
+  const updates = updatesOf(manifest, shards, traced.state, rules, { software: limits.software === true });
   if (rules !== undefined) buffers.add("scaler", "scaler", SCALER_COUNT * 4);
   for (const [name, count] of updates.scratch) buffers.add(name, "scratch", count * 4);
   const stepDrafts = draftsOf(traced, bounds, book, gradientPlaces(shards));

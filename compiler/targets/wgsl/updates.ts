@@ -7,7 +7,7 @@
  */
 import type { EmaEdge, Manifest } from "../../../runtime/abi.js";
 import type { Shard } from "./arenas.js";
-import type { BufferRef, Draft } from "./kernel.js";
+import type { BufferRef, Draft, Limits } from "./kernel.js";
 import type { HyperBlock, Update } from "./kernels/optimizer.js";
 import type { Mixed } from "./kernels/optimizer.js";
 import { NORM_PARTS, accumulateDraft, clipDraft, emaDraft, larsDrafts, normDraft, slotsOf, stateDraft, updateDraft } from "./kernels/optimizer.js";
@@ -37,7 +37,7 @@ export function totalOf(parts: number): "grad" | "total" {
 }
 
 /** Decides the update; `rules` are there where losses are scaled. */
-export function updatesOf(manifest: Manifest, shards: readonly Shard[], state: readonly Named[], rules?: ScalerRules): Updates {
+export function updatesOf(manifest: Manifest, shards: readonly Shard[], state: readonly Named[], rules: ScalerRules | undefined, cx: Pick<Limits, "software">): Updates {
   const { optimizer, gradientClip } = manifest.train;
   const hyper = hyperOf(manifest.ema);
   const trained = shards.filter((s) => s.updated > 0 && s.slots.some((x) => x.parameter.role === "trained"));
@@ -47,7 +47,7 @@ export function updatesOf(manifest: Manifest, shards: readonly Shard[], state: r
   const parts = manifest.train.accumulate ?? 1;
   const total = totalOf(parts);
   const taking = (first: boolean): Draft[] => (parts === 1 ? [] : trained.map((s) => accumulateDraft(piece(`${s.name}.grad`, "grad", 0, s.updated), piece(`${s.name}.${total}`, "total", 0, s.updated), parts, first)));
-  const normDrafts = norms.map(({ shard, ref }) => normDraft(piece(`${shard.name}.${total}`, "grad", 0, shard.updated), ref, scaler));
+  const normDrafts = norms.map(({ shard, ref }) => normDraft(cx, piece(`${shard.name}.${total}`, "grad", 0, shard.updated), ref, scaler));
   const update: Draft[] = [];
   if (scaler !== undefined && rules !== undefined) update.push(...normDrafts, scalerDraft(scaler, piece("norms", "norms", 0, trained.length * NORM_PARTS), rules, optimizer, gradientClip, hyper.fields));
   if (clip !== undefined && gradientClip !== undefined) update.push(...normDrafts, clipDraft(piece("norms", "norms", 0, trained.length * NORM_PARTS), clip, gradientClip));

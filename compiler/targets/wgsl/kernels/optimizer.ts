@@ -8,8 +8,8 @@
 import type { TrainConfig } from "../../../../runtime/abi.js";
 import { constantDim } from "../../../types/dim.js";
 import type { Tensor } from "../graph.js";
-import type { BufferRef, Draft } from "../kernel.js";
-import { KernelWriter, linearEntry, rowEntry, up } from "../kernel.js";
+import type { BufferRef, Draft, Limits } from "../kernel.js";
+import { KernelWriter, linearEntry, rowEntry, rowThreads, up } from "../kernel.js";
 import { literal } from "../lowering.js";
 import { IrError } from "../../../tensor/ir.js";
 import { SCALER } from "./scaler.js";
@@ -60,17 +60,18 @@ export function accumulateDraft(grad: BufferRef, sum: BufferRef, parts: number, 
 }
 
 /** Squares of gradients in 256 parts; with a loss scale, of the gradients without it. */
-export function normDraft(grad: BufferRef, out: BufferRef, scaler: BufferRef | undefined): Draft {
+export function normDraft(cx: Pick<Limits, "software">, grad: BufferRef, out: BufferRef, scaler: BufferRef | undefined): Draft {
+  const threads = rowThreads(cx, 256);
   const w = new KernelWriter("squares", `Sum of squares of an arena of gradients, in parts${scaler === undefined ? "" : "; the loss scale is taken out, and a gradient that is not finite makes its part so"}.`);
   const unscaled = scaler === undefined ? "" : ` / ${w.read("scaler", scaler)(`${SCALER.scale}u`)}`;
-  const code = `${w.fold("sum", 256, (a, b) => `${a} + ${b}`)}
+  const code = `${w.fold("sum", threads, (a, b) => `${a} + ${b}`)}
 
-${rowEntry(`${NORM_PARTS}u`, 256)}
+${rowEntry(`${NORM_PARTS}u`, threads)}
   let chunk = (${w.size("n", constantDim(grad.count))} + ${NORM_PARTS - 1}u) / ${NORM_PARTS}u;
   let begin = row * chunk;
   let end = min(begin + chunk, p.n);
   var total = 0f;
-  for (var j = begin + thread; j < end; j += 256u) { let x_j = ${w.read("x", grad)("j")}${unscaled}; total += x_j * x_j; }
+  for (var j = begin + thread; j < end; j += ${threads}u) { let x_j = ${w.read("x", grad)("j")}${unscaled}; total += x_j * x_j; }
   let result = all_sum(thread, total);
   if (thread == 0u) { ${w.write("y", out)("row", "result")} }
 }`;
