@@ -64,7 +64,8 @@ export function createSignals(watches: readonly Watch[], batch: number, every: n
         const [images, means] = [of === undefined ? undefined : own(watch, of), own(watch, name)];
         if (of === undefined || images === undefined || means === undefined) continue;
         if (over === "codes") codes.push([of, codeEntropy(means)]);
-        else ratios.set(of, rowSpread(images, width) / rowSpread(means, width));
+        // One image has no spread, whatever its tokens have.
+        else if (images.length > width) ratios.set(of, rowSpread(images, width) / rowSpread(means, width));
       }
       for (const [of] of codes) entropies.set(of, Math.min(...codes.flatMap(([name, entropy]) => (name === of ? [entropy] : []))));
     },

@@ -162,6 +162,11 @@ test("an encoder of tokens has its pictures held against its positions", () => {
   expect(Object.keys(read)).toEqual(["z"]);
   expect(read["z"]?.imagesToTokens).toBeCloseTo(0.05, 6);
   expect([...signals.exportState().keys()]).toEqual(["z"]);
+  // One picture has no spread: nothing can be said of it, and no alarm goes off.
+  const alone = createSignals([{ name: "z", width, over: "images" }, { name: "z by position", width, over: "positions", of: "z" }], 8, 1, 10);
+  for (const scale of [1, 2]) alone.push({ z: rows(1, scale), "z by position": rows(16, 2) });
+  expect(alone.read()["z"]?.rows).toBe(2);
+  expect(alone.read()["z"]?.imagesToTokens).toBeUndefined();
 });
 
 test("code entropy is 1 for balanced codes and 0 for one code", () => {

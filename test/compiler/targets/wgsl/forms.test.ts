@@ -14,7 +14,7 @@ import type { Abilities, MatrixShape } from "../../../../runtime/backends/webgpu
 import { abilitiesOf, descriptionOf, fitted, textsFor, usefulFeatures } from "../../../../runtime/backends/webgpu/forms.js";
 import { openSession, readBuffer } from "../../../../runtime/backends/webgpu/session.js";
 import type { Case } from "./on-device.js";
-import { describedWithMatrices, nullDevice } from "./null-device.js";
+import { describedWithMatrices, nullDevice, shadersOf } from "./null-device.js";
 import { build, data, draftsOfCase, t, weight } from "./on-device.js";
 import { compilePlan, deviceFor } from "./programs.js";
 
@@ -164,12 +164,7 @@ test("a device gets the best form that it can run, and the portable one where it
 test("a session takes matrix forms by what the adapter said: under Node the device itself names no shapes", async () => {
   const device = await nullDevice();
   if (device === undefined) return;
-  const files: string[] = [];
-  const create = device.createShaderModule.bind(device);
-  device.createShaderModule = (descriptor) => {
-    files.push(descriptor.label ?? "");
-    return create(descriptor);
-  };
+  const files = shadersOf(device);
   const taken = async (): Promise<number> => {
     files.length = 0;
     (await openSession(device, even, "the null device")).close();

@@ -36,3 +36,14 @@ export async function matrixDevice(): Promise<GPUDevice | undefined> {
   if (device !== undefined) describedWithMatrices(device);
   return device;
 }
+
+/** The files of all shaders that the device makes from now on, in a list that grows. */
+export function shadersOf(device: GPUDevice): string[] {
+  const files: string[] = [];
+  const create = device.createShaderModule.bind(device);
+  device.createShaderModule = (descriptor) => {
+    files.push(descriptor.label ?? "");
+    return create(descriptor);
+  };
+  return files;
+}

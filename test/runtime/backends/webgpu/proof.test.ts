@@ -15,7 +15,7 @@ import { proveForms } from "../../../../runtime/backends/webgpu/proof.js";
 import type { Session } from "../../../../runtime/backends/webgpu/session.js";
 import { openSession, readBuffer } from "../../../../runtime/backends/webgpu/session.js";
 import { initialState } from "../../../../runtime/train/init.js";
-import { matrixDevice } from "../../../compiler/targets/wgsl/null-device.js";
+import { matrixDevice, shadersOf } from "../../../compiler/targets/wgsl/null-device.js";
 import { batchFor, compilePlan, deviceFor, hyperFor } from "../../../compiler/targets/wgsl/programs.js";
 
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });
@@ -96,12 +96,7 @@ test("a kernel that computes nothing has not proven anything", async () => {
 test("an engine whose device fails goes on with the portable texts, and has the notes", async () => {
   const device = await matrixDevice();
   if (device === undefined) return;
-  const files: string[] = [];
-  const create = device.createShaderModule.bind(device);
-  device.createShaderModule = (descriptor) => {
-    files.push(descriptor.label ?? "");
-    return create(descriptor);
-  };
+  const files = shadersOf(device);
   // The null backend takes every kernel and runs none.
   const engine = await createWebgpuEngine(ready.manifest, ready.module, { device, name: "the null device", version: "", initial: initialState(ready.manifest, 1) });
   const kernels = ready.module.plan.kernels.filter((k) => k.forms?.some((f) => f.needs === "subgroup-matrix"));
