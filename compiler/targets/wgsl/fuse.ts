@@ -2,10 +2,12 @@
  * Fusion on the flat graph: fewer dispatches, less memory traffic.
  *
  * Six rules. A map that one other map alone reads moves into it (chains of elementwise work, and copies that the reader
- * can address through). A map that alone reads a matrix product or a norm's gradient, element by element, becomes its
- * epilogue (bias, GELU with its slope, residual, product with a slope). Column sums of what a weight gradient reads
- * anyway are made beside it, and so are the gradients of a norm's scale and offset beside that of its input. A loss
- * normalizes and picks the rows of its target itself. What a reader can make by the element is not stored (`computed.ts`). Each rule keeps every value up to rounding, and none changes an order of summation between runs.
+ * can address through), and one that reads nothing into every map that reads it. A map that alone reads a matrix product or
+ * a norm's gradient, element by element, becomes its epilogue (bias, GELU with its slope, residual, product with a slope).
+ * Column sums of what a weight gradient reads anyway are made beside it, and so are the gradients of a norm's scale and
+ * offset beside that of its input. A loss normalizes and picks the rows of its target itself. What a reader can make by the
+ * element is not stored (`computed.ts`). Each rule keeps every value up to rounding, and none changes an order of summation
+ * between runs.
  */
 import type { Dim } from "../../types/dim.js";
 import { constantOf, equal, equalShapes } from "../../types/dim.js";
@@ -81,17 +83,21 @@ function joinMaps(given: readonly Op[], keep: (t: Tensor) => boolean): Op[] {
   ops.forEach((op, i) => {
     if (op?.work.kind === "map" && op.work.outs.length === 1) for (const t of op.work.outs) maker.set(t, i);
   });
+  const waiting = new Map<Tensor, number>();
   ops.forEach((op, i) => {
     if (op?.work.kind !== "map") return;
     let work: MapWork = op.work;
-    for (const load of op.work.loads) {
-      const from = maker.get(load.tensor);
+    for (const t of new Set(op.work.loads.map((l) => l.tensor))) {
+      const from = maker.get(t);
       const inner = from === undefined ? undefined : ops[from]?.work;
-      if (from === undefined || inner?.kind !== "map" || keep(load.tensor) || (read.get(load.tensor) ?? []).length !== 1) continue;
-      const joined = inlined(work, inner, load.tensor);
+      const left = waiting.get(t) ?? (read.get(t) ?? []).length;
+      // What reads nothing is written into each of its readers.
+      if (from === undefined || inner?.kind !== "map" || keep(t) || (inner.loads.length > 0 && left !== 1)) continue;
+      const joined = inlined(work, inner, t);
       if (joined === undefined) continue;
       work = joined;
-      ops[from] = undefined;
+      waiting.set(t, left - 1);
+      if (left === 1) ops[from] = undefined;
     }
     ops[i] = { ...op, work: { ...work, kind: "map" } };
   });
@@ -101,7 +107,8 @@ function joinMaps(given: readonly Op[], keep: (t: Tensor) => boolean): Op[] {
 /** `outer` with `inner`'s expression for the tensor `t`; undefined where views or the number of buffers do not allow it. */
 function inlined(outer: MapWork, inner: MapWork, t: Tensor): MapWork | undefined {
   const expr = inner.exprs[0];
-  if (expr === undefined || !outer.loads.every((l) => l.tensor !== t || isPlain(l))) return undefined;
+  // What reads nothing is the same at every place, however it is looked at.
+  if (expr === undefined || (inner.loads.length > 0 && !outer.loads.every((l) => l.tensor !== t || isPlain(l)))) return undefined;
   const views = equalShapes(inner.shape, outer.shape) ? inner.loads : inner.loads.every(isPlain) ? inner.loads.map((l) => viewOf(l.tensor, outer.shape)) : undefined;
   if (views === undefined) return undefined;
   const kept = outer.loads.filter((l) => l.tensor !== t);

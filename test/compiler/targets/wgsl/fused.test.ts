@@ -64,6 +64,15 @@ const fused: readonly Fused[] = [
     body: (b) => [b.op("add", [b.op("linear", [data(b, "x", t("B", "K", 19)), data(b, "w", t(19, 36)), data(b, "c", t(36))]), b.op("gather_table", [data(b, "table", t("N", 36)), data(b, "i", i32(dims(["B", "K"])))])])],
   },
   {
+    // A number of the batch's size, looked at as a row and as a whole, twice in one of its readers: it is never stored.
+    name: "a number for several readers", kernels: ["map", "map"],
+    body: (b) => {
+      const number = b.op("scale_dim", [b.op("fill", [], { shape: dims([1, 1]), value: 0.75, stack: [] })], { num: dim(1), den: dim("B") });
+      const [wide, tall] = [b.op("broadcast", [number], { shape: dims(["B", "N"]) }), b.op("broadcast", [number], { shape: dims(["N", "K"]) })];
+      return [b.op("mul", [b.op("add", [data(b, "x", t("B", "N")), wide]), wide]), b.op("mul", [data(b, "y", t("N", "K")), tall])];
+    },
+  },
+  {
     name: "a product with bias and position codes for every image", kernels: ["gemm_nn_64x64"],
     body: (b) => [b.op("add", [b.op("linear", [data(b, "x", t("B", "N", 19)), data(b, "w", t(19, 36)), data(b, "c", t(36))]), data(b, "codes", t("N", 36))])],
   },
