@@ -82,7 +82,9 @@ async function prepare(args: Arguments, cx: CliTerminal): Promise<Prepared | und
   const argv = runWords(args);
   const options = parseOptions(argv);
   // Of the program only its name is needed yet: the folder is chosen by it, and a run that goes on keeps what it was compiled with.
-  const program = check(opened.source, readProgramOptions(args)).graph?.name;
+  const checked = check(opened.source, readProgramOptions(args));
+  // Of one with mistakes those are told, before anything about folders.
+  const program = checked.ok ? checked.graph?.name : undefined;
   const folder = program === undefined ? "" : chooseFolder(program, options);
   const compiled = resolve(cx.cwd, folder, "compiled");
   const before = options.resume === undefined ? undefined : manifestOf(compiled);

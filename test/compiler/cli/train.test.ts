@@ -58,6 +58,14 @@ test("a compiled folder trains on its own, with the same losses as jepac train",
   expect(rows(join(cwd, "a")).map((r) => r.loss)).toEqual(rows(join(cwd, "b")).map((r) => r.loss));
 });
 
+test("mistakes of a program are told before anything about its folder", { timeout: 60_000 }, async () => {
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small.replace("normalize(teacher(image))", "normalize(teachr(image))"), "held/metrics.jsonl": "{}" });
+  const ran = await run([bin, "train", "small.jepa", "--out", "held"], cwd);
+  expect(ran.code).toBe(1);
+  expect(ran.err).toContain("teachr");
+  expect(ran.err).not.toContain("already holds a run");
+});
+
 test("a run whose pictures are nowhere leaves nothing behind: exit 2", { timeout: 60_000 }, async () => {
   const cwd = temporary({ "package.json": "{}", "small.jepa": small });
   const ran = await run([bin, "train", "small.jepa", "--data", "nowhere"], cwd);
