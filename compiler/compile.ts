@@ -4,6 +4,8 @@
  * Owns the way through: load → check → analyses → lower → passes → autodiff → passes → target. No file, clock or global:
  * reading is given as a function, and so is the clock. The command line, an editor or a page are shells over this.
  */
+import type { CompileOptions, ProgramOptions, Source } from "./arguments.js";
+import { requireCompileOptions, requireProgramOptions, requireSource } from "./arguments.js";
 import { sha256 } from "./base/hash.js";
 import type { CheckOptions, Checked } from "./check/check.js";
 import { check as checkFiles, listPrograms, settingSpan } from "./check/check.js";
@@ -21,14 +23,12 @@ import type { ModelGraph } from "./model/ir.js";
 import type { StageRecord } from "./passes/pass.js";
 import { buildStep } from "./targets/build-step.js";
 import { encodersFile, encodersText } from "./targets/encoders.js";
-import { requireDevice } from "./targets/device.js";
 import type { StepProgram } from "./targets/step.js";
 import { untrainable } from "./targets/supported.js";
 import { emitTfjs } from "./targets/tfjs/emit.js";
 import { scaledPasses, sharedForms, tfjsPasses } from "./targets/tfjs/passes.js";
 import { emitPlanned } from "./targets/wgsl/emit.js";
 import { fitPlan } from "./targets/wgsl/fit.js";
-import type { PlanLimits } from "./targets/wgsl/plan.js";
 import { portable } from "./targets/wgsl/plan.js";
 import { tooLarge } from "./targets/wgsl/too-large.js";
 import type { Analyses } from "./analyses.js";
@@ -37,20 +37,7 @@ import { verdictsOf } from "./verdicts.js";
 import { version } from "./version.js";
 import type { Manifest, WgslPlan } from "../runtime/abi.js";
 
-/** A program text and where it is said to be; `read` gives the texts of files that it uses. */
-export interface Source {
-  readonly file: string;
-  readonly text: string;
-  readonly read?: Read;
-}
-
-/** Which program of the file, and values that replace its own: `{ width: 64, "predict.depth": 6 }`. */
-export interface ProgramOptions {
-  readonly program?: string;
-  readonly set?: Readonly<Record<string, Static>>;
-  /** Images of a step, in place of what `train` says. */
-  readonly batch?: number;
-}
+export type { CompileOptions, ProgramOptions, Source } from "./arguments.js";
 
 /** What checking found. `checked` is there, possibly partial, whenever there is a program to speak of. */
 export interface CheckResult {
@@ -68,8 +55,17 @@ export interface CheckResult {
   readonly analyzed: boolean;
 }
 
-/** Checks a program: syntax, names, shapes, positions, spaces, masks, recipe. Never throws for a mistake of the program. */
+/**
+ * Checks a program: syntax, names, shapes, positions, spaces, masks, recipe. Never throws for a mistake of the program; throws
+ * a `TypeError` for a source or an option that is none, which is the caller's mistake.
+ */
 export function check(source: Source, options: ProgramOptions = {}): CheckResult {
+  requireSource(source);
+  requireProgramOptions(options);
+  return checkSource(source, options);
+}
+
+function checkSource(source: Source, options: ProgramOptions): CheckResult {
   const diagnostics = createDiagnostics();
   const files = load(source.file, source.text, source.read ?? (() => undefined), diagnostics);
   return checkLoaded(files, options, diagnostics);
@@ -101,17 +97,6 @@ export function graph(source: Source, options: ProgramOptions = {}): ModelGraph 
   return result.ok ? result.graph : undefined;
 }
 
-export interface CompileOptions extends ProgramOptions {
-  /** `tfjs` unless said. */
-  readonly target?: Manifest["target"];
-  /** For the wgsl target: what the device must be able to hold; WebGPU's own limits unless said. */
-  readonly device?: PlanLimits;
-  /** For the wgsl target: what activations and copies of weights are stored as; f32 unless said. */
-  readonly precision?: "f32" | "f16";
-  /** A clock in milliseconds for the record of stages. */
-  readonly now?: () => number;
-}
-
 /** One file of a compiled program. */
 export interface CompiledFile {
   readonly path: string;
@@ -128,10 +113,11 @@ export interface CompileResult extends CheckResult {
   readonly plan?: WgslPlan;
 }
 
-/** Compiles a program to the files of a trainer. Throws a `TypeError` for a device that is none, which is the caller's mistake. */
+/** Compiles a program to the files of a trainer. Throws a `TypeError` for a source, an option or a device that is none: the caller's mistakes. */
 export function compile(source: Source, options: CompileOptions = {}): CompileResult {
-  if (options.device !== undefined) requireDevice(options.device);
-  const result = check(source, options);
+  requireSource(source);
+  requireCompileOptions(options);
+  const result = checkSource(source, options);
   const { checked } = result;
   if (!result.ok || checked === undefined) return { ...result, files: [], manifest: undefined, step: undefined, stages: [] };
   const refused = untrainable(checked.graph);

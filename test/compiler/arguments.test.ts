@@ -1,0 +1,50 @@
+/** What callers of the library may hand over: sources and options that are none are refused by name, with what is one. */
+import { expect, test } from "vitest";
+import type { CompileOptions, Source } from "../../compiler/index.js";
+import { check, compile, graph } from "../../compiler/index.js";
+import { small } from "./cli/support.js";
+
+const source = { file: "small.jepa", text: small };
+
+/** What a call without types throws. */
+function refusal(call: (...given: unknown[]) => unknown, ...given: unknown[]): string {
+  try {
+    call(...given);
+  } catch (error) {
+    if (error instanceof TypeError) return error.message;
+    throw error;
+  }
+  return "accepted";
+}
+const untyped = (f: (source: Source, options?: CompileOptions) => unknown) => (...given: unknown[]): unknown => Reflect.apply(f, undefined, given);
+
+test("a source that is none is refused by all that take one", () => {
+  for (const call of [check, graph, compile].map(untyped)) {
+    expect(refusal(call)).toBe("the source is undefined, not { file, text }: the name that messages show and the program's text.");
+    expect(refusal(call, small.slice(0, 10))).toMatch(/^the source is "/);
+    expect(refusal(call, { text: small })).toMatch(/^the source's `file` is undefined, not a string/);
+    expect(refusal(call, { file: "a.jepa", text: 5 })).toMatch(/^the source's `text` is 5/);
+    expect(refusal(call, { ...source, read: "disk" })).toMatch(/^the source's `read` is "disk", not a function/);
+    expect(refusal(call, source)).toBe("accepted");
+  }
+});
+
+test("options that are none are refused with what they may be, before the program is looked at", () => {
+  const call = untyped(compile);
+  const broken = { file: "bad.jepa", text: "model {" };
+  expect(refusal(call, broken, null)).toBe("the options are null, not an object.");
+  expect(refusal(call, broken, ["wgsl"])).toBe("the options are a list, not an object.");
+  expect(refusal(call, broken, { tarrget: "wgsl" })).toBe("there is no option `tarrget`; did you mean `target`?");
+  expect(refusal(untyped(check), broken, { device: {} })).toBe("there is no option `device`; there are program, set, batch.");
+  expect(refusal(call, broken, { target: "gibberish" })).toBe('`target` is "gibberish"; it is one of "tfjs", "wgsl".');
+  expect(refusal(call, broken, { target: "wgsl", precision: "f64" })).toBe('`precision` is "f64"; it is one of "f32", "f16".');
+  expect(refusal(call, broken, { precision: "f16" })).toBe('`precision` "f16" is for the wgsl target. Give `target: "wgsl"` too.');
+  expect(refusal(call, broken, { set: ["width=3"] })).toBe("`set` is a list, not an object such as { width: 64 }.");
+  expect(refusal(call, broken, { program: 5 })).toBe("`program` is 5, not the name of a model or variant.");
+  expect(refusal(call, broken, { now: 3 })).toMatch(/^`now` is 3, not a clock/);
+});
+
+test("options that are undefined are options that are not given", () => {
+  const undefinedOptions = { program: undefined, set: undefined, batch: undefined, target: undefined, device: undefined, precision: undefined, now: undefined };
+  expect(refusal(untyped(compile), source, undefinedOptions)).toBe("accepted");
+});
