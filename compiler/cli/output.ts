@@ -6,12 +6,13 @@
  * `node out/train.mjs` finds the runtime: where `jepac` does not resolve from the folder, a link to this installation is
  * put there, and said. What was made for nothing can be taken away again.
  */
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, renameSync, rmdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { CompiledFile } from "../compile.js";
 import { systemCode } from "../../runtime/base/errors.js";
+import { makeFolder } from "../../runtime/base/files.js";
 import { CliError } from "./command.js";
 import { reason } from "./source.js";
 
@@ -21,7 +22,7 @@ export function writeFolder(folder: string, files: readonly CompiledFile[], show
   const stage = join(folder, `.jepac-${process.pid}`);
   const before = planFiles(folder);
   try {
-    mkdirSync(stage, { recursive: true });
+    makeFolder(stage);
     for (const file of files) writeFileSync(join(stage, file.path), file.text, { flush: true });
     const ordered = files.toSorted((a, b) => Number(a.path === "manifest.json") - Number(b.path === "manifest.json"));
     for (const file of ordered) renameSync(join(stage, file.path), join(folder, file.path));
@@ -101,7 +102,7 @@ export function linkRuntime(folder: string, shown: string): string | undefined {
   const own = packageFolder();
   const link = join(folder, "node_modules", "jepac");
   try {
-    mkdirSync(dirname(link), { recursive: true });
+    makeFolder(dirname(link));
     rmSync(link, { recursive: true, force: true });
     symlinkSync(own, link, "junction");
   } catch (error) {

@@ -8,9 +8,9 @@
  */
 import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
-import { existsSync, openSync, closeSync, mkdirSync, readFileSync } from "node:fs";
-import { basename, join, relative, resolve } from "node:path";
-import { writeAtomic } from "../../runtime/base/files.js";
+import { existsSync, openSync, closeSync, readFileSync } from "node:fs";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import { makeFolder, writeAtomic } from "../../runtime/base/files.js";
 import { holdsRun, shellWord } from "../../runtime/train/run-folder.js";
 import { parseOptions } from "../../runtime/train/options.js";
 import type { CompileResult } from "../compile.js";
@@ -225,7 +225,7 @@ async function runHere(compiled: string, argv: readonly string[], cx: CliTermina
 /** Runs in a process of its own, which is among the children as long as it lives. */
 function runApart(compiled: string, words: readonly string[], log: string, cwd: string, { stopped, children }: Aside): Promise<number> {
   if (stopped) return Promise.resolve(interrupted);
-  mkdirSync(join(log, ".."), { recursive: true });
+  makeFolder(dirname(log));
   const file = openSync(log, "a");
   return new Promise((done, fail) => {
     const child = spawn(process.execPath, [join(compiled, "train.mjs"), ...words], { cwd, stdio: ["ignore", file, file] });

@@ -5,11 +5,11 @@
  * device, driver or generator, is ignored with a note and never trusted in part. Files are replaced in one step. What is
  * lost with this folder is time, nothing else.
  */
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import type { PlanTile } from "../../runtime/abi.js";
-import { writeAtomicSync } from "../../runtime/base/files.js";
+import { makeFolder, writeAtomicSync } from "../../runtime/base/files.js";
 import { sha256 } from "../base/hash.js";
 import { productKey, shapeOf } from "../targets/wgsl/tile-book.js";
 import type { CliTerminal } from "./terminal.js";
@@ -62,7 +62,7 @@ export function readTiles(key: CacheKey, env: CliTerminal["env"]): CachedTiles {
 export function writeTiles(key: CacheKey, fresh: readonly PlanTile[], env: CliTerminal["env"]): string {
   const path = pathOf(key, env);
   const all = new Map([...readTiles(key, env).tiles, ...fresh].map((t) => [productKey(shapeOf(t)), t]));
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   writeAtomicSync(path, `{"format": ${JSON.stringify(FORMAT)}, "device": ${JSON.stringify(key.device)}, "generator": ${JSON.stringify(key.generator)}, "tiles": [\n${[...all.values()].map((t) => JSON.stringify(t)).join(",\n")}\n]}\n`);
   return path;
 }

@@ -5,10 +5,26 @@
  * by `rename`. A failure at any point leaves the old file as it was and removes the temporary one; a full disk is told
  * apart, because its way out is different. Formats belong to their own files.
  */
-import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { closeSync, fstatSync, fsyncSync, mkdirSync, openSync, readSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
+import { open, readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errorText, HostError, systemCode } from "./errors.js";
+
+/** Makes a folder and those above it. Node's own `recursive` never comes back where nothing can be made (`/proc`). Throws the system's errors. */
+export function makeFolder(path: string): void {
+  if (isFolder(path)) return;
+  if (dirname(path) !== path) makeFolder(dirname(path));
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    // Another process may have been faster.
+    if (!isFolder(path)) throw error;
+  }
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
 
 let temporaries = 0;
 
@@ -43,7 +59,7 @@ export async function writeAtomic(path: string, content: Uint8Array | string): P
 export async function writeAtomicParts(path: string, parts: Iterable<Uint8Array>): Promise<void> {
   const temporary = temporaryPath(path);
   try {
-    await mkdir(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     const file = await open(temporary, "wx");
     try {
       for (const part of parts) await file.writeFile(part);

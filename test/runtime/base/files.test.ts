@@ -38,6 +38,13 @@ test("a write that fails leaves what was there and cleans up after itself", asyn
   expect(await readFile(join(taken, "kept"), "utf8")).toBe("old");
 });
 
+test("where no folder can be made, that is an error and not a wait without end", async () => {
+  await writeFile(join(folder, "file"), "");
+  await expect(writeAtomic(join(folder, "file/d/e.txt"), "below a file")).rejects.toMatchObject({ code: "io" });
+  // Linux has a file system that makes no folders and says that there is none above them.
+  if (process.platform === "linux") await expect(writeAtomic("/proc/jepac/run/c.txt", "nowhere")).rejects.toMatchObject({ code: "io" });
+});
+
 test("a full disk has its own code and its own way out", () => {
   const full = Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
   const error = writeError(full, "/runs/a/last.safetensors");
