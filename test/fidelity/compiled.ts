@@ -27,16 +27,16 @@ export interface Ready extends CompileResult {
 }
 
 /** Compiles `file` of the repository, or `text` as if it stood there; a program with errors fails the test with its messages. */
-export function compileRepo(file: string, options: CompileOptions & { readonly text?: string } = {}): Ready {
-  const result = compile({ file, text: options.text ?? readRepo(file) ?? "", read: readRepo }, options);
+export function compileRepo(file: string, { text, ...options }: CompileOptions & { readonly text?: string } = {}): Ready {
+  const result = compile({ file, text: text ?? readRepo(file) ?? "", read: readRepo }, options);
   const { manifest, step } = result;
   if (!result.ok || manifest === undefined || step === undefined) throw new Error(`${file} does not compile:\n${messages(result.diagnostics)}`);
   return { ...result, manifest, step };
 }
 
 /** Checks without compiling: for programs that are too large for more. */
-export function checkRepo(file: string, options: ProgramOptions & { readonly text?: string } = {}): ReturnType<typeof check> {
-  return check({ file, text: options.text ?? readRepo(file) ?? "", read: readRepo }, options);
+export function checkRepo(file: string, { text, ...options }: ProgramOptions & { readonly text?: string } = {}): ReturnType<typeof check> {
+  return check({ file, text: text ?? readRepo(file) ?? "", read: readRepo }, options);
 }
 
 function messages(diagnostics: CompileResult["diagnostics"]): string {
