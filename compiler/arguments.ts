@@ -39,8 +39,8 @@ export interface CompileOptions extends ProgramOptions {
   readonly now?: () => number;
 }
 
-const PROGRAM = ["program", "set", "batch"] satisfies (keyof ProgramOptions)[];
-const COMPILE = [...PROGRAM, "target", "device", "precision", "now"] satisfies (keyof CompileOptions)[];
+/** All there are. `check` and `graph` take those of `compile` too, and have no use for them: callers keep one object for both. */
+const NAMES = ["program", "set", "batch", "target", "device", "precision", "now"] satisfies (keyof CompileOptions)[];
 
 /** @throws TypeError where this is no program text with a name. */
 export function requireSource(source: Source): void {
@@ -53,14 +53,23 @@ export function requireSource(source: Source): void {
   if (read !== undefined && typeof read !== "function") throw new TypeError(`the source's \`read\` is ${said(read)}, not a function from a file's name to its text or undefined.`);
 }
 
+/** How files of a source are read. What it gives is looked at: a promise or bytes are no text. */
+export function readerOf({ read }: Source): Read {
+  return (path) => {
+    const text = read?.(path);
+    if (text !== undefined && typeof text !== "string") throw new TypeError(`the source's \`read\` gave ${said(text)} for ${path}, not a string or undefined.`);
+    return text;
+  };
+}
+
 /** @throws TypeError where these are no options of `check` and `graph`. */
 export function requireProgramOptions(options: ProgramOptions): void {
-  requireFields(options, PROGRAM);
+  requireFields(options);
 }
 
 /** @throws TypeError where these are no options of `compile`. */
 export function requireCompileOptions(options: CompileOptions): void {
-  const fields = requireFields(options, COMPILE);
+  const fields = requireFields(options);
   requireOneOf(fields, "target", ["tfjs", "wgsl"]);
   requireOneOf(fields, "precision", ["f32", "f16"]);
   if (fields.get("precision") === "f16" && fields.get("target") !== "wgsl") throw new TypeError('`precision` "f16" is for the wgsl target. Give `target: "wgsl"` too.');
@@ -68,16 +77,18 @@ export function requireCompileOptions(options: CompileOptions): void {
   if (options.now !== undefined && typeof options.now !== "function") throw new TypeError(`\`now\` is ${said(options.now)}, not a clock: a function that gives milliseconds.`);
 }
 
-function requireFields(options: unknown, known: readonly string[]): ReadonlyMap<string, unknown> {
+function requireFields(options: unknown): ReadonlyMap<string, unknown> {
   const fields = fieldsOf(options);
   if (fields === undefined) throw new TypeError(`the options are ${said(options)}, not an object.`);
   for (const name of fields.keys()) {
-    if (known.includes(name)) continue;
-    const [meant] = suggest(name, known);
-    throw new TypeError(`there is no option \`${name}\`${meant === undefined ? `; there are ${known.join(", ")}.` : `; did you mean \`${meant}\`?`}`);
+    if (NAMES.some((known) => known === name)) continue;
+    const [meant] = suggest(name, NAMES);
+    throw new TypeError(`there is no option \`${name}\`${meant === undefined ? `; there are ${NAMES.join(", ")}.` : `; did you mean \`${meant}\`?`}`);
   }
   const program = fields.get("program");
   if (program !== undefined && typeof program !== "string") throw new TypeError(`\`program\` is ${said(program)}, not the name of a model or variant.`);
+  const batch = fields.get("batch");
+  if (batch !== undefined && !(typeof batch === "number" && Number.isSafeInteger(batch) && batch > 0)) throw new TypeError(`\`batch\` is ${said(batch)}, not a whole number of images from 1 on.`);
   const set = fields.get("set");
   if (set !== undefined && fieldsOf(set) === undefined) throw new TypeError(`\`set\` is ${said(set)}, not an object such as { width: 64 }.`);
   return fields;

@@ -5,7 +5,7 @@
  * reading is given as a function, and so is the clock. The command line, an editor or a page are shells over this.
  */
 import type { CompileOptions, ProgramOptions, Source } from "./arguments.js";
-import { requireCompileOptions, requireProgramOptions, requireSource } from "./arguments.js";
+import { readerOf, requireCompileOptions, requireProgramOptions, requireSource } from "./arguments.js";
 import { sha256 } from "./base/hash.js";
 import type { CheckOptions, Checked } from "./check/check.js";
 import { check as checkFiles, listPrograms, settingSpan } from "./check/check.js";
@@ -67,7 +67,7 @@ export function check(source: Source, options: ProgramOptions = {}): CheckResult
 
 function checkSource(source: Source, options: ProgramOptions): CheckResult {
   const diagnostics = createDiagnostics();
-  const files = load(source.file, source.text, source.read ?? (() => undefined), diagnostics);
+  const files = load(source.file, source.text, readerOf(source), diagnostics);
   return checkLoaded(files, options, diagnostics);
 }
 

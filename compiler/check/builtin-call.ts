@@ -59,6 +59,14 @@ export function number(call: Call, name: string, fallback: number): number | und
   return arg === undefined ? fallback : asNumber(arg.value, `\`${name}\` of \`${call.name}\``, arg.span, call.cx.diagnostics);
 }
 
+/** A number from `low` to `high`, or the fallback where the argument is absent. */
+export function within(call: Call, name: string, fallback: number, low: number, high: number): number | undefined {
+  const n = number(call, name, fallback);
+  if (n === undefined || (n >= low && n <= high)) return n;
+  call.cx.diagnostics.add(report("JEP2011", call.args.get(name)?.span ?? call.at, { what: `\`${name}\` of \`${call.name}\``, low, high, found: n }));
+  return undefined;
+}
+
 /** The mask of that name, or a report and undefined. */
 export function maskName(call: Call, name: string): string | undefined {
   const arg = call.args.get(name);

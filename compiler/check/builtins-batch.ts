@@ -9,7 +9,7 @@ import { report } from "../messages/report.js";
 import { constantDim, constantOf } from "../types/dim.js";
 import { emit } from "./body.js";
 import type { Builtin, Call, Tensor } from "./builtin-call.js";
-import { count, number, tensor } from "./builtin-call.js";
+import { count, number, tensor, within } from "./builtin-call.js";
 import { shapeText } from "./expr.js";
 import { poison } from "./values.js";
 
@@ -20,13 +20,6 @@ function vectorFor(call: Call, name: string, x: Tensor): Tensor | undefined {
   if (vector === undefined || width === undefined) return undefined;
   if (vector.type.shape.length === 1 && constantOf(vector.type.shape[0] ?? constantDim(0)) === constantOf(width)) return vector;
   call.cx.diagnostics.add(report("JEP3001", call.at, { op: call.name, left: shapeText(x.type), right: shapeText(vector.type) }));
-  return undefined;
-}
-
-function within(call: Call, name: string, fallback: number, low: number, high: number): number | undefined {
-  const n = number(call, name, fallback);
-  if (n === undefined || (n >= low && n <= high)) return n;
-  call.cx.diagnostics.add(report("JEP2011", call.args.get(name)?.span ?? call.at, { what: `\`${name}\` of \`${call.name}\``, low, high, found: n }));
   return undefined;
 }
 

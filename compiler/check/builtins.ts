@@ -11,7 +11,8 @@ import { report } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
 import { isLoss, lossNames } from "../model/losses.js";
 import type { ModelOp } from "../model/ir.js";
-import { constantDim, constantOf } from "../types/dim.js";
+import type { Dim } from "../types/dim.js";
+import { constantDim, constantOf, equalShapes } from "../types/dim.js";
 import type { Axis, ValueType } from "../types/value-type.js";
 import { noPositions } from "../types/value-type.js";
 import type { BodyCx } from "./body.js";
@@ -20,7 +21,7 @@ import type { ArgValue } from "./expr.js";
 import { shapeText } from "./expr.js";
 import { applyLoss } from "./losses.js";
 import type { Builtin, Call, Tensor } from "./builtin-call.js";
-import { axisWords, count, maskName, number, pointwise, reduce, tensor } from "./builtin-call.js";
+import { axisWords, count, maskName, number, pointwise, reduce, tensor, within } from "./builtin-call.js";
 import { batchBuiltins } from "./builtins-batch.js";
 import { joinBuiltins } from "./builtins-join.js";
 import { concatTokens, patches, placeAt, spread } from "./positions.js";
@@ -78,7 +79,7 @@ const normalizing = (op: ModelOp, eps: number): Builtin => ({
   formals: ["x", "eps?"],
   run: (call) => {
     const x = tensor(call, "x");
-    const e = number(call, "eps", eps);
+    const e = within(call, "eps", eps, 0, 1);
     return x === undefined || e === undefined ? poison : emit(call.cx, op, [x.id], { eps: e }, x.type, call.at);
   },
 });
@@ -105,6 +106,22 @@ function axisNamed(call: Call, type: ValueType, fallback: string): Axis | undefi
   if (axis !== undefined && type.axes.includes(axis)) return axis;
   call.cx.diagnostics.add(report("JEP3004", over?.span ?? call.at, { op: call.name, axis: word, axes: type.axes.join(", ") }));
   return undefined;
+}
+
+/** Whether operands of attention are tokens, all of one width, with a value for each key. */
+function attends(call: Call, operands: readonly Tensor[]): boolean {
+  for (const [i, { type }] of operands.entries()) {
+    if (type.axes.includes("token")) continue;
+    call.cx.diagnostics.add(report("JEP3004", call.args.get(["q", "k", "v"][i] ?? "")?.span ?? call.at, { op: "attend", axis: "tokens", axes: type.axes.join(", ") }, { help: "Attention is between the tokens of an image: give what an encoder says of each token, before it is pooled." }));
+    return false;
+  }
+  const [q, k, v] = operands.map((o) => o.type);
+  const others = ({ shape, axes }: ValueType): Dim[] => shape.filter((_, i) => axes[i] !== "token");
+  const misfit = q === undefined || k === undefined || v === undefined ? undefined : !equalShapes(k.shape, v.shape) ? [k, v] : !equalShapes(others(q), others(k)) ? [q, k] : undefined;
+  const [left, right] = misfit ?? [];
+  if (left === undefined || right === undefined) return true;
+  call.cx.diagnostics.add(report("JEP3001", call.at, { op: call.name, left: shapeText(left), right: shapeText(right) }));
+  return false;
 }
 
 const reducing = (op: "mean" | "sum"): Builtin => ({
@@ -235,6 +252,7 @@ const table: Readonly<Record<string, Builtin>> = {
       const v = tensor(call, "v");
       const heads = count(call, "heads");
       if (q === undefined || k === undefined || v === undefined || heads === undefined) return poison;
+      if (!attends(call, [q, k, v])) return poison;
       const width = constantOf(q.type.shape.at(-1) ?? constantDim(0)) ?? 0;
       if (width % heads === 0 && width > 0) return emit(call.cx, "attend", [q.id, k.id, v.id], { heads }, q.type, call.at);
       call.cx.diagnostics.add(report("JEP3011", call.at, { width, heads }));

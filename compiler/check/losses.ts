@@ -8,7 +8,7 @@
 import type { Span } from "../base/span.js";
 import { didYouMean } from "../messages/did-you-mean.js";
 import { report } from "../messages/report.js";
-import { lossKind } from "../model/losses.js";
+import { lossKind, numberRange } from "../model/losses.js";
 import type { LossKind, LossName } from "../model/losses.js";
 import type { LossTerm, Schedule } from "../model/ir.js";
 import { rootOf } from "../model/visit.js";
@@ -21,7 +21,7 @@ import { emit } from "./body.js";
 import type { ArgValue } from "./expr.js";
 import { shapeText } from "./expr.js";
 import { positionsMeet } from "./positions.js";
-import { asNumber, constantSchedule } from "./static.js";
+import { asCount, asNumber, constantSchedule } from "./static.js";
 import { describe, poison } from "./values.js";
 import type { Value } from "./values.js";
 
@@ -53,7 +53,7 @@ export function applyLoss(cx: BodyCx, name: LossName, args: readonly ArgValue[],
           didYouMean(arg.name, known, arg.nameSpan ?? arg.span)));
         continue;
       }
-      const value = asNumber(arg.value, `\`${arg.name}\``, arg.span, cx.diagnostics);
+      const value = readNumber(cx, arg.name, arg);
       if (value === undefined) return poison;
       numbers[arg.name] = value;
     } else if (arg.value.kind === "tensor") operands.push({ value: arg.value, span: arg.span });
@@ -73,6 +73,17 @@ export function applyLoss(cx: BodyCx, name: LossName, args: readonly ArgValue[],
   if (!hasAxes(cx, name, strings, a, at)) return poison;
   const words = Object.keys(strings).length === 0 ? {} : { strings };
   return emit(cx, "loss", operands.map((o) => o.value.id), { loss: name, numbers, ...words }, scalarType, at);
+}
+
+/** A number of a loss, within what it may be. */
+function readNumber(cx: BodyCx, name: string, { value, span }: ArgValue): number | undefined {
+  const what = `\`${name}\``;
+  const { low, high, whole } = numberRange(name) ?? { low: -Infinity, high: Infinity };
+  if (whole === true) return asCount(value, what, span, cx.diagnostics, low, high);
+  const number = asNumber(value, what, span, cx.diagnostics);
+  if (number === undefined || (number >= low && number <= high)) return number;
+  cx.diagnostics.add(report("JEP2011", span, { what, low, high, found: number }));
+  return undefined;
 }
 
 /** One of the words that a loss knows for an argument: `over: tokens`. */

@@ -72,6 +72,28 @@ export const losses = {
 
 export type LossName = keyof typeof losses;
 
+/** Every name that some loss has a number by. */
+type NumberName = { [K in LossName]: keyof (typeof losses)[K]["numbers"] }[LossName];
+
+/** What a number of a loss may be, whichever loss has it: from and to, both included. Beyond it a loss is undefined, or no longer what its name says. */
+const ranges = {
+  beta: { low: 1e-6, high: 1e6 },
+  temperature: { low: 1e-6, high: 1e6 },
+  negative_weight: { low: 0, high: 1e6 },
+  queue: { low: 0, high: 1 << 24, whole: true },
+  lambda: { low: 0, high: 1e6 },
+  target: { low: 1e-6, high: 1e6 },
+  eps: { low: 0, high: 1 },
+  directions: { low: 1, high: 65536, whole: true },
+  points: { low: 2, high: 65536, whole: true },
+  range: { low: 1e-3, high: 1e3 },
+} as const satisfies Readonly<Record<NumberName, { readonly low: number; readonly high: number; readonly whole?: true }>>;
+
+/** What the number of that name may be; undefined for a name that no loss has. */
+export function numberRange(name: string): { readonly low: number; readonly high: number; readonly whole?: true } | undefined {
+  return Object.hasOwn(ranges, name) ? new Map<string, (typeof ranges)[NumberName]>(Object.entries(ranges)).get(name) : undefined;
+}
+
 /** The value of one application when its operands have collapsed to a constant: some kinds say it only with their numbers. */
 export function trivialValue(name: string, numbers: Readonly<Record<string, number>>): number | undefined {
   if (!isLoss(name)) return undefined;

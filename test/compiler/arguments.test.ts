@@ -25,6 +25,10 @@ test("a source that is none is refused by all that take one", () => {
     expect(refusal(call, { text: small })).toMatch(/^the source's `file` is undefined, not a string/);
     expect(refusal(call, { file: "a.jepa", text: 5 })).toMatch(/^the source's `text` is 5/);
     expect(refusal(call, { ...source, read: "disk" })).toMatch(/^the source's `read` is "disk", not a function/);
+    const uses = { file: "a.jepa", text: `use "./b.jepa"\n${small}` };
+    expect(refusal(call, { ...uses, read: () => Promise.resolve("") })).toBe("the source's `read` gave an object for b.jepa, not a string or undefined.");
+    expect(refusal(call, { ...uses, read: () => Buffer.from("") })).toMatch(/^the source's `read` gave an object/);
+    expect(refusal(call, { ...uses, read: () => undefined })).toBe("accepted");
     expect(refusal(call, source)).toBe("accepted");
   }
 });
@@ -35,11 +39,12 @@ test("options that are none are refused with what they may be, before the progra
   expect(refusal(call, broken, null)).toBe("the options are null, not an object.");
   expect(refusal(call, broken, ["wgsl"])).toBe("the options are a list, not an object.");
   expect(refusal(call, broken, { tarrget: "wgsl" })).toBe("there is no option `tarrget`; did you mean `target`?");
-  expect(refusal(untyped(check), broken, { device: {} })).toBe("there is no option `device`; there are program, set, batch.");
+  expect(refusal(untyped(check), broken, { files: {} })).toBe("there is no option `files`; there are program, set, batch, target, device, precision, now.");
   expect(refusal(call, broken, { target: "gibberish" })).toBe('`target` is "gibberish"; it is one of "tfjs", "wgsl".');
   expect(refusal(call, broken, { target: "wgsl", precision: "f64" })).toBe('`precision` is "f64"; it is one of "f32", "f16".');
   expect(refusal(call, broken, { precision: "f16" })).toBe('`precision` "f16" is for the wgsl target. Give `target: "wgsl"` too.');
   expect(refusal(call, broken, { set: ["width=3"] })).toBe("`set` is a list, not an object such as { width: 64 }.");
+  for (const batch of [0, -1, 1.5, Number.NaN, Infinity, "32", null]) expect(refusal(call, broken, { batch }), String(batch)).toMatch(/^`batch` is .*, not a whole number of images from 1 on\.$/);
   expect(refusal(call, broken, { program: 5 })).toBe("`program` is 5, not the name of a model or variant.");
   expect(refusal(call, broken, { now: 3 })).toMatch(/^`now` is 3, not a clock/);
 });

@@ -62,8 +62,8 @@ function meets(mark: Mark, d: Diagnostic, text: string): boolean {
 }
 
 /** Checks a marked program; see the header. Returns the diagnostics for further questions. */
-export function checkMarked(text: string, options: ProgramOptions & { readonly fixed?: string; readonly files?: Readonly<Record<string, string>> } = {}): readonly Diagnostic[] {
-  const run = (source: string): readonly Diagnostic[] => check({ file: markedFile, text: source, read: (path) => options.files?.[path] }, options).diagnostics;
+export function checkMarked(text: string, { fixed, files, ...given }: ProgramOptions & { readonly fixed?: string; readonly files?: Readonly<Record<string, string>> } = {}): readonly Diagnostic[] {
+  const run = (source: string): readonly Diagnostic[] => check({ file: markedFile, text: source, read: (path) => files?.[path] }, given).diagnostics;
   const diagnostics = run(text);
   const marks = readMarks(text);
   const left = [...diagnostics];
@@ -82,7 +82,7 @@ export function checkMarked(text: string, options: ProgramOptions & { readonly f
       expect(run(mended).filter((x) => x.code === d.code).length, `after "${fix.title}"`).toBeLessThan(diagnostics.filter((x) => x.code === d.code).length);
     }
   }
-  if (options.fixed !== undefined) expect(applyFixes(text, markedFile, certainFixes(diagnostics)).text).toBe(options.fixed);
+  if (fixed !== undefined) expect(applyFixes(text, markedFile, certainFixes(diagnostics)).text).toBe(fixed);
   return diagnostics;
 }
 

@@ -1,0 +1,65 @@
+/** Numbers of losses and operands of attention: what no loss is defined for, and what attention cannot run on, is refused with its place. */
+import { expect, test } from "vitest";
+import { check, compile } from "../../../compiler/compile.js";
+
+const program = (loss: string): string => `use std.vit
+model m {
+  input image: Image[16, 16, 3]
+  view a, b = augment(image) { flip(p: 0.5) }
+  encoder f = vit(patch: 4, width: 32, depth: 1, heads: 2)
+  encoder t = ema(f, momentum: 0.99 -> 1.0)
+  predictor q = mlp(64)
+  x = f(a)
+  y = f(b)
+  za = pool(x)
+  zb = pool(t(b))
+  ${loss}
+}
+train m {
+  data shapes(count: 16)
+  epochs 1
+  batch 4
+  optimizer adamw()
+  learning_rate 1e-3
+}
+`;
+
+/** Codes and the marked text of what is reported. */
+function told(loss: string): string[] {
+  const text = program(loss);
+  return check({ file: "m.jepa", text }).diagnostics.filter((d) => d.severity === "error").map((d) => `${d.code} ${text.slice(d.span.start, d.span.end)}`);
+}
+
+const attract = "mse(q(za), stopgrad(zb))";
+
+test("a number that a loss is not defined for is refused where it stands", () => {
+  const wrong: readonly (readonly [string, (value: string) => string, readonly string[], readonly string[]])[] = [
+    ["beta", (v) => `smooth_l1(q(za), stopgrad(zb), beta: ${v})`, ["0", "-1"], ["0.5"]],
+    ["temperature", (v) => `info_nce(za, zb, temperature: ${v})`, ["0", "-0.1"], ["0.07"]],
+    ["negative_weight", (v) => `info_nce(za, zb, negative_weight: ${v}) + ${attract}`, ["-1"], ["0.5"]],
+    ["queue", (v) => `info_nce(za, zb, queue: ${v})`, ["-1", "1.5"], ["64"]],
+    ["temperature", (v) => `cross_entropy(q(za), stopgrad(softmax(zb)), temperature: ${v}) + variance(za) + covariance(za)`, ["0", "-1"], ["0.1"]],
+    ["lambda", (v) => `barlow(za, pool(y), lambda: ${v})`, ["-1"], ["0.01"]],
+    ["target", (v) => `${attract} + variance(za, target: ${v})`, ["0", "-1"], ["1"]],
+    ["eps", (v) => `${attract} + variance(za, eps: ${v})`, ["-1e-4", "2"], ["1e-6"]],
+    ["directions", (v) => `${attract} + sigreg(za, directions: ${v})`, ["0", "2.5"], ["16"]],
+    ["points", (v) => `${attract} + sigreg(za, points: ${v})`, ["0", "1"], ["9"]],
+    ["range", (v) => `${attract} + sigreg(za, range: ${v})`, ["0", "-5"], ["4"]],
+    ["eps", (v) => `mse(q(za), stopgrad(normalize(zb, eps: ${v})))`, ["-1", "2"], ["1e-6"]],
+  ];
+  for (const [name, loss, refused, fine] of wrong) {
+    for (const value of refused) expect(told(`loss ${loss(value)}`), `${name}: ${value}`).toEqual([`JEP2011 ${value}`]);
+    for (const value of fine) expect(told(`loss ${loss(value)}`), `${name}: ${value}`).toEqual([]);
+  }
+});
+
+test("attention is between tokens of one width, with a value for each key", () => {
+  const tokens = (q: string, k: string, v: string): string => `loss mse(q(pool(attend(${q}, ${k}, ${v}, 2))), stopgrad(zb))`;
+  expect(told("loss mse(q(za), stopgrad(attend(zb, zb, zb, 2)))")).toEqual(["JEP3004 zb"]);
+  expect(told(tokens("x", "za", "za"))).toEqual(["JEP3004 za"]);
+  expect(told(tokens("x", "patches(a, 4)", "x"))).toEqual(["JEP3001 attend(x, patches(a, 4), x, 2)"]);
+  expect(told(tokens("x", "patches(a, 4)", "patches(a, 4)"))).toEqual(["JEP3001 attend(x, patches(a, 4), patches(a, 4), 2)"]);
+  // From one view to the other.
+  expect(told(tokens("x", "y", "y"))).toEqual([]);
+  expect(compile({ file: "m.jepa", text: program(tokens("x", "y", "y")) }).ok).toBe(true);
+});
