@@ -2,8 +2,8 @@
  * The semantic difference of two programs: what they do differently, not how they are written.
  *
  * Owns the comparison of two checked programs by what counts: instances and their training, values by the expressions that
- * make them, masks, losses and weights, which instances each loss trains, verdicts and the rules behind them, parameters,
- * arithmetic and memory. Names are how the two are matched; order, layout and comments are not looked at. Pure.
+ * make them, masks, losses and weights, which instances each loss trains, the recipe and its probes, verdicts and the rules
+ * behind them, parameters, arithmetic and memory. Names are how the two are matched; order, layout and comments are not looked at. Pure.
  */
 import type { CheckResult } from "./compile.js";
 import { lowerChecked, stepOf } from "./compile.js";
@@ -16,7 +16,7 @@ import { untrainable } from "./targets/supported.js";
 
 /** One thing that differs; undefined on the side that does not have it. */
 export interface Change {
-  readonly what: "input" | "view" | "mask" | "instance" | "value" | "loss" | "gradient" | "verdict" | "parameters" | "flops" | "memory";
+  readonly what: "input" | "view" | "mask" | "instance" | "value" | "loss" | "gradient" | "train" | "probe" | "verdict" | "parameters" | "flops" | "memory";
   readonly name: string;
   readonly before: string | undefined;
   readonly after: string | undefined;
@@ -44,7 +44,7 @@ export function diffPrograms(a: CheckResult, b: CheckResult): ProgramDifference 
   return { before: a.graph.name, after: b.graph.name, changes };
 }
 
-const kinds: readonly Change["what"][] = ["input", "view", "mask", "instance", "value", "loss", "gradient", "verdict", "parameters", "flops", "memory"];
+const kinds: readonly Change["what"][] = ["input", "view", "mask", "instance", "value", "loss", "gradient", "train", "probe", "verdict", "parameters", "flops", "memory"];
 
 /** What is compared of one program: per kind, names with a text of what they are. */
 function aspects(result: CheckResult, graph: ModelGraph): ReadonlyMap<Change["what"], ReadonlyMap<string, string>> {
@@ -59,11 +59,37 @@ function aspects(result: CheckResult, graph: ModelGraph): ReadonlyMap<Change["wh
     ["value", values(graph)],
     ["loss", new Map(graph.losses.map((l) => [l.name, `${scheduleText(l.weight)} * ${expression(graph, graph.body.nodes[l.node], named)}`]))],
     ["gradient", new Map(graph.losses.map((l) => [l.name, `trains ${trainedBy(graph, l).join(", ") || "nothing"}`]))],
+    ["train", recipe(result)],
+    ["probe", new Map((result.checked?.training.probes ?? []).map((p) => [`${p.kind} of ${p.on}`, flat({ pool: p.pool, ...p.args })]))],
     ["verdict", verdicts(result)],
     ["parameters", new Map([["trained", String(count.trained)], ["total", String(count.total)]])],
     ["flops", new Map(flops === undefined ? [] : [["forward, per image", String(flops)]])],
     ["memory", memory(result)],
   ]);
+}
+
+/** The settings of training, by the names that the language has for them. */
+function recipe({ checked }: CheckResult): ReadonlyMap<string, string> {
+  if (checked === undefined) return new Map();
+  const { train, transforms } = checked.training;
+  const { data, duration, optimizer } = train;
+  const settings: Readonly<Record<string, string | undefined>> = {
+    data: data.kind === "images" ? `images(${data.path}), on_corrupt ${data.onCorrupt}, on_small ${data.onSmall}` : `shapes(count: ${data.count})`,
+    normalize: `mean ${train.mean.join(", ")}, std ${train.std.join(", ")}`,
+    augment: transforms.length === 0 ? undefined : transforms.map((t) => `${t.name}(${flat(t.args)})`).join(" "),
+    [duration.unit]: String(duration.value),
+    batch: String(train.batch),
+    accumulate: train.accumulate === undefined ? undefined : String(train.accumulate),
+    recompute: train.recompute,
+    seed: String(train.seed),
+    optimizer: `${optimizer.kind}(${flat({ ...optimizer, kind: undefined })})`,
+    learning_rate: scheduleText(train.learningRate),
+    weight_decay: scheduleText(train.weightDecay),
+    gradient_clip: train.gradientClip === undefined ? undefined : String(train.gradientClip),
+    checkpoint_every: `${train.checkpointEvery.value} ${train.checkpointEvery.unit}`,
+    on_collapse: train.onCollapse,
+  };
+  return new Map(Object.entries(settings).flatMap(([name, text]): [string, string][] => (text === undefined ? [] : [[name, text]])));
 }
 
 /** Peaks of a step at the batch size, by target; nothing for programs that can only be checked. */
@@ -154,8 +180,10 @@ function trainingText(graph: ModelGraph, name: string): string {
   }
 }
 
-function scheduleText(s: Schedule): string {
-  return s.points.length === 1 ? String(s.points[0]) : `${s.kind}(${s.points.join(" -> ")})`;
+function scheduleText({ kind, points, warmup, stretch }: Schedule): string {
+  if (points.length === 1) return String(points[0]);
+  const words = [points.join(" -> "), ...(warmup === undefined ? [] : [`warmup: ${warmup.value} ${warmup.unit}`]), ...(stretch === 1 ? [] : [`stretch: ${stretch}`])];
+  return `${kind.replace("warmup_", "")}(${words.join(", ")})`;
 }
 
 /** The difference as text, one line each, ending with a line break. */

@@ -214,6 +214,21 @@ test("diff within a file holds a variant against its base, wherever that is decl
   expect(await heading("--program", "three", "--base", "one")).toBe("one -> three");
 });
 
+test("diff tells recipes and probes apart, setting by setting", async () => {
+  const other = small.replace("steps          4", "epochs         3").replace("learning_rate  1e-3", "learning_rate  cosine(1e-4 -> 2e-3 -> 0, warmup: 1 epochs)\n  optimizer      sgd(momentum: 0.5)\n  seed           7").replace("linear(on: teacher)", "knn(on: teacher, k: 5)");
+  const cwd = temporary({ "package.json": "{}", "a.jepa": small, "b.jepa": other });
+  const ran = await jepac(["diff", "a.jepa", "b.jepa"], { cwd });
+  expect(ran.code).toBe(1);
+  const [recipe = ""] = /^ {2}train\n(?: {4}.*\n)*/m.exec(ran.out) ?? [];
+  const told = recipe.split("\n").slice(1, -1).map((line) => line.trim());
+  expect(told.sort()).toEqual([
+    "+ epochs: 3", "+ learning_rate: cosine(0.0001 -> 0.002 -> 0, warmup: 1 epochs)", "+ optimizer: sgd(momentum: 0.5)", "+ seed: 7",
+    "- learning_rate: 0.001", "- optimizer: adamw(beta1: 0.9, beta2: 0.999, eps: 1e-8)", "- seed: 0", "- steps: 4",
+  ]);
+  expect(ran.out).toContain("  probe\n    - linear of teacher: pool: mean\n    + knn of teacher: k: 5, pool: mean\n");
+  expect(await jepac(["diff", "a.jepa", "a.jepa"], { cwd })).toMatchObject({ code: 0 });
+});
+
 test("diff shows the mistakes of a program in the place of a difference: exit 1", async () => {
   const cwd = temporary({ "package.json": "{}", "a.jepa": small, "broken.jepa": small.replace("block(scale", "blok(scale") });
   for (const words of [["a.jepa", "broken.jepa"], ["broken.jepa", "a.jepa"], ["a.jepa", "broken.jepa", "--format", "json"]]) {
