@@ -57,8 +57,8 @@ export function requireSource(source: Source): void {
 export function readerOf({ read }: Source): Read {
   return (path) => {
     const text = read?.(path);
-    if (text !== undefined && typeof text !== "string") throw new TypeError(`the source's \`read\` gave ${said(text)} for ${path}, not a string or undefined.`);
-    return text;
+    if (text === undefined || typeof text === "string" || typeof fieldsOf(text)?.get("why") === "string") return text;
+    throw new TypeError(`the source's \`read\` gave ${said(text)} for ${path}, not a string, undefined or { why, help }.`);
   };
 }
 

@@ -53,6 +53,7 @@ export interface Parameter {
   readonly follows?: string;
 }
 
+/** How a parameter begins. */
 export type Initializer =
   | { readonly kind: "zeros" }
   | { readonly kind: "ones" }
@@ -66,6 +67,7 @@ export type Initializer =
   /** Two-dimensional sine-cosine table (I-JEPA 1.2): first half codes the column, second half the row. */
   | { readonly kind: "sincos2d"; readonly rows: number; readonly cols: number };
 
+/** Pictures that a program takes: `[height, width, channels]` in pixels. */
 export interface ImageInput {
   readonly name: string;
   readonly height: number;
@@ -112,6 +114,7 @@ export interface MaskSpec {
   readonly trim: "tail" | "random";
 }
 
+/** Random numbers that a step needs from the host, by the program's seed and the step. */
 export interface DrawSpec {
   readonly name: string;
   readonly shape: readonly number[];
@@ -136,6 +139,7 @@ export interface EmaEdge {
   readonly momentum: Schedule;
 }
 
+/** A term of the objective: what it is, its weight at the start, and what the checker said of it. */
 export interface LossInfo {
   readonly name: string;
   readonly kind: string;
@@ -165,6 +169,7 @@ export interface Watch {
   readonly of?: string;
 }
 
+/** What is watched while a program trains, and when that is an alarm. */
 export interface MonitorSpec {
   readonly kind: "embedding-std" | "token-std" | "effective-rank" | "loss-trivial" | "teacher-distance" | "code-entropy" | "gradient-norm";
   readonly watch: string | undefined;
@@ -189,6 +194,7 @@ export interface Schedule {
   readonly stretch: number;
 }
 
+/** Where pictures come from: a folder, or shapes that are drawn as they are asked for. */
 export type DataConfig =
   | {
       readonly kind: "images";
@@ -199,6 +205,7 @@ export type DataConfig =
     }
   | { readonly kind: "synthetic"; readonly count: number };
 
+/** The recipe, as the program says it. */
 export interface TrainConfig {
   readonly data: DataConfig;
   readonly duration: Duration;
@@ -223,6 +230,7 @@ export interface TrainConfig {
   readonly onCollapse: "warn" | "stop";
 }
 
+/** A measurement of an encoder's features after training: a linear classifier, or nearest neighbors. */
 export interface ProbeSpec {
   readonly kind: "linear" | "knn";
   readonly on: string;
@@ -266,6 +274,7 @@ export interface StepWants {
   readonly later?: boolean;
 }
 
+/** What a training step hands back. */
 export interface StepResult {
   readonly loss: number;
   readonly losses: Readonly<Record<string, number>>;
@@ -315,6 +324,7 @@ export interface TfjsModule<T, K> {
   readonly encoders: Readonly<Record<string, (k: K, p: Tree<T>, image: T) => T>>;
 }
 
+/** Tensors of one step, as `T` of the backend. */
 export interface TfjsInputs<T> {
   readonly images: Readonly<Record<string, T>>;
   /** int32 `[count * B, length]` by mask name. */
@@ -322,6 +332,7 @@ export interface TfjsInputs<T> {
   readonly draws: Readonly<Record<string, T>>;
 }
 
+/** Results of one step before the optimizer, as `T` of the backend. */
 export interface TfjsStep<T> {
   readonly loss: T;
   readonly losses: Readonly<Record<string, T>>;

@@ -3,6 +3,8 @@
  * values, the training loop over any engine, checkpoints as bytes, probes and charts.
  *
  * Nothing here touches files, threads or a terminal; `jepac/runtime/node` adds those.
+ *
+ * @module
  */
 export type {
   DataConfig, DrawSpec, Duration, EmaEdge, EncoderInfo, Engine, FormatVersion, Hyper, ImageInput, Initializer, LossInfo, Manifest, MaskBatch,

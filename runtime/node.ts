@@ -2,6 +2,8 @@
  * The runtime under Node: trainers, engines, data, checkpoints on disk, probes of a run, reports, and the doctor.
  *
  * What a compiled program's `train.mjs` and the command line import. The pure parts are in `jepac/runtime`.
+ *
+ * @module
  */
 export { doctor } from "./backends/doctor.js";
 export type { EngineName, EngineReport } from "./backends/doctor.js";

@@ -171,6 +171,7 @@ export interface ImageInput {
   readonly origin: Span;
 }
 
+/** Pictures of an input after an augmentation of their own, at a size of their own. */
 export interface View {
   readonly name: string;
   readonly input: string;

@@ -50,6 +50,7 @@ export interface StageRecord {
   readonly ms: number;
   /** Whether the stage's result differs from what it was given. */
   readonly changed: boolean;
+  /** What the stage made, printed. */
   readonly text: () => string;
 }
 

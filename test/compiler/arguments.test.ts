@@ -26,9 +26,9 @@ test("a source that is none is refused by all that take one", () => {
     expect(refusal(call, { file: "a.jepa", text: 5 })).toMatch(/^the source's `text` is 5/);
     expect(refusal(call, { ...source, read: "disk" })).toMatch(/^the source's `read` is "disk", not a function/);
     const uses = { file: "a.jepa", text: `use "./b.jepa"\n${small}` };
-    expect(refusal(call, { ...uses, read: () => Promise.resolve("") })).toBe("the source's `read` gave an object for b.jepa, not a string or undefined.");
+    expect(refusal(call, { ...uses, read: () => Promise.resolve("") })).toBe("the source's `read` gave an object for b.jepa, not a string, undefined or { why, help }.");
     expect(refusal(call, { ...uses, read: () => Buffer.from("") })).toMatch(/^the source's `read` gave an object/);
-    expect(refusal(call, { ...uses, read: () => undefined })).toBe("accepted");
+    for (const given of [undefined, { why: "it is a picture", help: "name a program" }]) expect(refusal(call, { ...uses, read: () => given })).toBe("accepted");
     expect(refusal(call, source)).toBe("accepted");
   }
 });
