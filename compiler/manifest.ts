@@ -125,5 +125,6 @@ function encoderInfo(checked: Checked, name: string): EncoderInfo[] {
   const tokens = axes.indexOf("token");
   const count = tokens < 0 ? undefined : shape[tokens];
   const grid = positions.kind === "all" ? { rows: positions.grid.rows, cols: positions.grid.cols, patch: positions.grid.patch } : undefined;
-  return [{ name, input: entry.input, width: constantOf(width) ?? 0, tokens: count === undefined ? 0 : constantOf(count) ?? 0, grid, trained: instance.training.kind === "optimized" }];
+  const size = checked.graph.inputs.some((i) => i.name === entry.input) ? {} : { size: entry.size };
+  return [{ name, input: entry.input, ...size, width: constantOf(width) ?? 0, tokens: count === undefined ? 0 : constantOf(count) ?? 0, grid, trained: instance.training.kind === "optimized" }];
 }

@@ -124,7 +124,10 @@ export interface DrawSpec {
 /** An encoder that can be run alone on images: for probes, features and export. */
 export interface EncoderInfo {
   readonly name: string;
+  /** The input whose pictures it takes, or the view where the program applies it only to a view of another size. */
   readonly input: string;
+  /** The size of those pictures, where `input` is a view. */
+  readonly size?: Omit<ImageInput, "name">;
   readonly width: number;
   /** Tokens per image, 0 when the encoder pools by itself. */
   readonly tokens: number;

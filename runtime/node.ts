@@ -16,7 +16,7 @@ export type { TfjsHost } from "./backends/tfjs/run.js";
 export type { Tensor, Tf } from "./backends/tfjs/tf.js";
 export { readBytes, writeAtomic } from "./base/files.js";
 export { evalSet } from "./data/eval-set.js";
-export type { EvalOptions, EvalSet } from "./data/eval-set.js";
+export type { EvalOptions, EvalSet, EvalSize } from "./data/eval-set.js";
 export { folderSource } from "./data/folder.js";
 export { createLoader } from "./data/loader.js";
 export type { Loader, LoaderBatch, LoaderOptions } from "./data/loader.js";

@@ -10,9 +10,9 @@ import type { Diagnostics } from "../messages/report.js";
 import { didYouMean } from "../messages/did-you-mean.js";
 import { createDiagnostics, report } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
-import type { Func, ImageInput, Instance, LossTerm, ModelGraph, Node, ParamDecl } from "../model/ir.js";
+import type { Func, ImageInput, Instance, LossTerm, ModelGraph, Node, NodeId, ParamDecl } from "../model/ir.js";
 import type { Dim } from "../types/dim.js";
-import { constantDim } from "../types/dim.js";
+import { constantDim, constantOf } from "../types/dim.js";
 import type { Axis, ValueType } from "../types/value-type.js";
 import { anySpace, noPositions } from "../types/value-type.js";
 import { applyInstance, configure, declareInstance } from "./apply.js";
@@ -43,10 +43,11 @@ export interface CheckedModel {
   readonly encoderNames: ReadonlyMap<string, string | undefined>;
 }
 
-/** How to run an encoder alone: `func` applied to `input`, giving a value of type `result`. */
+/** How to run an encoder alone: `func` applied to `input`, an image or a view of that size, giving a value of type `result`. */
 export interface EncoderEntry {
   readonly name: string;
   readonly input: string;
+  readonly size: Pick<ImageInput, "height" | "width" | "channels">;
   readonly func: string;
   readonly dims: Readonly<Record<string, Dim>>;
   readonly result: ValueType;
@@ -86,7 +87,7 @@ export function elaborateModel(program: Program, overrides: Overrides, isLibrary
     diagnostics.add(report("JEP2025", program.span, { path }, meantSetting(path, settable)));
   }
   if (losses.length === 0 && !diagnostics.hasErrors()) diagnostics.add(report("JEP2026", program.span, { name: program.name }));
-  const encoders = diagnostics.hasErrors() ? [] : standaloneEncoders(cx);
+  const encoders = diagnostics.hasErrors() ? [] : standaloneEncoders(cx, losses);
   const funcs = [...env.funcs.values()].filter((f): f is Func => f !== "failed");
   const tables = ownTables(cx);
   const graph: ModelGraph = {
@@ -106,26 +107,77 @@ function encoderNames(cx: BodyCx): Map<string, string | undefined> {
 }
 
 /** Applies each encoder to a whole image in a body of its own; those that cannot run alone are left out. */
-function standaloneEncoders(cx: BodyCx): EncoderEntry[] {
-  const inputs = [...cx.env.inputs.values(), ...cx.env.views.values()];
+function standaloneEncoders(cx: BodyCx, losses: readonly LossTerm[]): EncoderEntry[] {
+  const live = reachedFrom(cx.nodes, losses.map((l) => l.node));
   return [...cx.env.instances.values()].flatMap(({ instance }): EncoderEntry[] => {
     const scope = cx.scope.get(instance.name);
     if (instance.role !== "encoder" || scope?.kind !== "instance") return [];
-    for (const image of inputs) {
-      const source = cx.env.inputs.get("input" in image ? image.input : image.name);
-      if (source === undefined) continue;
+    for (const image of pictures(cx, instance.name, live)) {
       const side: BodyCx = createBody(cx.env, createDiagnostics(), "model");
-      const value = emitInput(side, image.name, imageType({ ...image, channels: source.channels }), image.origin);
+      const value = emitInput(side, image.name, imageType(image), image.origin);
       const all = applyInstance(side, scope, [{ name: undefined, value, span: instance.origin, bare: undefined }], instance.origin);
       // Of several results the first one is the encoder's output.
       const out = all.kind === "list" ? all.items[0] ?? poison : all;
       const node = out.kind === "tensor" ? side.nodes[out.id] : undefined;
       const call = node?.op === "result" ? side.nodes[node.args[0] ?? -1] : node;
       if (out.kind !== "tensor" || call?.op !== "call" || call.attrs.func === undefined) continue;
-      return [{ name: instance.name, input: image.name, func: call.attrs.func, dims: call.attrs.dims ?? {}, result: out.type }];
+      const { name, height, width, channels } = image;
+      return [{ name: instance.name, input: name, size: { height, width, channels }, func: call.attrs.func, dims: call.attrs.dims ?? {}, result: out.type }];
     }
     return [];
   });
+}
+
+/**
+ * The pictures that an encoder may be run alone on, best first: what the program applies it to where a loss sees that, what
+ * it applies it to at all, and only then whatever else there is. An encoder of crops and of whole pictures takes the largest;
+ * an average that is never applied, what its source takes. A view of its input's size counts as the input.
+ */
+function pictures(cx: BodyCx, name: string, live: ReadonlySet<NodeId>): ImageInput[] {
+  const views = [...cx.env.views.values()].flatMap((v): ImageInput[] => {
+    const source = cx.env.inputs.get(v.input);
+    return source === undefined ? [] : [{ name: v.name, height: v.height, width: v.width, channels: source.channels, origin: v.origin }];
+  });
+  const all = [...cx.env.inputs.values(), ...views];
+  const bySize = (given: ReadonlySet<string>): ImageInput[] => {
+    const taken = all.filter((image) => given.has(image.name)).map((image) => {
+      const input = cx.env.inputs.get(cx.env.views.get(image.name)?.input ?? "");
+      return input !== undefined && input.height === image.height && input.width === image.width ? input : image;
+    });
+    return taken.sort((a, b) => b.height * b.width - a.height * a.width);
+  };
+  const given = appliedTo(cx, name);
+  return [...new Set([...bySize(new Set(given.filter((g) => live.has(g.call)).map((g) => g.image))), ...bySize(new Set(given.map((g) => g.image))), ...all])];
+}
+
+/** The inputs and views that an instance is applied to, whole, at a mask or in a larger batch, by the call that does. */
+function appliedTo(cx: BodyCx, name: string): { readonly call: NodeId; readonly image: string }[] {
+  const found = cx.nodes.flatMap((node) => {
+    if (node.op !== "call" || node.attrs.instance !== name) return [];
+    return [...reachedFrom(cx.nodes, node.args)].flatMap((id) => {
+      const source = cx.nodes[id];
+      const same = node.args.some((arg) => samePicture(cx.nodes[arg]?.type, source?.type));
+      return source?.op === "input" && same && source.attrs.path !== undefined ? [{ call: node.id, image: source.attrs.path }] : [];
+    });
+  });
+  const training = cx.env.instances.get(name)?.instance.training;
+  return found.length === 0 && training?.kind === "ema" ? appliedTo(cx, training.of) : found;
+}
+
+function samePicture(one: ValueType | undefined, other: ValueType | undefined): boolean {
+  return one !== undefined && one.shape.length === 4 && one.shape.slice(1).map(constantOf).join() === other?.shape.slice(1).map(constantOf).join();
+}
+
+/** Nodes and all that they are computed from. */
+function reachedFrom(nodes: readonly Node[], ids: readonly NodeId[]): ReadonlySet<NodeId> {
+  const reached = new Set<NodeId>();
+  const todo = [...ids];
+  for (let id = todo.pop(); id !== undefined; id = todo.pop()) {
+    if (reached.has(id)) continue;
+    reached.add(id);
+    todo.push(...(nodes[id]?.args ?? []));
+  }
+  return reached;
 }
 
 function reasonOf(statement: ast.Allow): string {

@@ -1,20 +1,23 @@
 /**
  * A whole source as arrays, for probes and features.
  *
- * Owns the deterministic view: every picture resized whole to one size, without crop or chance, normalized as in training.
- * Pictures that cannot be decoded are left out and named (or refused, as the source says). A limit takes a fixed random
+ * Owns the deterministic view: of every picture the largest centered part of the wanted shape (all of it where the shapes are
+ * alike), resized, without chance, normalized as in training. Pictures that cannot be decoded are left out and named (or refused, as the source says). A limit takes a fixed random
  * subset, so that a limited probe sees every class.
  */
 import { HostError } from "../base/errors.js";
 import { stream } from "../base/random.js";
 import { normalizeInto } from "./augment.js";
-import { resample, wholeWindow } from "./resample.js";
+import { centerWindow, resample } from "./resample.js";
 import type { ImageSource, RawImage } from "./source.js";
 
+/** Size of the arrays' pictures; `side` for square ones. */
+export type EvalSize = { readonly side: number } | { readonly height: number; readonly width: number };
+
 /** How to lay a source out. */
-export interface EvalOptions {
-  /** Width and height of the arrays' pictures. */
-  readonly side: number;
+export type EvalOptions = EvalSize & EvalRest;
+
+interface EvalRest {
   readonly mean: readonly number[];
   readonly std: readonly number[];
   /** The factor to label by; default the first. */
@@ -23,14 +26,15 @@ export interface EvalOptions {
   readonly limit?: number;
 }
 
-/** Pictures `[count, side, side, 3]` normalized, with labels. */
+/** Pictures `[count, height, width, 3]` normalized, with labels. */
 export interface EvalSet {
   readonly images: Float32Array;
   readonly labels: Int32Array;
   /** Class names of the factor; empty without labels. */
   readonly classes: readonly string[];
   readonly count: number;
-  readonly side: number;
+  readonly height: number;
+  readonly width: number;
   /** Index in the source by row. */
   readonly indices: Int32Array;
   readonly corrupt: readonly string[];
@@ -55,11 +59,12 @@ function classesOf(source: ImageSource, factor: string | undefined): readonly st
 
 /** Decodes, resizes and normalizes. Throws `HostError` "bad-data" for an unknown factor or arrays beyond 4 GiB. */
 export async function evalSet(source: ImageSource, options: EvalOptions): Promise<EvalSet> {
-  const { side, mean, std, factor } = options;
+  const { mean, std, factor } = options;
+  const { height, width } = "side" in options ? { height: options.side, width: options.side } : options;
   const classes = classesOf(source, factor);
   const chosen = choose(source, options.limit);
-  const size = side * side * 3;
-  if (chosen.length * size * 4 > MAX_BYTES) throw new HostError("bad-data", `${chosen.length} pictures of ${side} × ${side} take more than 4 GiB at once`, "give a limit");
+  const size = height * width * 3;
+  if (chosen.length * size * 4 > MAX_BYTES) throw new HostError("bad-data", `${chosen.length} pictures of ${width} × ${height} take more than 4 GiB at once`, "give a limit");
   const images = new Float32Array(chosen.length * size);
   const kept: number[] = [];
   const corrupt: string[] = [];
@@ -75,13 +80,13 @@ export async function evalSet(source: ImageSource, options: EvalOptions): Promis
         corrupt.push(source.describe(index));
         return;
       }
-      const same = image.width === side && image.height === side;
-      normalizeInto(same ? image.data : resample(image, wholeWindow(image), side, side), mean, std, images, kept.length * size);
+      const same = image.width === width && image.height === height;
+      normalizeInto(same ? image.data : resample(image, centerWindow(image, width, height), width, height), mean, std, images, kept.length * size);
       kept.push(index);
     });
   }
   const indices = Int32Array.from(kept);
-  return { images: images.subarray(0, kept.length * size), labels: indices.map((index) => source.label(index, factor)), classes, count: kept.length, side, indices, corrupt };
+  return { images: images.subarray(0, kept.length * size), labels: indices.map((index) => source.label(index, factor)), classes, count: kept.length, height, width, indices, corrupt };
 }
 
 async function decodeOrName(source: ImageSource, index: number): Promise<RawImage | undefined> {

@@ -8,6 +8,7 @@
  * Which files they lie in is for hf.ts and runtime/import.
  */
 import type { Manifest } from "../abi.js";
+import { encoderPicture } from "../base/encoder-input.js";
 import { HostError } from "../base/errors.js";
 
 /** The numbers of a vision transformer. `image` is the side of a square picture, `hidden` the width inside the MLPs. */
@@ -48,7 +49,7 @@ export interface VitLayout {
 export function vitLayout(manifest: Pick<Manifest, "parameters" | "encoders" | "inputs">, encoder: string): VitLayout {
   const info = manifest.encoders.find((e) => e.name === encoder);
   if (info === undefined) throw new HostError("usage", `the program has no encoder ${encoder}`, `its encoders are ${manifest.encoders.map((e) => e.name).join(", ") || "none"}`);
-  const input = manifest.inputs.find((i) => i.name === info.input);
+  const input = encoderPicture(manifest, info);
   const own = new Map(manifest.parameters.filter((p) => p.group === encoder).map((p) => [p.name.slice(encoder.length + 1), p.shape]));
   const sizeOf = (name: string): number => own.get(name)?.[0] ?? 0;
   if (input === undefined || info.grid === undefined) throw unlike(encoder, ["it does not give one token for every patch of a picture"]);

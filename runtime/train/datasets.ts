@@ -8,9 +8,11 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { basename, dirname, isAbsolute, join } from "node:path";
-import type { Manifest } from "../abi.js";
+import type { EncoderInfo, Manifest } from "../abi.js";
+import { encoderPicture } from "../base/encoder-input.js";
 import { HostError } from "../base/errors.js";
 import { evalSet } from "../data/eval-set.js";
+import type { EvalSet } from "../data/eval-set.js";
 import { folderSource } from "../data/folder.js";
 import type { ImageSource } from "../data/source.js";
 import { syntheticSignature, syntheticSource } from "../data/synthetic.js";
@@ -138,15 +140,41 @@ async function testSource(manifest: Manifest, data: TrainingData, evalData: stri
 }
 
 async function probeSet(manifest: Manifest, source: ImageSource, most: number, say: (text: string) => void): Promise<ProbeSet> {
-  const input = manifest.inputs.find((candidate) => candidate.name === probedEncoders(manifest)[0]?.input);
-  const side = input?.height ?? sideOf(manifest);
-  const size = side * side * 3;
-  const limit = Math.max(1, Math.min(most, Math.floor(MOST.bytes / (size * 4))));
-  const { images, indices, count, corrupt } = await evalSet(source, { side, mean: manifest.train.mean, std: manifest.train.std, limit });
+  const sizes = new Map(probedEncoders(manifest).map((encoder): [string, Size] => {
+    const size = sizeFor(manifest, encoder);
+    return [nameOf(size), size];
+  }));
+  const bytes = [...sizes.values()].reduce((sum, { height, width }) => sum + height * width * 3 * 4, 0);
+  const limit = Math.max(1, Math.min(most, Math.floor(MOST.bytes / bytes)));
+  const sets = new Map<string, EvalSet>();
+  for (const [name, { height, width }] of sizes) sets.set(name, await evalSet(source, { height, width, mean: manifest.train.mean, std: manifest.train.std, limit }));
+  const [first] = sets.values();
+  // The same pictures at every size: what is left out is left out of all.
+  const { indices, count, corrupt } = first ?? { indices: new Int32Array(0), count: 0, corrupt: [] };
   if (corrupt.length > 0) say(`${corrupt.length} of ${source.name} cannot be decoded and ${corrupt.length === 1 ? "is" : "are"} left out, such as ${corrupt[0] ?? ""}`);
   if (count < source.size - corrupt.length) say(`probing on ${count} of ${source.size} pictures of ${source.name}`);
   const factors = source.factors.map(({ name, classes }): Factor => ({ name, classes, labels: indices.map((index) => source.label(index, name)) }));
-  return { feed: { count, images: (from, to) => Promise.resolve(images.subarray(from * size, to * size)) }, factors };
+  const images = (from: number, to: number, encoder: EncoderInfo): Promise<Float32Array> => {
+    const size = sizeFor(manifest, encoder);
+    const pixels = size.height * size.width * 3;
+    return Promise.resolve((sets.get(nameOf(size))?.images ?? new Float32Array(0)).subarray(from * pixels, to * pixels));
+  };
+  return { feed: { count, images }, factors };
+}
+
+/** Height and width of pictures. */
+interface Size {
+  readonly height: number;
+  readonly width: number;
+}
+
+/** The pictures that an encoder takes; those of the largest input where the manifest does not say. */
+function sizeFor(manifest: Manifest, encoder: EncoderInfo): Size {
+  return encoderPicture(manifest, encoder) ?? { height: sideOf(manifest), width: sideOf(manifest) };
+}
+
+function nameOf({ height, width }: Size): string {
+  return `${height} × ${width}`;
 }
 
 /** Class numbers of a test set in the numbering of the training set: folders number their classes by themselves. */
@@ -166,9 +194,9 @@ function part(set: ProbeSet, keep: (row: number) => boolean): ProbeSet {
   return {
     feed: {
       count: rows.length,
-      async images(from, to) {
+      async images(from, to, encoder) {
         const chosen = rows.slice(from, to);
-        const parts = await Promise.all(chosen.map((row) => set.feed.images(row, row + 1)));
+        const parts = await Promise.all(chosen.map((row) => set.feed.images(row, row + 1, encoder)));
         const size = parts[0]?.length ?? 0;
         const out = new Float32Array(parts.length * size);
         parts.forEach((pixels, at) => out.set(pixels, at * size));

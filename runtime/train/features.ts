@@ -7,11 +7,11 @@
 import type { EncoderInfo, Engine } from "../abi.js";
 import type { LabelledFeatures } from "./linear-head.js";
 
-/** Pictures to read features from, normalized as in training, `[to − from, H, W, C]`. */
+/** Pictures to read features from, normalized as in training. */
 export interface ImageFeed {
   readonly count: number;
-  /** Pictures `from` to `to` (exclusive), normalized, `[n, H, W, C]`. */
-  images(from: number, to: number): Promise<Float32Array>;
+  /** Pictures `from` to `to` (exclusive), normalized, `[to − from, H, W, C]` of the size that the encoder takes. */
+  images(from: number, to: number, encoder: EncoderInfo): Promise<Float32Array>;
 }
 
 /** One thing that is known about every picture of a set: its class, its shape, its color. */
@@ -37,7 +37,7 @@ export async function pooledFeatures(engine: Engine, encoder: EncoderInfo, feed:
   for (let from = 0; from < feed.count; from += CHUNK) {
     const to = Math.min(feed.count, from + CHUNK);
     onPart?.(from);
-    const tokens = await engine.encode(encoder.name, await feed.images(from, to), to - from);
+    const tokens = await engine.encode(encoder.name, await feed.images(from, to, encoder), to - from);
     out.set(meanPool(tokens, to - from, encoder.width), from * encoder.width);
   }
   return out;

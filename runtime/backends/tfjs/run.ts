@@ -8,6 +8,7 @@
  */
 import { own } from "../../base/own.js";
 import type { Engine, Hyper, Manifest, Parameter, StepBatch, StepResult, StepWants, TfjsInputs, TfjsModule, TfjsStep, Tree } from "../../abi.js";
+import { checkPictures, encoderPicture } from "../../base/encoder-input.js";
 import { HostError } from "../../base/errors.js";
 import { joined, joinWatch, partOf } from "../parts.js";
 import { LOSS_SCALE } from "../state.js";
@@ -253,10 +254,11 @@ async function readNorms(norms: ReadonlyMap<string, Tensor>): Promise<Record<str
 async function encode(run: Run, name: string, images: Float32Array, n: number): Promise<Float32Array> {
   const encoder = own(run.module.encoders, name);
   const info = run.manifest.encoders.find((candidate) => candidate.name === name);
-  const input = run.manifest.inputs.find((candidate) => candidate.name === info?.input);
   if (encoder === undefined || info === undefined) throw new HostError("mismatch", `there is no encoder ${name}`, `encoders: ${run.manifest.encoders.map((candidate) => candidate.name).join(", ")}`);
+  checkPictures(run.manifest, info, images.length, n);
   const pixels = n === 0 ? 0 : images.length / n;
-  const shape = input === undefined ? [] : [input.height, input.width, input.channels];
+  const picture = encoderPicture(run.manifest, info);
+  const shape = picture === undefined ? [] : [picture.height, picture.width, picture.channels];
   const parts: Float32Array[] = [];
   for (let from = 0; from < n; from += ENCODE_CHUNK) {
     const to = Math.min(n, from + ENCODE_CHUNK);

@@ -7,6 +7,7 @@
  * export, import, and on from there gives the same bits, because state is all there is and every kernel is deterministic.
  */
 import type { Engine, Hyper, Manifest, PlanOutput, PlanProgram, StepBatch, StepResult, StepWants, WgslModule } from "../../abi.js";
+import { checkPictures } from "../../base/encoder-input.js";
 import { HostError } from "../../base/errors.js";
 import type { Profiler } from "./profiler.js";
 import { checkPlan } from "./check-plan.js";
@@ -191,7 +192,8 @@ async function encode(run: Run, name: string, images: Float32Array, n: number): 
   const info = manifest.encoders.find((e) => e.name === name);
   const input = plan.inputs.find((i) => i.name === info?.input);
   const [output] = program?.outputs ?? [];
-  if (program === undefined || input === undefined || output === undefined) throw new HostError("mismatch", `there is no encoder ${name}`, `encoders: ${Object.keys(plan.encoders).join(", ")}`);
+  if (info === undefined || program === undefined || input === undefined || output === undefined) throw new HostError("mismatch", `there is no encoder ${name}`, `encoders: ${Object.keys(plan.encoders).join(", ")}`);
+  checkPictures(manifest, info, images.length, n);
   const chunk = plan.bounds["B"] ?? 1;
   const pixels = n === 0 ? 0 : images.length / n;
   const parts: Float32Array[] = [];

@@ -145,3 +145,16 @@ test("the real folder has ten classes and 1,000 test pictures that all decode", 
   expect(mean).toBeGreaterThan(0.4);
   expect(mean).toBeLessThan(0.55);
 });
+
+test("pictures of another shape than the arrays' give their largest centered part, in the middle of their long side", async () => {
+  // Six columns of their own: a square of it is the middle four, half of its height is rows 1 and 2.
+  const rows = Array.from({ length: 4 }, (_, y) => Array.from({ length: 6 }, (_, x) => [x * 10, y * 10, 0]));
+  await sharp(Buffer.from(rows.flat(2)), { raw: { width: 6, height: 4, channels: 3 } }).png().toFile(join(folder, "a.png"));
+  const source = await folderSource(folder);
+  const level = (images: Float32Array): number[] => Array.from(images, (value) => Math.round(value * 255));
+  const square = await evalSet(source, { side: 4, ...norm });
+  expect([square.height, square.width]).toEqual([4, 4]);
+  expect(level(square.images)).toEqual(rows.flatMap((row) => row.slice(1, 5)).flat());
+  const flat = await evalSet(source, { height: 2, width: 6, ...norm });
+  expect(level(flat.images)).toEqual(rows.slice(1, 3).flat(2));
+});
