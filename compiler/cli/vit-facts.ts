@@ -3,7 +3,7 @@
  *
  * Parameters with the right names and shapes are not yet the right function: a program may bring its own `block`. So the
  * encoder's tensor IR is compared, function by function, with that of a program that is written here with the same
- * numbers. Heads and the epsilon of the norms are read off the IR. Exports to other people's model classes rest on this.
+ * numbers. What the program calls its input and its encoder makes no difference. Heads and the epsilon of the norms are read off the IR. Exports to other people's model classes rest on this.
  */
 import { compile } from "../compile.js";
 import { encoderFunction, encodersFile } from "../targets/encoders.js";
@@ -28,19 +28,22 @@ export function vitFacts(module: Module, encoder: string, sizes: VitSizes): VitF
   const eps = new Set(nodes.flatMap((n) => (n.op === "normalize" ? [n.attrs.eps] : [])));
   const [oneHeads] = heads;
   const [oneEps] = eps;
-  const standard = heads.size === 1 && oneHeads !== undefined ? standardModule(encoder, sizes, oneHeads) : undefined;
-  if (standard === undefined || oneHeads === undefined || oneEps === undefined || shapeOf(module, root) !== shapeOf(standard, root)) {
+  const standard = heads.size === 1 && oneHeads !== undefined ? standardModule(sizes, oneHeads) : undefined;
+  if (standard === undefined || oneHeads === undefined || oneEps === undefined || shapeOf(module, encoder) !== shapeOf(standard, standardEncoder)) {
     throw new CliError(`the encoder ${encoder} does not compute what the library's \`vit\` computes, so IJepaModel would give other features`, "export it with --format onnx, which takes any encoder");
   }
   return { heads: oneHeads, eps: oneEps };
 }
 
-function standardModule(encoder: string, { image, patch, channels, width, depth, hidden }: VitSizes, heads: number): Module {
+/** What the encoder of the program to compare with is called. */
+const standardEncoder = "standard_encoder";
+
+function standardModule({ image, patch, channels, width, depth, hidden }: VitSizes, heads: number): Module {
   const text = `use std.vit
 model standard {
   input image: Image[${image}, ${image}, ${channels}]
-  encoder ${encoder} = vit(patch: ${patch}, width: ${width}, depth: ${depth}, heads: ${heads}, ratio: ${hidden} / ${width})
-  guess = decode(${encoder}(image))
+  encoder ${standardEncoder} = vit(patch: ${patch}, width: ${width}, depth: ${depth}, heads: ${heads}, ratio: ${hidden} / ${width})
+  guess = decode(${standardEncoder}(image))
   loss mse(guess, patches(image, ${patch})) in pixels
 }
 train standard {
@@ -58,8 +61,9 @@ train standard {
   return parseModule(file.text);
 }
 
-/** A function and all it calls as text without names, comments and places: equal text computes equal values. */
-function shapeOf(module: Module, root: string): string {
+/** An encoder's function and all it calls as text without names, comments and places: equal text computes equal values. */
+function shapeOf(module: Module, encoder: string): string {
+  const root = encoderFunction(encoder);
   const names = new Map<string, string>();
   const parts: string[] = [];
   const visit = (name: string): void => {
@@ -70,17 +74,19 @@ function shapeOf(module: Module, root: string): string {
       const callee = calleeOf(node);
       if (callee !== undefined) visit(callee);
     }
-    parts.push(bare(func, names));
+    parts.push(bare(func, names, name === root ? encoder : ""));
   };
   visit(root);
   return parts.join("\n");
 }
 
-function bare(func: Func, names: ReadonlyMap<string, string>): string {
+/** `encoder` is the owner of the parameters, where their paths begin with its name. Data is known by its place among the inputs. */
+function bare(func: Func, names: ReadonlyMap<string, string>, encoder: string): string {
+  const pathOf = ({ role, path }: Func["inputs"][number]): string => (role === "data" ? "" : encoder !== "" && path.startsWith(`${encoder}.`) ? path.slice(encoder.length + 1) : path);
   const known = (key: string, value: unknown): unknown => (key === "fn" && typeof value === "string" ? names.get(value) ?? value : value);
   return JSON.stringify({
     dims: func.dims,
-    inputs: func.inputs.map((i) => [i.value, i.role, i.path]),
+    inputs: func.inputs.map((i) => [i.value, i.role, pathOf(i)]),
     outputs: func.outputs.map((o) => o.value),
     types: func.values.map((v) => v.type),
     nodes: func.nodes.map((n) => [n.op, n.args, n.results, n.attrs]),
