@@ -266,6 +266,8 @@ function runInput(cx: BodyCx, statement: ast.Input): void {
     cx.scope.set(name, poison);
     return;
   }
+  // What the loader makes of a picture. The input stands as it is written, so that what follows is checked too.
+  if (channels !== 3) cx.diagnostics.add(report("JEP3020", type.args[2]?.span ?? type.span, { found: channels, height, width }));
   const image: ImageInput = { name, height, width, channels, origin: statement.span };
   cx.env.inputs.set(name, image);
   cx.scope.set(name, emitInput(cx, name, imageType(image), statement.span));

@@ -228,6 +228,19 @@ train m { epochs 1 }
 `);
 });
 
+test("a picture has three channels, and a mistake there keeps nothing else from being told", () => {
+  for (const [channels, carets] of [["1", "^"], ["4", "^"], ["16", "^^"]] as const) {
+    checkMarked(`model m {
+  input image: Image[32, 32, ${channels}]
+//                           ${carets} JEP3020 Pictures have 3 channels (red, green, blue), and this says ${channels}.
+  loss mse(imag, image)
+//         ^^^^ JEP2001 Did you mean \`image\`
+}
+train m { epochs 1 }
+`);
+  }
+});
+
 test("a loss is one number", () => {
   checkMarked(sound(`  loss extra = z_hat
 //             ^^^^^ JEP3018 A loss is one number, and this is a
