@@ -5,7 +5,7 @@
  * layout is for encoders that are the library's `vit`, which is checked on what they compute, not on their name; ONNX takes
  * any encoder. Content is made by runtime/export and targets/onnx; a failed write leaves the old files as they were.
  */
-import { existsSync, readdirSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { writeAtomic, writeAtomicParts } from "../../runtime/base/files.js";
 import { defaultEncoder, hfFiles, weightFile } from "../../runtime/export/hf.js";
@@ -14,6 +14,7 @@ import { vitLayout } from "../../runtime/export/vit-layout.js";
 import { emitOnnx, onnxOpset } from "../targets/onnx/emit.js";
 import type { Command } from "./command.js";
 import { CliError } from "./command.js";
+import { namesIn } from "./output.js";
 import type { TrainedProgram } from "./run-folder.js";
 import { openTrained } from "./run-folder.js";
 import { vitFacts } from "./vit-facts.js";
@@ -37,9 +38,10 @@ export const exportCommand: Command = {
     ["jepac export runs/ijepa_small --format onnx --encoder student -o student.onnx", "the student, for onnxruntime"],
   ],
   async run(args, cx) {
+    const format = formats.find((f) => f === (args.text("format") ?? "hf")) ?? "hf";
+    if (format !== "hf" && args.given("max-shard")) throw new CliError(`--max-shard is for weights in the layout of transformers, and this writes ${format}`, "leave --max-shard away, or export with --format hf");
     const trained = await openTrained(args.need("run"), args.text("compiled"), cx.cwd);
     const encoder = args.text("encoder") ?? defaultEncoder(trained.manifest);
-    const format = formats.find((f) => f === (args.text("format") ?? "hf")) ?? "hf";
     const out = args.text("out") ?? join("export", trained.manifest.program);
     const written = format === "hf" ? await writeHf(trained, encoder, out, cx.cwd, readBytesOf(args.text("max-shard") ?? "5GB")) : await writeOnnx(trained, encoder, out, cx.cwd);
     const { program, ema } = trained.manifest;
@@ -78,7 +80,7 @@ async function writeOnnx(trained: TrainedProgram, encoder: string, out: string, 
 /** Writes files into a folder that is new, empty, or holds an export already. @throws CliError */
 async function writeAll(folder: string, shown: string, files: readonly ExportFile[]): Promise<void> {
   const ours = new Set(files.map((f) => f.path));
-  const there = existsSync(folder) ? readdirSync(folder) : [];
+  const there = namesIn(folder, shown);
   const foreign = there.filter((name) => !ours.has(name) && !weightFile.test(name));
   if (foreign.length > 0) throw new CliError(`${shown} holds something else than exported weights (${foreign.slice(0, 3).join(", ")})`, "give a folder of its own with --out");
   for (const file of files) await writeAtomicParts(join(folder, file.path), file.parts);

@@ -6,7 +6,6 @@
  * them. What comes out is a run folder at step 0, compiled program included, that `train --resume`, `probe` and `export`
  * take. Nothing is written unless every tensor fits.
  */
-import { existsSync, readdirSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import type { Manifest } from "../../runtime/abi.js";
 import { writeAtomic } from "../../runtime/base/files.js";
@@ -23,6 +22,7 @@ import { parseModule } from "../tensor/parse.js";
 import type { Command } from "./command.js";
 import { CliError } from "./command.js";
 import { compileInto } from "./compile.js";
+import { namesIn } from "./output.js";
 import { tellDiagnostics } from "./show.js";
 import { openSource, programOptions, readProgramOptions } from "./source.js";
 import { vitFacts } from "./vit-facts.js";
@@ -66,7 +66,7 @@ export const importCommand: Command = {
 
     const out = args.text("out") ?? join("runs", `${manifest.program}-imported`);
     const folder = resolve(cx.cwd, out);
-    if (existsSync(folder) && readdirSync(folder).length > 0) throw new CliError(`${out} is not empty`, "give another folder with --out");
+    if (namesIn(folder, out).length > 0) throw new CliError(`${out} is not empty`, "give another folder with --out");
     const state = initialState(manifest, manifest.train.seed);
     for (const name of names) for (const [parameter, values] of fit.values) state.set(`${name}.${parameter}`, values);
     if (compileInto(opened, result, join(folder, "compiled"), cx) === undefined) return 1;

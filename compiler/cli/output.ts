@@ -46,16 +46,19 @@ function planFiles(folder: string): string[] {
   }
 }
 
+/** What a folder to write into (absolute) holds; nothing where it is missing. @throws CliError for a file, and a place below one. */
+export function namesIn(folder: string, shown: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return [];
+    throw new CliError(systemCode(error) === "ENOTDIR" ? `cannot write into ${shown}: ${existsSync(folder) ? "it is a file" : "it would lie below a file"}` : `cannot write into ${shown}: ${reason(error)}`, "give another folder");
+  }
+}
+
 /** A folder is free when it is missing, empty, or holds a compiled program (or a run around one). */
 function refuseForeign(folder: string, shown: string): void {
-  let names: string[];
-  try {
-    names = readdirSync(folder);
-  } catch (error) {
-    // Missing is free; a place below a file is neither.
-    if (systemCode(error) === "ENOENT") return;
-    throw new CliError(`cannot write into ${shown}: ${reason(error)}`, "give another folder");
-  }
+  const names = namesIn(folder, shown);
   const ours = new Set(["model.mjs", "manifest.json", "train.mjs", "encoders.txt", "graph.svg", "node_modules"]);
   const left = names.filter((name) => !name.startsWith(".jepac-"));
   if (left.length === 0 || left.every((name) => ours.has(name)) || isCompiled(join(folder, "manifest.json"))) return;

@@ -5,13 +5,14 @@
  * probes are the runtime's.
  */
 import { existsSync, statSync } from "node:fs";
-import { basename, dirname, join, relative, resolve } from "node:path";
+import { basename, dirname, relative, resolve } from "node:path";
 import { CHECKPOINT_FILES } from "../../runtime/train/checkpoint-store.js";
 import type { TrainerOptions } from "../../runtime/train/options.js";
 import { parseOptions } from "../../runtime/train/options.js";
 import type { Command, OptionSpec } from "./command.js";
 import { CliError } from "./command.js";
 import { loadCompiled } from "../../runtime/train/compiled.js";
+import { compiledFolder } from "./run-folder.js";
 import { runOptions, runWords } from "./train.js";
 
 const own: readonly string[] = ["data", "eval-data", "engine", "other-source"];
@@ -34,8 +35,7 @@ export const probeCommand: Command = {
   async run(args, cx) {
     const { folder, which } = findRun(args.need("run"), cx.cwd);
     const shown = relative(cx.cwd, folder) || ".";
-    const compiled = resolve(cx.cwd, args.text("compiled") ?? join(folder, "compiled"));
-    if (!existsSync(compiled)) throw new CliError(`${shown} has no compiled program`, "name the folder of the compiled program with --compiled");
+    const compiled = compiledFolder(folder, args.text("compiled"), cx.cwd);
     const program = await loadCompiled(compiled, relative(cx.cwd, compiled) || ".");
     const { runProbe } = await import("../../runtime/train/probe-main.js");
     return runProbe({ ...program, folder: compiled, options: { ...parseOptions(runWords(args)), out: shown, resume: which } });

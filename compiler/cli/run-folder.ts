@@ -37,13 +37,20 @@ export async function openTrained(path: string, compiled: string | undefined, cw
   const file = statSync(absolute).isDirectory() ? join(absolute, CHECKPOINT_FILES.latest) : absolute;
   const shown = relative(cwd, file) || basename(file);
   if (!existsSync(file)) throw new CliError(`${path} holds no ${CHECKPOINT_FILES.latest}`, "name the folder of a run, such as runs/ijepa_small");
-  const folder = resolve(cwd, compiled ?? join(dirname(file), "compiled"));
+  const folder = compiledFolder(dirname(file), compiled, cwd);
   const folderShown = relative(cwd, folder) || ".";
-  if (!existsSync(folder)) throw new CliError(`${dirname(shown)} has no compiled program`, "name the folder of the compiled program with --compiled");
   const manifest = readManifest(folder, folderShown);
   const checkpoint = decodeCheckpoint(await readBytes(file), shown);
   checkFits(checkpoint, manifest, shown);
   return { manifest, encoders: readEncoders(folder, folderShown), checkpoint, shown };
+}
+
+/** The folder (absolute) of a run's compiled program: the one that was given, else the run's own. @throws CliError where there is none */
+export function compiledFolder(run: string, given: string | undefined, cwd: string): string {
+  const folder = resolve(cwd, given ?? join(run, "compiled"));
+  if (existsSync(folder)) return folder;
+  if (given !== undefined) throw new CliError(`${given} is no compiled program: there is no such folder`, "name a folder that `jepac compile` or `jepac train` wrote");
+  throw new CliError(`${relative(cwd, run) || "."} has no compiled program`, "name the folder of the compiled program with --compiled");
 }
 
 function readEncoders(folder: string, shown: string): Module {
