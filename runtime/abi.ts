@@ -305,7 +305,7 @@ export interface Engine {
   encode(encoder: string, images: Float32Array, n: number): Promise<Float32Array>;
   /** All parameters and optimizer slots by name, for a checkpoint. */
   exportState(): Promise<ReadonlyMap<string, Float32Array>>;
-  /** Takes what `exportState` gave; bit-exact. */
+  /** Takes what `exportState` gave, bit-exact: every parameter, and optimizer slots where there are some. Anything else is refused, and changes nothing. */
   importState(state: ReadonlyMap<string, Float32Array>): Promise<void>;
   /** Live tensors or buffers, for leak tests. */
   memory(): { readonly tensors: number; readonly bytes: number };

@@ -11,7 +11,7 @@ import type { Engine, Hyper, Manifest, Parameter, StepBatch, StepResult, StepWan
 import { checkPictures, encoderPicture } from "../../base/encoder-input.js";
 import { HostError } from "../../base/errors.js";
 import { joined, joinWatch, partOf } from "../parts.js";
-import { LOSS_SCALE } from "../state.js";
+import { checkWhole, LOSS_SCALE } from "../state.js";
 import { clipGradients, groupNorms, larsUpdates } from "./gradients.js";
 import { makeKernels } from "./kernels.js";
 import type { Kernels } from "./kernels.js";
@@ -286,15 +286,23 @@ async function exportState(run: Run): Promise<Map<string, Float32Array>> {
 async function importState(run: Run, from: ReadonlyMap<string, Float32Array>): Promise<void> {
   const parameters = new Map<string, Float32Array>();
   const optimizer = new Map<string, Float32Array>();
+  const statistics: [Parameter, Float32Array][] = [];
   const known = new Map(run.manifest.parameters.map((parameter) => [parameter.name, parameter]));
   for (const [name, values] of from) {
     const parameter = known.get(name);
     if (name === LOSS_SCALE) continue;
     if (parameter === undefined) optimizer.set(slotKey(name), values);
-    else if (parameter.role === "state") replaceState(run, name, run.tf.tensor(values, [...parameter.shape]));
+    else if (parameter.role === "state") statistics.push([parameter, values]);
     else parameters.set(name, values);
   }
+  // All is looked at before anything is replaced.
+  checkWhole(known.keys(), from);
+  for (const [{ name, shape }, values] of statistics) {
+    const wanted = shape.reduce((a, b) => a * b, 1);
+    if (values.length !== wanted) throw new HostError("mismatch", `${name} has ${values.length} values in the state, ${wanted} in the program`, "it was made from another version of the program");
+  }
   run.store.import(parameters);
+  for (const [{ name, shape }, values] of statistics) replaceState(run, name, run.tf.tensor(values, [...shape]));
   run.store.importOptimizer(optimizer);
 }
 

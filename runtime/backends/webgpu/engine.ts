@@ -15,7 +15,7 @@ import { proveForms } from "./proof.js";
 import { LossRing } from "./ring.js";
 import type { Losses } from "./ring.js";
 import { joined, joinWatch } from "../parts.js";
-import { LOSS_SCALE } from "../state.js";
+import { checkWhole, LOSS_SCALE } from "../state.js";
 import type { Session } from "./session.js";
 import { copyOutputs, mapped, openSession, outputBytes, outputsIn, readBuffer, readOutputs } from "./session.js";
 import type { Symbols } from "./sizes.js";
@@ -260,6 +260,7 @@ async function importState(run: Run, state: ReadonlyMap<string, Float32Array>): 
   }
   if (plan.scaler !== undefined) places.set(LOSS_SCALE, plan.scaler.ref);
   for (const name of state.keys()) if (!places.has(name) && name !== LOSS_SCALE) throw new HostError("mismatch", `the state holds ${name}, which is no parameter of this program`, "it was made from another version of the program");
+  checkWhole(plan.parameters.map(({ name }) => name), state);
   for (const [name, values] of state) {
     const ref = places.get(name);
     if (ref !== undefined && values.length !== ref.bytes / 4) throw new HostError("mismatch", `${name} has ${values.length} values in the state, ${ref.bytes / 4} in the program`, "it was made from another version of the program");

@@ -232,6 +232,20 @@ test("a state with a name that the program does not have is refused", async () =
   engine.dispose();
 });
 
+test("a state that lacks parameters or has one of another size is refused by name, and nothing is replaced", async () => {
+  const host = await loadTf("cpu");
+  const engine = await open(manifestOf(), host);
+  const before = await engine.exportState();
+  const other = new Map([...before].map(([name, values]) => [name, values.map((v) => v + 1)]));
+  const [first = "", second = ""] = other.keys();
+  other.delete(first);
+  await expect(engine.importState(other)).rejects.toMatchObject({ code: "mismatch", message: `the state has no ${first}, and the program needs every parameter` });
+  await expect(engine.importState(new Map())).rejects.toMatchObject({ code: "mismatch", message: expect.stringContaining(`${first}, ${second}`) });
+  await expect(engine.importState(new Map(before).set(second, new Float32Array(1)))).rejects.toThrow(second);
+  expect(await engine.exportState()).toEqual(before);
+  engine.dispose();
+});
+
 test("an engine is made by name with the initial values of a seed; other targets, formats and missing engines are refused", async () => {
   const manifest = manifestOf();
   const { engine, why } = await createEngine(manifest, module, "cpu", 9);

@@ -133,6 +133,8 @@ test("state that does not fit, a batch too large and a device that is lost are r
   const own = await engineFor(ready);
   if (own === undefined || engine === undefined) return;
   await expect(own.importState(new Map([["student.nothing", new Float32Array(1)]]))).rejects.toMatchObject({ code: "mismatch", message: expect.stringContaining("student.nothing") });
+  await expect(own.importState(new Map([...initialState(ready.manifest, 1)].slice(1)))).rejects.toMatchObject({ code: "mismatch", message: expect.stringContaining(ready.manifest.parameters[0]?.name ?? "?") });
+  await expect(own.encode(ready.manifest.encoders[0]?.name ?? "", new Float32Array(7), 1)).rejects.toMatchObject({ code: "mismatch", message: expect.stringContaining("7 numbers") });
   await expect(own.step(batchFor(ready.manifest, 1, 6), hyperFor(ready.manifest, 1), none)).rejects.toMatchObject({ code: "mismatch", help: expect.stringContaining("batch 6") });
   // Kernels do not check the places that they write: a position beyond the grid must not reach them.
   for (const beyond of [36, -1]) {
