@@ -199,11 +199,17 @@ async function trainAndTell(first: Session, reopen: () => Promise<Engine>): Prom
     return { end, folder, probe: undefined, exitCode: INTERRUPTED };
   }
   const probe = options.probe === false ? undefined : await probeAtEnd(session, end);
+  // What cannot be written ends the run, once all that can be told and written has been.
+  const failures: unknown[] = [];
+  const attempt = (work: Promise<void>): Promise<void> => work.catch((error: unknown) => void failures.push(error));
+  if (probe !== undefined) await attempt(writeAtomic(join(folder, RUN_FILES.probe), `${JSON.stringify(probe, null, 2)}\n`));
   if (options.report !== false) {
     const graph = session.trainer.graph;
-    const path = await writeReport({ ...session, manifest: session.trainer.manifest, compiled: session.trainer.folder, graph, end, probe, seconds, imagesPerSecond: speed.overall(), environment: environment(session) });
-    progress.note(`report: ${path}`);
+    await attempt(writeReport({ ...session, manifest: session.trainer.manifest, compiled: session.trainer.folder, graph, end, probe, seconds, imagesPerSecond: speed.overall(), environment: environment(session) })
+      .then((path) => progress.note(`report: ${path}`)));
   }
+  for (const later of failures.slice(1)) progress.note(`error: ${errorText(later)}`);
+  if (failures.length > 0) throw failures[0];
   if (end.kind === "collapsed") progress.note(`stopped after step ${end.step}: the features are collapsing, and the program says on_collapse stop`);
   return { end, folder, probe, exitCode: end.kind === "collapsed" ? 3 : 0 };
 }
@@ -262,12 +268,11 @@ async function loop(session: Session): Promise<{ end: LoopEnd; speed: Speed; ses
 }
 
 async function probeAtEnd(session: Session, end: LoopEnd): Promise<ProbeReport | undefined> {
-  const { trainer, engine, recipe, progress, folder } = session;
+  const { trainer, engine, recipe, progress } = session;
   const sets = await probeSets(trainer.manifest, session.data, session.test, (text) => progress.note(text));
   if (sets === undefined) return undefined;
   progress.note(`probing on ${sets.train.feed.count} pictures, testing on ${sets.test.feed.count} (${sets.testName})`);
   const report = await runProbes({ manifest: trainer.manifest, engine, seed: recipe.seed, step: end.step, ...sets, onProgress: (text) => progress.status(text) });
-  await writeAtomic(join(folder, RUN_FILES.probe), `${JSON.stringify(report, null, 2)}\n`);
   progress.note(probeTable(report));
   for (const { encoder, factors } of report.encoders) {
     const worse = factors.filter(({ linear }) => linear.trained <= linear.untrained).map(({ factor, linear }) => `${factor} (${percent(linear.trained)} against ${percent(linear.untrained)})`);

@@ -2,8 +2,9 @@
  * Probing a run that is there: what `jepac probe` runs.
  *
  * Owns the way from a run folder to a table: its checkpoint, its data (as `run.json` says, unless told otherwise), an
- * engine, the probes. A truncated or foreign checkpoint ends here with the checkpoint store's words.
+ * engine, the probes, and whether the result becomes the run's. A truncated or foreign checkpoint ends here with the checkpoint store's words.
  */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Manifest } from "../abi.js";
 import { errorText, HostError } from "../base/errors.js";
@@ -20,7 +21,7 @@ import { parseOptions } from "./options.js";
 import type { TrainerOptions } from "./options.js";
 import { probeTable, runProbes } from "./probe.js";
 import type { ProbeReport } from "./probe.js";
-import { chooseFolder, RUN_FILES, withRunOptions } from "./run-folder.js";
+import { chooseFolder, keptOptions, RUN_FILES, withRunOptions } from "./run-folder.js";
 
 /** What a probe of a run needs. */
 export interface ProbeRun {
@@ -40,7 +41,11 @@ export function loadCheckpoint(folder: string, manifest: Manifest, which: Which 
   return openCheckpoints(folder, manifest).load(which, options);
 }
 
-/** Probes the checkpoint of a run; writes `probe.json` into its folder. Undefined when nothing is labelled. */
+/**
+ * Probes the checkpoint of a run, says the table, and keeps it as `probe.json` in the run's folder. What is there is replaced
+ * only by a probe of the run's latest checkpoint and its own pictures; another one is said and not kept. Undefined when
+ * nothing is labelled. Throws `HostError` "io" where it cannot be kept, after the table.
+ */
 export async function probeRun(job: ProbeRun): Promise<ProbeReport | undefined> {
   const { manifest } = job;
   const terminal = job.terminal ?? process.stderr;
@@ -59,12 +64,22 @@ export async function probeRun(job: ProbeRun): Promise<ProbeReport | undefined> 
     say(`engine: ${engine.name} ${engine.version} (${why}); checkpoint of step ${checkpoint.step} in ${folder}`);
     await engine.importState(checkpoint.state);
     const report = await runProbes({ manifest, engine, seed: checkpoint.seed, step: checkpoint.step, ...sets, onProgress: (text) => progress.status(text) });
-    await writeAtomic(join(folder, RUN_FILES.probe), `${JSON.stringify(report, null, 2)}\n`);
     say(probeTable(report));
+    const kept = join(folder, RUN_FILES.probe);
+    if (existsSync(kept) && !(await isOwn(folder, which, job.options ?? {}))) {
+      say(`not kept: ${kept} stays, which may be of another checkpoint or other pictures; move it away to keep this one there`);
+    } else await writeAtomic(kept, `${JSON.stringify(report, null, 2)}\n`);
     return report;
   } finally {
     engine.dispose();
   }
+}
+
+/** Whether a probe is that of the run itself: of its latest checkpoint, on the pictures that it was started with. */
+async function isOwn(folder: string, which: Which, given: TrainerOptions): Promise<boolean> {
+  const kept = await keptOptions(folder);
+  const same = (one: string | undefined, other: string | undefined): boolean => one === undefined || one === other;
+  return which === "latest" && same(given.data, kept?.data) && same(given.evalData, kept?.evalData);
 }
 
 /** `probeRun` from words of a command line; errors are said, the exit code is returned. */

@@ -10,6 +10,7 @@ import type { Engine, Manifest, StepBatch } from "../../../runtime/abi.js";
 import { drawPicture } from "../../../runtime/data/synthetic.js";
 import { readRows } from "../../../runtime/log/jsonl.js";
 import type { CompiledModule } from "../../../runtime/train/engines.js";
+import type { TrainerOptions } from "../../../runtime/train/options.js";
 import { runTrainer } from "../../../runtime/train/main.js";
 import { probeRun } from "../../../runtime/train/probe-main.js";
 import { fakeManifest, linearEngine, monitor, WIDTH } from "./fakes.js";
@@ -311,6 +312,58 @@ test("a checkpoint is probed without training, and says the same as the run did"
   });
   expect(report?.step).toBe(40);
   expect(bytes("a", "probe.json").equals(before)).toBe(true);
+});
+
+/** `jepac probe` on the fake engine: what it said, and what it threw. */
+async function probe(options: TrainerOptions): Promise<{ text: string; error: unknown }> {
+  let text = "";
+  const host = { manifest: pictureManifest(), module: noModule, terminal: { write: (part: string) => (text += part) } };
+  const error: unknown = await probeRun({
+    ...host, options,
+    createEngine: (program, _module, _options, seed) => Promise.resolve({ engine: pictureEngine(program, seed, {}, () => undefined), notes: [], why: "as asked" }),
+  }).then(() => undefined, (thrown: unknown) => thrown);
+  return { text, error };
+}
+
+test("a table that cannot be kept is said, at the end of a run with its report, and then the run ends with the reason", async () => {
+  const out = join(folder, "a");
+  // A folder in the place of a file is in the way of anybody, root too.
+  mkdirSync(join(out, "probe.json"), { recursive: true });
+  const { code, text } = await run(["--out", out]);
+  expect(text).toMatch(/effective rank of student[\s\S]*report: .*report\.html\nerror: cannot write .*probe\.json[\s\S]*\nhelp: /);
+  expect([code, existsSync(join(out, "report.html"))]).toEqual([2, true]);
+  const again = await probe({ out });
+  expect(again.text).toMatch(/effective rank of student/);
+  expect(again.error).toMatchObject({ code: "io", message: expect.stringContaining("probe.json") });
+  const both = join(folder, "b");
+  for (const name of ["probe.json", "report.html"]) mkdirSync(join(both, name), { recursive: true });
+  const worse = await run(["--out", both]);
+  expect(worse.text).toMatch(/effective rank[\s\S]*error: cannot write .*report\.html[^\n]*\nerror: cannot write .*probe\.json/);
+  expect(worse.code).toBe(2);
+});
+
+test("probe.json is replaced by a probe of the run's latest checkpoint and own pictures only", async () => {
+  const root = join(folder, "pictures");
+  await writePictures(join(root, "own"), ["cat", "dog"], 10, 1);
+  await writePictures(join(root, "other"), ["cat", "dog"], 10, 70);
+  const out = join(folder, "a");
+  expect((await run(["--data", join(root, "own"), "--out", out, "--steps", "4", "--no-report"])).code).toBe(0);
+  writeFileSync(join(out, "checkpoint.previous.safetensors"), bytes("a", "checkpoint.safetensors"));
+  const before = bytes("a", "probe.json");
+  const strangers: readonly TrainerOptions[] = [{ data: join(root, "other") }, { evalData: join(root, "other") }, { resume: "previous" }];
+  for (const options of strangers) {
+    const { text, error } = await probe({ out, ...options });
+    expect(error).toBeUndefined();
+    expect(text).toMatch(/effective rank of student[\s\S]*not kept: .*probe\.json stays/);
+    expect(bytes("a", "probe.json").equals(before)).toBe(true);
+  }
+  writeFileSync(join(out, "probe.json"), "old");
+  expect((await probe({ out, data: join(root, "own") })).text).not.toContain("not kept");
+  expect(bytes("a", "probe.json").equals(before)).toBe(true);
+  // Where nothing would be lost, any probe is kept.
+  rmSync(join(out, "probe.json"));
+  expect((await probe({ out, data: join(root, "other") })).text).not.toContain("not kept");
+  expect(JSON.parse(bytes("a", "probe.json").toString())).toMatchObject({ step: 4, trainImages: 16 });
 });
 
 function raise(message: string): never {
