@@ -2,13 +2,15 @@
  * Image folders, decoded by sharp.
  *
  * Owns finding pictures on disk and turning a file into 8-bit RGB. Class sub-folders give labels, sorted by name as every
- * framework does it; a folder with pictures and no sub-folders with pictures is unlabelled. Files that are not pictures are
- * counted and named, never silently dropped. Whether a picture's body is corrupt is only known when it is decoded: the
+ * framework does it; a folder with pictures and no sub-folders with pictures is unlabelled. Links are followed, to files and
+ * to folders, unless they lead back into a folder that they lie in. What is left out is counted and named, never silently
+ * dropped: files that are not pictures, and pictures beside class folders. Pictures stand as their EXIF orientation says. Whether a picture's body is corrupt is only known when it is decoded: the
  * loader handles that by the source's `onCorrupt`. Crops and resizing are not done here: that maths is our own.
  */
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { extname, join, relative, sep } from "node:path";
 import sharp from "sharp";
+import { counted } from "../base/counted.js";
 import { errorText, HostError } from "../base/errors.js";
 import type { ImageSource, RawImage, SourceReport, SourceSpec } from "./source.js";
 
@@ -22,37 +24,49 @@ sharp.cache(false);
 interface Found {
   readonly pictures: string[];
   readonly strays: string[];
+  /** Links that lead back into a folder that they lie in. */
+  readonly circles: string[];
 }
 
 function byName(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** Pictures and strays under a folder, sorted; hidden files are passed over. */
-async function walk(folder: string, found: Found): Promise<void> {
+/** What is under a folder, sorted; hidden files are passed over. `above` holds the real paths of the folder and of those it was reached through. */
+async function walk(folder: string, above: ReadonlySet<string>, found: Found): Promise<void> {
   const entries = await readdir(folder, { withFileTypes: true });
   entries.sort((a, b) => byName(a.name, b.name));
   for (const entry of entries) {
     if (entry.name.startsWith(".")) continue;
     const path = join(folder, entry.name);
     const kind = entry.isSymbolicLink() ? await stat(path).catch(() => entry) : entry;
-    if (kind.isDirectory() && !entry.isSymbolicLink()) await walk(path, found);
-    else if (kind.isFile() && EXTENSIONS.has(extname(entry.name).toLowerCase())) found.pictures.push(path);
+    if (kind.isDirectory()) {
+      const real = await realpath(path);
+      if (above.has(real)) found.circles.push(path);
+      else await walk(path, new Set(above).add(real), found);
+    } else if (kind.isFile() && EXTENSIONS.has(extname(entry.name).toLowerCase())) found.pictures.push(path);
     else found.strays.push(path);
   }
 }
 
-function describeStrays(strays: readonly string[]): string[] {
-  if (strays.length === 0) return [];
-  const shown = strays.slice(0, 3).join(", ");
-  return [`${strays.length} file${strays.length === 1 ? " is" : "s are"} not a picture and left out: ${shown}${strays.length > 3 ? ", …" : ""}`];
+function few(names: readonly string[]): string {
+  return `${names.slice(0, 3).join(", ")}${names.length > 3 ? ", …" : ""}`;
+}
+
+function describeLeft(strays: readonly string[], loose: readonly string[], circles: readonly string[]): string[] {
+  const said = (names: readonly string[], one: string, many: string): string[] => (names.length === 0 ? [] : [`${names.length} ${names.length === 1 ? one : many}: ${few(names)}`]);
+  return [
+    ...said(strays, "file is not a picture and left out", "files are not a picture and left out"),
+    ...said(loose, "picture lies beside the class folders, has no class and is left out", "pictures lie beside the class folders, have no class and are left out"),
+    ...said(circles, "link leads back into a folder it lies in and is not followed", "links lead back into a folder they lie in and are not followed"),
+  ];
 }
 
 async function scan(root: string): Promise<Found> {
-  const found: Found = { pictures: [], strays: [] };
+  const found: Found = { pictures: [], strays: [], circles: [] };
   try {
     if (!(await stat(root)).isDirectory()) throw new HostError("not-found", `${root} is not a folder`, "give a folder of pictures, or of one sub-folder per class");
-    await walk(root, found);
+    await walk(root, new Set([await realpath(root)]), found);
   } catch (error) {
     if (error instanceof HostError) throw error;
     throw new HostError("not-found", `cannot read the image folder ${root}: ${errorText(error)}`, "check the path; data paths are relative to where the command runs", { cause: error });
@@ -87,19 +101,20 @@ function classify(root: string, pictures: readonly string[], options: FolderOpti
  * `HostError` "not-found" for a folder that cannot be read, "empty-folder" for one without pictures.
  */
 export async function folderSource(root: string, options: FolderOptions = {}): Promise<ImageSource> {
-  const { pictures, strays } = await scan(root);
+  const { pictures, strays, circles } = await scan(root);
   if (pictures.length === 0) {
     const others = strays.length === 0 ? "it is empty" : `it has ${strays.length} other file${strays.length === 1 ? "" : "s"}, such as ${relative(root, strays[0] ?? "")}`;
     throw new HostError("empty-folder", `there are no pictures in ${root}: ${others}`, `put pictures (${[...EXTENSIONS].join(" ")}) into it, or into one sub-folder per class`);
   }
   const { spec, loose } = classify(root, pictures, options);
-  const left = [...strays.map((path) => relative(root, path)), ...loose].sort(byName);
-  const kinds = spec.classes.length === 0 ? "no labels" : `${spec.classes.length} classes`;
+  const inRoot = (paths: readonly string[]): string[] => paths.map((path) => relative(root, path));
+  const left = [...inRoot(strays), ...loose, ...inRoot(circles)].sort(byName);
+  const kinds = spec.classes.length === 0 ? "no labels" : counted(spec.classes.length, "class", "classes");
   const report: SourceReport = {
     images: spec.files.length,
     stray: left.slice(0, NAMED),
     strayCount: left.length,
-    lines: [`${spec.files.length} pictures in ${root}, ${kinds}`, ...describeStrays(left)],
+    lines: [`${counted(spec.files.length, "picture")} in ${root}, ${kinds}`, ...describeLeft(inRoot(strays).sort(byName), loose, inRoot(circles))],
   };
   return folderFromSpec(spec, report);
 }
@@ -129,13 +144,13 @@ function toRgb(data: Uint8Array, pixels: number, channels: number): Uint8Array {
   return rgb;
 }
 
-/** Decodes a file to 8-bit RGB; alpha is dropped. Throws `HostError` "bad-image" that names it. */
+/** Decodes a file to 8-bit RGB, turned as its EXIF orientation says; alpha is dropped. Throws `HostError` "bad-image" that names it. */
 export async function decodeFile(path: string): Promise<RawImage> {
   try {
-    const picture = sharp(await readFile(path), { failOn: "error" }).removeAlpha().toColourspace("srgb").raw({ depth: "uchar" });
+    const picture = sharp(await readFile(path), { failOn: "error" }).autoOrient().removeAlpha().toColourspace("srgb").raw({ depth: "uchar" });
     const { data, info } = await picture.toBuffer({ resolveWithObject: true });
     return { width: info.width, height: info.height, data: toRgb(data, info.width * info.height, info.channels) };
   } catch (error) {
-    throw new HostError("bad-image", `cannot decode ${path}: ${errorText(error).split("\n")[0] ?? ""}`, "remove or replace the file, or have corrupt pictures skipped (onCorrupt: skip)", { cause: error });
+    throw new HostError("bad-image", `cannot decode ${path}: ${errorText(error).split("\n")[0] ?? ""}`, "remove or replace the file, or write on_corrupt: skip in the program's images(...)", { cause: error });
   }
 }

@@ -22,7 +22,7 @@ export interface Factor {
 /** What was found while opening a source. `lines` says it to a person. */
 export interface SourceReport {
   readonly images: number;
-  /** Files that are not pictures, by path; at most 20 of `strayCount`. */
+  /** What is left out (files that are not pictures, pictures beside class folders), by path; at most 20 of `strayCount`. */
   readonly stray: readonly string[];
   readonly strayCount: number;
   readonly lines: readonly string[];

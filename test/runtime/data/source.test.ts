@@ -1,5 +1,5 @@
 /** Sources: the embedded pictures, folders with everything that goes wrong in folders, and whole sets for probes. */
-import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
@@ -88,6 +88,50 @@ test("pictures beside class folders are strays, not a class", async () => {
   const source = await folderSource(folder);
   expect(source.size).toBe(1);
   expect(source.report.stray).toEqual(["loose.png"]);
+  await writeFile(join(folder, "notes.txt"), "hello");
+  expect((await folderSource(folder)).report.lines).toEqual([
+    `1 picture in ${folder}, 1 class`,
+    "1 file is not a picture and left out: notes.txt",
+    "1 picture lies beside the class folders, has no class and is left out: loose.png",
+  ]);
+});
+
+test("links to folders and files are followed, and those that lead in a circle are told", async () => {
+  await picture("store/cats/a.png", 4, { r: 1, g: 2, b: 3 });
+  await picture("store/b.png", 4, { r: 4, g: 5, b: 6 });
+  await mkdir(join(folder, "set/dog"), { recursive: true });
+  await symlink(join(folder, "store/cats"), join(folder, "set/cat"));
+  await symlink(join(folder, "store/b.png"), join(folder, "set/dog/b.png"));
+  await symlink(join(folder, "set"), join(folder, "set/dog/again"));
+  await symlink(join(folder, "nowhere"), join(folder, "set/gone"));
+  // The set itself by a link: a circle is one by whatever name it was entered.
+  await symlink(join(folder, "set"), join(folder, "link"));
+  for (const root of [join(folder, "set"), join(folder, "link")]) {
+    const source = await folderSource(root);
+    expect(source.factors).toEqual([{ name: "class", classes: ["cat", "dog"] }]);
+    expect([source.describe(0), source.describe(1)]).toEqual([join(root, "cat/a.png"), join(root, "dog/b.png")]);
+    expect(Array.from((await source.decode(0)).data.subarray(0, 3))).toEqual([1, 2, 3]);
+    expect(source.report.lines).toEqual([
+      `2 pictures in ${root}, 2 classes`,
+      "1 file is not a picture and left out: gone",
+      "1 link leads back into a folder it lies in and is not followed: dog/again",
+    ]);
+  }
+});
+
+test("pictures stand as their EXIF orientation says, and those without one keep their bits", async () => {
+  const plain = Buffer.from(Array.from({ length: 16 * 8 * 3 }, (_, i) => (i * 37) % 256));
+  const raw = { raw: { width: 16, height: 8, channels: 3 } } as const;
+  await sharp(plain, raw).jpeg().toFile(join(folder, "a.jpg"));
+  await sharp(plain, raw).jpeg().withMetadata({ orientation: 6 }).toFile(join(folder, "b.jpg"));
+  const source = await folderSource(folder);
+  const [lying, standing] = [await source.decode(0), await source.decode(1)];
+  expect([lying.width, lying.height, standing.width, standing.height]).toEqual([16, 8, 8, 16]);
+  const untouched = await sharp(join(folder, "a.jpg")).raw().toBuffer();
+  expect(Buffer.from(lying.data).equals(untouched)).toBe(true);
+  // Turned clockwise by a quarter: what was at the bottom left is at the top left.
+  const at = (image: { width: number; data: Uint8Array }, x: number, y: number): number[] => Array.from(image.data.subarray((y * image.width + x) * 3, (y * image.width + x) * 3 + 3));
+  for (const [x, y] of [[0, 0], [5, 3], [15, 7]] as const) expect(at(standing, 7 - y, x)).toEqual(at(lying, x, y));
 });
 
 test("empty folders, folders without pictures and missing folders are told apart", async () => {
@@ -120,7 +164,7 @@ test("corrupt pictures are named: left out of whole sets, or refused", async () 
   expect(set.corrupt.map((path) => path.slice(-5))).toEqual(["1.jpg", "3.jpg"]);
   expect(Array.from(set.indices)).toEqual([1]);
   const refusing = await folderSource(folder, { onCorrupt: "refuse" });
-  await expect(evalSet(refusing, { side: 8, ...norm })).rejects.toMatchObject({ code: "bad-image", message: expect.stringContaining("1.jpg") });
+  await expect(evalSet(refusing, { side: 8, ...norm })).rejects.toMatchObject({ code: "bad-image", message: expect.stringContaining("1.jpg"), help: expect.stringContaining("on_corrupt: skip") });
 });
 
 test("a limited set is a fixed draw over all classes", async () => {
