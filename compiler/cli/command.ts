@@ -42,8 +42,14 @@ export class CliError extends Error {
 export class Arguments {
   constructor(private readonly values: Readonly<Record<string, unknown>>) {}
 
-  /** The one value of an option or word. @throws CliError when it is given twice. */
+  /** The one value of an option. @throws CliError when it is given twice, or empty. */
   text(name: string): string | undefined {
+    const value = this.one(name);
+    if (value === "") throw new CliError(`--${name} is given an empty value`, `give it one, or leave --${name} away`);
+    return value;
+  }
+
+  private one(name: string): string | undefined {
     const value = this.values[name];
     if (Array.isArray(value)) {
       if (value.length > 1) throw new CliError(`--${name} is given ${value.length} times, and takes one value`);
@@ -54,7 +60,7 @@ export class Arguments {
 
   /** A value that the usage demands. */
   need(name: string): string {
-    const value = this.text(name);
+    const value = this.one(name);
     if (value === undefined || value === "") throw new CliError(`${name} is missing`, "run the command with --help to see how it is used");
     return value;
   }

@@ -16,7 +16,12 @@ import { compiledFolder } from "./run-folder.js";
 import { runOptions, runWords } from "./train.js";
 
 const own: readonly string[] = ["data", "eval-data", "engine", "other-source"];
-const shared = Object.fromEntries(Object.entries(runOptions).filter(([name]) => own.includes(name)));
+/** Where a word means something else for a probe than for a run. */
+const help: Readonly<Record<string, string>> = {
+  data: "labelled pictures to fit the probes on (those of the run unless given)",
+  "other-source": "probe although the program's text has changed",
+};
+const shared = Object.fromEntries(Object.entries(runOptions).filter(([name]) => own.includes(name)).map(([name, option]) => [name, { ...option, help: help[name] ?? option.help }]));
 const options: Readonly<Record<string, OptionSpec>> = {
   ...shared,
   compiled: { kind: "text", help: "the compiled program, when it is not in the run's folder" },

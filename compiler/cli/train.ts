@@ -133,5 +133,5 @@ export function runWords(args: Arguments): string[] {
 function programWords(args: Arguments): string[] {
   const program = args.text("program");
   const given = ["target", "precision", "device", "memory"].flatMap((name) => (args.given(name) ? [`--${name}`, args.text(name) ?? ""] : []));
-  return [...given, ...(program === undefined ? [] : ["--program", program]), ...args.texts("set").flatMap((word) => ["--set", word])];
+  return [...given, ...(program === undefined ? [] : ["--program", program]), ...args.texts("set").flatMap((word) => ["--set", word])].map(shellWord);
 }

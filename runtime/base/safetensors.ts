@@ -206,10 +206,10 @@ export interface StoredTensors {
 }
 
 /**
- * Reads a whole file. `where` names it in messages. Throws `HostError` "truncated-file" when bytes are missing, "bad-file"
+ * Reads a whole file. `where` names it in messages, where it has a name. Throws `HostError` "truncated-file" when bytes are missing, "bad-file"
  * for anything else that is not exactly the format.
  */
-export function readSafetensors(bytes: Uint8Array, where: string): TensorFile {
+export function readSafetensors(bytes: Uint8Array, where = "what was given"): TensorFile {
   const { tensors, metadata } = openSafetensors({ size: bytes.length, read: (from, to) => bytes.subarray(from, to) }, where);
   return { tensors: new Map([...tensors].map(([name, { dtype, shape, read }]) => [name, { name, dtype, shape, data: read() }])), metadata };
 }

@@ -6,6 +6,7 @@
  * and texture cannot be read off single pixels and a trained encoder has something to gain over an untrained one. A
  * picture is a pure function of (seed, index); train and test sets take different seeds.
  */
+import { counted } from "../base/counted.js";
 import { HostError } from "../base/errors.js";
 import { stream, type Stream } from "../base/random.js";
 import type { Factor, ImageSource, RawImage } from "./source.js";
@@ -223,7 +224,7 @@ export function syntheticSource(options: { readonly count: number; readonly side
     name: `synthetic pictures (seed ${seed})`,
     size: count,
     factors: SYNTHETIC_FACTORS,
-    report: { images: count, stray: [], strayCount: 0, lines: [`${count} synthetic pictures of ${side} × ${side}, seed ${seed}`] },
+    report: { images: count, stray: [], strayCount: 0, lines: [`${counted(count, "synthetic picture")} of ${side} × ${side}, seed ${seed}`] },
     spec: { kind: "synthetic", count, side, seed },
     onCorrupt: "refuse",
     onSmall: "scale",

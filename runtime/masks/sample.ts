@@ -266,7 +266,7 @@ function layOut(spec: MaskSpec, { rows, relaxed }: Rows, streams: readonly Strea
  */
 export function sampleMasks(specs: readonly MaskSpec[], key: MaskKey): Map<string, MaskDraw> {
   checkOnce(specs);
-  if (!Number.isInteger(key.batch) || key.batch < 1) throw refuse(`masks are drawn for at least one image, not ${key.batch}`);
+  if (!Number.isInteger(key.batch) || key.batch < 1) throw new HostError("bad-mask", `masks are drawn for at least one image, not ${key.batch}`, "give a batch that is a whole number from 1");
   const generator = new Mt19937(key.step);
   const drawn = new Map<string, readonly (readonly Int32Array[])[]>();
   const result = new Map<string, MaskDraw>();

@@ -22,6 +22,7 @@ import type { Profiler } from "../backends/webgpu/profiler.js";
 import { createProfiler } from "../backends/webgpu/profiler.js";
 import { HostError } from "../base/errors.js";
 import { initialState } from "./init.js";
+import { engineChoice } from "./options.js";
 import type { EngineChoice } from "./options.js";
 import { openReplicas, replicaCount, replicaScript, threadsEach } from "./replicas.js";
 
@@ -70,10 +71,11 @@ export interface PlannedRun {
 }
 
 /**
- * The engine for a compiled program, holding its initial parameters for `seed`. Throws `HostError` "no-engine" when the
- * one asked for is not here, and "mismatch" for a program of another target.
+ * The engine for a compiled program, holding its initial parameters for `seed`. Throws `HostError` "usage" for an
+ * engine that there is not, "no-engine" when the one asked for is not here, and "mismatch" for a program of another target.
  */
 export async function createEngine(manifest: Manifest, module: ProgramModule, choice: EngineChoice = "auto", seed: number = manifest.train.seed, wishes: EngineWishes = {}): Promise<ChosenEngine> {
+  engineChoice(choice);
   if (manifest.format !== 1) throw new HostError("mismatch", `this program has format ${String(manifest.format)}, this runtime reads format 1`, "compile it again, or install the version of jepac that made it");
   if ((manifest.target === "wgsl") !== ("plan" in module)) {
     throw new HostError("mismatch", `the manifest was compiled for ${manifest.target}, the module beside it was not`, "compile the program again into this folder");

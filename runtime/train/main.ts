@@ -10,6 +10,7 @@ import { arch, cpus, platform } from "node:os";
 import { join, relative } from "node:path";
 import { performance } from "node:perf_hooks";
 import type { Engine, Manifest } from "../abi.js";
+import { counted } from "../base/counted.js";
 import { errorText, HostError } from "../base/errors.js";
 import { writeAtomic } from "../base/files.js";
 import { openRows } from "../log/jsonl.js";
@@ -30,7 +31,7 @@ import type { SignalSource } from "./interrupt.js";
 import { runLoop } from "./loop.js";
 import type { LoopEnd, MetricRow } from "./loop.js";
 import { alarmText } from "./monitors.js";
-import { optionsHelp, parseOptions } from "./options.js";
+import { checkOptions, optionsHelp, parseOptions } from "./options.js";
 import type { TrainerOptions } from "./options.js";
 import { percent, probeTable, runProbes } from "./probe.js";
 import type { ProbeReport } from "./probe.js";
@@ -109,6 +110,7 @@ async function told(own: Terminal | undefined, run: () => Promise<number>): Prom
 /** Runs a trainer and returns what it left. Throws `HostError`s; `argv` is not read here. */
 export async function train(trainer: Trainer): Promise<RunSummary> {
   const host = fullHost(trainer.host);
+  checkOptions(trainer.options ?? {});
   const folder = chooseFolder(trainer.manifest.program, trainer.options ?? {});
   const given = trainer.options ?? {};
   const options = given.resume === undefined ? given : await withRunOptions(folder, given);
@@ -184,7 +186,7 @@ interface Session {
 async function trainAndTell(first: Session, reopen: () => Promise<Engine>): Promise<RunSummary> {
   const { host, folder, progress, recipe, options } = first;
   const started = host.clock();
-  progress.note(`${first.resume === undefined ? "training" : `going on after step ${first.resume.step}`}: ${recipe.totalSteps} steps, batches of ${recipe.batch}, seed ${recipe.seed}, into ${folder}`);
+  progress.note(`${first.resume === undefined ? "training" : `going on after step ${first.resume.step}`}: ${counted(recipe.totalSteps, "step")}, batches of ${recipe.batch}, seed ${recipe.seed}, into ${folder}`);
   const { end, speed, session } = await throughLosses({ engine: first.engine, from: first.resume }, {
     run: (engine, from) => loop({ ...first, engine, resume: from }),
     reopen,
@@ -271,7 +273,7 @@ async function probeAtEnd(session: Session, end: LoopEnd): Promise<ProbeReport |
   const { trainer, engine, recipe, progress } = session;
   const sets = await probeSets(trainer.manifest, session.data, session.test, (text) => progress.note(text));
   if (sets === undefined) return undefined;
-  progress.note(`probing on ${sets.train.feed.count} pictures, testing on ${sets.test.feed.count} (${sets.testName})`);
+  progress.note(`probing on ${counted(sets.train.feed.count, "picture")}, testing on ${sets.test.feed.count} (${sets.testName})`);
   const report = await runProbes({ manifest: trainer.manifest, engine, seed: recipe.seed, step: end.step, ...sets, onProgress: (text) => progress.status(text) });
   progress.note(probeTable(report));
   for (const { encoder, factors } of report.encoders) {
@@ -290,7 +292,7 @@ function checkSameRun(resume: Checkpoint, recipe: Recipe, data: TrainingData, pr
   if (resume.seed !== recipe.seed) throw differs("seed", resume.seed, recipe.seed, `resume with --seed ${resume.seed}, or start anew in another folder with --out`);
   if (resume.data !== data.signature) throw differs("data", resume.data, data.signature, "resume with the same pictures (--data), or start anew in another folder with --out");
   if (resume.step > recipe.totalSteps) throw differs("more steps:", resume.step, recipe.totalSteps, "give a longer run with --steps or --epochs");
-  if (resume.totalSteps !== recipe.totalSteps) progress.note(`the run was planned for ${resume.totalSteps} steps and now has ${recipe.totalSteps}: schedules follow the new length from here on`);
+  if (resume.totalSteps !== recipe.totalSteps) progress.note(`the run was planned for ${counted(resume.totalSteps, "step")} and now has ${recipe.totalSteps}: schedules follow the new length from here on`);
 }
 
 function environment(session: Session): [string, string][] {

@@ -1,8 +1,8 @@
 /**
  * The options of a trainer's command line.
  *
- * Owns the table of options, the reading of `argv` into plain data, and the help text that is printed from the same
- * table. A word that is not an option, or a value that is not what an option takes, is a `HostError` "usage" with the
+ * Owns the table of options, the reading of `argv` into plain data, the help text that is printed from the same table, and
+ * the check of options that a program gives as data. A word that is not an option, or a value that is not what an option takes, is a `HostError` "usage" with the
  * nearest option in its help; nothing is guessed.
  */
 import { HostError } from "../base/errors.js";
@@ -49,11 +49,46 @@ export function parseOptions(argv: readonly string[]): TrainerOptions {
     const takes = option.value !== undefined && next !== undefined && (inline !== undefined || !next.startsWith("--"));
     const value = takes && (option.optional === undefined || inline !== undefined || option.optional.includes(next)) ? next : undefined;
     if (value !== undefined && inline === undefined) at += 1;
-    if (option.value !== undefined && option.optional === undefined && value === undefined) throw usage(`${name} needs a value: ${name} ${option.value}`);
+    if (option.value !== undefined && option.optional === undefined && (value === undefined || value === "")) throw usage(`${name} needs a value: ${name} ${option.value}`);
     options = { ...options, ...option.read(value ?? "") };
   }
   if (options.steps !== undefined && options.epochs !== undefined) throw usage("--steps and --epochs say the same thing twice");
   return options;
+}
+
+/** What an option takes as data, in words and as a test. */
+interface Kind {
+  readonly words: string;
+  takes(value: unknown): boolean;
+}
+
+const text: Kind = { words: "a path that is not empty", takes: (value) => typeof value === "string" && value !== "" };
+const flag: Kind = { words: "true or false", takes: (value) => typeof value === "boolean" };
+const from = (least: number): Kind => ({ words: `a whole number from ${least}`, takes: (value) => Number.isSafeInteger(value) && Number(value) >= least });
+const oneOf = (words: readonly string[]): Kind => ({ words: `one of ${words.join(", ")}`, takes: (value) => words.some((word) => word === value) });
+
+const KINDS: Readonly<Record<keyof TrainerOptions, Kind>> = {
+  data: text, evalData: text, out: text, engine: oneOf(ENGINE_CHOICES), resume: oneOf(["latest", "previous"]), otherSource: flag, steps: from(1),
+  epochs: { words: "a number above 0", takes: (value) => typeof value === "number" && Number.isFinite(value) && value > 0 },
+  batch: from(1), seed: from(0), workers: from(0), replicas: from(1), probe: flag, report: flag, profile: from(1), quiet: flag, help: flag,
+};
+
+/** Refuses options of a library call that are none, or not what they take. Throws `HostError` "usage" with the option's name. */
+export function checkOptions(options: TrainerOptions): void {
+  const kinds = new Map<string, Kind>(Object.entries(KINDS));
+  for (const [name, value] of Object.entries(options)) {
+    const kind = kinds.get(name);
+    if (kind === undefined) throw usage(`there is no option ${name}`, `options: ${[...kinds.keys()].join(", ")}`);
+    if (value !== undefined && !kind.takes(value)) throw usage(`${name} takes ${kind.words}, not ${JSON.stringify(value)}`, "give it so, or leave it away");
+  }
+  if (options.steps !== undefined && options.epochs !== undefined) throw usage("steps and epochs say the same thing twice", "give one of them");
+}
+
+/** The engine of a name. Throws `HostError` "usage". */
+export function engineChoice(value: string): EngineChoice {
+  const found = ENGINE_CHOICES.find((engine) => engine === value);
+  if (found === undefined) throw usage(`there is no engine ${value}`, `engines: ${ENGINE_CHOICES.join(", ")}`);
+  return found;
 }
 
 /** The help text. */
@@ -81,7 +116,7 @@ const PROFILED = 8;
 export const TRAINER_OPTIONS: readonly TrainerOption[] = [
   { name: "--data", value: "<folder>", help: "pictures to train on (class sub-folders are labels for probes only)", read: (data) => ({ data }) },
   { name: "--eval-data", value: "<folder>", help: "labelled pictures to test the probes on", read: (evalData) => ({ evalData }) },
-  { name: "--engine", value: "<name>", help: `${ENGINE_CHOICES.join(", ")} (auto takes the fastest that is here)`, read: (value) => ({ engine: choice(value) }) },
+  { name: "--engine", value: "<name>", help: `${ENGINE_CHOICES.join(", ")} (auto takes the fastest that is here)`, read: (value) => ({ engine: engineChoice(value) }) },
   { name: "--out", value: "<folder>", help: "the run folder: metrics, checkpoints, probe, report (runs/<program>)", read: (out) => ({ out }) },
   { name: "--resume", value: "[previous]", optional: ["latest", "previous"], help: "go on from the latest checkpoint of the run folder, or the one before", read: (value) => ({ resume: which(value) }) },
   { name: "--other-source", help: "resume although the program's text has changed", read: () => ({ otherSource: true }) },
@@ -113,12 +148,6 @@ function unknownOption(word: string): HostError {
   const name = splitWord(word).name;
   const near = TRAINER_OPTIONS.map((option) => ({ name: option.name, apart: distance(option.name, name.startsWith("--") ? name : `--${name}`) })).sort((a, b) => a.apart - b.apart)[0];
   return usage(`there is no option ${name}`, near !== undefined && near.apart <= 3 ? `did you mean ${near.name}? (--help lists all)` : undefined);
-}
-
-function choice(value: string): EngineChoice {
-  const found = ENGINE_CHOICES.find((engine) => engine === value);
-  if (found === undefined) throw usage(`there is no engine ${value}`, `engines: ${ENGINE_CHOICES.join(", ")}`);
-  return found;
 }
 
 function which(value: string): Which {

@@ -17,7 +17,7 @@ import type { Which } from "./checkpoint-store.js";
 import { openTestData, openTrainingData, probeSets } from "./datasets.js";
 import { createEngine } from "./engines.js";
 import type { ChosenEngine, ProgramModule } from "./engines.js";
-import { parseOptions } from "./options.js";
+import { checkOptions, parseOptions } from "./options.js";
 import type { TrainerOptions } from "./options.js";
 import { probeTable, runProbes } from "./probe.js";
 import type { ProbeReport } from "./probe.js";
@@ -51,6 +51,7 @@ export async function probeRun(job: ProbeRun): Promise<ProbeReport | undefined> 
   const terminal = job.terminal ?? process.stderr;
   const progress = createProgress(terminal, () => performance.now(), { quiet: job.options?.quiet });
   const say = (text: string): void => progress.note(text);
+  checkOptions(job.options ?? {});
   const which = job.options?.resume ?? "latest";
   const folder = chooseFolder(manifest.program, { ...job.options, resume: which });
   const options = await withRunOptions(folder, job.options ?? {});

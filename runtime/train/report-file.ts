@@ -7,6 +7,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Manifest } from "../abi.js";
+import { counted } from "../base/counted.js";
 import { readBytes, writeAtomic } from "../base/files.js";
 import { readRows } from "../log/jsonl.js";
 import type { StepRow } from "../log/jsonl.js";
@@ -65,7 +66,7 @@ export async function writeReport(job: ReportJob): Promise<string> {
 
 function ending(end: LoopEnd, recipe: Recipe): string {
   const alarms = end.alarms.length === 0 ? "no collapse alarm" : `${end.alarms.length} collapse alarm${end.alarms.length === 1 ? "" : "s"}`;
-  return end.kind === "finished" ? `Finished ${recipe.totalSteps} steps, ${alarms}.` : `Stopped after step ${end.step} of ${recipe.totalSteps}: ${alarms}.`;
+  return end.kind === "finished" ? `Finished ${counted(recipe.totalSteps, "step")}, ${alarms}.` : `Stopped after step ${end.step} of ${recipe.totalSteps}: ${alarms}.`;
 }
 
 async function graphOf(compiled: string | undefined): Promise<string | undefined> {

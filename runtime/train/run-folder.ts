@@ -5,7 +5,7 @@
  * that `--resume` alone is enough. The files inside belong to others: checkpoints, metrics, probe, report.
  */
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { join, sep } from "node:path";
 import { asHostError, HostError } from "../base/errors.js";
 import { readBytes, writeAtomic } from "../base/files.js";
 import { CHECKPOINT_FILES } from "./checkpoint-store.js";
@@ -24,6 +24,7 @@ export type RunOptions = Pick<TrainerOptions, "data" | "evalData" | "steps" | "e
  * one when there are several. Throws `HostError` "usage".
  */
 export function chooseFolder(program: string, options: Pick<TrainerOptions, "out" | "resume">): string {
+  if (options.out === "") throw new HostError("usage", "the run's folder has no name", "name one with --out, or leave it away for runs/<program>");
   if (options.out !== undefined) {
     if (options.resume === undefined && holdsRun(options.out)) {
       throw new HostError("usage", `${options.out} already holds a run`, "go on with it with --resume, or give another folder with --out");
@@ -73,9 +74,10 @@ export function resumeCommand(command: string, folder: string, options: TrainerO
   return [command, "--out", shellWord(folder), "--resume", ...again].join(" ");
 }
 
-/** A path as one word of a command: in quotes where it has a blank or the like. */
+/** A path, or an option with its value, as one word of a command: in single quotes, in which a shell replaces nothing, where it has more than plain letters. */
 export function shellWord(path: string): string {
-  return /^[\w./\\:-]+$/.test(path) ? path : JSON.stringify(path);
+  const plain = sep === "\\" ? /^[\w./\\:=,@%+-]+$/ : /^[\w./:=,@%+-]+$/;
+  return plain.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }
 
 /** Whether a folder holds a run that another one would write over, be it one that was stopped before its first checkpoint. */

@@ -244,9 +244,25 @@ test("diff shows the mistakes of a program in the place of a difference: exit 1"
   expect(await jepac(["diff", "a.jepa", "collapsing.jepa"], { cwd })).toMatchObject({ code: 1, err: "", out: expect.stringMatching(/- program: sound\n\s+\+ program: error/) });
 });
 
-test("the command that a compiled folder is run with stands a blank in its path", async () => {
+test("the command that a compiled folder is run with stands blanks and dollars in its path", async () => {
   const cwd = temporary({ "package.json": "{}", "small.jepa": small });
-  expect((await jepac(["compile", "small.jepa", "-o", "out dir/a"], { cwd })).out).toContain('run it with: node "out dir/a/train.mjs"');
+  expect((await jepac(["compile", "small.jepa", "-o", "out dir/a"], { cwd })).out).toContain("run it with: node 'out dir/a/train.mjs'");
+  expect((await jepac(["compile", "small.jepa", "-o", "out/it's $HOME"], { cwd })).out).toContain(String.raw`run it with: node 'out/it'\''s $HOME/train.mjs'`);
+});
+
+test("an empty value of an option is refused, and nothing is written in its name", async () => {
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small });
+  for (const words of [["compile", "small.jepa", "-o", ""], ["train", "small.jepa", "--out", ""], ["train", "small.jepa", "--data="], ["graph", "small.jepa", "-o", ""]]) {
+    const { code, err } = await jepac(words, { cwd });
+    expect([words.join(" "), code, err]).toEqual([words.join(" "), 2, expect.stringMatching(/^error: --(out|data) is given an empty value\nhelp: /)]);
+  }
+  expect(readdirSync(cwd).sort()).toEqual(["package.json", "small.jepa"]);
+});
+
+test("the words of a probe are about probing", async () => {
+  const { out } = await jepac(["probe", "--help"]);
+  expect(out).toContain("probe although the program's text has changed");
+  expect(out).not.toMatch(/resume|train on/);
 });
 
 test("compile counts the files of a wgsl program and names the folder, in a line that can be read", async () => {

@@ -109,3 +109,7 @@ test("a tensor that does not fit its shape, or a name taken twice, is not writte
   expect(() => writeSafetensors([{ name: "a", shape: [3], data: new Float32Array(2) }])).toThrow(/has 2 elements/);
   expect(() => writeSafetensors([{ name: "a", shape: [1], data: new Float32Array(1) }, { name: "a", shape: [1], data: new Float32Array(1) }])).toThrow(/called "a"/);
 });
+
+test("bytes without a name are told without one", () => {
+  expect(() => readSafetensors(new Uint8Array(3))).toThrow(/^what was given is /);
+});

@@ -220,3 +220,15 @@ test("specs that make no sense are refused in words", () => {
     expect(() => sampleMasks(specs, { seed: 0, step: 0, batch: 1 })).toThrow(words);
   }
 });
+
+test("a batch of no images is refused with words about the batch", () => {
+  for (const batch of [0, -1, 1.5]) {
+    let refusal: unknown;
+    try {
+      sampleMasks([mask("c", "all", 8)], { seed: 1, step: 0, batch });
+    } catch (error) {
+      refusal = error;
+    }
+    expect(refusal).toMatchObject({ code: "bad-mask", message: expect.stringContaining(`at least one image, not ${batch}`), help: "give a batch that is a whole number from 1" });
+  }
+});

@@ -1,11 +1,18 @@
 /**
  * The trainer's command line, and Ctrl-C.
  */
+import { spawnSync } from "node:child_process";
 import { EventEmitter } from "node:events";
 import { expect, test, vi } from "vitest";
 import { HostError } from "../../../runtime/base/errors.js";
 import { INTERRUPTED, outliveReader, watchInterrupts } from "../../../runtime/train/interrupt.js";
+import { createEngine } from "../../../runtime/train/engines.js";
+import { train } from "../../../runtime/train/main.js";
 import { optionsHelp, parseOptions } from "../../../runtime/train/options.js";
+import type { EngineChoice, TrainerOptions } from "../../../runtime/train/options.js";
+import { probeRun } from "../../../runtime/train/probe-main.js";
+import { resumeCommand, shellWord } from "../../../runtime/train/run-folder.js";
+import { fakeManifest } from "./fakes.js";
 
 function refusal(...argv: string[]): string {
   try {
@@ -41,9 +48,42 @@ test("values that an option cannot take are refused", () => {
   expect(refusal("--engine", "cuda")).toMatch(/there is no engine cuda \| engines: auto/);
   expect(refusal("--data")).toMatch(/--data needs a value/);
   expect(refusal("--data", "--quiet")).toMatch(/--data needs a value/);
+  expect(refusal("--out", "")).toMatch(/--out needs a value/);
+  expect(refusal("--out=")).toMatch(/--out needs a value/);
   expect(refusal("--quiet=yes")).toMatch(/takes no value/);
   expect(refusal("--steps", "3", "--epochs", "2")).toMatch(/twice/);
 });
+
+test("options that a program gives are held to the same: by name, with what they take", async () => {
+  const refused: readonly [unknown, RegExp][] = [
+    [{ steps: 2.5 }, /steps takes a whole number from 1, not 2\.5/], [{ steps: "2" }, /steps takes a whole number from 1, not "2"/], [{ epochs: 0 }, /epochs takes a number above 0/],
+    [{ engine: "foo" }, /engine takes one of auto, .*not "foo"/], [{ out: "" }, /out takes a path that is not empty/], [{ quiet: "yes" }, /quiet takes true or false/],
+    [{ stepz: 3 }, /there is no option stepz/], [{ steps: 3, epochs: 1 }, /say the same thing twice/], [{ workers: -1 }, /workers takes a whole number from 0, not -1/],
+  ];
+  const manifest = fakeManifest();
+  const module = { step: () => raise(), encoders: {} };
+  for (const [given, said] of refused) {
+    const options: TrainerOptions = Object.assign({}, given);
+    for (const start of [() => train({ manifest, module, options }), () => probeRun({ manifest, module, options })]) await expect(start()).rejects.toMatchObject({ code: "usage", message: expect.stringMatching(said), help: expect.stringMatching(/./) });
+  }
+});
+
+test("an engine that there is not is refused by its name", async () => {
+  const choice: EngineChoice = JSON.parse('"foo"');
+  await expect(createEngine(fakeManifest(), { step: () => raise(), encoders: {} }, choice, 0)).rejects.toMatchObject({ code: "usage", message: "there is no engine foo", help: expect.stringContaining("wasm") });
+});
+
+test("what goes into a shell's line is one word of it, whatever is in it", { skip: process.platform === "win32" }, () => {
+  for (const path of ["runs/a-1", "runs/h $HOME", "it's", "a\\b", "`id`", "!x", '"', "", "width=64", "a;b", "*"]) {
+    expect(spawnSync("/bin/sh", ["-c", `printf %s ${shellWord(path)}`], { encoding: "utf8" }).stdout).toBe(path);
+  }
+  expect([shellWord("runs/a-1"), shellWord("predict.depth=6")]).toEqual(["runs/a-1", "predict.depth=6"]);
+  expect(resumeCommand("node train.mjs", "runs/h $HOME")).toBe("node train.mjs --out 'runs/h $HOME' --resume");
+});
+
+function raise(): never {
+  throw new Error("the module was run");
+}
 
 test("the help names every option", () => {
   const help = optionsHelp("tiny");
