@@ -8,6 +8,7 @@
 import { createWebgpuEngine } from "/runtime/backends/webgpu/engine.js";
 import { describeBy } from "/runtime/backends/webgpu/forms.js";
 import { deviceRequest } from "/runtime/backends/webgpu/request.js";
+import { encoderPicture } from "/runtime/base/encoder-input.js";
 import { applyView, compileView } from "/runtime/data/augment.js";
 import { syntheticSignature, syntheticSource } from "/runtime/data/synthetic.js";
 import { encodeCheckpoint } from "/runtime/train/checkpoint.js";
@@ -163,14 +164,15 @@ function draw() {
 /** The first pictures of a source as the encoder takes them, whole. */
 function featurePictures(manifest, source) {
   const encoder = encoderOf(manifest);
-  const view = manifest.views.find((v) => v.input === encoder?.input);
-  if (encoder === undefined || view === undefined) return undefined;
-  const compiled = compileView({ ...view, transforms: [] }, manifest.train.mean, manifest.train.std);
+  const picture = encoder === undefined ? undefined : encoderPicture(manifest, encoder);
+  if (encoder === undefined || picture === undefined) return undefined;
+  const { height, width } = picture;
+  const compiled = compileView({ name: encoder.input, input: encoder.input, height, width, transforms: [] }, manifest.train.mean, manifest.train.std);
   const n = Math.min(SHOWN, source.size);
-  const size = view.height * view.width * 3;
+  const size = height * width * 3;
   const pixels = new Float32Array(n * size);
   const ready = Promise.all(Array.from({ length: n }, async (_, i) => applyView(compiled, await source.decode(i), { seed: 0, step: 0, slot: i }, pixels, i * size)));
-  return { encoder, pixels, n, ready };
+  return { encoder, picture, pixels, n, ready };
 }
 
 /** Encodes the shown pictures and draws what came out; one at a time, since results share a buffer. */
@@ -180,7 +182,7 @@ async function look(features, when) {
   try {
     await features.ready;
     const tokens = await run.engine.encode(features.encoder.name, features.pixels, features.n);
-    shown.components = showFeatures($("features"), run.manifest, features.pixels, tokens, features.encoder, shown.components);
+    shown.components = showFeatures($("features"), run.manifest, features, tokens, shown.components);
     $("features-encoder").textContent = features.encoder.name;
     $("features-step").textContent = when;
   } finally {

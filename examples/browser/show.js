@@ -37,15 +37,14 @@ export function showMasks(box, manifest, batch, most = 8) {
 }
 
 /** Pictures above, principal components of their patch features below. `last` keeps colors alike from one time to the next. */
-export function showFeatures(box, manifest, pixels, tokens, encoder, last) {
-  const [view] = manifest.views;
+export function showFeatures(box, manifest, { pixels, picture, encoder }, tokens, last) {
   const { rows, cols } = encoder.grid;
   const n = tokens.length / (rows * cols * encoder.width);
-  const size = view.height * view.width * 3;
+  const size = picture.height * picture.width * 3;
   const { colors, components } = patchColors(tokens, n, rows * cols, encoder.width, last);
-  const canvases = canvasesIn(box, n, 2, view, "a picture, and its patches colored by their features");
+  const canvases = canvasesIn(box, n, 2, picture, "a picture, and its patches colored by their features");
   for (let b = 0; b < n; b++) {
-    paintPicture(canvases[b][0].getContext("2d"), pixels.subarray(b * size, (b + 1) * size), view, manifest.train);
+    paintPicture(canvases[b][0].getContext("2d"), pixels.subarray(b * size, (b + 1) * size), picture, manifest.train);
     const pen = canvases[b][1].getContext("2d");
     const [wide, high] = [pen.canvas.width / cols, pen.canvas.height / rows];
     for (let at = 0; at < rows * cols; at++) {
