@@ -68,7 +68,7 @@ export const importCommand: Command = {
     const folder = resolve(cx.cwd, out);
     if (namesIn(folder, out).length > 0) throw new CliError(`${out} is not empty`, "give another folder with --out");
     const state = initialState(manifest, manifest.train.seed);
-    for (const name of names) for (const [parameter, values] of fit.values) state.set(`${name}.${parameter}`, values);
+    for (const { nameOf } of layouts) for (const [parameter, values] of fit.values) state.set(nameOf(parameter), values);
     if (compileInto(opened, result, join(folder, "compiled"), cx) === undefined) return 1;
     const checkpoint = encodeCheckpoint({
       step: 0, totalSteps: 0, seed: manifest.train.seed, batch: manifest.train.batch, data: `imported from ${path}`, program: manifest.program,

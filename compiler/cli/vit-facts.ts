@@ -80,9 +80,13 @@ function shapeOf(module: Module, encoder: string): string {
   return parts.join("\n");
 }
 
-/** `encoder` is the owner of the parameters, where their paths begin with its name. Data is known by its place among the inputs. */
+/**
+ * `encoder` is the owner of the parameters, where their paths begin with its name. Data is known by its place among
+ * the inputs, and a table of positions by being the one, whatever grid is in its name.
+ */
 function bare(func: Func, names: ReadonlyMap<string, string>, encoder: string): string {
-  const pathOf = ({ role, path }: Func["inputs"][number]): string => (role === "data" ? "" : encoder !== "" && path.startsWith(`${encoder}.`) ? path.slice(encoder.length + 1) : path);
+  const short = (path: string): string => (encoder !== "" && path.startsWith(`${encoder}.`) ? path.slice(encoder.length + 1) : path);
+  const pathOf = ({ role, path }: Func["inputs"][number]): string => (role === "data" ? "" : short(path).replace(/^pos_embed_\d+x\d+$/, "pos_embed"));
   const known = (key: string, value: unknown): unknown => (key === "fn" && typeof value === "string" ? names.get(value) ?? value : value);
   return JSON.stringify({
     dims: func.dims,

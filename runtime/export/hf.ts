@@ -52,7 +52,7 @@ export function defaultEncoder(manifest: Pick<Manifest, "ema" | "encoders">): st
 export function hfFiles(job: HfExport): ExportFile[] {
   const { layout, state } = job;
   const tensors = layout.entries.map((entry) => {
-    const name = `${layout.encoder}.${entry.parameter}`;
+    const name = layout.nameOf(entry.parameter);
     const values = state.get(name);
     if (values === undefined) throw new HostError("mismatch", `the checkpoint has no ${name}`, "it was made from another version of the program");
     return { name: entry.key, shape: entry.shape, dtype: "F32", length: entry.shape.reduce((a, b) => a * b, 1), make: () => entry.give(values) } satisfies TensorToMake;

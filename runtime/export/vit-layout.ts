@@ -40,6 +40,8 @@ export interface VitLayout {
   readonly encoder: string;
   readonly sizes: VitSizes;
   readonly entries: readonly LayoutEntry[];
+  /** The whole name of an entry's parameter in the program. */
+  readonly nameOf: (parameter: string) => string;
 }
 
 /**
@@ -56,9 +58,12 @@ export function vitLayout(manifest: Pick<Manifest, "parameters" | "encoders" | "
   if (input.height !== input.width) throw unlike(encoder, [`its pictures are ${input.height} by ${input.width}, not square`]);
   const depth = [...own.keys()].filter((name) => /^blocks\.\d+\.norm1\.weight$/.test(name)).length;
   const sizes: VitSizes = { image: input.width, patch: info.grid.patch, channels: input.channels, width: sizeOf("norm.weight"), depth, hidden: sizeOf("blocks.0.mlp.fc1.bias") };
-  const problems = differences(own, parameterShapes(sizes));
+  // In a program of several grids, tables of the later ones have the grid in their name.
+  const ownTable = `pos_embed_${info.grid.rows}x${info.grid.cols}`;
+  const table = !own.has("pos_embed") && own.has(ownTable) ? ownTable : "pos_embed";
+  const problems = differences(new Map([...own].map(([name, shape]) => [name === table ? "pos_embed" : name, shape])), parameterShapes(sizes));
   if (problems.length > 0) throw unlike(encoder, problems);
-  return { encoder, sizes, entries: layoutEntries(sizes) };
+  return { encoder, sizes, entries: layoutEntries(sizes), nameOf: (parameter) => `${encoder}.${parameter === "pos_embed" ? table : parameter}` };
 }
 
 function unlike(encoder: string, problems: readonly string[]): HostError {

@@ -30,6 +30,37 @@ test.each(renamed)("%s: out to transformers and back in", { timeout: 60_000 }, a
   expect(tensors("hf").size).toBe(21);
 });
 
+test("the encoder of a second input goes out with its own table of positions, and back in", { timeout: 60_000 }, async () => {
+  const pair = (n: string): string => `
+  encoder s${n} = vit(4, 16, depth: 1, heads: 2)
+  encoder q${n} = ema(s${n}, momentum: 0.99 -> 1.0)
+  mask t${n} = 2 of block(scale: 0.15..0.20, aspect: 0.75..1.5, min_keep: 0)
+  mask c${n} = block(scale: 0.85..1.00, aspect: 1.0, min_keep: 0) minus t${n}
+  predictor p${n} = vit_predictor(width: 8, depth: 1, heads: 2)
+  loss smooth_l1(p${n}(s${n}(${n} at c${n}), at: t${n}), stopgrad(normalize(q${n}(${n}))) at t${n})`;
+  const text = `use std.vit
+model two {
+  input a: Image[16, 16, 3]
+  input b: Image[32, 32, 3]${pair("a")}${pair("b")}
+}
+train two {
+  data shapes(count: 64)
+  steps 2
+  batch 16
+}
+`;
+  const { folder, state } = await makeRun(text);
+  const cwd = temporary({ "two.jepa": text });
+  const out = await jepac(["export", folder, "--encoder", "qb", "-o", "hf"], { cwd });
+  expect(out.code, out.err).toBe(0);
+  expect(JSON.parse(readFileSync(join(cwd, "hf/config.json"), "utf8"))).toMatchObject({ image_size: 32, patch_size: 4 });
+  expect(readSafetensors(readFileSync(join(cwd, "hf/model.safetensors"))).tensors.get("embeddings.position_embeddings")).toMatchObject({ shape: [1, 64, 16], data: state.get("qb.pos_embed_8x8") });
+  const back = await jepac(["import", "hf", "--into", "two.jepa", "--encoder", "qb", "-o", "run"], { cwd });
+  expect(back.code, back.err).toBe(0);
+  const imported = readSafetensors(readFileSync(join(cwd, "run/checkpoint.safetensors"))).tensors;
+  for (const name of ["qb.pos_embed_8x8", "qb.blocks.0.attn.qkv.weight"]) expect([...imported.values()].find((t) => t.name.endsWith(name))?.data).toEqual(state.get(name));
+});
+
 test("an encoder with a block of its own is still no vit", { timeout: 60_000 }, async () => {
   const own = small.replace("use std.vit", `use std.vit
 
