@@ -92,7 +92,7 @@ export function decodeCheckpoint(bytes: Uint8Array, where: string): Checkpoint {
 
 /**
  * Refuses a checkpoint that does not belong to a program: another name, another source, missing or differently sized
- * parameters. Throws `HostError` "mismatch" that says which. With `otherSource`, a changed source is let through as long
+ * parameters, or some that the program does not have. Throws `HostError` "mismatch" that says which. With `otherSource`, a changed source is let through as long
  * as every parameter fits.
  */
 export function checkFits(checkpoint: Pick<Checkpoint, "program" | "hash"> & { readonly state: ReadonlyMap<string, { readonly length: number }> }, manifest: Pick<Manifest, "program" | "source" | "parameters">, where: string, options: { readonly otherSource?: boolean } = {}): void {
@@ -112,6 +112,9 @@ export function checkFits(checkpoint: Pick<Checkpoint, "program" | "hash"> & { r
     if (held === undefined) throw new HostError("mismatch", `${where} has no parameter ${name}`, "it was made from another version of the program; start anew with --out");
     if (held.length !== wanted) throw new HostError("mismatch", `${where}: ${name} has ${held.length} values, the program needs ${wanted} (${shape.join(" × ")})`, "it was made from another version of the program; start anew with --out");
   }
+  const known = new Set(manifest.parameters.map(({ name }) => name));
+  const strange = [...checkpoint.state.keys()].find((name) => !name.startsWith(OPTIMIZER) && !known.has(name));
+  if (strange !== undefined) throw new HostError("mismatch", `${where} has a parameter ${strange}, which the program does not have`, "it was made from another version of the program, or by another version of jepac; start anew with --out");
 }
 
 /** Whether a program can go on with a run that was compiled from `before`, as far as is seen without its checkpoint. Throws as `checkFits` does. */

@@ -200,10 +200,13 @@ async function trainAndTell(first: Session, reopen: () => Promise<Engine>): Prom
     progress.note(`stopped after step ${end.step} of ${recipe.totalSteps}; go on with: ${resumeCommand(session.trainer.command ?? startedAs(), folder, options)}`);
     return { end, folder, probe: undefined, exitCode: INTERRUPTED };
   }
-  const probe = options.probe === false ? undefined : await probeAtEnd(session, end);
-  // What cannot be written ends the run, once all that can be told and written has been.
+  // What cannot be probed or written ends the run, once all that can be told and written has been.
   const failures: unknown[] = [];
-  const attempt = (work: Promise<void>): Promise<void> => work.catch((error: unknown) => void failures.push(error));
+  const attempt = <T>(work: Promise<T>): Promise<T | undefined> => work.catch((error: unknown) => {
+    failures.push(error);
+    return undefined;
+  });
+  const probe = options.probe === false ? undefined : await attempt(probeAtEnd(session, end));
   if (probe !== undefined) await attempt(writeAtomic(join(folder, RUN_FILES.probe), `${JSON.stringify(probe, null, 2)}\n`));
   if (options.report !== false) {
     const graph = session.trainer.graph;

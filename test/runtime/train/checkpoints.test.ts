@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Manifest } from "../../../runtime/abi.js";
 import { HostError } from "../../../runtime/base/errors.js";
-import { decodeCheckpoint } from "../../../runtime/train/checkpoint.js";
+import { checkGoesOn, decodeCheckpoint } from "../../../runtime/train/checkpoint.js";
 import type { Checkpoint } from "../../../runtime/train/checkpoint.js";
 import { CHECKPOINT_FILES, nodeFiles, openCheckpoints } from "../../../runtime/train/checkpoint-store.js";
 import { fakeManifest, record } from "./fakes.js";
@@ -92,6 +92,16 @@ test("a parameter that is missing or has another size is named", async () => {
   expect(wider.message).toMatch(/student\.weight has 6 values, the program needs 12 \(3 × 4\)/);
   const more = await failure(openCheckpoints(folder, fakeManifest({ parameters: [first, second, { ...first, name: "head.bias" }] })).load("latest"));
   expect(more.message).toMatch(/has no parameter head\.bias/);
+});
+
+test("a parameter that the program does not have is named before a run's program is replaced", async () => {
+  await savedTwice();
+  const [first] = fakeManifest().parameters;
+  if (first === undefined) throw new Error("the fake has parameters");
+  const fewer = fakeManifest({ parameters: [first] });
+  const error = await failure(openCheckpoints(folder, fewer).load("latest"));
+  expect([error.code, error.message]).toEqual(["mismatch", expect.stringContaining("has a parameter teacher.weight, which the program does not have")]);
+  expect(() => checkGoesOn(fakeManifest(), fewer, "the run in x")).toThrow("the run in x has a parameter teacher.weight");
 });
 
 test("a safetensors file that is no checkpoint is refused", async () => {

@@ -342,6 +342,13 @@ test("a table that cannot be kept is said, at the end of a run with its report, 
   expect(worse.code).toBe(2);
 });
 
+test("a probe that fails does not take the report with it", async () => {
+  const out = join(folder, "a");
+  const { code, text } = await run(["--out", out], { manifest: pictureManifest({ probes: [{ kind: "linear", on: "teecher", pool: "mean", args: {} }] }) });
+  expect(text).toMatch(/report: .*report\.html\nerror: a probe looks at teecher/);
+  expect([code, existsSync(join(out, "report.html"))]).toEqual([2, true]);
+});
+
 test("probe.json is replaced by a probe of the run's latest checkpoint and own pictures only", async () => {
   const root = join(folder, "pictures");
   await writePictures(join(root, "own"), ["cat", "dog"], 10, 1);
