@@ -61,7 +61,14 @@ export function load(path: string, text: string, read: Read, diagnostics: Diagno
         continue;
       }
       if (texts.has(target)) continue;
-      const content = texts.size > maxFiles ? undefined : read(target);
+      const part = item.path.kind === "file" && isPart(item.path.text) ? item.path : undefined;
+      const content = texts.size > maxFiles || part !== undefined ? undefined : read(target);
+      if (part !== undefined) {
+        // No file's name: its parts are known all the same, so nothing is lacking.
+        const { text: name, span } = part;
+        diagnostics.add(report("JEP2028", span, { path: name, why: "a part of the library is named without quotes" }, { help: `Write \`use ${name}\`.`, fixes: [{ title: `write \`${name}\``, edits: [{ span, text: name }] }] }));
+        continue;
+      }
       if (typeof content !== "string") {
         const { why, help } = content ?? { why: "there is no such file in the project", help: "Check the path; it is relative to this file." };
         diagnostics.add(report("JEP2028", item.span, { path: item.path.kind === "file" ? item.path.text : target, why }, { help: `${help.slice(0, 1).toUpperCase()}${help.slice(1)}` }));
@@ -85,6 +92,11 @@ function parseInto(path: string, text: string, diagnostics: Diagnostics): ast.Fi
   const parsed = parse(text, path);
   for (const d of parsed.diagnostics) diagnostics.add(d);
   return parsed.ast;
+}
+
+/** Whether a text is the name of a part of the library. */
+function isPart(name: string): boolean {
+  return name.startsWith("std.") && Object.hasOwn(sources, name.slice("std.".length));
 }
 
 /** The path of a used file; undefined for library names and after a reported mistake. */

@@ -9,7 +9,9 @@ import type { Span } from "../base/span.js";
 import type { Diagnostics } from "../messages/report.js";
 import { didYouMean } from "../messages/did-you-mean.js";
 import { report } from "../messages/report.js";
+import type { ReportExtras } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
+import { printExpr } from "../syntax/print.js";
 import type { DataConfig, Duration, ProbeSpec, TrainConfig } from "../../runtime/abi.js";
 import type { BodyCx, Env } from "./body.js";
 import { createBody } from "./body.js";
@@ -144,6 +146,25 @@ function named(expr: ast.Expr): { name: string; args: readonly ast.Arg[]; block:
   return expr.kind === "call" && expr.callee.kind === "ref" ? { name: expr.callee.name, args: expr.args, block: expr.block ?? [] } : undefined;
 }
 
+/** A call without the block behind it. */
+function callSpan(expr: ast.Expr): Span {
+  const block = expr.kind === "call" ? expr.block : undefined;
+  return block === undefined ? expr.span : wordOf(expr);
+}
+
+/** The only encoder that a probe can look at, as help and fix; several are a choice for a person. */
+function withEncoder(expr: ast.Expr, names: readonly string[]): ReportExtras {
+  const [name] = names;
+  if (name === undefined) return {};
+  const help = `Add \`on: ${name}\`${names.length > 1 ? ", or another encoder" : ""}.`;
+  if (names.length > 1 || (expr.kind === "call" && expr.block !== undefined)) return { help };
+  const first = expr.kind === "call" ? expr.args[0] : undefined;
+  const { file, end } = expr.span;
+  const edit = first !== undefined ? { span: { file, start: first.span.start, end: first.span.start }, text: `on: ${name}, ` }
+    : { span: { file, start: wordOf(expr).end, end }, text: `(on: ${name})` };
+  return { help, fixes: [{ title: `write \`on: ${name}\``, edits: [edit] }] };
+}
+
 /** The name of what is called, or the whole of anything else. */
 function wordOf(expr: ast.Expr): Span {
   return expr.kind === "call" ? expr.callee.span : expr.span;
@@ -245,12 +266,19 @@ function readProbe(cx: BodyCx, expr: ast.Expr, encoders: ReadonlyMap<string, str
     else if (key === "k") args[key] = asCount(evaluate(cx, arg.value), "`k`", arg.span, cx.diagnostics, 1, 10_000) ?? 20;
     else if (key === "pool" && !(arg.value.kind === "ref" && arg.value.name === "mean")) cx.diagnostics.add(report("JEP2010", arg.span, { what: "`pool`", expected: "`mean`", found: "something else" }));
   }
-  const encoder = encoders.get(on ?? "");
+  if (on === undefined) {
+    const names = [...encoders].flatMap(([name, of]) => (of === undefined ? [] : [name]));
+    const given = call.args.find((a) => (a.name?.text ?? "on") === "on");
+    if (given === undefined) cx.diagnostics.add(report("JEP2005", callSpan(expr), { callee: call.name, name: "on" }, withEncoder(expr, names)));
+    else if (given.value.kind !== "hole") cx.diagnostics.add(report("JEP2010", given.value.span, { what: `\`on\` of \`${call.name}\``, expected: "an encoder", found: `\`${printExpr(given.value)}\`` }));
+    return undefined;
+  }
+  const encoder = encoders.get(on);
   // A name whose own line was refused is no second mistake.
-  if (encoder === undefined && encoders.has(on ?? "")) return undefined;
+  if (encoder === undefined && encoders.has(on)) return undefined;
   if (encoder === undefined) {
     const said = call.args.find((a) => a.value.kind === "ref" && a.value.name === on)?.value.span ?? expr.span;
-    cx.diagnostics.add(report("JEP6010", said, { name: on ?? "nothing" }, didYouMean(on ?? "", encoders.keys(), said)));
+    cx.diagnostics.add(report("JEP6010", said, { name: on }, didYouMean(on, encoders.keys(), said)));
     return undefined;
   }
   return { kind: call.name === "knn" ? "knn" : "linear", on: encoder, pool: "mean", args };

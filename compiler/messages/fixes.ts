@@ -34,9 +34,9 @@ export function applyFixes(text: string, file: string, fixes: readonly Fix[]): F
   return { text: applyEdits(text, taken), applied, skipped };
 }
 
-/** The fixes that can be applied without asking: of each diagnostic that offers exactly one. */
+/** The fixes that can be applied without asking: of each diagnostic that offers exactly one, and that one is no guess. */
 export function certainFixes(diagnostics: readonly Diagnostic[]): readonly Fix[] {
-  return diagnostics.flatMap((d) => (d.fixes.length === 1 ? d.fixes : []));
+  return diagnostics.flatMap((d) => (d.fixes.length === 1 ? d.fixes.filter((fix) => fix.guess !== true) : []));
 }
 
 /** Applies edits that do not overlap. */

@@ -27,6 +27,8 @@ export interface Edit {
 export interface Fix {
   readonly title: string;
   readonly edits: readonly Edit[];
+  /** Set where the edit may lose what was meant: a person may take it, and nothing applies it without being asked. */
+  readonly guess?: true;
 }
 
 /** One finding about a program. `code` is stable; `message` is one sentence of fact; `help` is imperative. */

@@ -18,6 +18,7 @@ import { numberValue, stringValue } from "./slips.js";
 import { createSink, endOf, spanOf } from "./sink.js";
 import type { Sink } from "./sink.js";
 import { T, unitWords, vocabulary, wordToken } from "./tokens.js";
+import { lacksComma } from "./wording.js";
 
 const W = {
   use: wordToken("use"), module: wordToken("module"), model: wordToken("model"), train: wordToken("train"),
@@ -117,6 +118,14 @@ export class Grammar extends EmbeddedActionsParser {
     const span = spanOf(this.sink.file, token);
     const title = fix === "" ? `remove \`${token.image}\`` : `write \`${fix}\``;
     this.sink.add(report("JEP1009", span, { what, right, wrong: token.image }, { fixes: [{ title, edits: [{ span, text: fix }] }] }));
+  }
+
+  /** Reports a comma that is missing before the next element; the list goes on, so that all of it is known. */
+  private comma(found: IToken | undefined): void {
+    this.ACTION(() => {
+      const next = this.LA(1);
+      if (found === undefined && next.tokenType !== T.Skipped) this.sink.add(lacksComma(this.sink.file, this.LA(0), next));
+    });
   }
 
   /**
@@ -625,7 +634,11 @@ export class Grammar extends EmbeddedActionsParser {
 
   private readonly number = this.RULE("number", (): ast.Expr => {
     const token = this.CONSUME(T.Number);
-    const value = this.ACTION((): ast.NumberLit => ({ kind: "number", value: numberValue(token, this.sink), text: token.image, span: spanOf(this.sink.file, token) }));
+    const value = this.ACTION((): ast.NumberLit | ast.Hole => {
+      const span = spanOf(this.sink.file, token);
+      const number = numberValue(token, this.sink);
+      return number === undefined ? { kind: "hole", span } : { kind: "number", value: number, text: token.image, span };
+    });
     const unit = this.OPTION(() => this.CONSUME(T.UnitWord));
     if (unit === undefined) return value;
     this.ACTION(() => checkUnit(unit, this.sink));
@@ -637,7 +650,13 @@ export class Grammar extends EmbeddedActionsParser {
     const outer = this.callBlocks;
     this.callBlocks = true;
     this.CONSUME(T.LParen);
-    this.MANY_SEP({ SEP: T.Comma, DEF: () => args.push(this.SUBRULE(this.arg)) });
+    this.OPTION(() => {
+      args.push(this.SUBRULE(this.arg));
+      this.MANY(() => {
+        this.comma(this.OPTION2(() => this.CONSUME(T.Comma)));
+        args.push(this.SUBRULE2(this.arg));
+      });
+    });
     this.CONSUME(T.RParen);
     this.callBlocks = outer;
     return args;
@@ -663,7 +682,13 @@ export class Grammar extends EmbeddedActionsParser {
     const outer = this.callBlocks;
     this.callBlocks = true;
     this.CONSUME(T.LBracket);
-    this.MANY_SEP({ SEP: T.Comma, DEF: () => items.push(this.SUBRULE(this.expression)) });
+    this.OPTION(() => {
+      items.push(this.SUBRULE(this.expression));
+      this.MANY(() => {
+        this.comma(this.OPTION2(() => this.CONSUME(T.Comma)));
+        items.push(this.SUBRULE2(this.expression));
+      });
+    });
     this.CONSUME(T.RBracket);
     this.callBlocks = outer;
     return items;

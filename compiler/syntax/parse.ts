@@ -9,14 +9,16 @@ import type { IParserErrorMessageProvider, IRecognitionException, IToken, TokenT
 import { EOF } from "chevrotain";
 import type { Span } from "../base/span.js";
 import { report } from "../messages/report.js";
-import type { Diagnostic, Fix } from "../messages/report.js";
+import type { Diagnostic } from "../messages/report.js";
 import type * as ast from "./ast.js";
 import { Grammar, typeLabel } from "./grammar.js";
 import { isVirtual, layOut } from "./layout.js";
+import { straighten } from "./lookalikes.js";
 import { createSink, endOf, errorLimit, spanOf } from "./sink.js";
 import type { Sink } from "./sink.js";
-import { mendSlips, shorten } from "./slips.js";
+import { mendSlips } from "./slips.js";
 import { lexer, T } from "./tokens.js";
+import { commaFix, describeToken } from "./wording.js";
 
 /** A file is read up to this many UTF-16 units; no program is as long. */
 export const lengthLimit = 1_000_000;
@@ -40,7 +42,7 @@ export interface Parsed {
 export function parse(text: string, file: string): Parsed {
   const sink = createSink(file);
   const source = text.length > lengthLimit ? text.slice(0, lengthLimit) : text;
-  const lexed = lexer.tokenize(source);
+  const lexed = straighten(source, lexer.tokenize(source), sink);
   const comments = lexed.groups["comments"] ?? [];
   const tokens = mendSlips(lexed.tokens, comments, sink);
   const laid = layOut(tokens, comments, sink);
@@ -102,31 +104,10 @@ function explain(error: IRecognitionException, tokens: readonly IToken[], sink: 
   const nextLine = previous !== undefined && (token.startLine ?? 0) > (previous.endLine ?? 0);
   const ends = token.tokenType === EOF || token.tokenType === T.Sep || (nextLine && closers.has(token.tokenType));
   const span = ends ? { file: sink.file, start: at, end: at } : spanOf(sink.file, token);
-  sink.add(report("JEP1002", span, { expected: error.message, found: ends && token.tokenType !== EOF ? "the end of the line" : describe(token) }, advise(error, span)));
-}
-
-function advise(error: IRecognitionException, span: Span): { help?: string; fixes?: Fix[] } {
-  const insert = missing.get(error.message);
-  if (insert === undefined) return {};
-  const place = { file: span.file, start: span.start, end: span.start };
-  return { fixes: [{ title: `write \`${insert.trim()}\``, edits: [{ span: place, text: insert }] }] };
+  sink.add(report("JEP1002", span, { expected: error.message, found: ends && token.tokenType !== EOF ? "the end of the line" : describeToken(token) }, error.message === "`,`" ? { fixes: [commaFix(span.file, span.start, at)] } : {}));
 }
 
 const closers: ReadonlySet<TokenType> = new Set([T.RBrace, T.RParen, T.RBracket]);
-
-/** Expectations that one insertion meets. */
-const missing: ReadonlyMap<string, string> = new Map([["`,`", ", "]]);
-
-function describe(token: IToken): string {
-  switch (token.tokenType) {
-    case EOF: return "the end of the file";
-    case T.Ident: return `the name \`${shorten(token.image)}\``;
-    case T.Number: return `the number \`${shorten(token.image)}\``;
-    case T.String: return `the text ${shorten(token.image)}`;
-    case T.Skipped: return "text that cannot be read";
-    default: return `\`${shorten(token.image)}\``;
-  }
-}
 
 function createMessages(): { provider: IParserErrorMessageProvider; begin(sink: Sink): void } {
   let left = 0;

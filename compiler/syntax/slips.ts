@@ -1,5 +1,5 @@
 /**
- * Mistakes that a single token shows: wrong quotes, `#` comments, `==`, `**`, `.5`, stray characters.
+ * Mistakes that a single token shows: wrong quotes, `#` comments, `==`, `**`, `.5`, `1.2.3`, stray characters.
  *
  * Owns their reports and the repair of the token sequence, so that layout and grammar only ever see tokens of the
  * language and one slip costs one report. Every repair keeps the tokens' places in the text. Meaning by position (`=` where
@@ -9,6 +9,7 @@ import { createTokenInstance } from "chevrotain";
 import type { IToken, TokenType } from "chevrotain";
 import { report } from "../messages/report.js";
 import type { Fix } from "../messages/report.js";
+import { signs, splitUnknown } from "./lookalikes.js";
 import { endOf, spanOf } from "./sink.js";
 import type { Sink } from "./sink.js";
 import { T } from "./tokens.js";
@@ -17,20 +18,39 @@ import { T } from "./tokens.js";
 export function mendSlips(tokens: readonly IToken[], comments: readonly IToken[], sink: Sink): IToken[] {
   for (const comment of comments) checkComment(comment, sink);
   const out: IToken[] = [];
-  for (const token of tokens) {
+  for (const token of tokens.flatMap(splitUnknown)) {
     const mend = mends.get(token.tokenType);
     const last = out.at(-1);
-    if (last !== undefined && foreignLetters(last, token) && endOf(last) === token.startOffset) {
+    if (last !== undefined && token.tokenType === T.BareFraction && endOf(last) === token.startOffset && operands.has(last.tokenType)) mendPoint(last, token, sink);
+    else if (last !== undefined && foreignLetters(last, token) && endOf(last) === token.startOffset) {
       // One name with a foreign letter in it: reported once, kept whole, so that it still means one thing.
-      if (token.tokenType === T.Unknown && mend !== undefined) mend(token, sink);
+      if (token.tokenType === T.Unknown && mend !== undefined) mend(token, sink, last);
       last.image += token.image;
       last.endOffset = token.endOffset;
       last.endColumn = token.endColumn;
     } else if (mend === undefined) out.push(token);
-    else out.push(...mend(token, sink));
+    else out.push(...mend(token, sink, last));
+  }
+  for (const token of out) {
+    if (token.tokenType === T.Number && (token.image.match(/\./g)?.length ?? 0) > 1) {
+      sink.add(report("JEP1014", spanOf(sink.file, token), { text: shorten(token.image), why: "a number has one point" }, { help: "Write a range as `low..high`, and the points of a schedule as `a -> b`." }));
+    }
   }
   return out;
 }
+
+/** `.5` right behind an operand: a second point of a number, or a part called by a number. No zero belongs before it. */
+function mendPoint(last: IToken, token: IToken, sink: Sink): void {
+  if (last.tokenType !== T.Number) {
+    sink.add(report("JEP1014", spanOf(sink.file, token), { text: token.image, why: "a digit stands before the point" }));
+    return;
+  }
+  last.image += token.image;
+  last.endOffset = token.endOffset;
+  last.endColumn = token.endColumn;
+}
+
+const operands: ReadonlySet<TokenType> = new Set([T.Number, T.Ident, T.String, T.RParen, T.RBracket]);
 
 /** The value of a string token's image, its quotes removed and its escapes undone; bad escapes are reported to `sink`. */
 export function stringValue(token: IToken, sink: Sink): string {
@@ -44,12 +64,13 @@ export function stringValue(token: IToken, sink: Sink): string {
   });
 }
 
-/** The value of a number token's image; one too large is reported and becomes the largest. */
-export function numberValue(token: IToken, sink: Sink): number {
+/** The value of a number token's image; one too large is reported and has none. */
+export function numberValue(token: IToken, sink: Sink): number | undefined {
   const value = Number(token.image.replaceAll("_", ""));
   if (Number.isFinite(value)) return value;
+  if (Number.isNaN(value)) return undefined;
   sink.add(report("JEP1014", spanOf(sink.file, token), { text: shorten(token.image), why: "it is too large" }));
-  return Number.MAX_VALUE;
+  return undefined;
 }
 
 /** The text, cut so that a message stays one line. */
@@ -66,7 +87,7 @@ function foreignLetters(last: IToken, token: IToken): boolean {
 
 const letters = /^[\p{L}\p{M}\p{N}]+$/u;
 
-type Mend = (token: IToken, sink: Sink) => readonly IToken[];
+type Mend = (token: IToken, sink: Sink, last: IToken | undefined) => readonly IToken[];
 
 const escapes: ReadonlyMap<string, string> = new Map([['"', '"'], ["'", "'"], ["\\", "\\"], ["n", "\n"], ["t", "\t"]]);
 
@@ -128,15 +149,25 @@ const tails: ReadonlyMap<string, TokenType> = new Map([
 const mends: ReadonlyMap<TokenType, Mend> = new Map<TokenType, Mend>([
   [T.Unknown, (token, sink) => {
     const span = spanOf(sink.file, token);
-    const fixes = letters.test(token.image) ? [] : fix("remove it", sink.file, span.start, span.end, "");
-    const help = letters.test(token.image) ? "Names are made of the letters a to z, digits and `_`." : undefined;
-    sink.add(report("JEP1001", span, { text: shorten(token.image) }, { fixes, ...(help === undefined ? {} : { help }) }));
-    return letters.test(token.image) ? [retype(token, T.Ident)] : [];
+    const text = shorten(token.image);
+    const sign = signs.get(token.image);
+    if (sign !== undefined) {
+      sink.add(report("JEP1001", span, { text }, { help: `Write \`${sign.text}\`.`, fixes: fix(`write \`${sign.text}\``, sink.file, span.start, span.end, sign.text) }));
+      return [retype(token, sign.type)];
+    }
+    if (letters.test(token.image)) {
+      sink.add(report("JEP1001", span, { text }, { help: "Names are made of the letters a to z, digits and `_`." }));
+      return [retype(token, T.Ident)];
+    }
+    const [remove] = fix("remove it", sink.file, span.start, span.end, "");
+    sink.add(report("JEP1001", span, { text }, { fixes: remove === undefined ? [] : [{ ...remove, guess: true }] }));
+    return [];
   }],
-  [T.SingleQuoted, (token, sink) => {
+  [T.SingleQuoted, (token, sink, last) => {
     const span = spanOf(sink.file, token);
-    const text = `"${token.image.slice(1, -1).replaceAll('"', '\\"')}"`;
-    sink.add(report("JEP1016", span, {}, { fixes: fix("write double quotes", sink.file, span.start, span.end, text) }));
+    const inside = token.image.slice(1, -1);
+    const [title, text] = last?.image === "use" && /^std\.\w+$/.test(inside) ? [`write \`${inside}\``, inside] : ["write double quotes", `"${inside.replaceAll('"', '\\"')}"`];
+    sink.add(report("JEP1016", span, {}, { fixes: fix(title, sink.file, span.start, span.end, text) }));
     return [retype(token, T.String)];
   }],
   [T.OpenString, mendOpenString],

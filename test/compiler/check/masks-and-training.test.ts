@@ -110,6 +110,27 @@ test("a probe looks at an encoder", () => {
 `));
 });
 
+test("a probe that names no encoder lacks it; the only one there is, is offered", () => {
+  checkMarked(sound("", `probe m { linear() }
+//        ^^^^^^^^ JEP2005 \`linear\` needs the argument \`on\`.
+`));
+  const alone = (probe: string, mark: string) => `use std.vit
+model m {
+  input image: Image[32, 32, 3]
+  encoder f = vit(4, 64, 2, 4)
+  z = mean(f(image), over: tokens)
+  loss variance(z) + 0.04 * covariance(z)
+}
+train m { epochs 1 }
+probe m { ${probe} }${mark}
+`;
+  for (const [probe, caret, fixed] of [["linear()", "^^^^^^^^", "linear(on: f)"], ["knn", "^^^", "knn(on: f)"], ["knn(k: 5)", "^^^^^^^^^", "knn(on: f, k: 5)"]] as const) {
+    const text = alone(probe, `\n//        ${caret} JEP2005 Add \`on: f\`.`);
+    checkMarked(text, { fixed: text.replace(`{ ${probe} }`, `{ ${fixed} }`) });
+  }
+  checkMarked(alone("linear(on: 3)", "\n//                   ^ JEP2010 For `on` of `linear`, an encoder is expected, and this is `3`."));
+});
+
 test("a predictor is no encoder to probe", () => {
   checkMarked(sound("", `probe m { linear(on: predict) }
 //                   ^^^^^^^ JEP6010 A probe needs an encoder to look at, and

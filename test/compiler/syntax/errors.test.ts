@@ -16,7 +16,22 @@ interface Case {
 }
 
 const cases: readonly Case[] = [
-  { name: "a stray character", marked: "use std.vit $\n            ^ JEP1001 `$` is not part of the language.", fixed: "use std.vit " },
+  { name: "a stray character", marked: "use std.vit $\n            ^ JEP1001 `$` is not part of the language." },
+  { name: "an arrow of print", marked: "module f (x) { g(1 → 2) }\n                   ^ JEP1001 `→` is not part of the language.", fixed: "module f (x) { g(1 -> 2) }" },
+  { name: "an ellipsis for a range", marked: "module f (x) { g(0.15…0.2) }\n                     ^ JEP1001 `…` is not part of the language.", fixed: "module f (x) { g(0.15..0.2) }" },
+  { name: "brackets and a comma of full width", marked: "module f (x) { g（x， 1） }\n                ^ JEP1001 `（`\n                  ^ JEP1001 `，`\n                     ^ JEP1001 `）`", fixed: "module f (x) { g(x, 1) }" },
+  { name: "a number of full width", marked: "module f (x) { g(１．５) }\n                 ^^^ JEP1001 `１．５`", fixed: "module f (x) { g(1.5) }" },
+  { name: "a minus sign, a cross and a wide colon", marked: "module f (x) { g(a： −2 × x) }\n                  ^ JEP1001 `：`\n                    ^ JEP1001 `−`\n                       ^ JEP1001 `×`", fixed: "module f (x) { g(a: -2 * x) }" },
+  { name: "a text between curly quotes, whatever stands in it", marked: "use “./größe，1→2.jepa”\n    ^ JEP1001 `“`\n                     ^ JEP1001 `”`", fixed: "use \"./größe，1→2.jepa\"" },
+  { name: "a text that ends with a curly quote", marked: "train m { data images(\"a/b”) }\n                          ^ JEP1001 `”`", fixed: "train m { data images(\"a/b\") }" },
+  { name: "wide blanks", marked: "module f (x) { g(x,\u3000\u30001) }\n                   ^^ JEP1001", fixed: "module f (x) { g(x, 1) }" },
+  { name: "a long dash between numbers, which may be a range", marked: "module f (x) { g(0.15–0.2) }\n                     ^ JEP1001 `–`" },
+  { name: "a number with two points", marked: "module f (x) { 0.99.9.1 }\n               ^^^^^^^^ JEP1014 `0.99.9.1` is not a number that can be written here: a number has one point." },
+  { name: "a part that is called by a number", marked: "module f (x) { x.5 }\n                ^^ JEP1014" },
+  { name: "a bare fraction behind a bracket", marked: "module f (x) { g(.5, -.5, 0...5) }\n                 ^^ JEP1014\n                      ^^ JEP1014\n                             ^^ JEP1014", fixed: "module f (x) { g(0.5, -0.5, 0..0.5) }" },
+  { name: "a part of the library in single quotes", marked: "use 'std.vit'\n    ^^^^^^^^^ JEP1016", fixed: "use std.vit" },
+  { name: "a word that touches a number", marked: "module f (x) {\n  g(4px)\n     ^^ JEP1002 Expected `,`, found the name `px`.\n}" },
+  { name: "two missing commas", marked: "module f (x) {\n  g([1 2] x)\n       ^ JEP1002 Expected `,`, found the number `2`.\n          ^ JEP1002 Expected `,`, found the name `x`.\n}", fixed: "module f (x) {\n  g([1 , 2] , x)\n}" },
   { name: "a foreign letter in a name", marked: "module f (x) { größe = x }\n                 ^^ JEP1001 `öß`" },
   { name: "a missing value", marked: "module f (x) {\n  y =\n     ^ JEP1002 Expected a value, found the end of the line.\n}" },
   { name: "a missing comma", marked: "module f (x) {\n  g(x x)\n      ^ JEP1002 Expected `,`, found the name `x`.\n}", fixed: "module f (x) {\n  g(x , x)\n}" },
@@ -79,6 +94,19 @@ for (const { name, marked, fixed } of cases) {
     expect(parse(result.text, "t.jepa").diagnostics).toEqual([]);
   });
 }
+
+test("what has no certain mending is left as it is", () => {
+  for (const text of ["use std.vit $", "module f (x) { 0.99.9 }", "module f (x) { x.5 }", "module f (x) { g(4px) }", "module f (x) { g(0.15–0.2) }", "module f (x) { ↯ }", "model m { x = 3 ¿ }"]) {
+    const { diagnostics } = parse(text, "t.jepa");
+    expect(diagnostics.length, text).toBeGreaterThan(0);
+    expect(certainFixes(diagnostics), text).toEqual([]);
+  }
+});
+
+test("wide signs in texts and comments are nobody's business", () => {
+  const text = "use \"./a（→）.jepa\" // “（→…”\n/* × */\n";
+  expect(parse(text, "t.jepa").diagnostics).toEqual([]);
+});
 
 test("too many mistakes end in one report that says so", () => {
   const { diagnostics } = parse(`model m {\n${"  x = 3 4\n".repeat(150)}}`, "t");
