@@ -7,7 +7,6 @@
  * binding, the abstraction and instantiation of types at calls, recursion and work limits, and the naming of instances.
  * Leaves statements to `statements.ts`.
  */
-import { join } from "../base/span.js";
 import type { Span } from "../base/span.js";
 import { didYouMean } from "../messages/did-you-mean.js";
 import { createDiagnostics, report } from "../messages/report.js";
@@ -22,6 +21,7 @@ import type { BodyCx, Env } from "./body.js";
 import { batch, createBody, emit, emitInput, register, uniquePart } from "./body.js";
 import type { ArgValue } from "./expr.js";
 import { evaluate, multipleOf } from "./expr.js";
+import { createTaken, wholeOf } from "./given.js";
 import { runModuleBody, bindPattern } from "./statements.js";
 import { tellFaults } from "./tell.js";
 import { configKey, describe, poison } from "./values.js";
@@ -38,11 +38,12 @@ export function configure(cx: BodyCx, module: ast.Module, args: readonly ArgValu
   const formals = module.config.map((f) => f.name.text);
   const config = new Map<string, Value>(base?.config);
   const given = new Map<string, Given>(base?.given);
-  const bare = (a: ArgValue): boolean => a.name === undefined && a.bare !== undefined && formals.includes(a.bare);
-  const taken = new Set([...config.keys(), ...args.map((a) => a.name ?? (bare(a) ? a.bare : undefined) ?? "")]);
-  const free = formals.filter((f) => !taken.has(f));
+  const bare = (a: ArgValue): string | undefined => (a.name === undefined && a.bare !== undefined && formals.includes(a.bare) ? a.bare : undefined);
+  const taken = createTaken(module.name.text, cx.diagnostics);
+  for (const [name, { span }] of base?.given ?? []) taken.take(name, { span });
+  const byName = new Set([...config.keys(), ...args.map(bare)]);
   for (const arg of args) {
-    const name = arg.name ?? (bare(arg) ? arg.bare : undefined) ?? free.shift();
+    const name = arg.name ?? bare(arg) ?? formals.find((f) => !byName.has(f) && !taken.has(f));
     if (name === undefined) {
       cx.diagnostics.add(report("JEP2006", at, { callee: module.name.text, most: formals.length, found: args.length }));
       return undefined;
@@ -52,8 +53,9 @@ export function configure(cx: BodyCx, module: ast.Module, args: readonly ArgValu
         didYouMean(name, formals, arg.nameSpan ?? arg.span)));
       continue;
     }
+    if (!taken.take(name, arg)) continue;
     config.set(name, arg.value);
-    given.set(name, { span: arg.nameSpan === undefined ? arg.span : join(arg.nameSpan, arg.span), bare: arg.bare });
+    given.set(name, { span: wholeOf(arg), bare: arg.bare });
   }
   return { kind: "partial", module, config, given };
 }
@@ -117,24 +119,22 @@ interface BoundArg {
 
 function bindData(cx: BodyCx, partial: Partial, args: readonly ArgValue[], at: Span): BoundArg[] | undefined {
   const module = partial.module;
-  const left = [...module.inputs];
+  const inputs = module.inputs.map((f) => f.name.text);
   const bound = new Map<string, ArgValue>();
+  const taken = createTaken(module.name.text, cx.diagnostics);
   for (const arg of args) {
-    if (arg.name === undefined) continue;
-    if (left.some((f) => f.name.text === arg.name)) bound.set(arg.name, arg);
-    else {
-      const inputs = module.inputs.map((f) => f.name.text);
-      cx.diagnostics.add(report("JEP2004", arg.nameSpan ?? arg.span, { callee: module.name.text, name: arg.name, known: inputs.map((f) => `\`${f}\``).join(", ") || "no data" }, didYouMean(arg.name, inputs, arg.nameSpan ?? arg.span)));
+    const name = arg.name ?? inputs.find((f) => !taken.has(f));
+    if (name === undefined) {
+      cx.diagnostics.add(report("JEP2006", at, { callee: module.name.text, most: inputs.length, found: args.length }));
       return undefined;
     }
+    if (!inputs.includes(name)) {
+      cx.diagnostics.add(report("JEP2004", arg.nameSpan ?? arg.span, { callee: module.name.text, name, known: inputs.map((f) => `\`${f}\``).join(", ") || "no data" }, didYouMean(name, inputs, arg.nameSpan ?? arg.span)));
+      return undefined;
+    }
+    if (!taken.take(name, arg)) return undefined;
+    bound.set(name, arg);
   }
-  const positional = args.filter((a) => a.name === undefined);
-  const open = left.filter((f) => !bound.has(f.name.text));
-  if (positional.length > open.length) {
-    cx.diagnostics.add(report("JEP2006", at, { callee: module.name.text, most: module.inputs.length, found: args.length }));
-    return undefined;
-  }
-  positional.forEach((arg, i) => bound.set(open[i]?.name.text ?? "", arg));
   const result: BoundArg[] = [];
   for (const formal of module.inputs) {
     const arg = bound.get(formal.name.text);

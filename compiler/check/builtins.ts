@@ -19,6 +19,7 @@ import type { BodyCx } from "./body.js";
 import { emit } from "./body.js";
 import type { ArgValue } from "./expr.js";
 import { shapeText } from "./expr.js";
+import { createTaken } from "./given.js";
 import { applyLoss } from "./losses.js";
 import type { Builtin, Call, Tensor } from "./builtin-call.js";
 import { axisWords, count, maskName, number, pointwise, reduce, tensor, within } from "./builtin-call.js";
@@ -47,7 +48,7 @@ export function callBuiltin(cx: BodyCx, name: string, args: readonly ArgValue[],
   const bound = new Map<string, ArgValue>();
   const rest: ArgValue[] = [];
   const formals = entry.formals.filter((f) => f !== "...").map((f) => f.replace("?", ""));
-  let next = 0;
+  const taken = createTaken(name, cx.diagnostics);
   for (const arg of args) {
     if (arg.name !== undefined) {
       if (!formals.includes(arg.name)) {
@@ -55,12 +56,12 @@ export function callBuiltin(cx: BodyCx, name: string, args: readonly ArgValue[],
           didYouMean(arg.name, formals, arg.nameSpan ?? arg.span)));
         continue;
       }
+      if (!taken.take(arg.name, arg)) return poison;
       bound.set(arg.name, arg);
     } else {
-      while (next < formals.length && bound.has(formals[next] ?? "")) next++;
-      const formal = formals[next];
+      const formal = formals.find((f) => !taken.has(f));
       if (formal === undefined || entry.formals.includes("...")) rest.push(arg);
-      else bound.set(formal, arg);
+      else if (taken.take(formal, arg)) bound.set(formal, arg);
     }
   }
   if (rest.length > 0 && !entry.formals.includes("...")) {

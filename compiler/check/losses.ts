@@ -20,6 +20,7 @@ import type { BodyCx } from "./body.js";
 import { emit } from "./body.js";
 import type { ArgValue } from "./expr.js";
 import { shapeText } from "./expr.js";
+import { createTaken } from "./given.js";
 import { positionsMeet } from "./positions.js";
 import { asCount, asNumber, constantSchedule } from "./static.js";
 import { describe, poison } from "./values.js";
@@ -39,8 +40,10 @@ export function applyLoss(cx: BodyCx, name: LossName, args: readonly ArgValue[],
   const operands: { value: Tensor; span: Span }[] = [];
   const numbers: Record<string, number> = { ...kind.numbers };
   const strings = Object.fromEntries(Object.entries(kind.words).map(([word, choices]) => [word, choices[0] ?? ""]));
+  const taken = createTaken(name, cx.diagnostics);
   for (const arg of args) {
     if (arg.name !== undefined) {
+      if (!taken.take(arg.name, arg)) continue;
       if (Object.hasOwn(kind.words, arg.name)) {
         const word = readWord(cx, kind, arg.name, arg);
         if (word === undefined) return poison;
@@ -261,7 +264,9 @@ export function readSpace(cx: BodyCx, expr: ast.Expr): Space | undefined {
   if (expr.kind === "ref" && expr.name === "logits") return { kind: "logits" };
   if (expr.kind === "ref" && (expr.name === "labels" || expr.name === "actions")) return { kind: expr.name };
   if (expr.kind === "ref" && expr.name === "tokens") return anySpace;
-  const arg = expr.kind === "call" && expr.callee.kind === "ref" && expr.callee.name === "latent" ? expr.args[0]?.value : undefined;
+  const latent = expr.kind === "call" && expr.callee.kind === "ref" && expr.callee.name === "latent" ? expr.args : [];
+  const arg = latent[0]?.value;
+  if (latent.length > 1) cx.diagnostics.add(report("JEP2006", expr.span, { callee: "latent", most: 1, found: latent.length }, { help: "A space is that of one encoder." }));
   if (arg?.kind === "ref") {
     const value = cx.scope.get(arg.name);
     if (value?.kind === "instance") return cx.env.instances.get(value.path)?.instance.role === "encoder" ? { kind: "latent", of: value.path } : { kind: "free", by: value.path };

@@ -11,6 +11,7 @@ import type * as ast from "../syntax/ast.js";
 import type { Mask } from "../model/ir.js";
 import type { BodyCx } from "./body.js";
 import { evaluate } from "./expr.js";
+import { createTaken, placeOf } from "./given.js";
 import { asCount, asNumber, asRange } from "./static.js";
 
 type Draft = { -readonly [K in keyof Mask]: Mask[K] };
@@ -31,7 +32,10 @@ export function readMask(cx: BodyCx, statement: ast.Mask): Mask {
 function readExpr(cx: BodyCx, expr: ast.Expr, draft: Draft): boolean {
   switch (expr.kind) {
     case "hole": return false;
-    case "minus": return readExpr(cx, expr.from, draft) && readRemoved(cx, expr.removed, draft);
+    case "minus": {
+      const whole = readExpr(cx, expr.from, draft);
+      return readRemoved(cx, expr.removed, draft) && whole;
+    }
     case "of": {
       const count = asCount(evaluate(cx, expr.count), "the number of blocks", expr.count.span, cx.diagnostics, 1, 64);
       if (count === undefined) return false;
@@ -69,11 +73,16 @@ function readKind(cx: BodyCx, name: string, args: readonly ast.Arg[], span: Span
     return false;
   }
   draft.kind = kind === "quadrant" ? "rasterized" : kind;
+  const taken = createTaken(kind, cx.diagnostics);
+  const first = kind === "random" ? "ratio" : "scale";
+  let whole = true;
   for (const arg of args) {
-    const key = arg.name?.text ?? (kind === "random" ? "ratio" : "scale");
-    if (!readOption(cx, key, arg, draft)) return false;
+    const key = arg.name?.text ?? first;
+    const help = arg.name === undefined ? `A value without a name is \`${first}\`: name the other one${kind === "block" ? ", as in `aspect: 0.75..1.5`" : ""}, or take it away.` : undefined;
+    // One option with a mistake does not hide the next one's.
+    if (!taken.take(key, placeOf(arg), help) || !readOption(cx, key, arg, draft)) whole = false;
   }
-  return true;
+  return whole;
 }
 
 function readOption(cx: BodyCx, key: string, arg: ast.Arg, draft: Draft): boolean {

@@ -15,10 +15,11 @@ import type { Dim } from "../types/dim.js";
 import { constantDim, constantOf } from "../types/dim.js";
 import type { Axis, ValueType } from "../types/value-type.js";
 import { anySpace, noPositions } from "../types/value-type.js";
-import { applyInstance, configure, declareInstance } from "./apply.js";
+import { applyInstance, declareInstance } from "./apply.js";
 import type { BodyCx, Env } from "./body.js";
 import { batch, createBody, emitInput, nameNode } from "./body.js";
 import { evaluate, evaluateModule } from "./expr.js";
+import { createTaken, placeOf } from "./given.js";
 import { checkDeclaredSpace, lossTerms, readSpace } from "./losses.js";
 import { readMask } from "./masks.js";
 import { orderStatements } from "./order.js";
@@ -320,9 +321,11 @@ function runView(cx: BodyCx, statement: ast.View): void {
     for (const name of statement.names) cx.scope.set(name.text, poison);
     return;
   }
-  const size = call.args.find((a) => a.name?.text === "size");
+  const sizes = call.args.filter((a) => a.name?.text === "size");
+  const taken = createTaken("augment", cx.diagnostics);
+  const [size] = sizes.filter((a) => taken.take("size", placeOf(a)));
   const side = size === undefined ? undefined : asCount(evaluate(cx, size.value), "`size`", size.span, cx.diagnostics);
-  const transforms = readTransforms(cx, [...call.args.slice(1).filter((a) => a !== size).map((a) => a.value), ...(call.block ?? [])]);
+  const transforms = readTransforms(cx, [...call.args.slice(1).filter((a) => !sizes.includes(a)).map((a) => a.value), ...(call.block ?? [])]);
   for (const name of statement.names) {
     const view = { name: name.text, input: input.name, height: side ?? input.height, width: side ?? input.width, transforms, origin: statement.span };
     cx.env.views.set(name.text, view);
@@ -343,8 +346,7 @@ function runInstance(cx: BodyCx, statement: ast.Instance, out: Collected): void 
   switch (value.kind) {
     case "module": case "partial": {
       const plain = value.kind === "module" ? { kind: "partial" as const, module: value.module, config: new Map<string, Value>() } : value;
-      const partial = overridden(cx, name, plain, statement, out);
-      cx.scope.set(name, partial === undefined ? poison : declareInstance(cx, name, statement.role, partial, statement.span));
+      cx.scope.set(name, declareInstance(cx, name, statement.role, overridden(name, plain, statement, out), statement.span));
       break;
     }
     case "following": {
@@ -369,14 +371,16 @@ function runInstance(cx: BodyCx, statement: ast.Instance, out: Collected): void 
 }
 
 /** Applies overrides of the form `predict.depth` to an instance's configuration. */
-function overridden(cx: BodyCx, name: string, partial: Value & { kind: "partial" }, statement: ast.Instance, out: Collected): (Value & { kind: "partial" }) | undefined {
+function overridden(name: string, partial: Value & { kind: "partial" }, statement: ast.Instance, out: Collected): Value & { kind: "partial" } {
   out.options.push(...partial.module.config.map((f) => `${name}.${f.name.text}`));
   const args = [...out.overrides].flatMap(([path, value]) => {
     if (!path.startsWith(`${name}.`) || !partial.module.config.some((f) => `${name}.${f.name.text}` === path)) return [];
     out.unused.delete(path);
-    return [{ name: path.slice(name.length + 1), value: { kind: "static", value } as const, span: statement.span, bare: undefined }];
+    return [[path.slice(name.length + 1), { kind: "static", value }] as const];
   });
-  return args.length === 0 ? partial : configure(cx, partial.module, args, statement.span, partial);
+  if (args.length === 0) return partial;
+  // What is said from outside takes the place of what the program says.
+  return { ...partial, config: new Map([...partial.config, ...args]), given: new Map([...(partial.given ?? []), ...args.map(([option]) => [option, { span: statement.span, bare: undefined }] as const)]) };
 }
 
 function runModelBinding(cx: BodyCx, statement: ast.Binding): void {

@@ -18,6 +18,7 @@ import { dimsOf, uniqueFuncName } from "./apply.js";
 import type { BodyCx } from "./body.js";
 import { createBody, declareParam, emit, emitInput, lookup, nameNode, register, uniquePart } from "./body.js";
 import { evaluate, evaluateModule, shapeText } from "./expr.js";
+import { createTaken, placeOf } from "./given.js";
 import { asCount, asNumber } from "./static.js";
 import { describe, num, poison } from "./values.js";
 import type { Partial, Value } from "./values.js";
@@ -175,14 +176,16 @@ function readInit(cx: BodyCx, expr: ast.Expr): Initializer | undefined {
     return undefined;
   }
   const given = new Map<string, number>();
-  for (const [i, arg] of (expr.kind === "call" ? expr.args : []).entries()) {
-    const key = arg.name?.text ?? formals[i] ?? "";
+  const taken = createTaken(name, cx.diagnostics);
+  for (const arg of expr.kind === "call" ? expr.args : []) {
+    const key = arg.name?.text ?? formals.find((f) => !taken.has(f)) ?? "";
     const value = asNumber(evaluate(cx, arg.value), `\`${key}\``, arg.span, cx.diagnostics);
     if (value === undefined) return undefined;
     if (!formals.includes(key)) {
       cx.diagnostics.add(report("JEP2004", arg.name?.span ?? arg.span, { callee: name, name: key, known: formals.map((f) => `\`${f}\``).join(", ") || "no arguments" }));
       return undefined;
     }
+    if (!taken.take(key, placeOf(arg))) return undefined;
     given.set(key, value);
   }
   switch (name) {

@@ -16,6 +16,7 @@ import type { DataConfig, Duration, ProbeSpec, TrainConfig } from "../../runtime
 import type { BodyCx, Env } from "./body.js";
 import { createBody } from "./body.js";
 import { evaluate } from "./expr.js";
+import { createTaken, placeOf } from "./given.js";
 import type { Program } from "./program.js";
 import { asCount, asNumber, asSchedule } from "./static.js";
 import type { Transforms } from "./transforms.js";
@@ -192,8 +193,10 @@ function readImages(cx: BodyCx, args: readonly ast.Arg[]): DataConfig {
   let path = "";
   let onCorrupt: "skip" | "refuse" = "skip";
   let onSmall: "scale" | "skip" | "refuse" = "scale";
+  const taken = createTaken("images", cx.diagnostics);
   for (const arg of args) {
     const key = arg.name?.text ?? "path";
+    if (!taken.take(key, placeOf(arg))) continue;
     const text = arg.value.kind === "string" ? arg.value.value : arg.value.kind === "ref" ? arg.value.name : undefined;
     if (key === "path" && arg.value.kind === "string") path = arg.value.value;
     else if (key === "on_corrupt" && (text === "skip" || text === "refuse")) onCorrupt = text;
@@ -205,8 +208,10 @@ function readImages(cx: BodyCx, args: readonly ast.Arg[]): DataConfig {
 
 function readShapes(cx: BodyCx, args: readonly ast.Arg[]): DataConfig {
   let count = 4096;
+  const taken = createTaken("shapes", cx.diagnostics);
   for (const arg of args) {
     const key = arg.name?.text ?? "count";
+    if (!taken.take(key, placeOf(arg))) continue;
     if (key !== "count") cx.diagnostics.add(report("JEP2004", arg.name?.span ?? arg.span, { callee: "shapes", name: key, known: "`count`" }));
     else count = asCount(evaluate(cx, arg.value), "`count`", arg.span, cx.diagnostics, 1, 1e8) ?? count;
   }
@@ -214,7 +219,9 @@ function readShapes(cx: BodyCx, args: readonly ast.Arg[]): DataConfig {
 }
 
 function readNormalize(state: State, args: readonly ast.Arg[]): void {
+  const taken = createTaken("normalize", state.cx.diagnostics);
   for (const arg of args) {
+    if (arg.name !== undefined && !taken.take(arg.name.text, placeOf(arg))) continue;
     const list = evaluate(state.cx, arg.value);
     const numbers = list.kind === "list" ? list.items.flatMap((v) => (v.kind === "static" && typeof v.value === "number" ? [v.value] : [])) : [];
     const key = arg.name?.text;
@@ -236,8 +243,14 @@ function readOptimizer(state: State, setting: ast.Setting): void {
     return;
   }
   const given = new Map<string, number>();
-  for (const [i, arg] of call.args.entries()) {
-    const key = arg.name?.text ?? formals[i] ?? "";
+  const taken = createTaken(call.name, cx.diagnostics);
+  for (const arg of call.args) {
+    const key = arg.name?.text ?? formals.find((f) => !taken.has(f)) ?? "";
+    if (key === "") {
+      cx.diagnostics.add(report("JEP2006", expr?.span ?? setting.span, { callee: call.name, most: formals.length, found: call.args.length }));
+      break;
+    }
+    if (!taken.take(key, placeOf(arg))) continue;
     const n = asNumber(evaluate(cx, arg.value), `\`${key}\``, arg.span, cx.diagnostics);
     if (!formals.includes(key)) cx.diagnostics.add(report("JEP2004", arg.name?.span ?? arg.span, { callee: call.name, name: key, known: formals.map((f) => `\`${f}\``).join(", ") }));
     else if (n !== undefined && (n < 0 || (key !== "eps" && key !== "trust" && n >= 1))) cx.diagnostics.add(report("JEP2011", arg.span, { what: `\`${key}\``, low: 0, high: "below 1", found: n }));
@@ -259,8 +272,10 @@ function readProbe(cx: BodyCx, expr: ast.Expr, encoders: ReadonlyMap<string, str
   }
   let on: string | undefined;
   const args: Record<string, number> = {};
+  const taken = createTaken(call.name, cx.diagnostics);
   for (const arg of call.args) {
     const key = arg.name?.text ?? "on";
+    if (!taken.take(key, placeOf(arg))) continue;
     if (!formals.includes(key)) cx.diagnostics.add(report("JEP2004", arg.name?.span ?? arg.span, { callee: call.name, name: key, known: formals.map((f) => `\`${f}\``).join(", ") }));
     else if (key === "on" && arg.value.kind === "ref") on = arg.value.name;
     else if (key === "k") args[key] = asCount(evaluate(cx, arg.value), "`k`", arg.span, cx.diagnostics, 1, 10_000) ?? 20;

@@ -8,9 +8,11 @@ import { own } from "../base/own.js";
 import { didYouMean } from "../messages/did-you-mean.js";
 import { report } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
+import { printExpr } from "../syntax/print.js";
 import type { View } from "../model/ir.js";
 import type { BodyCx } from "./body.js";
 import { evaluate } from "./expr.js";
+import { createTaken, placeOf } from "./given.js";
 import { describe } from "./values.js";
 
 export type Transforms = View["transforms"];
@@ -51,18 +53,21 @@ function readTransform(cx: BodyCx, expr: ast.Expr): Transforms[number] | undefin
   }
   const names = Object.keys(formals);
   const args: [string, number | readonly number[]][] = [];
-  for (const [i, arg] of (expr.kind === "call" ? expr.args : []).entries()) {
-    const key = arg.name?.text ?? names[i] ?? "";
+  const taken = createTaken(name, cx.diagnostics);
+  let whole = true;
+  for (const arg of expr.kind === "call" ? expr.args : []) {
+    const key = arg.name?.text ?? names.find((f) => !taken.has(f)) ?? "";
     const formal = own(formals, key);
     if (formal === undefined) {
-      cx.diagnostics.add(report("JEP2004", arg.name?.span ?? arg.span, { callee: name, name: key, known: names.map((f) => `\`${f}\``).join(", ") || "no arguments" }, didYouMean(key, names, arg.name?.span ?? arg.span)));
+      if (arg.name === undefined && names.length > 0) cx.diagnostics.add(report("JEP2006", expr.span, { callee: name, most: names.length, found: expr.kind === "call" ? expr.args.length : 0 }));
+      else cx.diagnostics.add(report("JEP2004", arg.name?.span ?? arg.span, { callee: name, name: arg.name?.text ?? printExpr(arg.value), known: names.map((f) => `\`${f}\``).join(", ") || "no arguments" }, didYouMean(key, names, arg.name?.span ?? arg.span)));
       return undefined;
     }
-    const value = readArgument(cx, key, formal, arg);
-    if (value === undefined) return undefined;
-    args.push([key, value]);
+    const value = taken.take(key, placeOf(arg)) ? readArgument(cx, key, formal, arg) : undefined;
+    if (value === undefined) whole = false;
+    else args.push([key, value]);
   }
-  return { name, args: Object.fromEntries(args) };
+  return whole ? { name, args: Object.fromEntries(args) } : undefined;
 }
 
 /** A number or a range inside what the transform can do; anything else is reported. */
