@@ -12,7 +12,7 @@ import { noPositions } from "../types/value-type.js";
 import type { BodyCx } from "./body.js";
 import { emit } from "./body.js";
 import type { ArgValue } from "./expr.js";
-import { asCount, asNumber } from "./static.js";
+import { asCount, asNumber, bounds } from "./static.js";
 import { describe, poison } from "./values.js";
 import type { Value } from "./values.js";
 
@@ -63,7 +63,7 @@ export function number(call: Call, name: string, fallback: number): number | und
 export function within(call: Call, name: string, fallback: number, low: number, high: number): number | undefined {
   const n = number(call, name, fallback);
   if (n === undefined || (n >= low && n <= high)) return n;
-  call.cx.diagnostics.add(report("JEP2011", call.args.get(name)?.span ?? call.at, { what: `\`${name}\` of \`${call.name}\``, low, high, found: n }));
+  call.cx.diagnostics.add(report("JEP2011", call.args.get(name)?.span ?? call.at, { what: `\`${name}\` of \`${call.name}\``, bounds: bounds(low, high), found: n }));
   return undefined;
 }
 

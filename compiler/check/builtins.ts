@@ -94,7 +94,7 @@ const soft = (op: ModelOp): Builtin => ({
     const over = axisNamed(call, x.type, "features");
     if (over === undefined) return poison;
     if (t > 0) return emit(call.cx, op, [x.id], { temperature: t, ...(over === "feature" ? {} : { over: [over] }) }, { ...x.type, space: { kind: "logits" } }, call.at);
-    call.cx.diagnostics.add(report("JEP2011", call.at, { what: "`temperature`", low: "above 0", high: "any", found: t }));
+    call.cx.diagnostics.add(report("JEP2011", call.at, { what: "`temperature`", bounds: "a number above 0", found: t }));
     return poison;
   },
 });
@@ -149,6 +149,10 @@ const schedule = (kind: "cosine" | "linear"): Builtin => ({
     const warm = call.args.get("warmup");
     const stretch = number(call, "stretch", 1);
     if (stretch === undefined) return poison;
+    if (stretch <= 0) {
+      call.cx.diagnostics.add(report("JEP2011", call.args.get("stretch")?.span ?? call.at, { what: "`stretch`", bounds: "a number above 0", found: stretch }));
+      return poison;
+    }
     const points = values.value.kind === "arrow" ? values.value.points : undefined;
     if (points === undefined || points.length > 3) {
       const simple = asSchedule(values.value, `\`${call.name}\``, values.span, call.cx.diagnostics);

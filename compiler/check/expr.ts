@@ -306,7 +306,7 @@ function evaluateUnit(cx: BodyCx, expr: ast.Unit): Value {
   const unit = expr.unit.text;
   if (unit === "epochs" || unit === "epoch") return { kind: "duration", unit: "epochs", value: value.value };
   if (unit === "steps" || unit === "step") return { kind: "duration", unit: "steps", value: value.value };
-  if (unit === "percent") return num(value.value / 100);
+  if (unit === "percent") return { kind: "static", value: value.value / 100, written: `${value.value} percent` };
   return misplaced(cx, expr.unit.span, `\`${unit}\` is not a unit; there are epochs, steps and percent`);
 }
 

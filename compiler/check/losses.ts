@@ -22,7 +22,7 @@ import type { ArgValue } from "./expr.js";
 import { shapeText } from "./expr.js";
 import { createTaken } from "./given.js";
 import { positionsMeet } from "./positions.js";
-import { asCount, asNumber, constantSchedule } from "./static.js";
+import { asCount, asNumber, bounds, constantSchedule } from "./static.js";
 import { describe, poison } from "./values.js";
 import type { Value } from "./values.js";
 
@@ -85,7 +85,7 @@ function readNumber(cx: BodyCx, name: string, { value, span }: ArgValue): number
   if (whole === true) return asCount(value, what, span, cx.diagnostics, low, high);
   const number = asNumber(value, what, span, cx.diagnostics);
   if (number === undefined || (number >= low && number <= high)) return number;
-  cx.diagnostics.add(report("JEP2011", span, { what, low, high, found: number }));
+  cx.diagnostics.add(report("JEP2011", span, { what, bounds: bounds(low, high), found: number }));
   return undefined;
 }
 

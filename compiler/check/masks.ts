@@ -8,6 +8,7 @@ import type { Span } from "../base/span.js";
 import { didYouMean } from "../messages/did-you-mean.js";
 import { report } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
+import { printExpr } from "../syntax/print.js";
 import type { Mask } from "../model/ir.js";
 import type { BodyCx } from "./body.js";
 import { evaluate } from "./expr.js";
@@ -89,7 +90,7 @@ function readOption(cx: BodyCx, key: string, arg: ast.Arg, draft: Draft): boolea
   const word = arg.value.kind === "ref" ? arg.value.name : arg.value.kind === "string" ? arg.value.value : undefined;
   const choose = (what: string, allowed: readonly string[]): boolean => {
     if (word !== undefined && allowed.includes(word)) return true;
-    cx.diagnostics.add(report("JEP2010", arg.value.span, { what: `\`${what}\``, expected: allowed.map((a) => `\`${a}\``).join(" or "), found: word === undefined ? "something else" : `\`${word}\`` }));
+    cx.diagnostics.add(report("JEP2010", arg.value.span, { what: `\`${what}\``, expected: allowed.map((a) => `\`${a}\``).join(" or "), found: `\`${word ?? printExpr(arg.value)}\`` }));
     return false;
   };
   switch (key) {
@@ -108,7 +109,7 @@ function readOption(cx: BodyCx, key: string, arg: ast.Arg, draft: Draft): boolea
       const value = asNumber(evaluate(cx, arg.value), "`min_keep`", arg.value.span, cx.diagnostics);
       if (value === undefined) return false;
       if (!Number.isInteger(value) || value < 0) {
-        cx.diagnostics.add(report("JEP2011", arg.value.span, { what: "`min_keep`", low: 0, high: "the grid", found: value }));
+        cx.diagnostics.add(report("JEP2011", arg.value.span, { what: "`min_keep`", bounds: "a number of positions, 0 or more", found: value }));
         return false;
       }
       draft.minKeep = value;

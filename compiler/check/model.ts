@@ -28,7 +28,7 @@ import { declaredNames } from "./program.js";
 import type { Settable } from "./settable.js";
 import { meantSetting } from "./settable.js";
 import { runBinding } from "./statements.js";
-import { asCount, maxDimension } from "./static.js";
+import { asCount, bounds, maxDimension } from "./static.js";
 import { readTransforms } from "./transforms.js";
 import { describe, poison } from "./values.js";
 import type { Static, Value } from "./values.js";
@@ -263,7 +263,7 @@ function runInput(cx: BodyCx, statement: ast.Input): void {
     return;
   }
   if (height * width * channels > maxDimension) {
-    cx.diagnostics.add(report("JEP2011", type.span, { what: "the size of the image", low: 1, high: maxDimension, found: height * width * channels }));
+    cx.diagnostics.add(report("JEP2011", type.span, { what: "the size of the image", bounds: bounds(1, maxDimension), found: height * width * channels }));
     cx.scope.set(name, poison);
     return;
   }

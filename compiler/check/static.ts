@@ -32,8 +32,13 @@ export function asCount(value: Value, what: string, at: Span, diagnostics: Diagn
   const number = asNumber(value, what, at, diagnostics);
   if (number === undefined) return undefined;
   if (Number.isInteger(number) && number >= low && number <= high) return number;
-  diagnostics.add(report("JEP2011", at, { what, low, high, found: number }));
+  diagnostics.add(report("JEP2011", at, { what, bounds: bounds(low, high, Number.isInteger(number) ? "a number" : "a whole number"), found: number }));
   return undefined;
+}
+
+/** What a number must be, in words. */
+export function bounds(low: number, high: number, kind = "a number"): string {
+  return `${kind} from ${low} to ${high}`;
 }
 
 /** A range, or a single number as a range of one point. */

@@ -18,7 +18,7 @@ import { createBody } from "./body.js";
 import { evaluate } from "./expr.js";
 import { createTaken, placeOf } from "./given.js";
 import type { Program } from "./program.js";
-import { asCount, asNumber, asSchedule } from "./static.js";
+import { asCount, asNumber, asSchedule, bounds } from "./static.js";
 import type { Transforms } from "./transforms.js";
 import { readTransforms } from "./transforms.js";
 import { describe } from "./values.js";
@@ -57,18 +57,41 @@ export function checkTraining(program: Program, params: ReadonlyMap<string, Stat
     const name = setting.name.text;
     const first = seen.get(name);
     if (first !== undefined) {
-      diagnostics.add(report("JEP2002", setting.name.span, { name }, { related: [{ span: first.span, message: "said first here" }] }));
+      diagnostics.add(report("JEP2002", setting.name.span, { name }, { help: "Keep one of the two lines.", related: [{ span: first.span, message: "said first here" }] }));
       continue;
     }
     seen.set(name, setting);
+    const other = seen.get(name === "epochs" ? "steps" : name === "steps" ? "epochs" : "");
+    if (other !== undefined) {
+      diagnostics.add(report("JEP6015", setting.span, { first: other.name.text, second: name }, { related: [{ span: other.span, message: "said first here" }] }));
+      continue;
+    }
     const read = own(settings, name);
     if (read === undefined) {
       const known = Object.keys(settings);
       diagnostics.add(report("JEP6005", setting.name.span, { name }, didYouMean(name, known, setting.name.span, `Settings are ${known.join(", ")}.`)));
     } else read(state, setting);
   }
+  const rate = seen.get("learning_rate");
+  if (rate !== undefined) checkRate(draft, rate.span, diagnostics);
   const probes = program.probes.flatMap((p) => readProbe(cx, p, encoders) ?? []);
   return { train: draft, transforms: state.transforms, probes };
+}
+
+/** A rate with which nothing is learned, or which the run's end keeps from its peak. */
+function checkRate({ learningRate, duration, data, batch }: Draft, at: Span, diagnostics: Diagnostics): void {
+  if (learningRate.points.every((p) => p === 0)) diagnostics.add(report("JEP6016", at, {}));
+  const { warmup } = learningRate;
+  if (warmup === undefined) return;
+  const perEpoch = data.kind === "synthetic" ? Math.floor(data.count / batch) : undefined;
+  const one = warmup.unit === duration.unit ? 1 : perEpoch;
+  // As one unit: epochs of pictures that a folder holds are not known here.
+  const inUnit = (d: Duration): number => (one === undefined ? NaN : d.unit === "epochs" ? d.value * one : d.value);
+  if (inUnit(warmup) > inUnit(duration)) diagnostics.add(report("JEP6017", at, { warmup: lengthOf(warmup), run: lengthOf(duration) }));
+}
+
+function lengthOf({ value, unit }: Duration): string {
+  return `${value} ${value === 1 ? unit.slice(0, -1) : unit}`;
 }
 
 interface State {
@@ -96,7 +119,7 @@ const numberSetting = (low: number, high: number, whole: boolean, write: (draft:
     : asNumber(got.value, `\`${setting.name.text}\``, got.expr.span, state.cx.diagnostics);
   if (n === undefined) return;
   if (n >= low && n <= high) write(state.draft, n);
-  else state.cx.diagnostics.add(report("JEP2011", got.expr.span, { what: `\`${setting.name.text}\``, low, high, found: n }));
+  else state.cx.diagnostics.add(report("JEP2011", got.expr.span, { what: `\`${setting.name.text}\``, bounds: bounds(low, high), found: n }));
 };
 
 const scheduleSetting = (low: number, write: (draft: Draft, s: TrainConfig["learningRate"]) => void): Reader => (state, setting) => {
@@ -105,17 +128,22 @@ const scheduleSetting = (low: number, write: (draft: Draft, s: TrainConfig["lear
   const schedule = asSchedule(got.value, `\`${setting.name.text}\``, got.expr.span, state.cx.diagnostics);
   if (schedule === undefined) return;
   if (schedule.points.every((p) => p >= low)) write(state.draft, schedule);
-  else state.cx.diagnostics.add(report("JEP2011", got.expr.span, { what: `every value of \`${setting.name.text}\``, low, high: "any", found: Math.min(...schedule.points) }));
+  else state.cx.diagnostics.add(report("JEP2011", got.expr.span, { what: `every value of \`${setting.name.text}\``, bounds: `a number of at least ${low}`, found: Math.min(...schedule.points) }));
 };
 
-const durationSetting = (write: (draft: Draft, d: Duration) => void, fallback: Duration["unit"]): Reader => (state, setting) => {
+/** A length of time; `only` where its word says the unit, and a number with another one says two things at once. */
+const durationSetting = (write: (draft: Draft, d: Duration) => void, fallback: Duration["unit"], only = false): Reader => (state, setting) => {
   const got = value(state, setting);
   if (got === undefined || got.value.kind === "poison") return;
-  const d: Duration | undefined = got.value.kind === "duration" ? { unit: got.value.unit, value: got.value.value }
-    : got.value.kind === "static" && typeof got.value.value === "number" ? { unit: fallback, value: got.value.value } : undefined;
-  if (d === undefined) state.cx.diagnostics.add(report("JEP2010", got.expr.span, { what: `\`${setting.name.text}\``, expected: "a duration such as 10 epochs", found: describe(got.value) }));
-  else if (d.value > 0 && d.value <= 1e9) write(state.draft, d);
-  else state.cx.diagnostics.add(report("JEP2011", got.expr.span, { what: `\`${setting.name.text}\``, low: "above 0", high: 1e9, found: d.value }));
+  const name = setting.name.text;
+  const bare = got.value.kind === "static" && typeof got.value.value === "number" && got.value.written === undefined ? got.value.value : undefined;
+  const d: Duration | undefined = got.value.kind === "duration" ? { unit: got.value.unit, value: got.value.value } : bare === undefined ? undefined : { unit: fallback, value: bare };
+  const wrong = (expected: string, extras: ReportExtras = {}): void => state.cx.diagnostics.add(report("JEP2010", got.expr.span, { what: `\`${name}\``, expected, found: describe(got.value) }, extras));
+  if (d === undefined) wrong(only ? `a number of ${fallback}` : "a duration such as 10 epochs");
+  else if (only && d.unit !== fallback) wrong(`a number of ${fallback}`, { help: `Write \`${d.unit} ${d.value}\`, or give the number of ${fallback}.` });
+  else if (!(d.value > 0 && d.value <= 1e9)) state.cx.diagnostics.add(report("JEP2011", got.expr.span, { what: `\`${name}\``, bounds: "a number above 0 and up to 1000000000", found: d.value }));
+  else if (d.unit === "steps" && !Number.isInteger(d.value)) wrong("a whole number of steps");
+  else write(state.draft, d);
 };
 
 const wordSetting = <W extends string>(words: readonly W[], write: (draft: Draft, w: W) => void): Reader => (state, setting) => {
@@ -123,13 +151,13 @@ const wordSetting = <W extends string>(words: readonly W[], write: (draft: Draft
   const text = expr?.kind === "ref" ? expr.name : expr?.kind === "string" ? expr.value : undefined;
   const word = words.find((w) => w === text);
   if (word !== undefined) write(state.draft, word);
-  else state.cx.diagnostics.add(report("JEP2010", setting.span, { what: `\`${setting.name.text}\``, expected: words.map((w) => `\`${w}\``).join(" or "), found: text === undefined ? "something else" : `\`${text}\`` }));
+  else state.cx.diagnostics.add(report("JEP2010", setting.span, { what: `\`${setting.name.text}\``, expected: words.map((w) => `\`${w}\``).join(" or "), found: text !== undefined ? `\`${text}\`` : expr === undefined ? "nothing" : `\`${printExpr(expr)}\`` }));
 };
 
 const settings: Readonly<Record<string, Reader>> = {
   data: readData,
-  epochs: durationSetting((draft, d) => { draft.duration = d; }, "epochs"),
-  steps: durationSetting((draft, d) => { draft.duration = d; }, "steps"),
+  epochs: durationSetting((draft, d) => { draft.duration = d; }, "epochs", true),
+  steps: durationSetting((draft, d) => { draft.duration = d; }, "steps", true),
   batch: numberSetting(1, 1 << 20, true, (draft, n) => { draft.batch = n; }),
   accumulate: numberSetting(1, 1 << 16, true, (draft, n) => { draft.accumulate = n; }),
   recompute: wordSetting(["blocks"], (draft, word) => { draft.recompute = word; }),
@@ -253,7 +281,7 @@ function readOptimizer(state: State, setting: ast.Setting): void {
     if (!taken.take(key, placeOf(arg))) continue;
     const n = asNumber(evaluate(cx, arg.value), `\`${key}\``, arg.span, cx.diagnostics);
     if (!formals.includes(key)) cx.diagnostics.add(report("JEP2004", arg.name?.span ?? arg.span, { callee: call.name, name: key, known: formals.map((f) => `\`${f}\``).join(", ") }));
-    else if (n !== undefined && (n < 0 || (key !== "eps" && key !== "trust" && n >= 1))) cx.diagnostics.add(report("JEP2011", arg.span, { what: `\`${key}\``, low: 0, high: "below 1", found: n }));
+    else if (n !== undefined && (n < 0 || (key !== "eps" && key !== "trust" && n >= 1))) cx.diagnostics.add(report("JEP2011", arg.span, { what: `\`${key}\``, bounds: key === "eps" || key === "trust" ? "a number of at least 0" : "a number of at least 0 and below 1", found: n }));
     else if (n !== undefined) given.set(key, n);
   }
   if (call.name === "sgd") state.draft.optimizer = { kind: "sgd", momentum: given.get("momentum") ?? 0.9 };
@@ -279,7 +307,7 @@ function readProbe(cx: BodyCx, expr: ast.Expr, encoders: ReadonlyMap<string, str
     if (!formals.includes(key)) cx.diagnostics.add(report("JEP2004", arg.name?.span ?? arg.span, { callee: call.name, name: key, known: formals.map((f) => `\`${f}\``).join(", ") }));
     else if (key === "on" && arg.value.kind === "ref") on = arg.value.name;
     else if (key === "k") args[key] = asCount(evaluate(cx, arg.value), "`k`", arg.span, cx.diagnostics, 1, 10_000) ?? 20;
-    else if (key === "pool" && !(arg.value.kind === "ref" && arg.value.name === "mean")) cx.diagnostics.add(report("JEP2010", arg.span, { what: "`pool`", expected: "`mean`", found: "something else" }));
+    else if (key === "pool" && !(arg.value.kind === "ref" && arg.value.name === "mean")) cx.diagnostics.add(report("JEP2010", arg.span, { what: "`pool`", expected: "`mean`", found: `\`${printExpr(arg.value)}\`` }));
   }
   if (on === undefined) {
     const names = [...encoders].flatMap(([name, of]) => (of === undefined ? [] : [name]));

@@ -13,6 +13,7 @@ import type { View } from "../model/ir.js";
 import type { BodyCx } from "./body.js";
 import { evaluate } from "./expr.js";
 import { createTaken, placeOf } from "./given.js";
+import { bounds } from "./static.js";
 import { describe } from "./values.js";
 
 export type Transforms = View["transforms"];
@@ -81,7 +82,7 @@ function readArgument(cx: BodyCx, key: string, formal: Formal, arg: ast.Arg): nu
     return undefined;
   }
   if (!(formal.low <= low && low <= high && high <= formal.high)) {
-    cx.diagnostics.add(report("JEP2011", arg.span, { what: `\`${key}\``, low: formal.low, high: formal.high, found: ends.join("..") }));
+    cx.diagnostics.add(report("JEP2011", arg.span, { what: `\`${key}\``, bounds: bounds(formal.low, formal.high), found: ends.join("..") }));
     return undefined;
   }
   return ends.length === 1 ? low : ends;

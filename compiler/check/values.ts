@@ -28,7 +28,8 @@ export interface Partial {
 }
 
 export type Value =
-  | { readonly kind: "static"; readonly value: Static }
+  /** `written` is what stands in the program where that is not the value: `10 percent`. */
+  | { readonly kind: "static"; readonly value: Static; readonly written?: string }
   | { readonly kind: "range"; readonly low: number; readonly high: number }
   | { readonly kind: "arrow"; readonly points: readonly number[] }
   | { readonly kind: "schedule"; readonly schedule: Schedule }
@@ -61,7 +62,7 @@ export const num = (value: number): Value => ({ kind: "static", value });
 /** What a value is, in the words of messages. */
 export function describe(value: Value): string {
   switch (value.kind) {
-    case "static": return typeof value.value === "number" ? `the number ${value.value}` : typeof value.value === "string" ? `the text "${value.value}"` : `${value.value}`;
+    case "static": return value.written ?? (typeof value.value === "number" ? `the number ${value.value}` : typeof value.value === "string" ? `the text "${value.value}"` : `${value.value}`);
     case "range": return `the range ${value.low}..${value.high}`;
     case "arrow": return `the schedule ${value.points.join(" -> ")}`;
     case "schedule": return "a schedule";

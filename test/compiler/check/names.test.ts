@@ -204,13 +204,13 @@ train m { epochs 1 }
 
 test("a temperature above zero is asked for", () => {
   checkMarked(sound(`  y = softmax(z_hat, temperature: 0)
-//    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP2011 \`temperature\` must be a number from above 0 to
+//    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP2011 \`temperature\` must be a number above 0, and
 `));
 });
 
 test("a negative count is refused", () => {
   checkMarked(sound(`  mask other = block(scale: 0.5, min_keep: -3)
-//                                         ^^ JEP2011 \`min_keep\` must be a number from 0 to the
+//                                         ^^ JEP2011 \`min_keep\` must be a number of positions, 0 or more
 `));
 });
 
