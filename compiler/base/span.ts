@@ -25,10 +25,13 @@ export function join(a: Span, b: Span): Span {
   return { file: a.file, start: Math.min(a.start, b.start), end: Math.max(a.end, b.end) };
 }
 
-/** A table from offset to line, built once per text so that rendering many diagnostics stays linear. */
+/**
+ * A table from offset to line, built once per text so that rendering many diagnostics stays linear. Lines end with a line
+ * feed, a carriage return or both, as the lexer counts them.
+ */
 export function lineTable(text: string): readonly number[] {
   const starts = [0];
-  for (let i = text.indexOf("\n"); i >= 0; i = text.indexOf("\n", i + 1)) starts.push(i + 1);
+  for (const found of text.matchAll(/\r\n?|\n/g)) starts.push(found.index + found[0].length);
   return starts;
 }
 

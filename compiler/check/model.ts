@@ -393,7 +393,7 @@ function runModelBinding(cx: BodyCx, statement: ast.Binding): void {
 
 function runLoss(cx: BodyCx, statement: ast.Loss, out: Collected): void {
   const value = evaluate(cx, statement.value);
-  if (statement.name !== undefined) cx.scope.set(statement.name.text, value);
+  if (statement.name !== undefined && !isTaken(cx, statement.name.text)) cx.scope.set(statement.name.text, value);
   if (value.kind === "poison") return;
   if (value.kind !== "tensor" || value.type.shape.length > 0) {
     cx.diagnostics.add(report("JEP3018", statement.value.span, { found: value.kind === "tensor" ? `a tensor with the axes ${value.type.axes.join(", ")}` : describe(value) }));
@@ -407,6 +407,12 @@ function runLoss(cx: BodyCx, statement: ast.Loss, out: Collected): void {
   for (const term of terms) {
     out.losses.push({ ...term, name: freeName(term.name, out.lossNames) });
   }
+}
+
+/** Whether a name stands for something else than a term: that it is declared twice has been told. */
+function isTaken(cx: BodyCx, name: string): boolean {
+  const known = cx.scope.get(name);
+  return known !== undefined && (known.kind !== "tensor" || known.type.space.kind !== "scalar");
 }
 
 /** A name that no other has: `mse`, then `mse_2`. */

@@ -13,7 +13,10 @@ import { declaredNames } from "./program.js";
 /** Statements in an order in which every name is declared before it is used; those of a cycle are left out and reported. */
 export function orderStatements(statements: readonly ast.Statement[], diagnostics: Diagnostics): readonly ast.Statement[] {
   const owner = new Map<string, number>();
-  statements.forEach((s, i) => declaredNames(s).forEach((n) => owner.set(n.text, i)));
+  statements.forEach((s, i) => {
+    // A loss that is called like something else (JEP2002) takes nothing's name away.
+    for (const n of declaredNames(s)) if (s.kind !== "loss" || statements[owner.get(n.text) ?? i]?.kind === "loss") owner.set(n.text, i);
+  });
   const needs = statements.map((s) => [...new Set(freeNames(s))].flatMap((n) => owner.get(n) ?? []));
   const state = new Uint8Array(statements.length);
   const order: number[] = [];

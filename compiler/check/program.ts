@@ -177,10 +177,11 @@ export function statementKey(statement: ast.Statement): string | undefined {
 
 function uniqueStatements(body: readonly ast.Statement[], diagnostics: Diagnostics): readonly ast.Statement[] {
   const first = new Map<string, ast.Statement>();
-  for (const statement of body) {
-    if (statement.kind === "loss") continue;
+  // Terms may share a name among each other, and with nothing else.
+  for (const statement of [...body.filter((s) => s.kind !== "loss"), ...body.filter((s) => s.kind === "loss")]) {
     for (const name of declaredNames(statement)) {
       const other = first.get(name.text);
+      if (statement.kind === "loss" && other?.kind === "loss") continue;
       if (other !== undefined) diagnostics.add(report("JEP2002", name.span, { name: name.text }, { related: [{ span: other.span, message: "declared first here" }] }));
       else first.set(name.text, statement);
     }

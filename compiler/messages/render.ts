@@ -81,7 +81,7 @@ function excerpt(span: Span, texts: Texts, gutter: number, arrow: string, mark: 
   const table = lineTable(text);
   const { line, column } = lineColumn(table, span.start);
   const start = table[line - 1] ?? 0;
-  const source = text.slice(start, table[line] ?? text.length).replace(/\r?\n$/, "");
+  const source = text.slice(start, table[line] ?? text.length).replace(/(\r\n?|\n)$/, "");
   const from = Math.min(column - 1, source.length);
   const to = Math.max(from + 1, Math.min(span.end - start, source.length));
   const shown = cut(source, from, to);
@@ -124,7 +124,7 @@ function showFix(fix: Fix, texts: Texts, gutter: number, style: Style): string[]
   const start = table[number - 1] ?? 0;
   const source = text.slice(start, table[number] ?? text.length);
   const edits = fix.edits.map((e) => ({ text: e.text, span: { ...e.span, start: e.span.start - start, end: e.span.end - start } }));
-  for (const line of applyEdits(source, edits).replace(/\r?\n$/, "").split("\n")) {
+  for (const line of applyEdits(source, edits).replace(/(\r\n?|\n)$/, "").split("\n")) {
     lines.push(`${pad} ${style.dim("|")} ${style.good("+")} ${visible(line.slice(0, widestLine))}`);
   }
   return lines;

@@ -2,9 +2,10 @@
  * The formatter: one way to write every program, comments and paragraphs kept.
  *
  * Owns where comments go. Each belongs to the next element (statement, setting, argument, item) when it stands on lines of
- * its own, to the last one when it stands behind it on its line; a comment in the middle of an expression moves before its
- * element, because there is no better place that stays. At most one blank line is kept between elements. Idempotent, and a
- * text with syntax errors comes back as it was.
+ * its own, to the last one when it stands behind it on its line, and never leaves the brackets that it stands in; the
+ * operands of a sum or another operator are such elements where a comment ends a line between them. Any other comment in
+ * the middle of an expression moves before its element, because there is no better place that stays. At most one blank
+ * line is kept between elements. Idempotent, and a text with syntax errors comes back as it was.
  */
 import type { Doc } from "../base/doc.js";
 import type { Span } from "../base/span.js";
@@ -12,7 +13,7 @@ import type { Diagnostic } from "../messages/report.js";
 import { parse } from "./parse.js";
 import type { Comment } from "./parse.js";
 import { printFile } from "./print.js";
-import type { Around, Margin } from "./print.js";
+import type { Around, Margin, Region } from "./print.js";
 
 /** The text in the formatter's style; unchanged when it has syntax errors, which are given back. */
 export function format(text: string, file: string): { readonly text: string; readonly diagnostics: readonly Diagnostic[] } {
@@ -21,53 +22,74 @@ export function format(text: string, file: string): { readonly text: string; rea
   return { text: printFile(parsed.ast, new TextMargin(text, parsed.comments)), diagnostics: parsed.diagnostics };
 }
 
-/** Gives out the comments of a text, in order and each once. */
+/** Gives out the comments of a text, each once. */
 class TextMargin implements Margin {
-  private next = 0;
+  private readonly given = new Set<Comment>();
   /** Offset after the last element or comment given out. */
   private end = 0;
 
   constructor(private readonly text: string, private readonly comments: readonly Comment[]) {}
 
-  around(span: Span, print: () => Doc): { doc: Doc; around: Around } {
-    const before = this.take(span.start);
+  whole(end: number): Region {
+    return { from: 0, to: end };
+  }
+
+  inside(open: string, close: string, header: number, last: number | undefined): Region {
+    const from = this.find(open, header);
+    if (from < 0) return { from: header, to: header };
+    const to = this.find(close, last ?? from + 1);
+    return { from: from + 1, to: to < 0 ? from + 1 : to };
+  }
+
+  around(span: Span, region: Region, print: () => Doc): { doc: Doc; around: Around } {
+    const before = this.take(region.from, span.start);
     const blank = this.blankBefore(before[0]?.span.start ?? span.start);
     const lines = this.lines(before, span.start);
     const doc = print();
     // What no inner element took stands in the middle of an expression.
-    const inner = this.take(span.end).map((c) => (c.kind === "doc" ? tidy(c.text.replace(/^\/\/\//, "//")) : tidy(c.text)));
+    const inner = this.take(span.start, span.end).map((c) => (c.kind === "doc" ? tidy(c.text.replace(/^\/\/\//, "//")) : tidy(c.text)));
     this.end = span.end;
-    return { doc, around: { blank, before: [...lines, ...inner], after: this.takeAfter() } };
+    region.from = span.end;
+    return { doc, around: { blank, before: aboveDoc(lines, inner), after: this.behind(span.end, region.to, /^[ \t)]*[,;]?[ \t]*$/) } };
   }
 
-  rest(end: number): Around {
-    const left = this.take(end);
+  rest(region: Region): Around {
+    const left = this.take(region.from, region.to);
     const blank = left[0] !== undefined && this.blankBefore(left[0].span.start);
     return { blank, before: this.lines(left, undefined), after: undefined };
   }
 
-  afterBrace(header: number): string | undefined {
-    const brace = this.brace(header);
-    const comment = this.comments[this.next];
-    if (brace < 0 || comment === undefined || comment.span.start < brace) return undefined;
-    if (!/^[ \t]*$/.test(this.text.slice(brace + 1, comment.span.start)) || /\S/.test(this.restOfLine(comment.span.end))) return undefined;
-    this.next += 1;
-    this.end = comment.span.end;
-    return tidy(comment.text);
+  between(end: number, start: number): Omit<Around, "blank"> {
+    const found = this.left(end, start);
+    const closes = found.map(() => false);
+    for (let i = found.length - 1; i >= 0; i--) {
+      const stop = found[i]?.span.end ?? start;
+      const next = found[i + 1];
+      closes[i] = next !== undefined && closes[i + 1] === true && /^[ \t]*$/.test(this.text.slice(stop, next.span.start)) ? true : /^[ \t)]*$/.test(this.lineAfter(stop));
+    }
+    // A comment before something on its line speaks of a part of the expression, which has no line of its own.
+    const ending = found.filter((_, i) => closes[i]);
+    const behind = ending.filter((c) => !lineBreak.test(this.text.slice(end, c.span.start)));
+    const own = ending.filter((c) => !behind.includes(c) && this.beginsLine(c, ending));
+    for (const comment of [...behind, ...own]) this.given.add(comment);
+    return { before: own.map((c) => tidy(c.text)), after: behind.length === 0 ? undefined : behind.map((c) => tidy(c.text)).join(" ") };
   }
 
-  onOneLine(header: number, end: number): boolean {
-    const brace = this.brace(header);
-    return brace >= 0 && !this.text.slice(brace, end).includes("\n");
+  behindOpen(region: Region): string | undefined {
+    return this.behind(region.from, region.to, /^[ \t]*$/);
   }
 
-  /** The first `{` after `header` that is not in a comment; only brackets and comments stand before it. */
-  private brace(header: number): number {
-    let at = this.text.indexOf("{", header);
-    for (const comment of this.comments) {
-      if (comment.span.end <= header) continue;
-      if (at < comment.span.start) break;
-      if (at < comment.span.end) at = this.text.indexOf("{", comment.span.end);
+  onOneLine(region: Region): boolean {
+    return region.from > 0 && !lineBreak.test(this.text.slice(region.from, region.to));
+  }
+
+  /** The first such sign from `offset` on that is not in a comment; only signs and comments stand before it. */
+  private find(sign: string, offset: number): number {
+    let at = this.text.indexOf(sign, offset);
+    for (let i = this.firstFrom(offset); at >= 0; i++) {
+      const comment = this.comments[i];
+      if (comment === undefined || at < comment.span.start) break;
+      if (at < comment.span.end) at = this.text.indexOf(sign, comment.span.end);
     }
     return at;
   }
@@ -84,32 +106,77 @@ class TextMargin implements Margin {
     return lines;
   }
 
-  /** Comments that begin before `offset`. */
-  private take(offset: number): Comment[] {
-    const from = this.next;
-    while ((this.comments[this.next]?.span.start ?? Infinity) < offset) this.next += 1;
-    return this.comments.slice(from, this.next);
+  /** Comments that begin in `[from, to)` and have not been given out. */
+  private left(from: number, to: number): Comment[] {
+    const found: Comment[] = [];
+    for (let i = this.firstFrom(from); ; i++) {
+      const comment = this.comments[i];
+      if (comment === undefined || comment.span.start >= to) return found;
+      if (!this.given.has(comment)) found.push(comment);
+    }
   }
 
-  /** The comment behind the element that has just ended, on its line. */
-  private takeAfter(): string | undefined {
-    const comment = this.comments[this.next];
-    if (comment === undefined || !/^[ \t]*[,;]?[ \t]*$/.test(this.text.slice(this.end, comment.span.start))) return undefined;
-    if (/\S/.test(this.restOfLine(comment.span.end))) return undefined;
-    this.next += 1;
-    this.end = comment.span.end;
-    return tidy(comment.text);
+  private take(from: number, to: number): Comment[] {
+    const found = this.left(from, to);
+    for (const comment of found) this.given.add(comment);
+    return found;
   }
 
-  private restOfLine(offset: number): string {
-    const stop = this.text.indexOf("\n", offset);
-    return this.text.slice(offset, stop < 0 ? undefined : stop).replace(/^[ \t]*[,;)}\]]+/, "");
+  /** The index of the first comment that begins at `offset` or after it. */
+  private firstFrom(offset: number): number {
+    let low = 0;
+    let high = this.comments.length;
+    while (low < high) {
+      const mid = (low + high) >> 1;
+      if ((this.comments[mid]?.span.start ?? Infinity) < offset) low = mid + 1;
+      else high = mid;
+    }
+    return low;
+  }
+
+  /** The comments behind an element that ends at `end`, up to the end of its line; `gap` is what may stand before the first. */
+  private behind(end: number, to: number, gap: RegExp): string | undefined {
+    const run: Comment[] = [];
+    let at = end;
+    for (let i = this.firstFrom(end); ; i++) {
+      const comment = this.comments[i];
+      if (comment === undefined || comment.span.start >= to || this.given.has(comment)) break;
+      if (!(run.length === 0 ? gap : /^[ \t]*[,;]?[ \t]*$/).test(this.text.slice(at, comment.span.start))) break;
+      run.push(comment);
+      at = comment.span.end;
+    }
+    if (run.length === 0 || /\S/.test(this.lineAfter(at).replace(/^[ \t]*[,;)}\]]+/, ""))) return undefined;
+    for (const comment of run) this.given.add(comment);
+    this.end = at;
+    return run.map((c) => tidy(c.text)).join(" ");
+  }
+
+  /** Whether nothing but other comments stands before a comment on its line. */
+  private beginsLine(comment: Comment, others: readonly Comment[]): boolean {
+    let at = comment.span.start - 1;
+    while (at >= 0 && (this.text[at] === " " || this.text[at] === "\t")) at -= 1;
+    if (at < 0 || lineBreak.test(this.text.charAt(at))) return true;
+    const last = others.findLast((c) => c.span.end <= comment.span.start);
+    return last !== undefined && /^[ \t]*$/.test(this.text.slice(last.span.end, comment.span.start)) && this.beginsLine(last, others);
+  }
+
+  private lineAfter(offset: number): string {
+    const stop = this.text.slice(offset).search(lineBreak);
+    return this.text.slice(offset, stop < 0 ? undefined : offset + stop);
   }
 
   private blankBefore(start: number): boolean {
-    return this.end > 0 && /\n[ \t\r]*\n/.test(this.text.slice(this.end, start));
+    return this.end > 0 && /\n[ \t\r]*\n|\r[ \t]*\r/.test(this.text.slice(this.end, start));
   }
 }
+
+/** Lines with others put after them, but before a description at their end, which must stand right above what it describes. */
+function aboveDoc(lines: readonly string[], inner: readonly string[]): string[] {
+  const other = lines.findLastIndex((l) => l !== "" && !/^\/\/\/(?!\/)/.test(l));
+  return [...lines.slice(0, other + 1), ...inner, ...lines.slice(other + 1)];
+}
+
+const lineBreak = /[\n\r]/;
 
 function tidy(comment: string): string {
   return comment.replace(/\r\n?/g, "\n").replace(/[ \t]+$/gm, "");

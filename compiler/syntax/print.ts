@@ -28,16 +28,29 @@ export interface Around {
   readonly after: string | undefined;
 }
 
+/** A pair of brackets in the text (or the file), from which comments are given out in order. */
+export interface Region {
+  /** Offset from which on comments are left. */
+  from: number;
+  readonly to: number;
+}
+
 /** Gives out comments and line breaks of the text by place; each comment once. */
 export interface Margin {
-  /** The surroundings of the element at `span`, which `print` prints in between. */
-  around(span: Span, print: () => Doc): { readonly doc: Doc; readonly around: Around };
-  /** Comments left before `end`, for the end of a block. */
-  rest(end: number): Around;
-  /** The comment behind the first `{` after `header`, on its line. */
-  afterBrace(header: number): string | undefined;
-  /** Whether the block whose `{` is the first after `header` was written on one line, up to `end`. */
-  onOneLine(header: number, end: number): boolean;
+  /** The whole text, up to `end`. */
+  whole(end: number): Region;
+  /** What stands between the first `open` after `header` and the first `close` after `last` (or after `open`). */
+  inside(open: string, close: string, header: number, last: number | undefined): Region;
+  /** The surroundings in `region` of the element at `span`, which `print` prints in between. */
+  around(span: Span, region: Region, print: () => Doc): { readonly doc: Doc; readonly around: Around };
+  /** Comments left in `region`, for its end. */
+  rest(region: Region): Around;
+  /** Comments between two operands, where a line ends there. */
+  between(end: number, start: number): Omit<Around, "blank">;
+  /** The comment behind the bracket that opens `region`, on its line. */
+  behindOpen(region: Region): string | undefined;
+  /** Whether what `region` holds was written on one line. */
+  onOneLine(region: Region): boolean;
 }
 
 /** An expression on one line, for messages. */
@@ -54,14 +67,15 @@ export function printType(type: ast.TypeExpr): string {
 export function printFile(file: ast.File, margin: Margin = bare): string {
   const docs: Doc[] = [];
   let previous: ast.Item | undefined;
+  const region = margin.whole(file.span.end);
   for (const item of file.items) {
-    const { doc, around } = margin.around(item.span, () => itemDoc(item, margin));
+    const { doc, around } = margin.around(item.span, region, () => itemDoc(item, margin));
     const together = previous !== undefined && previous.kind === item.kind && item.kind !== "module" && item.kind !== "model" && !around.blank;
     if (previous !== undefined) docs.push(hardLine, ...(together ? [] : [hardLine]));
     docs.push(surround(doc, around));
     previous = item;
   }
-  const rest = margin.rest(file.span.end);
+  const rest = margin.rest(region);
   for (const [i, comment] of rest.before.entries()) {
     if (docs.length > 0) docs.push(hardLine);
     if (docs.length > 0 && i === 0 && rest.blank) docs.push(hardLine);
@@ -72,11 +86,15 @@ export function printFile(file: ast.File, margin: Margin = bare): string {
 
 /** A margin without comments; every block has lines of its own. */
 const bare: Margin = {
-  around: (_span, print) => ({ doc: print(), around: nothing }),
+  whole: () => nowhere,
+  inside: () => nowhere,
+  around: (_span, _region, print) => ({ doc: print(), around: nothing }),
   rest: () => nothing,
-  afterBrace: () => undefined,
+  between: () => nothing,
+  behindOpen: () => undefined,
   onOneLine: () => false,
 };
+const nowhere: Region = { from: 0, to: 0 };
 const nothing: Around = { blank: false, before: [], after: undefined };
 
 // ------------------------------------------------------------------------------------------------------- items
@@ -84,16 +102,18 @@ const nothing: Around = { blank: false, before: [], after: undefined };
 function itemDoc(item: ast.Item, margin: Margin): Doc {
   switch (item.kind) {
     case "use": return ["use ", item.path.kind === "file" ? quote(item.path.text) : item.path.names.map((n) => n.text).join(".")];
-    case "model": return ["model ", item.name.text, " ", bodyDoc(item.body, item.name.span.end, item.span.end, margin)];
-    case "variant": return ["variant ", item.name.text, " of ", item.base.text, " ", bodyDoc(item.body, item.base.span.end, item.span.end, margin)];
+    case "model": return ["model ", item.name.text, " ", bodyDoc(item.body, item.name.span.end, margin)];
+    case "variant": return ["variant ", item.name.text, " of ", item.base.text, " ", bodyDoc(item.body, item.base.span.end, margin)];
     case "module": return moduleDoc(item, margin);
     case "train": return trainDoc(item, margin);
-    case "probe": return ["probe ", ...named(item.model), exprBlock(item.entries, item.model?.span.end ?? item.span.start, item.span.end, margin)];
+    case "probe": return ["probe ", ...named(item.model), exprBlock(item.entries, item.model?.span.end ?? item.span.start, margin)];
     case "sweep": {
+      // A line of a sweep ends where an operator's word would begin the next one.
+      const unbroken = withoutBetween(margin);
       const axes = item.axes.map((axis) => ({
-        span: axis.span, print: () => group(axis.path.map((n) => n.text).join("."), " in ", exprDoc(axis.values, 4, margin)),
+        span: axis.span, print: () => group(axis.path.map((n) => n.text).join("."), " in ", exprDoc(axis.values, 4, unbroken)),
       }));
-      return ["sweep ", item.name.text, " of ", item.base.text, " ", block(axes, item.base.span.end, item.span.end, margin, true)];
+      return ["sweep ", item.name.text, " of ", item.base.text, " ", block(axes, item.base.span.end, margin, true)];
     }
   }
 }
@@ -103,14 +123,15 @@ function named(name: ast.Name | undefined): Doc[] {
 }
 
 function moduleDoc(item: ast.Module, margin: Margin): Doc {
-  const lists: Doc[] = [formalsDoc(item.inputs, margin)];
-  if (item.config.length > 0) lists.unshift(formalsDoc(item.config, margin), " ");
+  const configured = item.config.at(-1)?.span.end;
+  const config = item.config.length > 0 ? [formalsDoc(item.config, item.name.span.end, margin), " "] : [];
+  const lists: Doc[] = [...config, formalsDoc(item.inputs, configured ?? item.name.span.end, margin)];
   const result: Doc = item.result === undefined ? "" : [" -> ", typeDoc(item.result, margin)];
   const header = item.result?.span.end ?? item.inputs.at(-1)?.span.end ?? item.config.at(-1)?.span.end ?? item.name.span.end;
-  return ["module ", item.name.text, item.config.length > 0 ? "" : " ", ...lists, result, " ", bodyDoc(item.body, header, item.span.end, margin)];
+  return ["module ", item.name.text, item.config.length > 0 ? "" : " ", ...lists, result, " ", bodyDoc(item.body, header, margin)];
 }
 
-function formalsDoc(formals: readonly ast.Formal[], margin: Margin): Doc {
+function formalsDoc(formals: readonly ast.Formal[], header: number, margin: Margin): Doc {
   return bracketed("(", ")", formals.map((formal) => ({
     span: formal.span,
     print: () => {
@@ -118,23 +139,23 @@ function formalsDoc(formals: readonly ast.Formal[], margin: Margin): Doc {
       const value: Doc = formal.default === undefined ? "" : [" = ", exprDoc(formal.default, 0, margin)];
       return [formal.name.text, type, value];
     },
-  })), margin);
+  })), header, margin);
 }
 
 function typeDoc(type: ast.TypeExpr, margin: Margin): Doc {
-  const args = type.args.length === 0 ? "" : bracketed("[", "]", type.args.map((a) => ({ span: a.span, print: () => exprDoc(a, 0, margin) })), margin);
+  const args = type.args.length === 0 ? "" : bracketed("[", "]", type.args.map((a) => ({ span: a.span, print: () => exprDoc(a, 0, margin) })), type.name.span.end, margin);
   return [type.name.text, args, type.space === undefined ? "" : [" in ", exprDoc(type.space, endsInBlock(type.space) ? 1 : 0, margin)]];
 }
 
 function trainDoc(item: ast.Train, margin: Margin): Doc {
   const header = item.model?.span.end ?? item.span.start;
   const settings = item.settings.map((setting) => ({ span: setting.span, print: () => settingDoc(setting, margin) }));
-  return ["train ", ...named(item.model), block(settings, header, item.span.end, margin, true)];
+  return ["train ", ...named(item.model), block(settings, header, margin, true)];
 }
 
 function settingDoc(setting: ast.Setting, margin: Margin): Doc {
   const values = setting.values.map((v) => exprDoc(v, endsInBlock(v) ? 1 : 0, margin));
-  const after: Doc[] = setting.block === undefined ? values : [...values, exprBlock(setting.block, setting.values.at(-1)?.span.end ?? setting.name.span.end, setting.span.end, margin)];
+  const after: Doc[] = setting.block === undefined ? values : [...values, exprBlock(setting.block, setting.values.at(-1)?.span.end ?? setting.name.span.end, margin)];
   if (after.length === 0) return setting.name.text;
   // Told by the block's own group: a block on one line has no columns.
   const gap = ifBroken(" ".repeat(Math.max(1, settingColumn - setting.name.text.length)), " ");
@@ -143,9 +164,9 @@ function settingDoc(setting: ast.Setting, margin: Margin): Doc {
 
 // -------------------------------------------------------------------------------------------------- statements
 
-function bodyDoc(body: readonly ast.Statement[], header: number, end: number, margin: Margin): Doc {
+function bodyDoc(body: readonly ast.Statement[], header: number, margin: Margin): Doc {
   const entries = body.map((s) => ({ span: s.span, print: () => statementDoc(s, margin) }));
-  return block(entries, header, end, margin, body.length <= 1);
+  return block(entries, header, margin, body.length <= 1);
 }
 
 function statementDoc(s: ast.Statement, margin: Margin): Doc {
@@ -158,7 +179,7 @@ function statementDoc(s: ast.Statement, margin: Margin): Doc {
     case "binding": return define(s.names.map((n) => n.text).join(", "), s.value);
     case "input": return group("input ", s.name.text, ": ", typeDoc(s.type, margin));
     case "learn": {
-      const shape = s.shape.length === 0 ? "" : bracketed("[", "]", s.shape.map((e) => ({ span: e.span, print: () => expr(e) })), margin);
+      const shape = s.shape.length === 0 ? "" : bracketed("[", "]", s.shape.map((e) => ({ span: e.span, print: () => expr(e) })), s.name.span.end, margin);
       return group(`${s.role} `, s.name.text, shape, " ~ ", expr(s.init));
     }
     case "loss": {
@@ -171,7 +192,7 @@ function statementDoc(s: ast.Statement, margin: Margin): Doc {
       const bare = count !== undefined && !endsInBlock(count) && !beginsWith(count, infixWords);
       const head: Doc = s.over !== undefined ? `${s.over.element.text} in ${s.over.list.text}`
         : count === undefined ? "" : bare ? expr(count) : inBrackets(expr(count));
-      return ["repeat ", head, " ", bodyDoc(s.body, s.over?.list.span.end ?? s.count?.span.end ?? s.span.start, s.span.end, margin)];
+      return ["repeat ", head, " ", bodyDoc(s.body, s.over?.list.span.end ?? s.count?.span.end ?? s.span.start, margin)];
     }
     case "result": return group(standsAlone(s.value) ? expr(s.value) : inBrackets(expr(s.value)));
     case "allow": return group("allow ", s.what.text, s.reason === undefined ? "" : ["(", expr(s.reason), ")"]);
@@ -250,14 +271,14 @@ function plainDoc(expr: ast.Expr, margin: Margin): Doc {
     case "hole": return "…";
     case "unit": return [sub(expr.value, 10), " ", expr.unit.text];
     case "member": return [sub(expr.object, 10), ".", expr.member.text];
-    case "list": return bracketed("[", "]", expr.items.map((e) => ({ span: e.span, print: () => sub(e, 0) })), margin);
+    case "list": return bracketed("[", "]", expr.items.map((e) => ({ span: e.span, print: () => sub(e, 0) })), expr.span.start, margin);
     case "call": return callDoc(expr, margin);
     case "negate": return ["-", expr.operand.kind === "negate" ? sub(expr.operand, 0) : sub(expr.operand, precedence["^"])];
     case "range": return [sub(expr.low, 6), "..", sub(expr.high, 6)];
-    case "arrow": return chain("->", expr.points.map((p) => sub(p, 5)));
-    case "minus": return infix("minus", sub(expr.from, 1), afterWord(expr.removed, 2, margin));
-    case "at": return infix("at", sub(expr.value, 2), afterWord(expr.positions, 3, margin));
-    case "of": return infix("of", sub(expr.count, 4), afterWord(expr.item, 3, margin));
+    case "arrow": return chain(expr.points.map((p) => ({ sign: "->", span: p.span, print: () => sub(p, 5) })), margin);
+    case "minus": return infix("minus", expr.from, 1, expr.removed, 2, margin);
+    case "at": return infix("at", expr.value, 2, expr.positions, 3, margin);
+    case "of": return infix("of", expr.count, 4, expr.item, 3, margin);
     case "binary": {
       const level = precedence[expr.op];
       if (expr.op === "^") return [sub(expr.left, 10), "^", expr.right.kind === "negate" ? sub(expr.right, 0) : sub(expr.right, level)];
@@ -266,25 +287,45 @@ function plainDoc(expr: ast.Expr, margin: Margin): Doc {
   }
 }
 
-function infix(sign: string, left: Doc, right: Doc): Doc {
-  return chain(sign, [left, right]);
+function infix(sign: string, left: ast.Expr, least: number, right: ast.Expr, leastRight: number, margin: Margin): Doc {
+  return chain([
+    { sign: "", span: left.span, print: () => exprDoc(left, least, margin) },
+    { sign, span: right.span, print: () => afterWord(right, leastRight, margin) },
+  ], margin);
 }
 
-/** Operands with a sign between them; too long, each sign begins a line. */
-function chain(sign: string, operands: readonly Doc[]): Doc {
-  const [first = "", ...others] = operands;
-  return group(first, nest(others.map((o) => [line, sign, " ", o])));
+/** An operand with the sign before it; the first one's is not written. */
+interface Operand {
+  readonly sign: string;
+  readonly span: Span;
+  readonly print: () => Doc;
+}
+
+/** Operands with a sign between them; too long, or with a comment at the end of a line, each sign begins a line. */
+function chain(operands: readonly Operand[], margin: Margin): Doc {
+  let commented = false;
+  const docs = operands.map(({ sign, span, print }, i): Doc => {
+    const last = operands[i - 1];
+    if (last === undefined) return print();
+    const { before, after } = margin.between(last.span.end, span.start);
+    if (before.length > 0 || after !== undefined) commented = true;
+    return [after === undefined ? "" : suffix(` ${after}`), line, ...before.flatMap((comment): Doc[] => [comment, hardLine]), sign, " ", print()];
+  });
+  const [first = "", ...others] = docs;
+  return commented ? brokenGroup(first, nest(others)) : group(first, nest(others));
 }
 
 /** `a + b - c` as one row, so that a long sum breaks at all of its signs alike. */
 function sumDoc(expr: ast.Binary, level: number, margin: Margin): Doc {
-  const row: Doc[] = [];
+  const row: Operand[] = [];
   let left: ast.Expr = expr;
   while (left.kind === "binary" && precedence[left.op] === level) {
-    row.unshift([line, left.op, " ", exprDoc(left.right, level + 1, margin)]);
+    const { op, right } = left;
+    row.unshift({ sign: op, span: right.span, print: () => exprDoc(right, level + 1, margin) });
     left = left.left;
   }
-  return group(exprDoc(left, level, margin), nest(row));
+  const first = left;
+  return chain([{ sign: "", span: first.span, print: () => exprDoc(first, level, margin) }, ...row], margin);
 }
 
 function callDoc(call: ast.Call, margin: Margin): Doc {
@@ -292,13 +333,26 @@ function callDoc(call: ast.Call, margin: Margin): Doc {
   const args = bracketed("(", ")", call.args.map((arg) => ({
     span: arg.span,
     print: (): Doc => [arg.name === undefined ? "" : `${arg.name.text}: `, exprDoc(arg.value, 0, margin)],
-  })), margin);
-  return call.block === undefined ? [callee, args] : [callee, args, " ", exprBlock(call.block, call.args.at(-1)?.span.end ?? call.callee.span.end, call.span.end, margin)];
+  })), call.callee.span.end, margin);
+  return call.block === undefined ? [callee, args] : [callee, args, " ", exprBlock(call.block, call.args.at(-1)?.span.end ?? call.callee.span.end, margin)];
 }
 
-function exprBlock(entries: readonly ast.Expr[], header: number, end: number, margin: Margin): Doc {
+function exprBlock(entries: readonly ast.Expr[], header: number, margin: Margin): Doc {
   const entry = (e: ast.Expr): Doc => (beginsWith(e, infixWords) ? inBrackets(exprDoc(e, 0, margin)) : exprDoc(e, 0, margin));
-  return block(entries.map((e) => ({ span: e.span, print: () => entry(e) })), header, end, margin, true);
+  return block(entries.map((e) => ({ span: e.span, print: () => entry(e) })), header, margin, true);
+}
+
+/** The same margin, for lines that may not break between operands. */
+function withoutBetween(margin: Margin): Margin {
+  return {
+    whole: (end) => margin.whole(end),
+    inside: (open, close, header, last) => margin.inside(open, close, header, last),
+    around: (span, region, print) => margin.around(span, region, print),
+    rest: (region) => margin.rest(region),
+    between: () => nothing,
+    behindOpen: (region) => margin.behindOpen(region),
+    onOneLine: (region) => margin.onOneLine(region),
+  };
 }
 
 function quote(text: string): string {
@@ -313,31 +367,35 @@ interface Entry {
 }
 
 /** `( a, b )`: on one line, or one element per line with a comma after the last. */
-function bracketed(open: string, close: string, entries: readonly Entry[], margin: Margin): Doc {
-  if (entries.length === 0) return [open, close];
+function bracketed(open: string, close: string, entries: readonly Entry[], header: number, margin: Margin): Doc {
+  const region = margin.inside(open, close, header, entries.at(-1)?.span.end);
   let commented = false;
   const docs = entries.map((entry, i) => {
-    const { doc, around } = margin.around(entry.span, entry.print);
+    const { doc, around } = margin.around(entry.span, region, entry.print);
     if (around.before.length > 0 || around.after !== undefined) commented = true;
     const comma: Doc = i < entries.length - 1 ? "," : ifBroken(",");
     return surround([doc, comma], around);
   });
+  const rest = margin.rest(region).before;
+  docs.push(...rest);
+  if (docs.length === 0) return [open, close];
   const inside = [nest(softLine, ...joinDocs(docs, line)), softLine];
-  return commented ? brokenGroup(open, ...inside, close) : group(open, ...inside, close);
+  return commented || rest.length > 0 ? brokenGroup(open, ...inside, close) : group(open, ...inside, close);
 }
 
 /** `{ … }`: one element per line; on one line if it was written so, fits, and `mayFlow`. */
-function block(entries: readonly Entry[], header: number, end: number, margin: Margin, mayFlow: boolean): Doc {
-  const brace = margin.afterBrace(header);
+function block(entries: readonly Entry[], header: number, margin: Margin, mayFlow: boolean): Doc {
+  const region = margin.inside("{", "}", header, entries.at(-1)?.span.end);
+  const brace = margin.behindOpen(region);
   const docs: Doc[] = [];
   let commented = brace !== undefined;
   for (const [i, entry] of entries.entries()) {
-    const { doc, around } = margin.around(entry.span, entry.print);
+    const { doc, around } = margin.around(entry.span, region, entry.print);
     if (around.before.length > 0 || around.after !== undefined) commented = true;
     if (i > 0) docs.push(ifBroken("", ","), line, around.blank ? blankLine : "");
     docs.push(surround(doc, around));
   }
-  const rest = margin.rest(end - 1);
+  const rest = margin.rest(region);
   for (const [i, comment] of rest.before.entries()) {
     commented = true;
     if (docs.length > 0) docs.push(hardLine, i === 0 && rest.blank ? blankLine : "");
@@ -346,7 +404,7 @@ function block(entries: readonly Entry[], header: number, end: number, margin: M
   const note: Doc = brace === undefined ? "" : suffix(` ${brace}`);
   if (docs.length === 0) return commented ? ["{", note, hardLine, "}"] : "{}";
   const inside: Doc[] = ["{", note, nest(line, ...docs), line, "}"];
-  return mayFlow && !commented && margin.onOneLine(header, end) ? group(...inside) : brokenGroup(...inside);
+  return mayFlow && !commented && margin.onOneLine(region) ? group(...inside) : brokenGroup(...inside);
 }
 
 /** A blank line inside a broken group. */

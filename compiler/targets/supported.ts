@@ -13,26 +13,32 @@ import type { ModelGraph, Node } from "../model/ir.js";
 export function untrainable(graph: ModelGraph): readonly Diagnostic[] {
   const found: Diagnostic[] = [];
   for (const node of graph.body.nodes) {
-    const what = reason(node);
-    if (what !== undefined) found.push(report("JEP8001", node.origin, { what }));
+    const why = reason(node);
+    if (why !== undefined) found.push(report("JEP8001", node.origin, why));
   }
   for (const term of graph.losses) {
-    if (term.weight.kind !== "constant") found.push(report("JEP8001", term.origin, { what: `the weight of \`${term.name}\` changes over training` }));
+    if (term.weight.kind !== "constant") found.push(report("JEP8001", term.origin, { what: `the weight of \`${term.name}\` changes over training`, instead: "give it a constant weight" }));
   }
   for (const instance of graph.instances) {
     if (instance.training.kind === "frozen" && instance.training.init === "pretrained") {
-      found.push(report("JEP8001", instance.origin, { what: `\`${instance.name}\` is pretrained, and its weights are nowhere to be read from` }));
+      found.push(report("JEP8001", instance.origin, { what: `\`${instance.name}\` is pretrained, and its weights are nowhere to be read from`, instead: "train it in this program, or freeze it at a random start with `frozen`" }));
     }
   }
   return found;
 }
 
-function reason(node: Node): string | undefined {
+interface Reason {
+  readonly what: string;
+  /** What a program that trains does, as the end of a sentence. */
+  readonly instead: string;
+}
+
+function reason(node: Node): Reason | undefined {
   if (node.op === "input") {
     const { axes, space } = node.type;
-    if (axes.includes("time") && axes.includes("height")) return `\`${node.attrs.path}\` is a video`;
-    if (space.kind === "actions" || space.kind === "labels") return `\`${node.attrs.path}\` are ${space.kind}`;
+    if (axes.includes("time") && axes.includes("height")) return { what: `\`${node.attrs.path}\` is a video`, instead: "use images" };
+    if (space.kind === "actions" || space.kind === "labels") return { what: `\`${node.attrs.path}\` are ${space.kind}`, instead: "use images" };
   }
-  if (node.op === "loss" && (node.attrs.numbers?.["queue"] ?? 0) > 0) return "a loss keeps a queue of earlier keys";
+  if (node.op === "loss" && (node.attrs.numbers?.["queue"] ?? 0) > 0) return { what: "a loss keeps a queue of earlier keys", instead: "take the negatives from the images of the step: leave `queue` out, or set it to 0" };
   return undefined;
 }

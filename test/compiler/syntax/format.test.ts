@@ -98,6 +98,54 @@ model m { // brace
 `);
 });
 
+/** Programs with comments in odd places, and how they are written in the end; what is not given is a fixed point. */
+const commented: readonly (readonly [name: string, body: string, formatted?: string])[] = [
+  ["behind an operand and before the next", "  z = f(image) // first\n    + g(image) // second"],
+  ["on lines of their own between operands", "  v = a\n    // about b\n    + b // after b\n    // about c,\n    // in two lines\n    + c(image)"],
+  ["behind a sign", "  v = a + // why\n    b", "  v = a // why\n    + b"],
+  ["between the points of a schedule and around words", "  p = f(\n    1 // start\n      -> 2 // peak\n      -> 3,\n  )\n  m = a // whole\n    minus b"],
+  ["in a sum in brackets", "  v = (a // one\n    + b) * c", "  v = (a // one\n    + b)\n    * c"],
+  ["two behind an input", "  input image: Image[32, 32, 3] /* a */ // b\n  x = 1"],
+  ["two behind an argument", "  x = f(\n    a, /* one */ // two\n    b,\n  )"],
+  ["before the comma after the last argument", "  x = f(\n    a,\n    b\n    // last\n    ,\n  )", "  x = f(\n    a,\n    b,\n    // last\n  )"],
+  ["behind the last argument, before its comma", "  x = f(\n    a,\n    b // last\n    ,\n  )", "  x = f(\n    a,\n    b, // last\n  )"],
+  ["at the end of a list", "  x = [\n    a,\n    // nothing more\n  ]"],
+  ["alone in brackets", "  x = f(\n    // nothing yet\n  )"],
+  ["among the sizes of a type", "  input image: Image[\n    32, // rows\n    32,\n    // colours\n    3,\n  ]"],
+  ["behind an element in brackets", "  x = [(a) // one\n    , b]", "  x = [\n    a, // one\n    b,\n  ]"],
+  ["behind an inner call", "  x = f(g(a) // about g\n    , b)", "  x = f(\n    g(a), // about g\n    b,\n  )"],
+  ["before a block", "  view a, b = augment(image) /* how */ { flip(p: 0.5) }", "  /* how */\n  view a, b = augment(image) { flip(p: 0.5) }"],
+  ["behind the brace of a block", "  view a, b = augment(image) { // how\n    flip(p: 0.5) // twice\n    // no more\n  }"],
+  ["with another line in them", "  v = a /* of\n two lines */\n    + b"],
+];
+
+test.each(commented)("comments %s stay there", (_, body, formatted = body) => {
+  const whole = (text: string): string => `model m {\n${text}\n}\n`;
+  const result = format(whole(body), "t").text;
+  expect(result).toBe(whole(formatted));
+  expect(format(result, "t").text).toBe(result);
+  expect(withoutSpans(parseClean(result).ast)).toEqual(withoutSpans(parseClean(whole(body)).ast));
+});
+
+test("comments between any two tokens are kept, in a program that stays the same and is stable", () => {
+  const text = programs["kitchenSink"] ?? "";
+  const gaps = [...text.matchAll(/[ ,()[\]{}]/g)].map((m) => m.index);
+  const comments = (source: string): number => parseClean(source).comments.length;
+  for (let first = 0; first < 40; first++) {
+    // Every fortieth gap has a comment, of one kind or the other.
+    let odd = text;
+    for (const at of gaps.filter((_, i) => i % 40 === first).toReversed()) {
+      const comment = at % 2 === 0 ? " /* x */ " : " // y\n";
+      const tried = `${odd.slice(0, at)}${comment}${odd.slice(at)}`;
+      if (parse(tried, "t").diagnostics.length === 0 && comments(tried) === comments(odd) + 1) odd = tried;
+    }
+    const once = format(odd, "t").text;
+    expect(withoutSpans(parseClean(once).ast), odd).toEqual(withoutSpans(parseClean(odd).ast));
+    expect(comments(once)).toBe(comments(odd));
+    expect(format(once, "t").text).toBe(once);
+  }
+});
+
 test("a text with a syntax error comes back as it was", () => {
   const text = "model m {\n   x   = \n}";
   const result = format(text, "t");
