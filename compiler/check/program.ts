@@ -215,6 +215,10 @@ function merge(base: readonly ast.Statement[], variant: ast.Variant, diagnostics
       replaced.set(key, [...(replaced.get(key) ?? []), statement]);
       continue;
     }
+    const other = statement.kind === "loss" && statement.name !== undefined ? base.find((s) => s.kind !== "loss" && declaredNames(s).some((n) => n.text === statement.name?.text)) : undefined;
+    if (other !== undefined && statement.kind === "loss" && statement.name !== undefined) {
+      diagnostics.add(report("JEP2002", statement.name.span, { name: statement.name.text }, { related: [{ span: other.span, message: "declared first here" }] }));
+    }
     if (statement.kind === "param" || statement.kind === "input") reportMissing(statement, baseNames, variant, diagnostics);
     else added.push(statement);
   }

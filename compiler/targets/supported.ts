@@ -39,6 +39,6 @@ function reason(node: Node): Reason | undefined {
     if (axes.includes("time") && axes.includes("height")) return { what: `\`${node.attrs.path}\` is a video`, instead: "use images" };
     if (space.kind === "actions" || space.kind === "labels") return { what: `\`${node.attrs.path}\` are ${space.kind}`, instead: "use images" };
   }
-  if (node.op === "loss" && (node.attrs.numbers?.["queue"] ?? 0) > 0) return { what: "a loss keeps a queue of earlier keys", instead: "take the negatives from the images of the step: leave `queue` out, or set it to 0" };
+  if (node.op === "loss" && (node.attrs.numbers?.["queue"] ?? 0) > 0) return { what: "a loss keeps a queue of earlier keys", instead: "leave `queue` out, and let the images of the step be the negatives" };
   return undefined;
 }

@@ -37,7 +37,7 @@ test("a model said twice is reported", () => {
 test("a setting said twice is reported", () => {
   checkMarked(sound("", "", `  epochs 1
   epochs 2
-//^^^^^^ JEP2002 \`epochs\` is declared twice.
+//^^^^^^ JEP2002 Keep one of the two lines.
 `));
 });
 

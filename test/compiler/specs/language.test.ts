@@ -79,20 +79,21 @@ ${train}`, read });
 
 describe("what can be checked but not trained", () => {
   const image = "  input image: Image[32, 32, 3]\n  view a, b = augment(image) { flip(p: 0.5) }\n";
-  const cases: readonly [what: string, body: string, says: string][] = [
-    ["a video", world, "`video` is a video"],
-    ["labels", `${image}  input label: Label[10]\n  encoder f = vit(8, 16, 1, 2)\n  head c = linear(10)\n  loss cross_entropy(c(pool(f(a))), label)`, "`label` are labels"],
-    ["a queue", `${image}  encoder f = vit(8, 16, 1, 2)\n  encoder t = ema(f, momentum: 0.99)\n  loss info_nce(pool(f(a)), stopgrad(pool(t(b))), queue: 1024)`, "a loss keeps a queue of earlier keys"],
-    ["a weight that changes", `${image}  encoder f = vit(8, 16, 1, 2)\n  loss info_nce(pool(f(a)), pool(f(b)))\n  loss late = cosine(0 -> 1) * koleo(pool(f(a)))`, "the weight of `late` changes over training"],
-    ["a pretrained module", `${image}  encoder f = vit(8, 16, 1, 2)\n  encoder g = pretrained(vit(8, 16, 1, 2))\n  predictor h = mlp(16)\n  loss mse(h(f(a)), stopgrad(g(a)))`, "`g` is pretrained, and its weights are nowhere to be read from"],
+  const cases: readonly [what: string, body: string, says: string, instead: string][] = [
+    ["a video", world, "`video` is a video", "use images"],
+    ["labels", `${image}  input label: Label[10]\n  encoder f = vit(8, 16, 1, 2)\n  head c = linear(10)\n  loss cross_entropy(c(pool(f(a))), label)`, "`label` are labels", "use images"],
+    ["a queue", `${image}  encoder f = vit(8, 16, 1, 2)\n  encoder t = ema(f, momentum: 0.99)\n  loss info_nce(pool(f(a)), stopgrad(pool(t(b))), queue: 1024)`, "a loss keeps a queue of earlier keys", "leave `queue` out"],
+    ["a weight that changes", `${image}  encoder f = vit(8, 16, 1, 2)\n  loss info_nce(pool(f(a)), pool(f(b)))\n  loss late = cosine(0 -> 1) * koleo(pool(f(a)))`, "the weight of `late` changes over training", "give it a constant weight"],
+    ["a pretrained module", `${image}  encoder f = vit(8, 16, 1, 2)\n  encoder g = pretrained(vit(8, 16, 1, 2))\n  predictor h = mlp(16)\n  loss mse(h(f(a)), stopgrad(g(a)))`, "`g` is pretrained, and its weights are nowhere to be read from", "train it in this program"],
   ];
-  it.each(cases)("%s", (_, body, says) => {
+  it.each(cases)("%s", (_, body, says, instead) => {
     expect(codes(checkModel(body))).toEqual([]);
     const result = compile({ file: "m.jepa", text: `use std.vit\nuse std.heads\nmodel m {\n${body}\n}\n${train}`, read });
     const refused = result.diagnostics.filter((d) => d.code === "JEP8001");
     if (result.diagnostics.some((d) => d.severity === "error" && d.code !== "JEP8001")) throw new Error(result.diagnostics.map((d) => `${d.code} ${d.message}`).join("; "));
     expect(result.ok).toBe(false);
     expect(result.files).toEqual([]);
+    expect(refused.filter((d) => d.message.includes(says)).map((d) => d.help?.includes(`to train, ${instead}`))).toContain(true);
     expect(refused.some((d) => d.message.includes(says)), refused.map((d) => d.message).join("; ")).toBe(true);
   });
 });

@@ -119,7 +119,8 @@ const commented: readonly (readonly [name: string, body: string, formatted?: str
   ["with another line in them", "  v = a /* of\n two lines */\n    + b"],
 ];
 
-test.each(commented)("comments %s stay there", (_, body, formatted = body) => {
+test.each(commented)("comments %s stay there", (_, body = "", wanted) => {
+  const formatted: string = wanted ?? body ?? "";
   const whole = (text: string): string => `model m {\n${text}\n}\n`;
   const result = format(whole(body), "t").text;
   expect(result).toBe(whole(formatted));
@@ -144,6 +145,12 @@ test("comments between any two tokens are kept, in a program that stays the same
     expect(comments(once)).toBe(comments(odd));
     expect(format(once, "t").text).toBe(once);
   }
+});
+
+test("lines may end in any of the three ways, and end in one of them", () => {
+  const text = `model m {\n  // about x\n\n  x = 1 // one\n  y = f(a, // first\n    b)\n}\n`;
+  const formatted = format(text, "t").text;
+  for (const end of ["\r", "\r\n"]) expect(format(text.replaceAll("\n", end), "t").text).toBe(formatted);
 });
 
 test("a text with a syntax error comes back as it was", () => {
