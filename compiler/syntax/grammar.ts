@@ -120,11 +120,14 @@ export class Grammar extends EmbeddedActionsParser {
     this.sink.add(report("JEP1009", span, { what, right, wrong: token.image }, { fixes: [{ title, edits: [{ span, text: fix }] }] }));
   }
 
-  /** Reports a comma that is missing before the next element; the list goes on, so that all of it is known. */
-  private comma(found: IToken | undefined): void {
-    this.ACTION(() => {
-      const next = this.LA(1);
-      if (found === undefined && next.tokenType !== T.Skipped) this.sink.add(lacksComma(this.sink.file, this.LA(0), next));
+  /** Reports a comma that is missing before the next element, and says so; the list goes on, so that all of it is known. */
+  private lacking(found: IToken | undefined, last: ast.Arg | undefined, again: boolean): boolean {
+    return this.ACTION(() => {
+      const named = last?.name === undefined && last?.value.kind === "ref";
+      const [previous, token, next] = [this.LA(0), this.LA(1), this.LA(2)];
+      if (found !== undefined || token.tokenType === T.Skipped) return false;
+      this.sink.add(lacksComma(this.sink.file, { previous, token, next, named, again }));
+      return true;
     });
   }
 
@@ -651,9 +654,10 @@ export class Grammar extends EmbeddedActionsParser {
     this.callBlocks = true;
     this.CONSUME(T.LParen);
     this.OPTION(() => {
+      let lacks = false;
       args.push(this.SUBRULE(this.arg));
       this.MANY(() => {
-        this.comma(this.OPTION2(() => this.CONSUME(T.Comma)));
+        lacks = this.lacking(this.OPTION2(() => this.CONSUME(T.Comma)), args.at(-1), lacks);
         args.push(this.SUBRULE2(this.arg));
       });
     });
@@ -683,9 +687,10 @@ export class Grammar extends EmbeddedActionsParser {
     this.callBlocks = true;
     this.CONSUME(T.LBracket);
     this.OPTION(() => {
+      let lacks = false;
       items.push(this.SUBRULE(this.expression));
       this.MANY(() => {
-        this.comma(this.OPTION2(() => this.CONSUME(T.Comma)));
+        lacks = this.lacking(this.OPTION2(() => this.CONSUME(T.Comma)), undefined, lacks);
         items.push(this.SUBRULE2(this.expression));
       });
     });

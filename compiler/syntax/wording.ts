@@ -5,12 +5,12 @@
  * expected).
  */
 import { EOF } from "chevrotain";
-import type { IToken } from "chevrotain";
+import type { IToken, TokenType } from "chevrotain";
 import { report } from "../messages/report.js";
 import type { Diagnostic, Fix } from "../messages/report.js";
 import { endOf, spanOf } from "./sink.js";
 import { shorten } from "./slips.js";
-import { T } from "./tokens.js";
+import { infixWords, T } from "./tokens.js";
 
 /** A token as a message names it. */
 export function describeToken(token: IToken): string {
@@ -30,7 +30,30 @@ export function commaFix(file: string, at: number, previousEnd: number): Fix {
   return { title: "write `,`", edits, ...(previousEnd === at ? { guess: true as const } : {}) };
 }
 
-/** Two elements of a list with nothing between them. */
-export function lacksComma(file: string, previous: IToken, token: IToken): Diagnostic {
-  return report("JEP1002", spanOf(file, token), { expected: "`,`", found: describeToken(token) }, { fixes: [commaFix(file, token.startOffset, endOf(previous))] });
+/** What stands around the place of a missing comma. */
+interface Lack {
+  readonly previous: IToken;
+  readonly token: IToken;
+  readonly next: IToken;
+  /** A name alone stands before it, where an argument may have one. */
+  readonly named: boolean;
+  /** The comma before the previous element is missing too. */
+  readonly again: boolean;
 }
+
+/**
+ * Two elements of a list with nothing between them. `heads 4` and `at targets` may lack a colon as well, and a word with
+ * no comma on either side may be an operator's (`x att mask`): then the comma is a guess.
+ */
+export function lacksComma(file: string, { previous, token, next, named, again }: Lack): Diagnostic {
+  const at = token.startOffset;
+  const comma = commaFix(file, at, endOf(previous));
+  const colon: Fix = { title: "write `:`", edits: [{ span: { file, start: endOf(previous), end: endOf(previous) }, text: ":" }] };
+  const mayBeName = named && previous.tokenType === T.Ident && (token.tokenType === T.Number || token.tokenType === T.String || infix.includes(previous.image));
+  const mayBeSign = again || (token.tokenType === T.Ident && words.has(next.tokenType) && next.startLine === token.endLine);
+  const fixes: Fix[] = mayBeName ? [colon, comma] : [mayBeSign ? { ...comma, guess: true } : comma];
+  return report("JEP1002", spanOf(file, token), { expected: mayBeName ? "`:` or `,`" : "`,`", found: describeToken(token) }, { fixes });
+}
+
+const infix: readonly string[] = infixWords;
+const words: ReadonlySet<TokenType> = new Set([T.Ident, T.Number, T.String]);

@@ -31,6 +31,8 @@ const cases: readonly Case[] = [
   { name: "a bare fraction behind a bracket", marked: "module f (x) { g(.5, -.5, 0...5) }\n                 ^^ JEP1014\n                      ^^ JEP1014\n                             ^^ JEP1014", fixed: "module f (x) { g(0.5, -0.5, 0..0.5) }" },
   { name: "a part of the library in single quotes", marked: "use 'std.vit'\n    ^^^^^^^^^ JEP1016", fixed: "use std.vit" },
   { name: "a word that touches a number", marked: "module f (x) {\n  g(4px)\n     ^^ JEP1002 Expected `,`, found the name `px`.\n}" },
+  { name: "a missing colon, or comma", marked: "module f (x) {\n  g(x, heads 4, at x)\n             ^ JEP1002 Expected `:` or `,`, found the number `4`.\n                   ^ JEP1002 Expected `:` or `,`, found the name `x`.\n}" },
+  { name: "a word that may be an operator", marked: "module f (x) {\n  g(x(1) att x)\n         ^^^ JEP1002 Expected `,`, found the name `att`.\n             ^ JEP1002 Expected `,`, found the name `x`.\n}" },
   { name: "two missing commas", marked: "module f (x) {\n  g([1 2] x)\n       ^ JEP1002 Expected `,`, found the number `2`.\n          ^ JEP1002 Expected `,`, found the name `x`.\n}", fixed: "module f (x) {\n  g([1 , 2] , x)\n}" },
   { name: "a foreign letter in a name", marked: "module f (x) { größe = x }\n                 ^^ JEP1001 `öß`" },
   { name: "a missing value", marked: "module f (x) {\n  y =\n     ^ JEP1002 Expected a value, found the end of the line.\n}" },
@@ -96,7 +98,7 @@ for (const { name, marked, fixed } of cases) {
 }
 
 test("what has no certain mending is left as it is", () => {
-  for (const text of ["use std.vit $", "module f (x) { 0.99.9 }", "module f (x) { x.5 }", "module f (x) { g(4px) }", "module f (x) { g(0.15–0.2) }", "module f (x) { ↯ }", "model m { x = 3 ¿ }"]) {
+  for (const text of ["use std.vit $", "module f (x) { 0.99.9 }", "module f (x) { x.5 }", "module f (x) { g(4px) }", "module f (x) { g(heads 4) }", "module f (x) { g(x, at x) }", "module f (x) { g(x(1) att x) }", "module f (x) { g(0.15–0.2) }", "module f (x) { ↯ }", "model m { x = 3 ¿ }"]) {
     const { diagnostics } = parse(text, "t.jepa");
     expect(diagnostics.length, text).toBeGreaterThan(0);
     expect(certainFixes(diagnostics), text).toEqual([]);
