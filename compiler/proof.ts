@@ -50,11 +50,9 @@ export function explainProof(analyses: Analyses, texts: Texts): string {
 
 /** What each context keeps, whether or not there is anything to remark. */
 function maskLines({ facts }: Analyses): string[] {
-  const byName = new Map(facts.graph.masks.map((m) => [m.name, m]));
   return facts.graph.masks.flatMap((m) => {
-    const removed = m.allowOverlap ? [] : m.minus.flatMap((n) => byName.get(n) ?? []);
-    const count = m.grid === undefined ? undefined : kept(m, removed, m.grid, facts.recipe.batch);
-    return count === undefined || m.grid === undefined ? [] : [`    \`${m.name}\` keeps ${count.mean.toFixed(1)} of ${m.grid.rows * m.grid.cols} positions on average, ${count.trimmed.toFixed(1)} after the cut to the shortest of ${facts.recipe.batch} rows`];
+    const count = m.grid === undefined ? undefined : kept(m, facts.graph.masks, m.grid, facts.recipe.batch);
+    return count === undefined ? [] : [`    \`${m.name}\` keeps ${count.mean.toFixed(1)} of ${count.cells} positions on average, ${count.trimmed.toFixed(1)} after the cut to the shortest of ${facts.recipe.batch} rows`];
   });
 }
 

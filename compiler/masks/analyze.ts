@@ -8,8 +8,11 @@
 import type { MaskFinding } from "../collapse/fault.js";
 import type { Facts } from "../collapse/gather.js";
 import { usedMasks } from "../collapse/gather.js";
+import type { Related } from "../messages/report.js";
 import { report } from "../messages/report.js";
 import type { Mask, ModelGraph } from "../model/ir.js";
+import { percent, whyNotApart } from "./apart.js";
+import type { Kept } from "./draws.js";
 import { coverage, kept } from "./draws.js";
 import { sizeLaw } from "./law.js";
 
@@ -22,17 +25,12 @@ export function findMaskFaults(graph: ModelGraph, facts: Facts, batch: number): 
     const removed = mask.allowOverlap ? [] : mask.minus.flatMap((name) => byName.get(name) ?? []);
     const predicted = isPredicted(facts, mask);
     const own = [...hangs(mask), ...empty(mask, removed, predicted)];
-    const rest = own.length > 0 ? [] : [...relaxes(mask, removed, batch), ...reach(mask, removed), ...settings(mask, removed, predicted)];
+    const rest = own.length > 0 ? [] : [...relaxes(mask, removed, graph.masks, batch), ...reach(mask), ...settings(mask, removed, predicted)];
     return [...own, ...rest].map((f) => ({ ...f, losses }));
   });
 }
 
 type Fault = Omit<MaskFinding, "losses">;
-
-function percent(share: number): string {
-  const p = 100 * share;
-  return `${p >= 10 ? Math.round(p) : p.toFixed(p >= 1 ? 1 : 2)} %`;
-}
 
 const gridText = (mask: Mask): string => `${mask.grid?.rows ?? 0}x${mask.grid?.cols ?? 0}`;
 
@@ -72,35 +70,32 @@ function coversAll(m: Mask, of: Mask): boolean {
   }
 }
 
-function relaxes(mask: Mask, removed: readonly Mask[], batch: number): Fault[] {
+function relaxes(mask: Mask, removed: readonly Mask[], masks: readonly Mask[], batch: number): Fault[] {
   if (mask.grid === undefined || removed.length === 0) return [];
-  const count = kept(mask, removed, mask.grid, batch);
-  if (count === undefined) return worstCase(mask, removed);
+  const count = kept(mask, masks, mask.grid, batch);
+  const why = whyNotApart(mask, removed, count);
   const found: Fault[] = [];
-  if (mask.sampler === "published" && count.relaxes > 0.0005) {
-    found.push({ rule: "M-CTX-WORST", diagnostic: report("JEP5012", mask.origin, { mask: mask.name, why: `in ${percent(count.relaxes)} of images no place keeps more than min_keep = ${mask.minKeep} positions` }) });
+  if (why !== undefined) {
+    const help = mask.kind === "block" && mask.sampler === "published" ? {} : { help: "Take out fewer or smaller masks." };
+    found.push({ rule: "M-CTX-WORST", diagnostic: report("JEP5012", mask.origin, { mask: mask.name, why }, { ...help, related: given(removed, count) }) });
   }
-  if (mask.trim === "tail") {
-    const why = `of ${Math.round(count.mean)} positions on average (${count.least} to ${count.most}), about ${Math.round(count.trimmed)} are left at a batch of ${batch}`;
-    found.push({ rule: "M-TRUNC", diagnostic: report("JEP5014", mask.origin, { mask: mask.name, why }) });
+  if (count !== undefined && mask.trim === "tail" && count.least < count.most) {
+    const figures = `of ${Math.round(count.mean)} positions on average (${count.least} to ${count.most}), about ${Math.round(count.trimmed)} are left at a batch of ${batch}`;
+    found.push({ rule: "M-TRUNC", diagnostic: report("JEP5014", mask.origin, { mask: mask.name, why: figures }) });
   }
   return found;
 }
 
-/** Of everything less some blocks, what is surely left: nothing, where the largest blocks can cover the grid together. */
-function worstCase(mask: Mask, removed: readonly Mask[]): Fault[] {
-  const { grid } = mask;
-  if (grid === undefined || mask.kind !== "all" || removed.some((m) => m.kind !== "block" || m.grid === undefined)) return [];
-  const largest = removed.reduce((sum, m) => sum + m.count * Math.max(0, ...sizeLaw(m, grid).sizes.map((s) => s.height * s.width)), 0);
-  const covered = removed.map((m) => coverage(m, grid));
-  const safe = covered[0]?.filter((_, i) => covered.every((c) => c[i] === 0)).length ?? 0;
-  const cells = grid.rows * grid.cols;
-  if (safe > 0 || cells > largest) return [];
-  return [{ rule: "M-CTX-WORST", diagnostic: report("JEP5012", mask.origin, { mask: mask.name, why: `blocks of up to ${largest} positions together can cover all ${cells}` }) }];
+/** Which masks are given up, and how often: their positions are those that come to be shared. */
+function given(removed: readonly Mask[], count: Kept | undefined): readonly Related[] {
+  return removed.flatMap((m) => {
+    const share = count?.givenUp.get(m.name) ?? 0;
+    return share === 0 ? [] : [{ span: m.origin, message: `\`${m.name}\` is then given up, in ${percent(share)} of images` }];
+  });
 }
 
-function reach(mask: Mask, removed: readonly Mask[]): Fault[] {
-  if (mask.kind !== "block" || mask.grid === undefined || removed.some((m) => m.kind !== "block")) return [];
+function reach(mask: Mask): Fault[] {
+  if (mask.kind !== "block" || mask.grid === undefined) return [];
   const never = [...coverage(mask, mask.grid)].filter((p) => p === 0).length;
   if (never === 0) return [];
   return [{ rule: "M-COVER", diagnostic: report("JEP5013", mask.origin, { grid: gridText(mask), cells: `${never} of ${mask.grid.rows * mask.grid.cols} positions`, what: `\`${mask.name}\`` }) }];

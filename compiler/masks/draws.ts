@@ -1,14 +1,17 @@
 /**
- * What is left of a context: how often each position is kept, how many are, and how many survive the cut of a batch.
+ * What is left of a mask: how often each position is kept, how many are, how many survive the cut of a batch, and how often
+ * the sampler has to give up what should be taken out.
  *
- * Positions of blocks are independent and uniform, so the chance of a position is exact. What a context keeps once several
- * random blocks are taken out has no short formula; it is counted over a fixed set of draws of a fixed generator, so that
- * the same program always gets the same figures. Cutting every row to the batch's shortest makes the batch size part of the
- * task: that figure is the expected minimum over a batch, size class by size class, because a batch shares its sizes.
+ * Positions of blocks are independent and uniform, so the chance of a position is exact. What a mask keeps once others are
+ * taken out has no short formula; it is counted over a fixed set of draws of a fixed generator, so that the same program
+ * always gets the same figures. Cutting every row to the batch's shortest makes the batch size part of the task: that figure
+ * is the expected minimum over a batch, size class by size class, because a batch shares its sizes. How one picture is drawn
+ * is `place.ts`; what no number of draws can say, whether it could ever happen, is `apart.ts`.
  */
 import type { Mask } from "../model/ir.js";
-import type { SizeLaw } from "./law.js";
 import { sizeLaw } from "./law.js";
+import type { Chance, Field, Sized } from "./place.js";
+import { drawPicture, fieldOf } from "./place.js";
 
 interface Grid {
   readonly rows: number;
@@ -39,7 +42,7 @@ function along(side: number, length: number, corners: number): Float64Array {
   return out;
 }
 
-/** What a context keeps. */
+/** What a mask keeps. */
 export interface Kept {
   /** Mean positions before the cut, and after a cut to the shortest of `batch` rows. */
   readonly mean: number;
@@ -47,88 +50,175 @@ export interface Kept {
   /** Least and most seen. */
   readonly least: number;
   readonly most: number;
-  /** Share of images in which no place keeps more than `min_keep`: the published sampler then gives up a complement. */
+  /** Share of images for which some mask that should be taken out is given up. */
   readonly relaxes: number;
+  /** The same for each of these masks. */
+  readonly givenUp: ReadonlyMap<string, number>;
+  /** Share of images for which the corrected sampler has no position left, so that a run stops. */
+  readonly stops: number;
+  /** Positions in all: of one plane of a film, where all of them are alike. */
+  readonly cells: number;
 }
 
+/** Pictures of one class, and of all classes where these are few. */
 const perClass = 160;
+const atLeast = 1000;
+/** Classes beyond this many are not gone through one by one; so many are drawn from them. */
+const mostClasses = 64;
+/** What happens in fewer than one of fifty images is looked for in so many more. */
+const more = 3000;
+/** Positions of one set or another that may be gone through, so that large grids take no longer than small ones. */
+const budget = 6e6;
 
-/** Counts what a block less other block masks keeps, at a batch size; undefined where the masks are of other kinds. */
-export function kept(mask: Mask, removed: readonly Mask[], grid: Grid, batch: number): Kept | undefined {
-  if (mask.kind !== "block" || removed.length === 0 || removed.some((m) => m.kind !== "block" || m.minus.length > 0) || grid.cols > 30) return undefined;
-  const own = sizeLaw(mask, grid);
-  const others = removed.map((m) => ({ mask: m, law: sizeLaw(m, grid) }));
-  if ([own, ...others.map((o) => o.law)].some((l) => l.hangs > 0)) return undefined;
+/** Counts what a mask keeps of its own, at a batch size, once others of `masks` are taken out; undefined where none are, or where one is never drawn. */
+export function kept(mask: Mask, masks: readonly Mask[], grid: Grid & { readonly frames?: number }, batch: number): Kept | undefined {
+  const order = drawnBefore(mask, masks);
+  if (order.length === 0) return undefined;
+  const family = [...order, mask];
+  // Blocks and quadrants hide a place for a whole film, so that one plane tells of all.
+  const field = fieldOf(grid.rows, grid.cols, family.some((m) => m.kind === "random") ? grid.frames ?? 1 : 1);
+  if (family.some((m) => neverDrawn(m, field))) return undefined;
   const next = generator();
-  const classes = joint(own, others);
-  let mean = 0;
-  let trimmed = 0;
-  let relaxes = 0;
-  let least = Infinity;
-  let most = 0;
-  for (const { share, block, taken } of classes) {
+  const cells = field.all.length;
+  const cost = cells * family.reduce((sum, m) => sum + Math.min(m.count, 8), 1);
+  const classes = classesOf(family, field, Math.max(8, Math.min(mostClasses, Math.floor(budget / cost / 24))), next);
+  const each = Math.floor(Math.max(24, Math.min(Math.max(perClass, atLeast / classes.length), budget / cost / classes.length)));
+  const tally: Tally = { relaxes: 0, stops: 0, givenUp: new Map() };
+  let [mean, trimmed, least, most] = [0, 0, Infinity, 0];
+  for (const { share, sizes } of classes) {
     const counts: number[] = [];
-    for (let i = 0; i < perClass; i++) counts.push(draw(mask, block, taken, grid, next));
+    for (let i = 0; i < each; i++) counts.push(...lengths(sizes, field, next, tally, share / each));
     counts.sort((a, b) => a - b);
-    mean += share * (counts.reduce((s, c) => s + c, 0) / perClass);
-    trimmed += share * counts.reduce((s, c, i) => s + c * (((perClass - i) / perClass) ** batch - ((perClass - i - 1) / perClass) ** batch), 0);
-    relaxes += share * (counts.filter((c) => c <= mask.minKeep).length / perClass);
+    const n = counts.length;
+    const rows = batch * mask.count;
+    mean += share * (counts.reduce((s, c) => s + c, 0) / n);
+    trimmed += share * counts.reduce((s, c, i) => s + c * (((n - i) / n) ** rows - ((n - i - 1) / n) ** rows), 0);
     least = Math.min(least, counts[0] ?? 0);
     most = Math.max(most, counts.at(-1) ?? 0);
   }
-  return { mean, trimmed, least, most, relaxes };
+  const rare = tally.relaxes + tally.stops < 0.02 && mayRunOut(mask, family, field) ? longer(classes, field, next, Math.min(more, Math.floor(budget / cost)), each * classes.length) : undefined;
+  return { mean, trimmed, least, most, cells, ...(rare === undefined ? tally : mixed(tally, each * classes.length, rare.tally, rare.draws)) };
 }
 
-interface Taken {
-  readonly mask: Mask;
-  readonly height: number;
-  readonly width: number;
+/** All that is taken out of a mask, directly or of what is taken out, in the order in which they are drawn. */
+function drawnBefore(mask: Mask, masks: readonly Mask[]): readonly Mask[] {
+  const order: Mask[] = [];
+  const seen = new Set([mask.name]);
+  const visit = (m: Mask): void => {
+    for (const name of m.allowOverlap ? [] : m.minus) {
+      const other = masks.find((o) => o.name === name);
+      if (other === undefined || seen.has(name)) continue;
+      seen.add(name);
+      visit(other);
+      order.push(other);
+    }
+  };
+  visit(mask);
+  return order;
+}
+
+function neverDrawn(mask: Mask, field: Field): boolean {
+  if (mask.kind === "block") return sizeLaw(mask, field).hangs > 0;
+  return mask.kind === "rasterized" && (mask.count > 4 || field.rows < 2 || field.cols < 2);
+}
+
+/** Whether all that is taken out, at its largest, could leave a mask with too few positions. */
+function mayRunOut(mask: Mask, family: readonly Mask[], field: Field): boolean {
+  const taken = family.filter((m) => mask.minus.includes(m.name)).reduce((sum, m) => sum + m.count * mostOf(m, field), 0);
+  const own = mask.kind === "block" ? Math.min(...sizesOf(mask, field).map((s) => s.height * s.width * field.frames)) : mask.kind === "rasterized" ? Math.min(...field.quadrants.map((q) => q.length)) : field.all.length;
+  return own - taken <= (mask.kind === "block" ? mask.minKeep : 0);
+}
+
+function mostOf(mask: Mask, field: Field): number {
+  switch (mask.kind) {
+    case "block": return Math.max(...sizesOf(mask, field).map((s) => s.height * s.width * field.frames));
+    case "random": return Math.max(...sizesOf(mask, field).map((s) => s.wanted));
+    case "rasterized": return Math.max(...field.quadrants.map((q) => q.length));
+    case "all": case "complement": return field.all.length;
+  }
+}
+
+type Size = Omit<Sized, "mask"> & { readonly share: number };
+
+/** The sizes of a mask in a batch, the smallest first. */
+function sizesOf(mask: Mask, field: Field): readonly Size[] {
+  if (mask.kind === "block") return sizeLaw(mask, field).sizes.map((s) => ({ ...s, wanted: 0 })).sort((a, b) => a.height * a.width - b.height * b.width || a.height - b.height);
+  const cells = field.all.length;
+  const [low, high] = mask.ratio;
+  const least = cells - Math.trunc(cells * (1 - low));
+  const most = cells - Math.trunc(cells * (1 - high));
+  if (mask.kind !== "random" || most === least) return [{ height: 0, width: 0, wanted: least, share: 1 }];
+  // One ratio for the batch: so many positions for every ratio up to that share of them.
+  const sizes: Size[] = [];
+  for (let wanted = least; wanted <= most; wanted++) {
+    const share = (Math.min(high, wanted / cells) - Math.max(low, (wanted - 1) / cells)) / (high - low);
+    if (share > 0) sizes.push({ height: 0, width: 0, wanted, share });
+  }
+  return sizes;
 }
 
 interface Class {
   readonly share: number;
-  readonly block: { readonly height: number; readonly width: number };
-  readonly taken: readonly Taken[];
+  readonly sizes: readonly Sized[];
 }
 
-/** Combinations of sizes, the rarest beyond a few left out. */
-function joint(own: SizeLaw, others: readonly { readonly mask: Mask; readonly law: SizeLaw }[]): readonly Class[] {
-  let classes: Class[] = own.sizes.map((s) => ({ share: s.share, block: s, taken: [] }));
-  for (const { mask, law } of others) classes = classes.flatMap((c) => law.sizes.map((s) => ({ share: c.share * s.share, block: c.block, taken: [...c.taken, { mask, height: s.height, width: s.width }] })));
-  const chosen = classes.sort((a, b) => b.share - a.share).slice(0, 12);
-  const total = chosen.reduce((s, c) => s + c.share, 0);
-  return chosen.map((c) => ({ ...c, share: c.share / total }));
-}
-
-/** Positions kept by the best of twenty places (all places where there are fewer). */
-function draw(mask: Mask, block: Class["block"], taken: readonly Taken[], grid: Grid, next: (n: number) => number): number {
-  const covered = new Int32Array(grid.rows);
-  for (const t of taken) {
-    for (let k = 0; k < t.mask.count; k++) {
-      const top = next(places(t.mask, grid.rows, t.height));
-      const bits = ((1 << t.width) - 1) << next(places(t.mask, grid.cols, t.width));
-      for (let r = top; r < top + t.height; r++) covered[r] = (covered[r] ?? 0) | bits;
-    }
+/** Combinations of sizes: all where they are few, the most frequent first; else a sample that gives every size its share. */
+function classesOf(family: readonly Mask[], field: Field, limit: number, next: Chance): readonly Class[] {
+  const laws = family.map((mask) => ({ mask, sizes: sizesOf(mask, field) }));
+  if (laws.reduce((n, { sizes }) => n * sizes.length, 1) <= limit) {
+    let classes: Class[] = [{ share: 1, sizes: [] }];
+    for (const { mask, sizes } of laws) classes = classes.flatMap((c) => sizes.map((s) => ({ share: c.share * s.share, sizes: [...c.sizes, { ...s, mask }] })));
+    return classes.sort((a, b) => b.share - a.share);
   }
-  const tops = places(mask, grid.rows, block.height);
-  const lefts = places(mask, grid.cols, block.width);
-  const count = (top: number, left: number): number => {
-    const bits = ((1 << block.width) - 1) << left;
-    let n = 0;
-    for (let r = top; r < top + block.height; r++) n += ones(bits & ~(covered[r] ?? 0));
-    return n;
-  };
-  const first = count(next(tops), next(lefts));
-  if (first > mask.minKeep || tops * lefts === 1) return first;
-  let best = first;
-  for (let i = 0; i < 20 && best <= mask.minKeep; i++) best = Math.max(best, count(next(tops), next(lefts)));
-  return best;
+  const columns = laws.map(({ mask, sizes }) => spreadOver(sizes, limit, next).map((s) => ({ ...s, mask })));
+  return Array.from({ length: limit }, (_, i) => ({ share: 1 / limit, sizes: columns.flatMap((c) => c[i] ?? []) }));
 }
 
-function ones(x: number): number {
-  let v = x - ((x >>> 1) & 0x55555555);
-  v = (v & 0x33333333) + ((v >>> 2) & 0x33333333);
-  return (((v + (v >>> 4)) & 0x0f0f0f0f) * 0x01010101) >>> 24;
+/** So many sizes, one from each equal part of the law, in any order. */
+function spreadOver(sizes: readonly Size[], many: number, next: Chance): readonly Size[] {
+  const list: Size[] = [];
+  let [at, sum] = [0, sizes[0]?.share ?? 1];
+  for (let i = 0; i < many; i++) {
+    while (at < sizes.length - 1 && sum < (i + 0.5) / many) sum += sizes[++at]?.share ?? 0;
+    list.push(...sizes.slice(at, at + 1));
+  }
+  for (let i = list.length - 1; i > 0; i--) list.push(...list.splice(next(i + 1), 1));
+  return list;
+}
+
+interface Tally {
+  relaxes: number;
+  stops: number;
+  readonly givenUp: Map<string, number>;
+}
+
+/** The lengths of one picture's rows; what had to be given up for them is added to the tally. */
+function lengths(sizes: readonly Sized[], field: Field, next: Chance, tally: Tally, weight: number): readonly number[] {
+  const { sets, givenUp, stops } = drawPicture(sizes, field, next);
+  if (givenUp.size > 0) tally.relaxes += weight;
+  if (stops) tally.stops += weight;
+  for (const name of givenUp) tally.givenUp.set(name, (tally.givenUp.get(name) ?? 0) + weight);
+  return sets.map((s) => s.length);
+}
+
+/** Many more pictures, each class with its share of them. */
+function longer(classes: readonly Class[], field: Field, next: Chance, many: number, already: number): { readonly tally: Tally; readonly draws: number } | undefined {
+  if (many <= already) return undefined;
+  const tally: Tally = { relaxes: 0, stops: 0, givenUp: new Map() };
+  let draws = 0;
+  for (const { share, sizes } of classes) {
+    const each = Math.ceil(share * many);
+    for (let i = 0; i < each; i++) lengths(sizes, field, next, tally, share / each);
+    draws += each;
+  }
+  return { tally, draws };
+}
+
+/** Two counts as one, each by its number of draws. */
+function mixed(a: Tally, ofA: number, b: Tally, ofB: number): Tally {
+  const both = (x: number, y: number): number => (x * ofA + y * ofB) / (ofA + ofB);
+  const names = new Set([...a.givenUp.keys(), ...b.givenUp.keys()]);
+  return { relaxes: both(a.relaxes, b.relaxes), stops: both(a.stops, b.stops), givenUp: new Map([...names].map((n) => [n, both(a.givenUp.get(n) ?? 0, b.givenUp.get(n) ?? 0)])) };
 }
 
 /** A fixed sequence of whole numbers below n (mulberry32). */

@@ -16,7 +16,7 @@ export function usualLengths(graph: Pick<ModelGraph, "masks">, batch: number): R
     if (grid === undefined) return [];
     const cells = grid.rows * grid.cols;
     const removed = mask.allowOverlap ? [] : mask.minus.flatMap((n) => byName.get(n) ?? []);
-    const counted = kept(mask, removed, grid, batch)?.trimmed;
+    const counted = kept(mask, graph.masks, grid, batch)?.trimmed;
     const own = wholeLength(mask, grid, cells);
     const rest = removed.reduce((left, m) => left * (1 - wholeLength(m, grid, cells) / cells) ** m.count, own);
     return [[mask.name, Math.max(1, Math.round(counted ?? rest))]];
