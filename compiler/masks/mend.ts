@@ -14,6 +14,8 @@ import type { Span } from "../base/span.js";
 import type { Edit, Fix } from "../messages/report.js";
 import type { Mask } from "../model/ir.js";
 import { isCall } from "../model/visit.js";
+import { whyNotApart } from "./apart.js";
+import { kept } from "./draws.js";
 import { sizeLaw } from "./law.js";
 
 /** The finding with the ways out that are certain. */
@@ -29,7 +31,8 @@ function fixOf(finding: MaskFinding, facts: Facts, texts: Texts): Fix | undefine
   const term = facts.terms.find((t) => same(t.origin, span)) ?? facts.terms.find((t) => related.some((r) => same(r.span, t.origin)));
   switch (finding.rule) {
     case "M-NONTERM": return mask === undefined ? undefined : made("Lower min_keep to what every block exceeds", lowerMinKeep(mask, texts));
-    case "M-OVERLAP": return mask === undefined || term === undefined ? undefined : made("Keep the masks apart", keepApart(mask, targetOf(facts, term), texts));
+    case "M-OVERLAP": return mask === undefined || term === undefined ? undefined : made("Keep the masks apart", keepApart(mask, targetOf(facts, term), facts, texts));
+    case "M-CTX-WORST": return mask === undefined ? undefined : made("Choose the sampler that never shares a position", neverShare(mask, facts, texts));
     case "M-LEAK": return term === undefined ? undefined : made("Hide the targets", hideTargets(facts, term, texts));
     case "M-LOSS-CTX": return term === undefined ? undefined : made("Compare at the hidden positions only", compareHidden(facts, term, texts));
     default: return undefined;
@@ -46,11 +49,28 @@ function made(title: string, edits: readonly Edit[] | undefined): Fix | undefine
 function lowerMinKeep(mask: Mask, texts: Texts): readonly Edit[] | undefined {
   if (mask.grid === undefined) return undefined;
   const smallest = Math.min(...sizeLaw({ ...mask, minKeep: 0 }, mask.grid).sizes.map((s) => s.height * s.width));
-  const text = textAt(mask.origin, texts);
-  const call = /\w+\([^()]*\)/.exec(text);
-  if (!Number.isFinite(smallest) || smallest < 1 || call === null) return undefined;
+  return !Number.isFinite(smallest) || smallest < 1 ? undefined : setOption(mask, "min_keep", String(smallest - 1), texts);
+}
+
+/** An option of the mask's kind, `block(…)`. */
+function setOption(mask: Mask, name: string, value: string, texts: Texts): readonly Edit[] | undefined {
+  const call = /\w+\([^()]*\)/.exec(textAt(mask.origin, texts));
+  if (call === null) return undefined;
   const start = mask.origin.start + call.index;
-  return setArgument({ ...mask.origin, start, end: start + call[0].length }, "min_keep", String(smallest - 1), texts);
+  return setArgument({ ...mask.origin, start, end: start + call[0].length }, name, value, texts);
+}
+
+/** Whether a mask, changed, always avoids what is taken out of it. */
+function staysApart(mask: Mask, facts: Facts): boolean {
+  const { masks } = facts.graph;
+  const removed = mask.allowOverlap ? [] : mask.minus.flatMap((name) => masks.find((m) => m.name === name) ?? []);
+  return mask.grid !== undefined && whyNotApart(mask, removed, kept(mask, masks, mask.grid, facts.recipe.batch)) === undefined;
+}
+
+/** `sampler: corrected` for a published block, where a place with positions is always left. */
+function neverShare(mask: Mask, facts: Facts, texts: Texts): readonly Edit[] | undefined {
+  if (mask.kind !== "block" || mask.sampler !== "published" || !staysApart({ ...mask, sampler: "corrected" }, facts)) return undefined;
+  return setOption(mask, "sampler", "corrected", texts);
 }
 
 function targetOf(facts: Facts, term: Term): string | undefined {
@@ -58,9 +78,18 @@ function targetOf(facts: Facts, term: Term): string | undefined {
   return positions?.kind === "mask" ? positions.mask : undefined;
 }
 
-/** `minus targets` behind the declaration; `overlap: true` away from one that says it already. */
-function keepApart(mask: Mask, target: string | undefined, texts: Texts): readonly Edit[] | undefined {
+/** `minus targets`, in a way that leaves enough: with the corrected sampler where the published one would give the targets up again. */
+function keepApart(mask: Mask, target: string | undefined, facts: Facts, texts: Texts): readonly Edit[] | undefined {
   if (target === undefined || mask.name === target) return undefined;
+  const less = { ...mask, minus: [...new Set([...mask.minus, target])], allowOverlap: false };
+  const edits = takeOut(mask, target, texts);
+  if (edits === undefined || staysApart(less, facts)) return edits;
+  const sampler = neverShare(less, facts, texts);
+  return sampler === undefined ? undefined : [...edits, ...sampler];
+}
+
+/** `minus targets` behind the declaration; `overlap: true` away from one that says it already. */
+function takeOut(mask: Mask, target: string, texts: Texts): readonly Edit[] | undefined {
   if (mask.minus.includes(target)) return mask.allowOverlap ? replaceIn(mask.origin, /,\s*overlap:\s*true/, "", texts) : undefined;
   if (mask.minus.length === 0) return [{ span: { ...mask.origin, start: mask.origin.end }, text: ` minus ${target}` }];
   const [only] = mask.minus;
@@ -74,7 +103,7 @@ function hideTargets(facts: Facts, term: Term, texts: Texts): readonly Edit[] | 
   if (target === undefined || student === undefined) return undefined;
   const seen = new Set([...(facts.sights[student]?.values() ?? [])].flatMap((s) => s.only ?? []));
   const whole = facts.graph.masks.find((m) => seen.has(m.name) && m.name !== target && m.kind === "all" && m.minus.length === 0);
-  if (whole !== undefined) return keepApart(whole, target, texts);
+  if (whole !== undefined) return keepApart(whole, target, facts, texts);
   // Tokens that are picked at the targets themselves would have none left to pick from.
   if (cone(facts, student).some((id) => nodeAt(facts, id)?.op === "at" && nodeAt(facts, id)?.attrs.mask === target)) return undefined;
   const apart = facts.graph.masks.filter((m) => m.minus.includes(target) && !m.allowOverlap);

@@ -5,15 +5,17 @@
 import { expect, test } from "vitest";
 import { check } from "../../../compiler/compile.js";
 import type { CheckResult } from "../../../compiler/compile.js";
+import { applyFixes, certainFixes } from "../../../compiler/messages/fixes.js";
 import type { MaskSpec } from "../../../runtime/abi.js";
 import { sampleMasks } from "../../../runtime/masks/sample.js";
 
 /** An I-JEPA that sees `c` and predicts `u`. */
-function program(masks: string, rows: number, cols: number): CheckResult {
+function textOf(masks: string, rows: number, cols: number): string {
   const lines = masks.split("\n").map((line) => `  mask ${line}`).join("\n");
-  const text = `use std.vit\nmodel m {\n  input image: Image[${4 * rows}, ${4 * cols}, 3]\n${lines}\n  encoder f = vit(patch: 4, width: 32, depth: 1, heads: 2)\n  encoder t = ema(f, momentum: 0.996 -> 1)\n  predictor p = vit_predictor(width: 16, depth: 1, heads: 2)\n  loss smooth_l1(p(f(image at c), at: u), stopgrad(normalize(t(image))) at u)\n}\ntrain m {\n  data shapes(count: 64)\n  epochs 1\n  batch 16\n}\n`;
-  return check({ file: "m.jepa", text });
+  return `use std.vit\nmodel m {\n  input image: Image[${4 * rows}, ${4 * cols}, 3]\n${lines}\n  encoder f = vit(patch: 4, width: 32, depth: 1, heads: 2)\n  encoder t = ema(f, momentum: 0.996 -> 1)\n  predictor p = vit_predictor(width: 16, depth: 1, heads: 2)\n  loss smooth_l1(p(f(image at c), at: u), stopgrad(normalize(t(image))) at u)\n}\ntrain m {\n  data shapes(count: 64)\n  epochs 1\n  batch 16\n}\n`;
 }
+
+const program = (masks: string, rows: number, cols: number): CheckResult => check({ file: "m.jepa", text: textOf(masks, rows, cols) });
 
 interface Truth {
   /** Share of images whose `c` shares a position with what is taken out of it. */
@@ -145,4 +147,29 @@ test("on a film positions that are hidden one by one count over all its moments"
   const told = (mask: string): Told => toldOf(check({ file: "m.jepa", text: text(mask) }));
   expect(told("6 of random(0.6)").share).toBeGreaterThan(0.7);
   expect(told("6 of random(0.2)").told).toBe(false);
+});
+
+test("what is mended shares no position, and does not stop", () => {
+  const block = "block(scale: 0.85..1.0, aspect: 1.0, min_keep: 0";
+  const cases: readonly (readonly [masks: string, rows: number, code: string, mended: string | undefined])[] = [
+    [`u = random(0.9)\nc = ${block}) minus u`, 8, "JEP5012", undefined],
+    ["u = random(0.9)\nc = block(scale: 0.85..1.0, aspect: 1.0) minus u", 8, "JEP5012", "c = block(scale: 0.85..1.0, aspect: 1.0, sampler: corrected) minus u"],
+    ["u = 8 of random(0.5)\nc = all minus u", 8, "JEP5012", undefined],
+    [`v = block(scale: 0.15..0.2, aspect: 1.0, min_keep: 0)\nu = random(0.5)\nc = ${block}) minus v`, 4, "JEP5016", `c = ${block}, sampler: corrected) minus [v, u]`],
+    [`u = random(0.5)\nc = ${block})`, 8, "JEP5016", `c = ${block}) minus u`],
+    [`u = 8 of random(0.5)\nc = all`, 8, "JEP5015", undefined],
+  ];
+  for (const [masks, side, code, mended] of cases) {
+    const text = textOf(masks, side, side);
+    const found = check({ file: "m.jepa", text }).diagnostics.filter((d) => d.code === code && d.fixes.length > 0);
+    if (mended === undefined) {
+      expect(found, masks).toEqual([]);
+      continue;
+    }
+    const fixed = applyFixes(text, "m.jepa", certainFixes(found)).text;
+    expect(fixed).toContain(mended);
+    const result = check({ file: "m.jepa", text: fixed });
+    expect(result.diagnostics.map((d) => d.code), fixed).toEqual([]);
+    expect(truthOf(result), fixed).toEqual({ shared: 0, stopped: false });
+  }
 });
