@@ -90,7 +90,7 @@ function analyzePhase(facts: Facts, terms: readonly Term[]): readonly EncoderPro
 function judgeEncoder(facts: Facts, terms: readonly Term[], encoder: string, guard: Protection): EncoderProof {
   const protectors = guard.byEncoder.get(encoder) ?? [];
   const reaching = terms.filter((t) => trainedThrough(facts, t.node).has(encoder));
-  const attractive = reaching.filter((t) => t.sign > 0 && attracting.has(t.role));
+  const attractive = reaching.filter((t) => t.sign > 0 && attracting.has(t.role) && !t.alike);
   const findings: Finding[] = [];
   const mechanisms: { term: Term; mechanism: Mechanism }[] = [];
   if (facts.groups.get(encoder)?.state === "idle") return idleEncoder(facts, encoder);
@@ -133,7 +133,8 @@ function unguarded(facts: Facts, attractive: readonly Term[], encoder: string, d
   // Contrast or correlation that does not protect here runs along the wrong axis, or reads what cannot be lost.
   for (const t of attractive) {
     if (t.role === "attract" || t.role === "classify") continue;
-    found.push(finding("E-GUARD-AXIS", t, encoder, { heads: [], other: t.operands[0] }));
+    const constant = t.operands.find((o) => (factOf(facts.values, o).may & sampleBit) === 0);
+    found.push(finding(constant === undefined ? "E-GUARD-AXIS" : "W-TARGET-UNINFORMED", t, encoder, { heads: [], other: constant ?? t.operands[0] }));
   }
   const anchored = mechanisms.some((m) => m.mechanism.kind === "anchor" || m.mechanism.kind === "pretrained target");
   const held = mechanisms.some((m) => m.mechanism.kind !== "anchor" && m.mechanism.kind !== "pretrained target");

@@ -3,11 +3,14 @@
  *
  * Terms over equal operands are added up, so that losses that cancel do; a weight of zero drops its term; a weight below
  * zero turns it round. Operands are compared by what they compute (value numbers over the body), so writing `f(a)` twice or
- * giving it a name changes nothing. Contrast without negatives is plain agreement. Leaves what instances are to `groups.ts`.
+ * giving it a name changes nothing. Contrast without negatives is plain agreement. A value that is compared with itself agrees
+ * whatever it is: such a term is dropped, or is what it is besides (negatives, decorrelation). Leaves what instances are to `groups.ts`.
  */
 import type { Body, Node, NodeId, Schedule } from "../model/ir.js";
 import type { LossRole } from "../model/losses.js";
 import type { RawTerm } from "./expand.js";
+import type { Form } from "./fold.js";
+import { ratio, sameValue } from "./fold.js";
 
 /** A term that counts. */
 export interface Term {
@@ -20,6 +23,8 @@ export interface Term {
   /** Of its weight, from the first step on. `ends`: it is zero at the last step. */
   readonly sign: 1 | -1;
   readonly ends: boolean;
+  /** Its two sides are one value: nothing about it attracts. */
+  readonly alike: boolean;
   readonly operands: readonly NodeId[];
   readonly numbers: Readonly<Record<string, number>>;
   readonly words: Readonly<Record<string, string>>;
@@ -32,15 +37,18 @@ export interface Canonical {
   readonly terms: readonly Term[];
   /** For every node, the first that computes the same. */
   readonly numbers: readonly NodeId[];
-  readonly dropped: readonly { readonly term: RawTerm; readonly because: "weight 0" | "cancels" }[];
+  readonly dropped: readonly { readonly term: RawTerm; readonly because: Dropped }[];
 }
+
+/** Why a term does not count. */
+export type Dropped = "weight 0" | "cancels" | "same sides";
 
 const symmetric: ReadonlySet<string> = new Set(["mse", "l1", "smooth_l1", "negative_cosine"]);
 
-/** The canonical terms of an objective. */
-export function canonicalTerms(body: Body, raw: readonly RawTerm[]): Canonical {
+/** The canonical terms of an objective. `forms`: what the values of the body's nodes are made of. */
+export function canonicalTerms(body: Body, raw: readonly RawTerm[], forms: readonly Form[]): Canonical {
   const numbers = valueNumbers(body);
-  const dropped: { term: RawTerm; because: "weight 0" | "cancels" }[] = [];
+  const dropped: { term: RawTerm; because: Dropped }[] = [];
   const merged = new Map<string, { first: RawTerm; weight: Schedule; losses: Set<string> }>();
   for (const term of raw) {
     if (term.weight.points.every((p) => p === 0)) {
@@ -62,11 +70,25 @@ export function canonicalTerms(body: Body, raw: readonly RawTerm[]): Canonical {
       dropped.push({ term: first, because: "cancels" });
       continue;
     }
-    const { role, sign } = readSign(first, weight);
+    const { role: own, sign } = readSign(first, weight);
+    const alike = isAlike(first, forms);
+    if (alike && (own === "attract" || own === "correlate_diagonal")) {
+      dropped.push({ term: first, because: "same sides" });
+      continue;
+    }
+    const role = alike && own === "correlate" ? "decorrelate" : own;
     const ends = weight.points.length > 1 && weight.points.at(-1) === 0;
-    terms.push({ ...first, id: terms.length, role, losses: [...losses], weight, sign, ends });
+    terms.push({ ...first, id: terms.length, role, losses: [...losses], weight, sign, ends, alike });
   }
   return { terms, numbers, dropped };
+}
+
+/** Whether a term compares a value with itself, or with what it takes for the same: lengths and offsets do not count everywhere. */
+function isAlike({ kind, operands: [p = -1, q = -1, ...more] }: RawTerm, forms: readonly Form[]): boolean {
+  if (q < 0 || more.length > 0 || kind === "cross_entropy") return false;
+  const correlates = kind.startsWith("barlow");
+  const lengths = correlates || kind === "negative_cosine" || kind === "info_nce";
+  return lengths ? ratio(forms[p], forms[q], correlates) !== undefined : sameValue(forms[p], forms[q]);
 }
 
 /** The role of a term and its direction; a weight that goes below zero counts as below zero. */

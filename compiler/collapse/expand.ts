@@ -3,7 +3,7 @@
  *
  * A loss may stand in a module, in a sum of sums, behind a factor, or be spelled out of primitives; what it is does not
  * depend on that. Owns two rewritings: calls of modules that hold losses, or no parameters, are replaced by their bodies (all
- * other calls stay: an analysis asks about modules, not about matmuls), and sums, differences, factors and well-known hand-written
+ * other calls stay: an analysis asks about modules, not about matmuls), with constants folded (`fold.ts`), and sums, differences, factors and well-known hand-written
  * forms are read as weighted terms of the loss table. What cannot be read stays, as a term of role `unknown`.
  */
 import type { Span } from "../base/span.js";
@@ -11,6 +11,8 @@ import type { LossRole } from "../model/losses.js";
 import { isLoss, lossKind } from "../model/losses.js";
 import type { Body, ModelGraph, Node, NodeId, Schedule } from "../model/ir.js";
 import { funcTable, isCall, joinPath } from "../model/visit.js";
+import type { Form } from "./fold.js";
+import { foldConstants } from "./fold.js";
 
 /** One term of the objective as the analysis sees it. */
 export interface RawTerm {
@@ -31,14 +33,17 @@ export interface RawTerm {
 export interface Objective {
   readonly body: Body;
   readonly terms: readonly RawTerm[];
+  /** For every node, what its value is made of. */
+  readonly forms: readonly Form[];
 }
 
 /** Reads the objective of a graph. */
 export function expandObjective(graph: ModelGraph): Objective {
-  const { body, moved } = inlineLosses(graph);
+  const { body: flat, moved } = inlineLosses(graph);
+  const { body, forms } = foldConstants(graph, flat);
   const losses = graph.losses.map((l) => ({ ...l, node: moved.get(l.node) ?? l.node }));
   const terms = losses.flatMap((l) => split(body, l.node, l.weight, l.name, l.origin));
-  return { body, terms };
+  return { body, terms, forms };
 }
 
 /** Nodes that an inlined function may come to: modules that double one another would otherwise have no end. */
@@ -136,7 +141,7 @@ function split(body: Body, id: NodeId, weight: Schedule, loss: string, origin: S
     case "neg": return into(a, timesConstant(weight, -1));
     case "shift": return into(a, weight);
     case "scale": return into(a, node.attrs.schedule === undefined ? timesConstant(weight, node.attrs.value ?? 1) : timesSchedule(weight, node.attrs.schedule));
-    case "mean": case "sum": return body.nodes[a ?? -1]?.type.shape.length === 0 ? into(a, weight) : [unknown(node, weight, loss, origin)];
+    case "mean": case "sum": return body.nodes[a ?? -1]?.op === "constant" ? [] : body.nodes[a ?? -1]?.type.shape.length === 0 ? into(a, weight) : [unknown(node, weight, loss, origin)];
     case "constant": return [];
     case "loss": {
       const kind = node.attrs.loss ?? "";

@@ -73,8 +73,8 @@ const nobody: ReadonlySet<string> = new Set();
 
 /** Gathers the facts of a checked graph. */
 export function gatherFacts(graph: ModelGraph, recipe: Recipe): Facts {
-  const { body, terms: raw } = expandObjective(graph);
-  const canonical = canonicalTerms(body, raw);
+  const { body, terms: raw, forms } = expandObjective(graph);
+  const canonical = canonicalTerms(body, raw, forms);
   const flat = { ...graph, body };
   const flows = flow(flat);
   const trained = new Set(canonical.terms.flatMap((t) => [...(flows.nodes.get(t.node)?.trains ?? [])]));

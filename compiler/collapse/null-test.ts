@@ -71,16 +71,19 @@ type Refusal = Omit<Protector, "term">;
 export function refuses(facts: Facts, term: Term, reaches: (id: number) => boolean, axis: number, values: readonly Fact[], lowered: readonly Fact[]): Refusal | undefined {
   const [p, q] = term.operands;
   const low = (id: number | undefined): Fact => factOf(lowered, id);
+  // What is the same for all images from the start tells a pair from no other.
+  const constant = (): boolean => [p, q].some((id) => (factOf(values, id).may & rowsOf(facts, id)) === 0);
   switch (term.role) {
     case "attract": case "classify": return pairRefuses(term, reaches, axis, values, lowered);
     case "contrast": {
       const over = axesOfWord(term.words["negatives"], sampleBit);
+      if (constant()) return undefined;
       const lost = (low(p).may & axis) === 0 || (low(q).may & axis) === 0;
       return (over & axis) !== 0 && lost ? { grade: "full", because: "negatives" } : undefined;
     }
     case "correlate": case "correlate_diagonal": {
       const empty = [p, q].some((id) => (low(id).may & rowsOf(facts, id)) === 0);
-      if (!empty) return undefined;
+      if (!empty || constant()) return undefined;
       return { grade: term.role === "correlate" && (term.numbers["lambda"] ?? 1) > 0 ? "full" : "dimensional", because: "correlation" };
     }
     case "variance": case "gaussian": {

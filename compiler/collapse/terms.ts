@@ -98,6 +98,8 @@ export function idleGuards(facts: Facts, terms: readonly Term[], encoder: string
 function oneSide(facts: Facts, terms: readonly Term[], encoder: string, term: Term, sides: Sides, values: readonly Fact[]): Judgment {
   const target = facts.behind(sides.target);
   const moving = movingSources(facts, sides.target);
+  const uninformed = uninformedTarget(facts, encoder, term, sides, values);
+  if (uninformed !== undefined) return uninformed;
   if (moving.size === 0) return fixedTarget(facts, encoder, term, sides, values);
   const student = facts.behind(sides.student);
   const isMoving = (path: string): boolean => moving.has(rootOf(path));
@@ -209,6 +211,12 @@ function targetGroups(facts: Facts, id: number): string[] {
   return [...flowOf(facts, id).depends].filter((g) => facts.groups.get(g)?.learns === true);
 }
 
+/** The target is the same for all images, whether or not it moves. */
+function uninformedTarget(facts: Facts, encoder: string, term: Term, sides: Sides, values: readonly Fact[]): Judgment | undefined {
+  if ((factOf(values, sides.target).may & sampleBit) !== 0) return undefined;
+  return { findings: [finding("W-TARGET-UNINFORMED", term, encoder, { heads: targetGroups(facts, sides.target), other: sides.target })], mechanism: undefined };
+}
+
 /** The target never changes: fine as data, as a projection of it or as a trained network; a random network teaches little. */
 function fixedTarget(facts: Facts, encoder: string, term: Term, sides: Sides, values: readonly Fact[]): Judgment {
   const names = targetGroups(facts, sides.target);
@@ -220,7 +228,6 @@ function fixedTarget(facts: Facts, encoder: string, term: Term, sides: Sides, va
     const fixed = random.length === 0 ? [] : [finding("W-FROZEN-TARGET", term, encoder, { heads: random, other })];
     return { findings: [finding("W-DECAYED-TARGET", term, encoder, { heads: shrinking, other }), ...fixed], mechanism: undefined };
   }
-  if ((fact.may & sampleBit) === 0) return { findings: [finding("W-TARGET-UNINFORMED", term, encoder, { heads: names, other })], mechanism: undefined };
   if ((fact.why & why.random) !== 0) return { findings: [finding("W-FROZEN-TARGET", term, encoder, { heads: names, other })], mechanism: undefined };
   return { findings: [], mechanism: { kind: names.length === 0 ? "anchor" : "pretrained target", predictor: [], target: names } };
 }

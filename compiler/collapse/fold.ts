@@ -1,0 +1,191 @@
+/**
+ * Values in a form of their own: sums of what they are made of, so that what is constant, and what is equal, shows.
+ *
+ * `x - x` is 0 and `x / x` is 1 however either is spelled, and a constant is no data. A form counts how often each part is in
+ * a value; a part is an operation that is no sum, named by the forms of its operands. Owns forms, and the folding of values
+ * that are constant for the analysis; a loss and what is added up of losses stay, as `expand.ts` reads those.
+ */
+import type { Body, Instance, ModelGraph, Node, NodeId } from "../model/ir.js";
+import { isCall, rootOf } from "../model/visit.js";
+import { printDim } from "../types/dim.js";
+import { interpret } from "./interpret.js";
+import { signDomain } from "./signs.js";
+
+/** A value: how much of each part, and a constant. */
+export interface Form {
+  readonly parts: ReadonlyMap<number, number>;
+  readonly rest: number;
+}
+
+/** Longer sums are parts themselves, so that a long chain of them costs no more than its length. */
+const mostParts = 8;
+
+/** A body without what is constant, and for every node of it the form of its value, stops looked through. */
+export interface Folded {
+  readonly body: Body;
+  readonly forms: readonly Form[];
+}
+
+/** Folds what is constant in a body of a model. Nodes keep their ids and types. */
+export function foldConstants(graph: ModelGraph, body: Body): Folded {
+  const signs = interpret(graph, body, signDomain);
+  const instances = new Map(graph.instances.map((i) => [i.name, i]));
+  const zero = (id: NodeId): boolean => signs[id] === 0;
+  const forms = formsOf(body, zero, instances, true);
+  const strict = formsOf(body, zero, instances, false);
+  const live = learning(body, instances);
+  const nodes = body.nodes.map((node): Node => {
+    const value = constantOf(forms[node.id]);
+    // What is constant by a stop alone has a gradient all the same.
+    if (value === undefined || !folds(node) || (live[node.id] === true && constantOf(strict[node.id]) === undefined)) return node;
+    return { ...node, op: "constant", args: [], attrs: { value } };
+  });
+  return { body: { ...body, nodes }, forms };
+}
+
+/** Losses and sums of them stay; so do calls, which have results of their own. */
+function folds(node: Node): boolean {
+  return node.type.shape.length > 0 && !isCall(node) && node.op !== "result" && node.op !== "input" && node.op !== "param";
+}
+
+/** The number that a form is, if it is one. */
+export function constantOf(form: Form | undefined): number | undefined {
+  return form?.parts.size === 0 ? form.rest : undefined;
+}
+
+/** How often one value is another, offsets left aside where they do not count; undefined where it is not a multiple. */
+export function ratio(of: Form | undefined, to: Form | undefined, offsets: boolean): number | undefined {
+  if (of === undefined || to === undefined || of.parts.size !== to.parts.size || of.parts.size === 0) return undefined;
+  let by: number | undefined;
+  const agrees = (a: number, b: number): boolean => {
+    by ??= b === 0 ? undefined : a / b;
+    return by !== undefined && Math.abs(a - by * b) <= 1e-12 * Math.abs(a);
+  };
+  const all = [...of.parts].every(([part, count]) => agrees(count, to.parts.get(part) ?? 0));
+  return all && (offsets || agrees(of.rest, to.rest)) ? by : undefined;
+}
+
+/** Whether two values are one. */
+export function sameValue(a: Form | undefined, b: Form | undefined): boolean {
+  return a === b ? a !== undefined : ratio(a, b, false) === 1;
+}
+
+/** For every node, whether a gradient at it trains something. */
+function learning(body: Body, instances: ReadonlyMap<string, Instance>): readonly boolean[] {
+  const found: boolean[] = [];
+  for (const node of body.nodes) {
+    const trained = instances.get(rootOf(isCall(node) ? (node.attrs.instance ?? node.attrs.list ?? "") : node.op === "param" ? (node.attrs.path ?? "") : ""));
+    found.push(node.op !== "stop_gradient" && (trained?.training.kind === "optimized" || node.args.some((a) => found[a] === true)));
+  }
+  return found;
+}
+
+/** An average that does not lag is its source. */
+function sourceOf(path: string, instances: ReadonlyMap<string, Instance>): string {
+  const root = rootOf(path);
+  const training = instances.get(root)?.training;
+  return training?.kind === "ema" && training.of !== root && training.momentum.points.every((p) => p === 0) ? sourceOf(`${training.of}${path.slice(root.length)}`, instances) : path;
+}
+
+const unit = (part: number): Form => ({ parts: new Map([[part, 1]]), rest: 0 });
+const number = (rest: number): Form => ({ parts: new Map(), rest });
+
+function formsOf(body: Body, zero: (id: NodeId) => boolean, instances: ReadonlyMap<string, Instance>, through: boolean): readonly Form[] {
+  const parts = new Map<string, number>();
+  const intern = (key: string): number => {
+    const known = parts.get(key) ?? parts.size;
+    parts.set(key, known);
+    return known;
+  };
+  const forms: Form[] = [];
+  const nameOf = (node: Node): string => {
+    const text = [...node.args].map((a) => `${formKey(forms[a])}${elementwise.has(node.op) ? "" : shapeKey(body.nodes[a])}`);
+    if (node.op === "mul") text.sort();
+    return `${node.op}(${text.join(";")})${attributeKey(node, through ? (path) => sourceOf(path, instances) : (path) => path)}`;
+  };
+  for (const node of body.nodes) {
+    const form = zero(node.id) ? number(0) : evaluate(node, node.args.map((a) => forms[a] ?? number(NaN)), through);
+    forms.push(form === undefined || form.parts.size > mostParts || Number.isNaN(form.rest) ? unit(intern(nameOf(node))) : form);
+  }
+  return forms;
+}
+
+function formKey(form: Form | undefined): string {
+  return form === undefined ? "" : `${[...form.parts].sort(([a], [b]) => a - b).map(([part, count]) => `${count}*${part}`).join("+")}+${form.rest}`;
+}
+
+function shapeKey(node: Node | undefined): string {
+  return node === undefined ? "" : `[${node.type.shape.map(printDim).join(",")}]`;
+}
+
+/** Ops for which the shape that an operand is spread to does not matter. */
+const elementwise: ReadonlySet<string> = new Set(["mul", "div", "exp", "log", "sqrt", "square", "abs", "relu", "gelu", "tanh", "sigmoid", "stop_gradient"]);
+
+function attributeKey(node: Node, rename: (path: string) => string): string {
+  const { attrs } = node;
+  if (isCall(node)) return `${rename(attrs.instance ?? "")}|${attrs.func ?? ""}|${attrs.list === undefined ? "" : `${rename(attrs.list)}|${attrs.count ?? 0}`}`;
+  if (node.op === "input" || node.op === "param") return rename(attrs.path ?? "");
+  return elementwise.has(node.op) ? "" : JSON.stringify(Object.entries(attrs).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** The form of an op's result; undefined where it is a part of its own. */
+function evaluate(node: Node, args: readonly Form[], through: boolean): Form | undefined {
+  const [a, b] = args;
+  const { attrs } = node;
+  const [x, y] = [constantOf(a), constantOf(b)];
+  switch (node.op) {
+    case "constant": return attrs.value === undefined ? undefined : number(attrs.value);
+    case "stop_gradient": return through ? a : x === undefined ? undefined : a;
+    case "add": return a === undefined || b === undefined ? undefined : sum(a, b, 1);
+    case "sub": return a === undefined || b === undefined ? undefined : sum(a, b, -1);
+    case "neg": return multiple(a, -1);
+    case "shift": return a === undefined ? undefined : { ...a, rest: plus(a.rest, attrs.value ?? 0) };
+    case "scale": return multiple(a, factor(node));
+    case "mul": return x !== undefined ? multiple(b, x) : y !== undefined ? multiple(a, y) : undefined;
+    case "div": {
+      if (x === 0) return a;
+      if (y !== undefined) return y === 0 ? undefined : multiple(a, 1 / y);
+      const by = ratio(a, b, false);
+      return by === undefined ? undefined : number(by);
+    }
+    case "square": return x === undefined ? undefined : number(x * x);
+    case "abs": return x === undefined ? undefined : number(Math.abs(x));
+    case "relu": return x === undefined ? undefined : number(Math.max(0, x));
+    case "sqrt": return x === undefined ? undefined : number(Math.sqrt(x));
+    case "exp": return x === undefined ? undefined : number(Math.exp(x));
+    case "tanh": return x === undefined ? undefined : number(Math.tanh(x));
+    case "sigmoid": return x === undefined ? undefined : number(1 / (1 + Math.exp(-x)));
+    // Where a value stands, or how many are averaged, is nothing to a constant.
+    case "mean": case "at": case "slice_features": case "slice_batch": case "slice_time": case "transpose": case "flatten": case "patches": return x === undefined ? undefined : a;
+    case "concat": case "union": case "join_features": return x !== undefined && args.every((f) => constantOf(f) === x) ? a : undefined;
+    case "sum": return x === 0 ? a : undefined;
+    default: return undefined;
+  }
+}
+
+/** A factor that does not change over training. */
+function factor({ attrs }: Node): number | undefined {
+  const [first, ...others] = attrs.schedule?.points ?? [attrs.value ?? NaN];
+  return others.every((p) => p === first) ? first : undefined;
+}
+
+function multiple(form: Form | undefined, by: number | undefined): Form | undefined {
+  if (form === undefined || by === undefined || !Number.isFinite(by)) return undefined;
+  return by === 0 ? number(0) : { parts: new Map([...form.parts].map(([part, count]) => [part, count * by])), rest: form.rest * by };
+}
+
+/** A sum, where what is left by rounding counts as nothing. */
+function plus(a: number, b: number): number {
+  const found = a + b;
+  return Math.abs(found) <= 1e-12 * Math.max(Math.abs(a), Math.abs(b)) ? 0 : found;
+}
+
+function sum(a: Form, b: Form, sign: 1 | -1): Form {
+  const parts = new Map(a.parts);
+  for (const [part, count] of b.parts) {
+    const found = plus(parts.get(part) ?? 0, sign * count);
+    if (found === 0) parts.delete(part);
+    else parts.set(part, found);
+  }
+  return { parts, rest: plus(a.rest, sign * b.rest) };
+}

@@ -1,0 +1,74 @@
+/** Targets that are the same for all images, however they are spelled, are no data. */
+import { expect, test } from "vitest";
+import { check } from "../../../compiler/compile.js";
+import { checked, outcomeOf, pairOf } from "./pairs.js";
+
+const predictor = "predictor p = mlp(64)\n";
+
+/** Ways to write a value that is the same for all images, where `v` is one that differs. */
+const constants: readonly (readonly [string, string])[] = [
+  ["a factor of zero", "v * 0"],
+  ["a factor of zero in front of a norm", "0 * normalize(v)"],
+  ["a factor with the name of a number, and an offset", "k * v + 1"],
+  ["a difference of a value and itself", "v - v"],
+  ["a difference of two spellings", "(2 * v + 1) - (v + 1 + v)"],
+  ["a sum with its negative", "v + -v"],
+  ["a value that is taken off again", "v + 0.1 * v - 1.1 * v"],
+  ["a quotient of a value and itself", "v / v"],
+  ["a quotient of squares", "v^2 / v^2"],
+  ["a quotient of multiples", "(3 * v) / (2 * v)"],
+  ["what is left above zero of what is below", "relu(0 - square(v))"],
+  ["the same with a magnitude", "relu(-abs(v)) * v"],
+  ["what is left above zero of a logarithm of codes", "relu(log_softmax(v))"],
+  ["a code of nothing", "softmax(0 * v)"],
+];
+
+const module = "module nothing_of() (x: Features[w]) -> Features[w] {\n  y = x\n  x - y\n}\n\n";
+const outcome = (lines: string): string => outcomeOf(`k = 0\n${predictor}${lines}`);
+
+test.each(constants)("%s makes no target, behind an average or a stop", (_what, constant) => {
+  expect(outcome(`v = tb\nloss mse(p(za), ${constant})`)).toBe("risky W-TARGET-UNINFORMED");
+  expect(outcome(`v = tb\nloss mse(p(za), stopgrad(${constant}))`)).toBe("risky W-TARGET-UNINFORMED");
+  expect(outcome(`v = zb\nloss negative_cosine(p(za), stopgrad(${constant}))`)).toBe("risky W-TARGET-UNINFORMED");
+  expect(outcome(`v = zb\nlater = ${constant}\nloss mse(stopgrad(later), p(za))`)).toBe("risky W-TARGET-UNINFORMED");
+});
+
+test.each(constants)("%s is no data beside a symmetric agreement", (_what, constant) => {
+  const lines = (value: string): string => `head d = linear(48)\nv = patches(a, 4)\nloss mse(d(f(a)), ${value}) + mse(za, zb)`;
+  expect(outcome(lines("v"))).toBe("sound");
+  expect(outcome(lines(constant))).toBe("error E-SYM W-TARGET-UNINFORMED");
+  expect(outcome(lines(`stopgrad(${constant})`))).toBe("error E-SYM W-TARGET-UNINFORMED");
+});
+
+test("a stop on data makes no difference to what is taken off it", () => {
+  const head = "head d = linear(48)\nx = patches(a, 4)\n";
+  expect(outcome(`${head}loss mse(d(f(a)), x - stopgrad(x)) + mse(za, zb)`)).toBe("error E-SYM W-TARGET-UNINFORMED");
+});
+
+test("a module that takes a value off itself makes no target", () => {
+  const text = pairOf(`${predictor}loss mse(p(za), nothing_of()(tb))`).replace("model m", `${module}model m`);
+  expect(check({ file: "m.jepa", text }).analyses?.program).toMatchObject({ verdict: "risky", rules: ["W-TARGET-UNINFORMED"] });
+});
+
+/** Ways to write a value that differs from image to image. */
+const varying: readonly string[] = ["v", "v * 0.5", "v - 1", "v - 0.5 * v", "v + v", "v - stopgrad(zb)", "v / (1 + v^2)", "relu(v)", "relu(square(v))", "v - normalize(v)", "softmax(v)", "v * v", "v - mean(v, over: images)"];
+
+test.each(varying)("%s is a target", (value) => {
+  expect(outcome(`v = tb\nloss mse(p(za), stopgrad(${value}))`).split(" ")[0]).toBe("sound");
+});
+
+test("an average with momentum 0 less the encoder is nothing", () => {
+  expect(outcome("encoder now = ema(f, momentum: 0)\nloss mse(p(za), pool(now(b)) - stopgrad(zb))")).toBe("risky W-TARGET-UNINFORMED");
+  expect(outcome("encoder now = ema(f, momentum: 0.9)\nloss mse(p(za), pool(now(b)) - stopgrad(zb))").split(" ")[0]).not.toBe("risky");
+});
+
+test("keys that are the same for all images tell no pair from another", () => {
+  expect(outcome("loss info_nce(za, tb)")).toBe("sound");
+  expect(outcome("loss info_nce(za, 0 * tb + 1)")).toBe("risky W-TARGET-UNINFORMED");
+  expect(outcome("loss barlow(za, stopgrad(zb - zb))")).toBe("risky W-TARGET-UNINFORMED");
+});
+
+test("the target is named", () => {
+  const found = checked(`${predictor}loss pull = mse(p(za), stopgrad(0 * tb))`).diagnostics.filter((d) => d.code === "JEP4021");
+  expect(found.map((d) => [d.severity, d.message])).toEqual([["warning", "The target of `mse` of `pull` does not depend on the image."]]);
+});
