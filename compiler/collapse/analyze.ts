@@ -18,7 +18,7 @@ import type { Grade, Protection, Protector } from "./null-test.js";
 import { gradeOf, protection, protectorsOver, refuses } from "./null-test.js";
 import type { Mechanism } from "./terms.js";
 import { hasTokens, judgeTerm, targetNeverChanges } from "./terms.js";
-import { runaways } from "./unbounded.js";
+import { improper, runaways } from "./unbounded.js";
 import { isCall, paramPrefix, rootOf } from "../model/visit.js";
 import { constantOf } from "../types/dim.js";
 
@@ -271,6 +271,7 @@ function generalFindings(facts: Facts, encoders: readonly EncoderProof[]): Findi
   // A regularizer turned round, or nothing but a subtracted agreement, is told of already.
   const told = new Set(encoders.flatMap((e) => e.findings.filter((f) => f.level === "error").map((f) => f.term)));
   found.push(...runaways(facts).filter((f) => !told.has(f.term)));
+  found.push(...improper(facts));
   const trains = facts.terms.some((t) => trainedThrough(facts, t.node).size > 0);
   if (!trains && !encoders.some((e) => e.findings.some((f) => f.rule === "E-DEAD"))) {
     const learner = facts.graph.instances.find((i) => i.training.kind === "optimized" && i.params.some((p) => p.role === "learn"));

@@ -29,6 +29,7 @@ export const ruleSources: Readonly<Record<RuleName, string>> = {
   "E-CENTER-NO-EMA": "DINO, table 15: 0.1 with centering and no momentum, 71.8 with Sinkhorn",
   "E-WHITEN-RANK": "W-MSE (Ermolov et al., 2021): n rows have rank n - 1",
   "E-UNBOUNDED": "by definition: what has no smallest value has no minimum to train to",
+  "E-NO-CODE": "by definition: below zero, a target rewards what it should make unlikely",
   "W-FROZEN-TARGET": "BYOL, table 5a: 18.8 with a target fixed at its random start, 72.5 with an average",
   "W-TARGET-UNINFORMED": "derived: a target that is the same for all images teaches nothing about any",
   "W-EMA-ZERO": "BYOL, table 5a: 0.3 at momentum 0; CAE (Chen et al., 2022): collapse without its reconstruction term",

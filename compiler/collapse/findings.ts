@@ -27,6 +27,7 @@ export const rules = {
   "E-CENTER-NO-EMA": { code: "JEP4016", level: "error" },
   "E-WHITEN-RANK": { code: "JEP4017", level: "error" },
   "E-UNBOUNDED": { code: "JEP4018", level: "error" },
+  "E-NO-CODE": { code: "JEP4019", level: "error" },
   "W-FROZEN-TARGET": { code: "JEP4020", level: "warning" },
   "W-TARGET-UNINFORMED": { code: "JEP4021", level: "warning" },
   "W-EMA-ZERO": { code: "JEP4022", level: "warning" },

@@ -49,6 +49,7 @@ const mends: Partial<Readonly<Record<RuleName, readonly Mend[]>>> = {
   "E-UNBALANCED": [{ title: "Balance the codes of the target", edits: balance }],
   "E-CENTER-NO-EMA": [{ title: "Balance the codes of the target", edits: balance }],
   "E-UNBOUNDED": [{ title: "Turn the sign round", edits: (c) => (c.finding.term === undefined ? undefined : turnSign(c.finding.term.origin, c.texts)) }],
+  "E-NO-CODE": [{ title: "Make the target a distribution", edits: distribute }],
   "W-FROZEN-TARGET": [{ title: "Let the target follow the encoder", edits: (c) => first(c.finding.heads, (h) => follow(c, h)) }],
   "W-EMA-ZERO": [{ title: "Let the target lag behind", edits: (c) => first(c.finding.heads, (h) => momentum(c, h)) }],
   "W-EMA-RANGE": [{ title: "Let the target lag behind further", edits: (c) => first(c.finding.heads, (h) => momentum(c, h)) }],
@@ -256,6 +257,26 @@ function revive(c: Case): Edits {
   const stops = own.length === 1 ? nodesBehind(c, student, isStop) : [];
   const made = stops.map((s) => unwrap(s.origin, "stopgrad", c.texts));
   return made.length === 0 || made.includes(undefined) ? undefined : made.flatMap((m) => m ?? []);
+}
+
+/** A softmax around the target; one that the center is taken off again comes behind the center. */
+function distribute(c: Case): Edits {
+  const { term, other } = c.finding;
+  const named = term !== undefined && /^cross_entropy\s*\(/.test(textAt(term.origin, c.texts));
+  const skip = (id: number | undefined): Node | undefined => {
+    const node = nodeAt(c.facts, id);
+    return node !== undefined && isStop(node) ? skip(node.args[0]) : node;
+  };
+  const outer = skip(other);
+  const inner = outer === undefined || !isCall(outer) ? undefined : skip(outer.args[0]);
+  if (outer !== undefined && inner?.op === "softmax" && c.facts.graph.instances.some((i) => i.name === rootOf(paramPrefix(outer)) && i.module === "center")) {
+    const name = rootOf(paramPrefix(outer));
+    const gone = unwrap(outer.origin, name, c.texts);
+    const place = argumentSpan(inner.origin, c.texts, 0);
+    return gone === undefined || place === undefined ? undefined : [...gone, ...wrap(place, name)];
+  }
+  const place = named && other !== undefined ? argument(c, term.operands.indexOf(other)) : undefined;
+  return place === undefined ? undefined : wrap(place, "softmax");
 }
 
 /** The softmax that makes the target's codes. */

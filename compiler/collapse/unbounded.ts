@@ -1,5 +1,6 @@
 /**
- * Terms with a weight below zero that have no largest value: the objective then has no smallest one, and training runs away.
+ * Terms without an end: those with a weight below zero that have no largest value, and cross-entropies with what is no
+ * distribution. The objective then has no smallest value, or one far below that of agreement, and training runs there.
  *
  * Owns which values are bounded whatever the parameters are (normalized vectors, codes, data and what is made of them), and
  * whether another term holds what a subtracted one pushes off. How fast a loss grows is in `model/losses.ts`. Regularizers
@@ -13,6 +14,8 @@ import type { Finding } from "./findings.js";
 import { finding } from "./findings.js";
 import type { Facts } from "./gather.js";
 import { flowOf, nodeAt, trainedThrough } from "./gather.js";
+import { interpret } from "./interpret.js";
+import { below, signDomain } from "./signs.js";
 
 /** Findings against terms that the optimizer can make as small as it likes. */
 export function runaways(facts: Facts): Finding[] {
@@ -23,8 +26,26 @@ export function runaways(facts: Facts): Finding[] {
     const pushed = term.operands.filter((o) => trainedThrough(facts, o).size > 0 && limited[o] !== true);
     if (pushed.length === 0 || isEntropy(facts, term) || facts.terms.some((t) => holds(facts, t, term, pushed))) return [];
     const heads = [...trainedThrough(facts, term.node)];
-    const encoder = facts.encoders.find((e) => heads.includes(e.name))?.name ?? heads[0] ?? facts.graph.name;
-    return [finding("E-UNBOUNDED", term, encoder, { heads, other: pushed[0] })];
+    return [finding("E-UNBOUNDED", term, encoderOf(facts, heads), { heads, other: pushed[0] })];
+  });
+}
+
+function encoderOf(facts: Facts, heads: readonly string[]): string {
+  return facts.encoders.find((e) => heads.includes(e.name))?.name ?? heads[0] ?? facts.graph.name;
+}
+
+/**
+ * Findings against cross-entropies whose target may lie below zero: where it does, the more unlikely the code, the smaller
+ * the loss. A target that cannot is none of these, whatever it sums to: the loss is 0 at least.
+ */
+export function improper(facts: Facts): Finding[] {
+  const coded = facts.terms.filter((t) => t.kind === "cross_entropy" && t.sign > 0 && trainedThrough(facts, t.operands[0]).size > 0);
+  if (coded.length === 0) return [];
+  const signs = interpret(facts.graph, facts.body, signDomain);
+  return coded.flatMap((term) => {
+    const [logits, target = -1] = term.operands;
+    const heads = [...trainedThrough(facts, logits)];
+    return (signs[target] ?? below) & below ? [finding("E-NO-CODE", term, encoderOf(facts, heads), { heads, other: target })] : [];
   });
 }
 
