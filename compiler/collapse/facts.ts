@@ -149,7 +149,8 @@ function opFact(node: Node, args: readonly Fact[], place: Place): Fact {
     case "batch_normalize": case "batch_norm": return overBatch({ ...a, gain: 1 }, node, why.standardized);
     case "whiten": return overBatch({ ...a, gain: 1 }, node, why.whitened);
     case "sinkhorn": return { ...overBatch(a, node, why.balanced), code: { ...a.code, temperature: (node.attrs.temperature ?? 1) / Math.abs(a.gain), balanced: true } };
-    case "center": return { ...a, normalized: true, code: { ...a.code, center: node.attrs.momentum ?? 0.9 } };
+    // A center that keeps all of its old value stays where it began, at zero.
+    case "center": return (node.attrs.momentum ?? 0.9) >= 1 ? a : { ...a, normalized: true, code: { ...a.code, center: node.attrs.momentum ?? 0.9 } };
     case "assign": return { ...a, must: a.free || args[1]?.free === true ? 0 : a.must, free: a.free || args[1]?.free === true, gain: 1, code: { ...noCode, hard: true } };
     case "mean": case "sum": return reducedFact(a, node);
     case "flatten": return { ...a, may: a.may & ~(tokenBit | timeBit), must: a.must & ~(tokenBit | timeBit), runs: undefined };

@@ -44,7 +44,7 @@ const mends: Partial<Readonly<Record<RuleName, readonly Mend[]>>> = {
   "E-GUARD-SIGN": [{ title: "Turn the sign round", edits: (c) => (c.finding.term === undefined ? undefined : turnSign(c.finding.term.origin, c.texts)) }],
   "E-NOATTRACT": [{ title: "Turn the sign round", edits: turnAttraction }],
   "E-DEAD": [{ title: "Let the gradient reach the predictor", edits: revive }],
-  "E-ONEHOT": [{ title: "Center the codes of the target", edits: centerCodes }],
+  "E-ONEHOT": [{ title: "Center the codes of the target", edits: (c) => moveCenter(c) ?? centerCodes(c) }],
   "E-UNIFORM": [{ title: "Sharpen the codes of the target", edits: sharpen }],
   "E-UNBALANCED": [{ title: "Balance the codes of the target", edits: balance }],
   "E-CENTER-NO-EMA": [{ title: "Balance the codes of the target", edits: balance }],
@@ -292,6 +292,15 @@ function centerCodes(c: Case): Edits {
   const name = freeName(c, "centering");
   const line = beside === undefined ? undefined : lineAfter(beside.origin, `head ${name} = center()`, c.texts);
   return place === undefined || line === undefined ? undefined : [...line, ...wrap(place, name)];
+}
+
+/** A center that never moves is given a momentum below 1. */
+function moveCenter(c: Case): Edits {
+  const still = c.facts.graph.instances.filter((i) => i.module === "center" && Number(i.config["momentum"] ?? 0) >= 1 && nodesBehind(c, c.finding.other, isOf(i.name)).length > 0);
+  return first(still, ({ name }) => {
+    const it = instanceOf(c, name);
+    return it === undefined ? undefined : replaceIn(it.origin, /\bmomentum:\s*[^,)]+/, "momentum: 0.9", c.texts);
+  });
 }
 
 function sharpen(c: Case): Edits {
