@@ -4,10 +4,12 @@
  * Terms over equal operands are added up, so that losses that cancel do; a weight of zero drops its term; a weight below
  * zero turns it round. Operands are compared by what they compute (value numbers over the body), so writing `f(a)` twice or
  * giving it a name changes nothing. Contrast without negatives is plain agreement. A value that is compared with itself agrees
- * whatever it is: such a term is dropped, or is what it is besides (negatives, decorrelation). Leaves what instances are to `groups.ts`.
+ * whatever it is: such a term is dropped, or is what it is besides (negatives, decorrelation); so is a hinge that a constant
+ * fulfils. Leaves what instances are to `groups.ts`.
  */
 import type { Body, Node, NodeId, Schedule } from "../model/ir.js";
 import type { LossRole } from "../model/losses.js";
+import { losses } from "../model/losses.js";
 import type { RawTerm } from "./expand.js";
 import type { Form } from "./fold.js";
 import { ratio, sameValue } from "./fold.js";
@@ -41,7 +43,7 @@ export interface Canonical {
 }
 
 /** Why a term does not count. */
-export type Dropped = "weight 0" | "cancels" | "same sides";
+export type Dropped = "weight 0" | "cancels" | "same sides" | "fulfilled";
 
 const symmetric: ReadonlySet<string> = new Set(["mse", "l1", "smooth_l1", "negative_cosine"]);
 
@@ -49,7 +51,7 @@ const symmetric: ReadonlySet<string> = new Set(["mse", "l1", "smooth_l1", "negat
 export function canonicalTerms(body: Body, raw: readonly RawTerm[], forms: readonly Form[]): Canonical {
   const numbers = valueNumbers(body);
   const dropped: { term: RawTerm; because: Dropped }[] = [];
-  const merged = new Map<string, { first: RawTerm; weight: Schedule; losses: Set<string> }>();
+  const merged = new Map<string, { first: RawTerm; weight: Schedule; names: Set<string> }>();
   for (const term of raw) {
     if (term.weight.points.every((p) => p === 0)) {
       dropped.push({ term, because: "weight 0" });
@@ -61,11 +63,11 @@ export function canonicalTerms(body: Body, raw: readonly RawTerm[], forms: reado
     const course = term.weight.points.length === 1 ? "" : JSON.stringify({ ...term.weight, points: term.weight.points.length });
     const key = JSON.stringify([term.kind, operands, Object.entries(term.numbers).sort(), Object.entries(term.words).sort(), course]);
     const known = merged.get(key);
-    if (known === undefined) merged.set(key, { first: term, weight: term.weight, losses: new Set([term.loss]) });
-    else merged.set(key, { first: known.first, weight: { ...known.weight, points: known.weight.points.map((p, i) => p + (term.weight.points[i] ?? 0)) }, losses: known.losses.add(term.loss) });
+    if (known === undefined) merged.set(key, { first: term, weight: term.weight, names: new Set([term.loss]) });
+    else merged.set(key, { first: known.first, weight: { ...known.weight, points: known.weight.points.map((p, i) => p + (term.weight.points[i] ?? 0)) }, names: known.names.add(term.loss) });
   }
   const terms: Term[] = [];
-  for (const { first, weight, losses } of merged.values()) {
+  for (const { first, weight, names } of merged.values()) {
     if (weight.points.every((p) => Math.abs(p) < 1e-12)) {
       dropped.push({ term: first, because: "cancels" });
       continue;
@@ -76,11 +78,21 @@ export function canonicalTerms(body: Body, raw: readonly RawTerm[], forms: reado
       dropped.push({ term: first, because: "same sides" });
       continue;
     }
+    if (own === "variance" && askedDeviation(first.numbers) <= 0) {
+      dropped.push({ term: first, because: "fulfilled" });
+      continue;
+    }
     const role = alike && own === "correlate" ? "decorrelate" : own;
     const ends = weight.points.length > 1 && weight.points.at(-1) === 0;
-    terms.push({ ...first, id: terms.length, role, losses: [...losses], weight, sign, ends, alike });
+    terms.push({ ...first, id: terms.length, role, losses: [...names], weight, sign, ends, alike });
   }
   return { terms, numbers, dropped };
+}
+
+/** The deviation above which a variance term is 0: `target <= sqrt(Var + eps)`, where a constant has `Var = 0`. */
+function askedDeviation(numbers: RawTerm["numbers"]): number {
+  const { target, eps } = { ...losses.variance.numbers, ...numbers };
+  return target <= 0 ? 0 : Math.sqrt(Math.max(0, target * target - eps));
 }
 
 /** Whether a term compares a value with itself, or with what it takes for the same: lengths and offsets do not count everywhere. */

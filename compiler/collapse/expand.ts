@@ -209,14 +209,29 @@ function product(body: Body, mul: Node, sign: number): Read | undefined {
   return undefined;
 }
 
+/** Target and eps of a hinge on `factor * Var + offset`, or on the root of that. */
+function hingeNumbers(factor: number, offset: number, outer: readonly [number, number] | undefined): Readonly<Record<string, number>> {
+  if (outer === undefined) return { target: Math.sqrt(Math.max(0, -offset / factor)), eps: 0 };
+  const [by, from] = outer;
+  return factor > 0 ? { target: -from / by / Math.sqrt(factor), eps: offset / factor } : {};
+}
+
 /** `mean(relu(c - sqrt(mean(square(x - mean(x)), over: images))))`: a hinge on the deviation. */
 function hinge(body: Body, relu: Node, sign: number): Read | undefined {
-  let factor = 1;
+  // What is cut off below zero is `factor * x + offset` of the node reached; outside of a root, of the root.
+  let [factor, offset] = [1, 0];
+  let outer: readonly [number, number] | undefined;
   let at: Node | undefined = body.nodes[relu.args[0] ?? -1];
   const step = (n: Node): Node | undefined => body.nodes[n.args[0] ?? -1];
   while (at !== undefined && ["neg", "scale", "shift", "sqrt"].includes(at.op)) {
     if (at.op === "neg") factor = -factor;
     if (at.op === "scale") factor *= at.attrs.value ?? 1;
+    if (at.op === "shift") offset += factor * (at.attrs.value ?? 0);
+    if (at.op === "sqrt") {
+      if (outer !== undefined) return undefined;
+      outer = [factor, offset];
+      [factor, offset] = [1, 0];
+    }
     at = step(at);
   }
   if (at?.op !== "mean") return undefined;
@@ -226,6 +241,7 @@ function hinge(body: Body, relu: Node, sign: number): Read | undefined {
   const average = centered?.op === "sub" ? body.nodes[centered.args[1] ?? -1] : undefined;
   if (centered === undefined || average?.op !== "mean" || average.args[0] !== centered.args[0]) return undefined;
   const word = over.length > 1 ? "all" : over[0] === "token" ? "tokens" : over[0] === "time" ? "time" : "images";
-  return { kind: "variance", role: "variance", operands: [centered.args[0] ?? 0], numbers: {}, words: { over: word }, sign: factor < 0 ? sign : -sign };
+  const falls = (outer?.[0] ?? 1) * factor < 0;
+  return { kind: "variance", role: "variance", operands: [centered.args[0] ?? 0], numbers: falls ? hingeNumbers(factor, offset, outer) : {}, words: { over: word }, sign: falls ? sign : -sign };
 }
 

@@ -38,7 +38,7 @@ const mends: Partial<Readonly<Record<RuleName, readonly Mend[]>>> = {
   "E-PRED-DEAD": [{ title: "Move the predictor to the side that has the gradient", edits: moveHead }],
   "E-TARGET-HEAD": [{ title: "Keep the head of the target from learning", edits: settleTarget }],
   "E-WRONG-SIDE": [{ title: "Exchange the sides", edits: exchange }],
-  "E-NOGUARD": [{ title: "Add a variance term", edits: addVariance }],
+  "E-NOGUARD": [{ title: "Ask for a deviation that a constant does not have", edits: raiseTarget }, { title: "Add a variance term", edits: (c) => (raiseTarget(c) === undefined ? addVariance(c) : undefined) }],
   "E-GUARD-NOGRAD": [{ title: "Let the gradient of the regularizer through", edits: freeGuard }],
   "E-GUARD-AXIS": [{ title: "Let the statistic run over images", edits: overImages }],
   "E-GUARD-SIGN": [{ title: "Turn the sign round", edits: (c) => (c.finding.term === undefined ? undefined : turnSign(c.finding.term.origin, c.texts)) }],
@@ -206,6 +206,13 @@ function exchange(c: Case): Edits {
   }
   const open = stop === undefined || stops.length > 1 ? undefined : unwrap(stop.origin, "stopgrad", c.texts);
   return open === undefined || place === undefined ? undefined : [...open, ...wrap(place, "stopgrad")];
+}
+
+/** The published target for every variance term of the encoder that a constant fulfils. */
+function raiseTarget(c: Case): Edits {
+  const idle = c.facts.canonical.dropped.flatMap(({ term, because }) => (because === "fulfilled" && (term.numbers["eps"] ?? 0) < 0.1 && term.operands.some((o) => sourcesBehind(c.facts, o).has(c.finding.encoder)) ? [term] : []));
+  const made = idle.map((t) => (/^variance\s*\(/.test(textAt(t.origin, c.texts)) ? setArgument(t.origin, "target", "1", c.texts) : undefined));
+  return made.length === 0 || made.includes(undefined) ? undefined : made.flatMap((m) => m ?? []);
 }
 
 /** A variance term on each side of the comparison, as heavy as it. */

@@ -13,6 +13,7 @@ import type { Fact } from "./facts.js";
 import { noAssumption, why } from "./facts.js";
 import type { Facts } from "./gather.js";
 import { factOf, nodeAt, trainedThrough } from "./gather.js";
+import { losses } from "../model/losses.js";
 
 /** How far a protector protects: every direction; only against complete collapse; towards a frozen random network; barely. */
 export type Grade = "full" | "dimensional" | "random target" | "weak";
@@ -90,12 +91,28 @@ export function refuses(facts: Facts, term: Term, reaches: (id: number) => boole
       const over = axesOfWord(term.words["over"], sampleBit);
       if ((low(p).may & over & rowsOf(facts, p)) !== 0) return undefined;
       if (term.role === "variance" && isStandardized(factOf(values, p))) return undefined;
+      if ((over & axis) !== 0 && isSlight(facts, term, factOf(values, p))) return { grade: "weak", because: term.role === "variance" ? "variance" : "normality" };
       return (over & axis) === 0 ? undefined : term.role === "variance" ? { grade: "dimensional", because: "variance" } : { grade: "full", because: "normality" };
     }
     case "spread": return (low(p).may & rowsOf(facts, p)) === 0 ? { grade: "weak", because: "neighbors" } : undefined;
     case "balance": return factOf(values, p).code.hard && (low(p).may & rowsOf(facts, p)) === 0 ? { grade: "full", because: "codes" } : undefined;
     case "covariance": case "decorrelate": case "unknown": return undefined;
   }
+}
+
+/** A deviation of less than this, where agreement sees units, is next to a constant. */
+const leastDeviation = 0.1;
+/** Losses that see lengths. */
+const distances: ReadonlySet<string> = new Set(["mse", "l1", "smooth_l1"]);
+
+/**
+ * Whether a guard is content with a deviation far below what agreement can tell from none: a small target, or a large factor
+ * on what it reads since the last learned map. Normalized features have a length of their own, whatever the factor.
+ */
+function isSlight(facts: Facts, term: Term, read: Fact): boolean {
+  const target = term.role === "variance" ? (term.numbers["target"] ?? losses.variance.numbers.target) : 1;
+  const compared = facts.terms.filter((t) => t.sign > 0 && distances.has(t.kind)).flatMap((t) => t.operands.map((o) => Math.abs(factOf(facts.values, o).gain)));
+  return (target * Math.max(1, ...compared)) / (read.normalized ? 1 : Math.abs(read.gain)) < leastDeviation;
 }
 
 /** Its deviation over the batch is one whatever it was: a term that asks for a deviation has nothing to push. */

@@ -29,11 +29,19 @@ export function diagnosticOf(finding: Finding, facts: Facts, texts: Texts, allow
   const severity = finding.level === "error" && allowed ? "warning" : finding.level;
   return report(code, span, params, {
     severity,
+    ...helpOf(finding),
     source: ruleSources[finding.rule],
     related: dedupe(steps.map((s) => ({ span: s.span, message: s.text })), span),
     // An author who allows collapse wants it; a loss of a base that a variant inherits is not the variant's to change.
     fixes: allowed || finding.term?.origin.file !== facts.graph.origin.file ? [] : mendsOf(finding, facts, texts),
   });
+}
+
+/** A way out of its own, where the catalogue's is for another kind of term. */
+function helpOf({ rule, term }: Finding): { readonly help?: string } {
+  if (rule === "W-DIM" && term?.role === "correlate_diagonal") return { help: "Compare the whole correlation, `barlow(a, b)`, or add the rest of it: `+ 0.005 * barlow_off_diagonal(a, b)`." };
+  if (rule === "W-WEAK-GUARD" && (term?.role === "variance" || term?.role === "gaussian")) return { help: `\`${term.kind}\` is content with a deviation of less than a tenth of what agreement compares: ask for more (\`target: 1\`), or take the factor off what it reads.` };
+  return {};
 }
 
 function lossName(finding: Finding): string {

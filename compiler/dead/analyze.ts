@@ -52,7 +52,7 @@ function deadInputs(graph: ModelGraph, facts: Facts): Diagnostic[] {
 }
 
 /** Why a term does nothing. */
-const without: Readonly<Record<Dropped, string>> = { "weight 0": "its weight is 0", cancels: "another term cancels it", "same sides": "both its sides are one value" };
+const without: Readonly<Record<Dropped, string>> = { "weight 0": "its weight is 0", cancels: "another term cancels it", "same sides": "both its sides are one value", fulfilled: "a constant fulfils it, as its `target` is not above the root of its `eps`" };
 
 function deadLosses(facts: Facts): Diagnostic[] {
   const idle = facts.terms.filter((t) => trainedThrough(facts, t.node).size === 0 && t.role !== "unknown").map((t) => report("JEP4052", t.origin, { name: t.kind }));
