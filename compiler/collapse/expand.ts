@@ -12,7 +12,7 @@ import { isLoss, lossKind } from "../model/losses.js";
 import type { Body, ModelGraph, Node, NodeId, Schedule } from "../model/ir.js";
 import { funcTable, isCall, joinPath } from "../model/visit.js";
 import type { Form } from "./fold.js";
-import { foldConstants } from "./fold.js";
+import { foldConstants, sameValue } from "./fold.js";
 
 /** One term of the objective as the analysis sees it. */
 export interface RawTerm {
@@ -42,7 +42,7 @@ export function expandObjective(graph: ModelGraph): Objective {
   const { body: flat, moved } = inlineLosses(graph);
   const { body, forms } = foldConstants(graph, flat);
   const losses = graph.losses.map((l) => ({ ...l, node: moved.get(l.node) ?? l.node }));
-  const terms = losses.flatMap((l) => split(body, l.node, l.weight, l.name, l.origin));
+  const terms = losses.flatMap((l) => split({ body, forms }, l.node, l.weight, l.name, l.origin));
   return { body, terms, forms };
 }
 
@@ -128,12 +128,16 @@ function timesSchedule(a: Schedule, b: Schedule): Schedule {
   return { ...a, points: Array.from({ length: Math.max(a.points.length, b.points.length) }, (_, i) => last(a, i) * last(b, i)) };
 }
 
-function split(body: Body, id: NodeId, weight: Schedule, loss: string, origin: Span): RawTerm[] {
+/** A body, and what its values are made of. */
+type Flat = Pick<Objective, "body" | "forms">;
+
+function split(flat: Flat, id: NodeId, weight: Schedule, loss: string, origin: Span): RawTerm[] {
+  const { body } = flat;
   const node = body.nodes[id];
   if (node === undefined) return [];
   const [a, b] = node.args;
-  const into = (x: NodeId | undefined, w: Schedule): RawTerm[] => (x === undefined ? [] : split(body, x, w, loss, origin));
-  const known = node.op === "loss" ? undefined : handWritten(body, node);
+  const into = (x: NodeId | undefined, w: Schedule): RawTerm[] => (x === undefined ? [] : split(flat, x, w, loss, origin));
+  const known = node.op === "loss" ? undefined : handWritten(flat, node);
   if (known !== undefined) return [{ ...known, loss, weight: timesConstant(weight, known.sign), node: id, origin: node.origin }];
   switch (node.op) {
     case "add": return [...into(a, weight), ...into(b, weight)];
@@ -158,8 +162,9 @@ function unknown(node: Node, weight: Schedule, loss: string, origin: Span): RawT
 type Read = Pick<RawTerm, "kind" | "role" | "operands" | "numbers" | "words"> & { readonly sign: number };
 
 /** Reductions of an elementwise comparison: mean squared or absolute difference, minus a dot product, a hinge on a deviation. */
-function handWritten(body: Body, node: Node): Read | undefined {
+function handWritten(flat: Flat, node: Node): Read | undefined {
   if (node.type.shape.length !== 0 || (node.op !== "mean" && node.op !== "sum")) return undefined;
+  const { body } = flat;
   let sign = 1;
   let at: Node | undefined = body.nodes[node.args[0] ?? -1];
   while (at !== undefined && ["mean", "sum", "scale", "neg", "shift", "sqrt"].includes(at.op)) {
@@ -173,7 +178,7 @@ function handWritten(body: Body, node: Node): Read | undefined {
     return { kind: at.op === "square" ? "mse" : "l1", role: "attract", operands: inner.args, numbers: {}, words: {}, sign };
   }
   if (at.op === "mul") return product(body, at, sign);
-  if (at.op === "relu") return hinge(body, at, sign);
+  if (at.op === "relu") return hinge(flat, at, sign);
   return undefined;
 }
 
@@ -217,7 +222,7 @@ function hingeNumbers(factor: number, offset: number, outer: readonly [number, n
 }
 
 /** `mean(relu(c - sqrt(mean(square(x - mean(x)), over: images))))`: a hinge on the deviation. */
-function hinge(body: Body, relu: Node, sign: number): Read | undefined {
+function hinge({ body, forms }: Flat, relu: Node, sign: number): Read | undefined {
   // What is cut off below zero is `factor * x + offset` of the node reached; outside of a root, of the root.
   let [factor, offset] = [1, 0];
   let outer: readonly [number, number] | undefined;
@@ -239,7 +244,7 @@ function hinge(body: Body, relu: Node, sign: number): Read | undefined {
   const squared = step(at);
   const centered = squared?.op === "square" ? step(squared) : undefined;
   const average = centered?.op === "sub" ? body.nodes[centered.args[1] ?? -1] : undefined;
-  if (centered === undefined || average?.op !== "mean" || average.args[0] !== centered.args[0]) return undefined;
+  if (centered === undefined || average?.op !== "mean" || !sameValue(forms[average.args[0] ?? -1], forms[centered.args[0] ?? -1])) return undefined;
   const word = over.length > 1 ? "all" : over[0] === "token" ? "tokens" : over[0] === "time" ? "time" : "images";
   const falls = (outer?.[0] ?? 1) * factor < 0;
   return { kind: "variance", role: "variance", operands: [centered.args[0] ?? 0], numbers: falls ? hingeNumbers(factor, offset, outer) : {}, words: { over: word }, sign: falls ? sign : -sign };

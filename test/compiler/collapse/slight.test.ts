@@ -19,14 +19,14 @@ test.each([
 
 test.each([
   "variance(za, target: 0.02)", "variance(za, target: 0.09)", "variance(1e6 * za)", "variance(-1000 * za)", "variance(za / 0.001)", "variance(100 * za, target: 2)", "variance(2 * (50 * za) + 1)", "sigreg(1e6 * za)",
-  hinge("0.05"), "mean(relu(1 - 1000 * sqrt(mean(square(za - mean(za, over: images)), over: images) + 1e-12)))",
+  hinge("0.05"), hinge("1", "1e-4", "(1e6 * za)"), "mean(relu(1 - 1000 * sqrt(mean(square(za - mean(za, over: images)), over: images) + 1e-12)))",
 ])("%s is content with next to nothing", (guard) => {
   expect(outcomeOf(vicreg(guard))).toBe("risky W-WEAK-GUARD");
 });
 
 test.each([
   "variance(za)", "variance(za, target: 0.1)", "variance(za, target: 2)", "variance(0.001 * za)", "variance(10 * za)", "variance(100 * za, target: 100)", "variance(za, target: 1, eps: 1e-8)", "variance(6 * l2_normalize(za))", "sigreg(za)",
-  hinge("1"), hinge("0.5"), "mean(relu(1 - mean(square(za - mean(za, over: images)), over: images)))", "mean(relu(1 - 2 * sqrt(mean(square(za - mean(za, over: images)), over: images) + 1e-4)))",
+  hinge("1"), hinge("0.5"), hinge("1", "1e-4", "(2 * pool(f(a)))"), "mean(relu(1 - mean(square(za - mean(za, over: images)), over: images)))", "mean(relu(1 - 2 * sqrt(mean(square(za - mean(za, over: images)), over: images) + 1e-4)))",
 ])("%s holds", (guard) => {
   expect(outcomeOf(vicreg(guard))).toBe("sound");
 });
