@@ -17,7 +17,7 @@ import { cone, factOf, nodeAt, sourcesBehind, trainedThrough } from "./gather.js
 import type { Grade, Protection, Protector } from "./null-test.js";
 import { gradeOf, protection, protectorsOver, refuses } from "./null-test.js";
 import type { Mechanism } from "./terms.js";
-import { hasTokens, judgeTerm, targetNeverChanges } from "./terms.js";
+import { after, hasTokens, judgeTerm, targetNeverChanges } from "./terms.js";
 import { improper, runaways } from "./unbounded.js";
 import { isCall, paramPrefix, rootOf } from "../model/visit.js";
 import { constantOf } from "../types/dim.js";
@@ -129,7 +129,9 @@ function idleEncoder(facts: Facts, encoder: string): EncoderProof {
 }
 
 function unguarded(facts: Facts, attractive: readonly Term[], encoder: string, dynamic: readonly Finding[], mechanisms: readonly { readonly mechanism: Mechanism }[]): Finding[] {
-  const found = [...dynamic];
+  // Nothing but constants to follow, and no predictor to follow them in its place: the encoder itself must become one.
+  const pinned = mechanisms.length === 0 && dynamic.length > 0 && dynamic.every((f) => f.rule === "W-TARGET-UNINFORMED" && f.term !== undefined && !predicts(facts, f.term, encoder));
+  const found = dynamic.map((f): Finding => (pinned ? { ...f, level: "error" } : f));
   // Contrast or correlation that does not protect here runs along the wrong axis, or reads what cannot be lost.
   for (const t of attractive) {
     if (t.role === "attract" || t.role === "classify") continue;
@@ -140,6 +142,11 @@ function unguarded(facts: Facts, attractive: readonly Term[], encoder: string, d
   const held = mechanisms.some((m) => m.mechanism.kind !== "anchor" && m.mechanism.kind !== "pretrained target");
   if (anchored && !held && found.length === 0) found.push(finding("W-BYPASS", attractive[0], encoder, { heads: [], other: undefined }));
   return found;
+}
+
+/** Whether a trained map comes after the encoder on the way to a term. */
+function predicts(facts: Facts, term: Term, encoder: string): boolean {
+  return term.operands.some((o) => after(facts, o, new Set([encoder])).some((g) => g !== encoder && trainedThrough(facts, o).has(g)));
 }
 
 interface Graded {

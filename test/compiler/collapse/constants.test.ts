@@ -40,6 +40,16 @@ test.each(constants)("%s is no data beside a symmetric agreement", (_what, const
   expect(outcome(lines(`stopgrad(${constant})`))).toBe("error E-SYM W-TARGET-UNINFORMED");
 });
 
+test("without a predictor, the encoder must become the constant that it follows, unless it has more to follow", () => {
+  expect(outcome("loss mse(za, 0 * tb)")).toBe("error W-TARGET-UNINFORMED");
+  expect(outcome("loss negative_cosine(za, stopgrad(zb - zb + 1))")).toBe("error W-TARGET-UNINFORMED");
+  expect(outcome("head still = frozen(linear(32))\nloss mse(still(za), 0 * tb) + 0.1 * l1(za, tb / tb)")).toBe("error W-TARGET-UNINFORMED");
+  expect(outcome("loss mse(za, 0 * tb) + l1(p(za), 0 * tb)")).toBe("risky W-TARGET-UNINFORMED");
+  expect(outcome("loss mse(p(za), tb) + 0.01 * mse(za, 0 * tb)")).toBe("risky W-TARGET-UNINFORMED");
+  expect(outcome("loss mse(za, zb) + variance(za) + covariance(za) + 0.01 * mse(za, 0 * zb)")).toBe("risky W-COEF");
+  expect(outcome("loss 25 * mse(za, zb) + 25 * variance(za) + covariance(za) + 0.01 * mse(za, 0 * zb)")).toBe("sound");
+});
+
 test("a stop on data makes no difference to what is taken off it", () => {
   const head = "head d = linear(48)\nx = patches(a, 4)\n";
   expect(outcome(`${head}loss mse(d(f(a)), x - stopgrad(x)) + mse(za, zb)`)).toBe("error E-SYM W-TARGET-UNINFORMED");
