@@ -84,8 +84,8 @@ test.each([[8, 8], [5, 9]])("on %i x %i positions, whatever is taken out of what
   let leaking = 0;
   for (const [i, context] of contexts.entries()) {
     for (const [j, [minus, ...lines]] of taken.entries()) {
-      // Each grid has a third of the pairs.
-      if ((i + j + rows) % 3 !== 0) continue;
+      // Each grid has a quarter of the pairs.
+      if ((i + j + rows) % 4 !== 0) continue;
       const masks = [...lines, `c = ${context} minus ${minus}`].join("\n");
       const result = program(masks, rows, cols);
       const told = toldOf(result);
@@ -96,7 +96,7 @@ test.each([[8, 8], [5, 9]])("on %i x %i positions, whatever is taken out of what
     }
   }
   expect(wrong).toEqual([]);
-  expect(leaking).toBeGreaterThan(15);
+  expect(leaking).toBeGreaterThan(10);
 });
 
 function judge(told: Told, truth: Truth): string | undefined {
