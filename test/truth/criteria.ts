@@ -56,6 +56,7 @@ export const failures: Readonly<Record<string, readonly Failure[]>> = {
   "E-UNBALANCED": ["constant"],
   "E-CENTER-NO-EMA": ["constant"],
   "E-WHITEN-RANK": ["constant"],
+  "E-NO-CODE": ["constant"],
   "M-LEAK": ["leak"],
   "M-NONTERM": ["endless"],
   "M-CTX-EMPTY": ["endless", "given up"],

@@ -7,6 +7,7 @@
 
 const codesStay = "no collapse within 300 steps from any of three seeds: std is 0.43 to 0.57, a pair loses 0.10 to 0.39 and strangers 0.74 to 2.0. C077, which has another head and no such term, has collapsed after 100. Why this one has not is not known.";
 const unpaired = "the criterion does not fit: nothing in the objective compares the two views, as said, but the term of weight 0 is measured all the same, and spread features tell a pair from strangers without being trained to.";
+const oneView = "the criterion has nothing to measure: the second view reaches no loss, so that no pair of views is compared, as said, and none could come closer.";
 
 /** Explanations by id. */
 export const explained: Readonly<Record<string, string>> = {
@@ -18,6 +19,8 @@ export const explained: Readonly<Record<string, string>> = {
   U412: "as U143: the norm on the target shrinks at its own pace. The loss falls from 0.98 to 0.44 in 300 steps from each of three seeds, std is 0.40 to 0.59.",
   U206: unpaired,
   U233: unpaired,
+  U849: `${oneView} The spread goes from 0.26 to 0.51 and the loss from 1.6 to 0.4 in 300 steps from each of three seeds: what is asked for is decorrelation.`,
+  U850: `${oneView} The loss goes from 0.25 to 0.0094 in 300 steps from three seeds: what is asked for is that images differ.`,
   U214: "on the way after 300 steps, from three seeds: strangers are at 0.2 of what they were apart (0.017 -> 0.003 to 0.004), a pair at 0.0002, and the trivial value of the term is heard. The variance of what is standardized pushes nothing, so only decay and agreement shrink the map before it.",
   U215: "rounds of Newton's method whiten so roughly here that the variance term has something to push (0.62 -> 0.022), and it keeps strangers apart (0.0016 -> 0.077). For exact whitening the refusal is a fact of the graph.",
   U225: "it does not end in a constant: covariance with the wrong sign grows without bound (-1e9 after 300 steps), along few dimensions (rank 13.7 -> 3.9). The refusal is right and its name for the failure is not what is seen.",
