@@ -309,8 +309,8 @@ function readProbe(cx: BodyCx, expr: ast.Expr, encoders: ReadonlyMap<string, str
     else if (key === "k") args[key] = asCount(evaluate(cx, arg.value), "`k`", arg.span, cx.diagnostics, 1, 10_000) ?? 20;
     else if (key === "pool" && !(arg.value.kind === "ref" && arg.value.name === "mean")) cx.diagnostics.add(report("JEP2010", arg.span, { what: "`pool`", expected: "`mean`", found: `\`${printExpr(arg.value)}\`` }));
   }
+  const names = [...encoders].flatMap(([name, of]) => (of === undefined ? [] : [name]));
   if (on === undefined) {
-    const names = [...encoders].flatMap(([name, of]) => (of === undefined ? [] : [name]));
     const given = call.args.find((a) => (a.name?.text ?? "on") === "on");
     if (given === undefined) cx.diagnostics.add(report("JEP2005", callSpan(expr), { callee: call.name, name: "on" }, withEncoder(expr, names)));
     else if (given.value.kind !== "hole") cx.diagnostics.add(report("JEP2010", given.value.span, { what: `\`on\` of \`${call.name}\``, expected: "an encoder", found: `\`${printExpr(given.value)}\`` }));
@@ -321,7 +321,7 @@ function readProbe(cx: BodyCx, expr: ast.Expr, encoders: ReadonlyMap<string, str
   if (encoder === undefined && encoders.has(on)) return undefined;
   if (encoder === undefined) {
     const said = call.args.find((a) => a.value.kind === "ref" && a.value.name === on)?.value.span ?? expr.span;
-    cx.diagnostics.add(report("JEP6010", said, { name: on }, didYouMean(on, encoders.keys(), said)));
+    cx.diagnostics.add(report("JEP6010", said, { name: on }, didYouMean(on, names, said)));
     return undefined;
   }
   return { kind: call.name === "knn" ? "knn" : "linear", on: encoder, pool: "mean", args };

@@ -34,9 +34,13 @@ export function applyFixes(text: string, file: string, fixes: readonly Fix[]): F
   return { text: applyEdits(text, taken), applied, skipped };
 }
 
-/** The fixes that can be applied without asking: of each diagnostic that offers exactly one, and that one is no guess. */
+/**
+ * The fixes that can be applied without asking: of each diagnostic that offers exactly one, and that one is no guess. While
+ * there are mistakes of grammar, theirs alone: a line that cannot be read may declare what is not known elsewhere.
+ */
 export function certainFixes(diagnostics: readonly Diagnostic[]): readonly Fix[] {
-  return diagnostics.flatMap((d) => (d.fixes.length === 1 ? d.fixes.filter((fix) => fix.guess !== true) : []));
+  const unread = diagnostics.filter((d) => d.severity === "error" && d.code.startsWith("JEP1"));
+  return (unread.length > 0 ? unread : diagnostics).flatMap((d) => (d.fixes.length === 1 ? d.fixes.filter((fix) => fix.guess !== true) : []));
 }
 
 /** Applies edits that do not overlap. */

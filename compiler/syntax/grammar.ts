@@ -123,10 +123,12 @@ export class Grammar extends EmbeddedActionsParser {
   /** Reports a comma that is missing before the next element, and says so; the list goes on, so that all of it is known. */
   private lacking(found: IToken | undefined, last: ast.Arg | undefined, again: boolean): boolean {
     return this.ACTION(() => {
-      const named = last?.name === undefined && last?.value.kind === "ref";
       const [previous, token, next] = [this.LA(0), this.LA(1), this.LA(2)];
       if (found !== undefined || token.tokenType === T.Skipped) return false;
-      this.sink.add(lacksComma(this.sink.file, { previous, token, next, named, again }));
+      // Recovery has passed over a sign that cannot stand there, and it has been told.
+      if (signs.has(previous.tokenType)) return true;
+      const argument = last === undefined ? "value" : last.name !== undefined ? "named" : last.value.kind === "ref" ? "word" : "value";
+      this.sink.add(lacksComma(this.sink.file, { previous, token, next, argument, again }));
       return true;
     });
   }
@@ -719,6 +721,9 @@ export class Grammar extends EmbeddedActionsParser {
 
   private readonly name = this.RULE("name", (): ast.Name => this.asName(this.CONSUME(T.Ident)), { resyncEnabled: false });
 }
+
+/** Signs that end no element of a list. */
+const signs: ReadonlySet<TokenType> = new Set([T.Equals, T.Colon, T.Tilde, T.Arrow, T.DotDot, T.Dot, T.Semicolon, T.LBrace]);
 
 function checkUnit(unit: IToken, sink: Sink): void {
   const words: readonly string[] = unitWords;

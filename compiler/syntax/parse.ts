@@ -104,8 +104,11 @@ function explain(error: IRecognitionException, tokens: readonly IToken[], sink: 
   const nextLine = previous !== undefined && (token.startLine ?? 0) > (previous.endLine ?? 0);
   const ends = token.tokenType === EOF || token.tokenType === T.Sep || (nextLine && closers.has(token.tokenType));
   const span = ends ? { file: sink.file, start: at, end: at } : spanOf(sink.file, token);
-  sink.add(report("JEP1002", span, { expected: error.message, found: ends && token.tokenType !== EOF ? "the end of the line" : describeToken(token) }, error.message === "`,`" ? { fixes: [commaFix(span.file, span.start, at)] } : {}));
+  sink.add(report("JEP1002", span, { expected: error.message, found: ends && token.tokenType !== EOF ? "the end of the line" : describeToken(token) }, error.message === "`,`" && operandStarts.has(token.tokenType) ? { fixes: [commaFix(span.file, span.start, at)] } : {}));
 }
+
+/** What a comma may stand before. */
+const operandStarts: ReadonlySet<TokenType> = new Set([T.Ident, T.Number, T.String, T.True, T.False, T.LParen, T.LBracket]);
 
 const closers: ReadonlySet<TokenType> = new Set([T.RBrace, T.RParen, T.RBracket]);
 

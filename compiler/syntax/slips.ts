@@ -18,10 +18,14 @@ import { T } from "./tokens.js";
 export function mendSlips(tokens: readonly IToken[], comments: readonly IToken[], sink: Sink): IToken[] {
   for (const comment of comments) checkComment(comment, sink);
   const out: IToken[] = [];
-  for (const token of tokens.flatMap(splitUnknown)) {
+  const all = tokens.flatMap(splitUnknown);
+  for (const [i, token] of all.entries()) {
     const mend = mends.get(token.tokenType);
     const last = out.at(-1);
     if (last !== undefined && token.tokenType === T.BareFraction && endOf(last) === token.startOffset && operands.has(last.tokenType)) mendPoint(last, token, sink);
+    else if (last?.tokenType === T.DotDot && endOf(last) === token.startOffset && (token.tokenType === T.Dot || token.tokenType === T.BareFraction)) {
+      out.push(...mendDots(last, token, all[i + 1], sink));
+    } else if (last?.tokenType === T.Equals && token.image === ">" && endOf(last) === token.startOffset) mendArrow(last, token, sink);
     else if (last !== undefined && foreignLetters(last, token) && endOf(last) === token.startOffset) {
       // One name with a foreign letter in it: reported once, kept whole, so that it still means one thing.
       if (token.tokenType === T.Unknown && mend !== undefined) mend(token, sink, last);
@@ -48,6 +52,29 @@ function mendPoint(last: IToken, token: IToken, sink: Sink): void {
   last.image += token.image;
   last.endOffset = token.endOffset;
   last.endColumn = token.endColumn;
+}
+
+/** Three dots for two. Before a digit the third may be that of a fraction, unless the number has a point of its own. */
+function mendDots(last: IToken, token: IToken, next: IToken | undefined, sink: Sink): readonly IToken[] {
+  const third = token.startOffset;
+  const sure = token.tokenType === T.Dot || (next?.tokenType === T.BareFraction && next.startOffset === endOf(token));
+  const fixes = [...fix("write `..`", sink.file, third, third + 1, ""), ...(sure ? [] : fix("write the zero", sink.file, third, third, "0"))];
+  sink.add(report("JEP1009", { file: sink.file, start: last.startOffset, end: third + 1 }, { what: "A range", right: "`..`", wrong: "..." }, { fixes }));
+  if (token.tokenType === T.Dot) return [];
+  token.image = token.image.slice(1);
+  token.startOffset += 1;
+  token.startColumn = (token.startColumn ?? 1) + 1;
+  return [retype(token, T.Number)];
+}
+
+/** `=>` for an arrow. */
+function mendArrow(last: IToken, token: IToken, sink: Sink): void {
+  const span = { file: sink.file, start: last.startOffset, end: endOf(token) };
+  sink.add(report("JEP1009", span, { what: "A schedule", right: "`->`", wrong: "=>" }, { fixes: fix("write `->`", sink.file, span.start, span.end, "->") }));
+  last.image = "->";
+  last.endOffset = token.endOffset;
+  last.endColumn = token.endColumn;
+  retype(last, T.Arrow);
 }
 
 const operands: ReadonlySet<TokenType> = new Set([T.Number, T.Ident, T.String, T.RParen, T.RBracket]);

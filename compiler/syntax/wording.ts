@@ -35,22 +35,23 @@ interface Lack {
   readonly previous: IToken;
   readonly token: IToken;
   readonly next: IToken;
-  /** A name alone stands before it, where an argument may have one. */
-  readonly named: boolean;
+  /** What stands before it: an argument with a name, a word alone that may be one, or a value. */
+  readonly argument: "named" | "word" | "value";
   /** The comma before the previous element is missing too. */
   readonly again: boolean;
 }
 
 /**
- * Two elements of a list with nothing between them. `heads 4` and `at targets` may lack a colon as well, and a word with
- * no comma on either side may be an operator's (`x att mask`): then the comma is a guess.
+ * Two elements of a list with nothing between them. `heads 4` and `at targets` may lack a colon as well, two values behind a
+ * name an arrow or two dots (`momentum: 0.9 1.0`), and a word with no comma on either side may be an operator's (`x att
+ * mask`): then the comma is a guess.
  */
-export function lacksComma(file: string, { previous, token, next, named, again }: Lack): Diagnostic {
+export function lacksComma(file: string, { previous, token, next, argument, again }: Lack): Diagnostic {
   const at = token.startOffset;
   const comma = commaFix(file, at, endOf(previous));
   const colon: Fix = { title: "write `:`", edits: [{ span: { file, start: endOf(previous), end: endOf(previous) }, text: ":" }] };
-  const mayBeName = named && previous.tokenType === T.Ident && (token.tokenType === T.Number || token.tokenType === T.String || infix.includes(previous.image));
-  const mayBeSign = again || (token.tokenType === T.Ident && words.has(next.tokenType) && next.startLine === token.endLine);
+  const mayBeName = argument === "word" && previous.tokenType === T.Ident && (token.tokenType === T.Number || token.tokenType === T.String || infix.includes(previous.image));
+  const mayBeSign = again || (argument === "named" && next.tokenType !== T.Colon) || (token.tokenType === T.Ident && words.has(next.tokenType) && next.startLine === token.endLine);
   const fixes: Fix[] = mayBeName ? [colon, comma] : [mayBeSign ? { ...comma, guess: true } : comma];
   return report("JEP1002", spanOf(file, token), { expected: mayBeName ? "`:` or `,`" : "`,`", found: describeToken(token) }, { fixes });
 }

@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { lineColumn, lineTable } from "../../../compiler/base/span.js";
 import { check } from "../../../compiler/compile.js";
+import { applyFixes, certainFixes } from "../../../compiler/messages/fixes.js";
 import { checkMarked, sound } from "./marked.js";
 
 test("a loss may not be called like something else, whichever comes first, and that is no cycle", () => {
@@ -41,4 +42,42 @@ test("the lines of a file that ends them with carriage returns are counted", () 
   const [found] = diagnostics;
   expect(diagnostics.map((d) => d.code)).toEqual(["JEP2001"]);
   expect(lineColumn(lineTable(text), found?.span.start ?? 0)).toEqual({ line: 13, column: 7 });
+});
+
+/** A program after its certain fixes, again and again until there is none. */
+function mended(text: string): string {
+  for (let round = 0; round < 8; round++) {
+    const fixes = certainFixes(check({ file: "m.jepa", text }).diagnostics);
+    if (fixes.length === 0) return text;
+    text = applyFixes(text, "m.jepa", fixes).text;
+  }
+  throw new Error("fixes come without end");
+}
+
+test("what is certain mends a program or leaves it alone, and never makes another one of it", () => {
+  const base = sound();
+  const same: readonly (readonly [right: string, wrong: string])[] = [
+    ["0.15..0.2", "0.15…0.2"], ["0.996 -> 1.0", "0.996 → 1.0"], ["0.996 -> 1.0", "0.996 => 1.0"], ["smooth_l1(z_hat, z_target)", "smooth_l1（z_hat， z_target）"],
+    ["use std.vit", "use 'std.vit'"], ["use std.vit", "use “std.vit”"], ["use std.vit", "use \"std.vit\""], ["0.75..1.5", "0.75...1.5"], ["scale: 0.85", "scale： ０．８５"],
+  ];
+  for (const [right, wrong] of same) {
+    expect(base).toContain(right);
+    expect(mended(base.replace(right, wrong))).toBe(base);
+  }
+  for (const [right, wrong] of [
+    ["0.996 -> 1.0", "0.99.9"], ["0.996 -> 1.0", "0.996 1.0"], ["0.15..0.2", "0.15–0.2"], ["4, 64, 2, 4", "4px, 64, 2, 4"], ["at: targets)", "at targets)"],
+    ["image at context", "image att context"], ["epochs 1", "epochs 1 $"], ["smooth_l1(z_hat", "smooth_l1¡predict(z_hat"],
+  ] as const) {
+    const text = base.replace(right, wrong);
+    expect(check({ file: "m.jepa", text }).ok, wrong).toBe(false);
+    expect(mended(text)).toBe(text);
+  }
+});
+
+test("mistakes of grammar are mended first: names that a line would have declared are not taken for others", () => {
+  const text = sound("  z_one = studnet(image) $\n  head h = vit(patch: 4, 32, 1 2\n");
+  for (const fix of certainFixes(check({ file: "m.jepa", text }).diagnostics)) expect(fix.title).toMatch(/^write/);
+  // An encoder whose line cannot be read is no reason to probe something else.
+  const { diagnostics } = check({ file: "m.jepa", text: sound("  encoder t = vit((4, 64, 2, 4)\n", "probe m { linear(on: t, pool: mean) }\n") });
+  expect(diagnostics.flatMap((d) => (d.code === "JEP6010" ? d.fixes : []))).toEqual([]);
 });

@@ -28,7 +28,11 @@ const cases: readonly Case[] = [
   { name: "a long dash between numbers, which may be a range", marked: "module f (x) { g(0.15–0.2) }\n                     ^ JEP1001 `–`" },
   { name: "a number with two points", marked: "module f (x) { 0.99.9.1 }\n               ^^^^^^^^ JEP1014 `0.99.9.1` is not a number that can be written here: a number has one point." },
   { name: "a part that is called by a number", marked: "module f (x) { x.5 }\n                ^^ JEP1014" },
-  { name: "a bare fraction behind a bracket", marked: "module f (x) { g(.5, -.5, 0...5) }\n                 ^^ JEP1014\n                      ^^ JEP1014\n                             ^^ JEP1014", fixed: "module f (x) { g(0.5, -0.5, 0..0.5) }" },
+  { name: "a bare fraction behind a bracket", marked: "module f (x) { g(.5, -.5) }\n                 ^^ JEP1014\n                      ^^ JEP1014", fixed: "module f (x) { g(0.5, -0.5) }" },
+  { name: "three dots for a range", marked: "module f (x) { g(0.75...1.5, 1 ... 2) }\n                     ^^^ JEP1009 A range is written with `..`, not `...`.\n                               ^^^ JEP1009 A range", fixed: "module f (x) { g(0.75..1.5, 1 .. 2) }" },
+  { name: "three dots before one digit, of which the last may be a point", marked: "module f (x) { g(0...5) }\n                  ^^^ JEP1009 A range is written with `..`, not `...`." },
+  { name: "a fat arrow", marked: "module f (x) { g(1 => 2) }\n                   ^^ JEP1009 A schedule is written with `->`, not `=>`.", fixed: "module f (x) { g(1 -> 2) }" },
+  { name: "a sign where a comma would be", marked: "module f (x) { g(1 = 2) }\n                   ^ JEP1002 Expected `,`, found `=`." },
   { name: "a part of the library in single quotes", marked: "use 'std.vit'\n    ^^^^^^^^^ JEP1016", fixed: "use std.vit" },
   { name: "a word that touches a number", marked: "module f (x) {\n  g(4px)\n     ^^ JEP1002 Expected `,`, found the name `px`.\n}" },
   { name: "a missing colon, or comma", marked: "module f (x) {\n  g(x, heads 4, at x)\n             ^ JEP1002 Expected `:` or `,`, found the number `4`.\n                   ^ JEP1002 Expected `:` or `,`, found the name `x`.\n}" },
@@ -98,7 +102,7 @@ for (const { name, marked, fixed } of cases) {
 }
 
 test("what has no certain mending is left as it is", () => {
-  for (const text of ["use std.vit $", "module f (x) { 0.99.9 }", "module f (x) { x.5 }", "module f (x) { g(4px) }", "module f (x) { g(heads 4) }", "module f (x) { g(x, at x) }", "module f (x) { g(x(1) att x) }", "module f (x) { g(0.15–0.2) }", "module f (x) { ↯ }", "model m { x = 3 ¿ }"]) {
+  for (const text of ["use std.vit $", "module f (x) { 0.99.9 }", "module f (x) { x.5 }", "module f (x) { g(4px) }", "module f (x) { g(1 = 2) }", "module f (x) { g(0...5) }", "module f (x) { g(heads 4) }", "module f (x) { g(x, at x) }", "module f (x) { g(x(1) att x) }", "module f (x) { g(0.15–0.2) }", "module f (x) { ↯ }", "model m { x = 3 ¿ }"]) {
     const { diagnostics } = parse(text, "t.jepa");
     expect(diagnostics.length, text).toBeGreaterThan(0);
     expect(certainFixes(diagnostics), text).toEqual([]);
