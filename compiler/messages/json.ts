@@ -26,7 +26,8 @@ export interface JsonDiagnostic extends JsonPlace {
   readonly help: string | null;
   /** Where the literature says so, for verdicts that rest on it. */
   readonly source?: string;
-  readonly fixes: readonly { readonly title: string; readonly edits: readonly (JsonPlace & { readonly text: string })[] }[];
+  /** `guess` is true of a fix that nothing should apply without being asked. */
+  readonly fixes: readonly { readonly title: string; readonly guess?: true; readonly edits: readonly (JsonPlace & { readonly text: string })[] }[];
   readonly related: readonly (JsonPlace & { readonly message: string })[];
 }
 
@@ -48,7 +49,7 @@ export function toJson(file: string, diagnostics: readonly Diagnostic[], texts: 
       ...place(d.span),
       help: d.help ?? null,
       ...(d.source === undefined ? {} : { source: d.source }),
-      fixes: d.fixes.map((fix) => ({ title: fix.title, edits: fix.edits.map((e) => ({ ...place(e.span), text: e.text })) })),
+      fixes: d.fixes.map((fix) => ({ title: fix.title, ...(fix.guess === true ? { guess: true as const } : {}), edits: fix.edits.map((e) => ({ ...place(e.span), text: e.text })) })),
       related: d.related.map((r) => ({ ...place(r.span), message: r.message })),
     })),
   };

@@ -15,8 +15,7 @@ import { report } from "../messages/report.js";
 import type { Fix } from "../messages/report.js";
 import { closerOf, matchBrackets } from "./brackets.js";
 import type { Brackets } from "./brackets.js";
-import { shorten } from "./slips.js";
-import { endOf, errorLimit, spanOf } from "./sink.js";
+import { endOf, errorLimit, shorten, spanOf } from "./sink.js";
 import type { Sink } from "./sink.js";
 import { infixWords, itemWords, statementWords, T, unitWords, wordTokens } from "./tokens.js";
 

@@ -11,6 +11,7 @@ import { createTokenInstance } from "chevrotain";
 import type { ILexingResult, IToken, TokenType } from "chevrotain";
 import { report } from "../messages/report.js";
 import type { Fix } from "../messages/report.js";
+import { shorten } from "./sink.js";
 import type { Sink } from "./sink.js";
 import { lexer, T } from "./tokens.js";
 
@@ -61,10 +62,9 @@ export function straighten(source: string, lexed: ILexingResult, sink: Sink): IL
   if (edits.length === 0) return lexed;
   for (const { start, end, text, instead } of edits) {
     const span = { file: sink.file, start, end };
-    const found = source.slice(start, end);
-    const [title, help] = text === " " ? ["write a plain blank", "Write a plain blank."] : [`write \`${text}\``, `Write \`${text}\`.`];
-    const fixes: Fix[] = [text, ...instead].map((right) => ({ title: right === text ? title : `write \`${right}\``, edits: [{ span, text: right }] }));
-    sink.add(report("JEP1001", span, { text: found }, { help: instead.length === 0 ? help : `Write \`${[text, ...instead].join("` or `")}\`.`, fixes }));
+    const words = [text, ...instead].map((right) => (right === " " ? "a plain blank" : `\`${shorten(right)}\``));
+    const fixes: Fix[] = [text, ...instead].map((right, i) => ({ title: `write ${words[i] ?? ""}`, edits: [{ span, text: right }] }));
+    sink.add(report("JEP1001", span, { text: shorten(source.slice(start, end)) }, { help: `Write ${words.join(" or ")}.`, fixes }));
   }
   return lexer.tokenize(applied(source, edits));
 }
@@ -95,11 +95,14 @@ function replaceAt(source: string, at: number, edits: Edit[]): number {
     edits.push({ start: at, end: at + 1, text: right, instead: [".."] });
     return at + 1;
   }
-  const last = edits.at(-1);
-  if (last?.end === at && last.instead.length === 0 && last.text.trim() !== '"' && (last.text === " ") === (right === " ")) {
-    edits[edits.length - 1] = { ...last, end: at + 1, text: right === " " ? " " : last.text + right };
-  } else edits.push({ start: at, end: at + 1, text: right, instead: [] });
-  return at + 1;
+  let end = at + 1;
+  const parts = [right];
+  for (let next = plain.get(source.charAt(end)); next !== undefined && next !== '"' && (next === " ") === (right === " ") && !dashes.includes(source.charAt(end)); next = plain.get(source.charAt(end))) {
+    parts.push(next);
+    end += 1;
+  }
+  edits.push({ start: at, end, text: right === " " ? " " : parts.join(""), instead: [] });
+  return end;
 }
 
 /** A text that begins with a plain quote and ends with a curly one; the offset after it. */

@@ -1,5 +1,5 @@
 /**
- * Where the syntax stages put their reports, and how a token becomes a place.
+ * Where the syntax stages put their reports, and how a token becomes a place and words.
  *
  * Owns the cap: a text that is not a program at all would otherwise be reported character by character, so after
  * `errorLimit` reports the sink only counts. Shared by slips, layout and grammar, so that one limit holds for the file.
@@ -41,4 +41,10 @@ export function endOf(token: IToken): number {
 /** The place of a token. */
 export function spanOf(file: string, token: IToken): Span {
   return { file, start: token.startOffset, end: endOf(token) };
+}
+
+/** The text, cut so that a message stays one line. */
+export function shorten(text: string, limit = 40): string {
+  const line = text.replace(/\s+/g, " ");
+  return line.length <= limit ? line : `${line.slice(0, limit - 1)}…`;
 }

@@ -10,7 +10,7 @@ import type { IToken, TokenType } from "chevrotain";
 import { report } from "../messages/report.js";
 import type { Fix } from "../messages/report.js";
 import { signs, splitUnknown } from "./lookalikes.js";
-import { endOf, spanOf } from "./sink.js";
+import { endOf, shorten, spanOf } from "./sink.js";
 import type { Sink } from "./sink.js";
 import { T } from "./tokens.js";
 
@@ -98,12 +98,6 @@ export function numberValue(token: IToken, sink: Sink): number | undefined {
   if (Number.isNaN(value)) return undefined;
   sink.add(report("JEP1014", spanOf(sink.file, token), { text: shorten(token.image), why: "it is too large" }));
   return undefined;
-}
-
-/** The text, cut so that a message stays one line. */
-export function shorten(text: string, limit = 40): string {
-  const line = text.replace(/\s+/g, " ");
-  return line.length <= limit ? line : `${line.slice(0, limit - 1)}…`;
 }
 
 /** Whether two neighbours are halves of one name, one of them in letters that names are not made of. */

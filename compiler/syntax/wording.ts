@@ -8,8 +8,7 @@ import { EOF } from "chevrotain";
 import type { IToken, TokenType } from "chevrotain";
 import { report } from "../messages/report.js";
 import type { Diagnostic, Fix } from "../messages/report.js";
-import { endOf, spanOf } from "./sink.js";
-import { shorten } from "./slips.js";
+import { endOf, shorten, spanOf } from "./sink.js";
 import { infixWords, T } from "./tokens.js";
 
 /** A token as a message names it. */

@@ -123,3 +123,11 @@ test("every catalogue entry has a slug of its own, ends its sentence, and gives 
     expect(e.explain.length, code).toBeGreaterThan(10);
   }
 });
+
+test("a fix that is a guess says so as data, and is not among the certain ones", () => {
+  const text = "use std.vit $";
+  const found = parse(text, file).diagnostics;
+  expect(toJson(file, found, () => text).diagnostics[0]?.fixes).toMatchObject([{ title: "remove it", guess: true }]);
+  expect(certainFixes(found)).toEqual([]);
+  expect(certainFixes([...found, report("JEP2001", { file, start: 4, end: 7 }, { name: "std" }, { fixes: [{ title: "x", edits: [] }] })])).toEqual([]);
+});

@@ -126,7 +126,7 @@ test("100,000 open brackets, blocks, signs or calls are one report, not a stack 
 }, slow);
 
 test("10 MB of garbage end within seconds, with a bounded list of reports", () => {
-  for (const unit of ["(", "{ ", "é ", "a b\n", "model m {\n", "'\n", "model m { x = f(1,,2,,) }\n", "}", "#\n"]) {
+  for (const unit of ["(", "{ ", "é ", "a b\n", "model m {\n", "'\n", "model m { x = f(1,,2,,) }\n", "}", "#\n", "“ ", "）", "→", "1–1 "]) {
     const start = performance.now();
     const { diagnostics } = parse(unit.repeat(1e7 / unit.length), "f");
     expect(diagnostics.length).toBeLessThanOrEqual(102);
