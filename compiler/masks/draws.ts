@@ -9,6 +9,8 @@
  * is `place.ts`; what no number of draws can say, whether it could ever happen, is `apart.ts`.
  */
 import type { Mask } from "../model/ir.js";
+import type { Counted } from "./bits.js";
+import { bitCounter } from "./bits.js";
 import { sizeLaw } from "./law.js";
 import type { Chance, Field, Sized } from "./place.js";
 import { drawPicture, fieldOf } from "./place.js";
@@ -65,8 +67,10 @@ const perClass = 160;
 const atLeast = 1000;
 /** Classes beyond this many are not gone through one by one; so many are drawn from them. */
 const mostClasses = 64;
-/** What happens in fewer than one of fifty images is looked for in so many more. */
+/** What happens in fewer than one of fifty images is looked for in so many more, */
 const more = 3000;
+/** where too few positions are not so many standard deviations away from what is kept on average. */
+const farOff = 5;
 /** Positions of one set or another that may be gone through, so that large grids take no longer than small ones. */
 const budget = 6e6;
 
@@ -84,19 +88,23 @@ export function kept(mask: Mask, masks: readonly Mask[], grid: Grid & { readonly
   const classes = classesOf(family, field, Math.max(8, Math.min(mostClasses, Math.floor(budget / cost / 24))), next);
   const each = Math.floor(Math.max(24, Math.min(Math.max(perClass, atLeast / classes.length), budget / cost / classes.length)));
   const tally: Tally = { relaxes: 0, stops: 0, givenUp: new Map() };
-  let [mean, trimmed, least, most] = [0, 0, Infinity, 0];
+  let [mean, squares, trimmed, least, most] = [0, 0, 0, Infinity, 0];
   for (const { share, sizes } of classes) {
     const counts: number[] = [];
-    for (let i = 0; i < each; i++) counts.push(...lengths(sizes, field, next, tally, share / each));
+    const draw = counterOf(sizes, field, next);
+    for (let i = 0; i < each; i++) counts.push(...lengths(draw, tally, share / each));
     counts.sort((a, b) => a - b);
     const n = counts.length;
     const rows = batch * mask.count;
     mean += share * (counts.reduce((s, c) => s + c, 0) / n);
+    squares += share * (counts.reduce((s, c) => s + c * c, 0) / n);
     trimmed += share * counts.reduce((s, c, i) => s + c * (((n - i) / n) ** rows - ((n - i - 1) / n) ** rows), 0);
     least = Math.min(least, counts[0] ?? 0);
     most = Math.max(most, counts.at(-1) ?? 0);
   }
-  const rare = tally.relaxes + tally.stops < 0.02 && mayRunOut(mask, family, field) ? longer(classes, field, next, Math.min(more, Math.floor(budget / cost)), each * classes.length) : undefined;
+  const deviation = Math.sqrt(Math.max(0, squares - mean * mean));
+  const near = mean - (mask.kind === "block" ? mask.minKeep : 0) < farOff * deviation;
+  const rare = near && tally.relaxes + tally.stops < 0.02 && mayRunOut(mask, family, field) ? longer(classes, field, next, Math.min(more, Math.floor(budget / cost)), each * classes.length) : undefined;
   return { mean, trimmed, least, most, cells, ...(rare === undefined ? tally : mixed(tally, each * classes.length, rare.tally, rare.draws)) };
 }
 
@@ -193,12 +201,21 @@ interface Tally {
 }
 
 /** The lengths of one picture's rows; what had to be given up for them is added to the tally. */
-function lengths(sizes: readonly Sized[], field: Field, next: Chance, tally: Tally, weight: number): readonly number[] {
-  const { sets, givenUp, stops } = drawPicture(sizes, field, next);
+function lengths(draw: () => Counted, tally: Tally, weight: number): readonly number[] {
+  const { lengths: all, givenUp, stops } = draw();
   if (givenUp.size > 0) tally.relaxes += weight;
   if (stops) tally.stops += weight;
   for (const name of givenUp) tally.givenUp.set(name, (tally.givenUp.get(name) ?? 0) + weight);
-  return sets.map((s) => s.length);
+  return all;
+}
+
+/** Draws of pictures of one class, counted. */
+function counterOf(sizes: readonly Sized[], field: Field, next: Chance): () => Counted {
+  const whole = (): Counted => {
+    const { sets, givenUp, stops } = drawPicture(sizes, field, next);
+    return { lengths: sets.map((s) => s.length), givenUp, stops };
+  };
+  return bitCounter(sizes, field, next) ?? whole;
 }
 
 /** Many more pictures, each class with its share of them. */
@@ -208,7 +225,8 @@ function longer(classes: readonly Class[], field: Field, next: Chance, many: num
   let draws = 0;
   for (const { share, sizes } of classes) {
     const each = Math.ceil(share * many);
-    for (let i = 0; i < each; i++) lengths(sizes, field, next, tally, share / each);
+    const draw = counterOf(sizes, field, next);
+    for (let i = 0; i < each; i++) lengths(draw, tally, share / each);
     draws += each;
   }
   return { tally, draws };

@@ -47,7 +47,8 @@ export interface Drawn {
 /** Whole numbers from 0, below n. */
 export type Chance = (n: number) => number;
 
-const tries = 20;
+/** How often a published block looks for a place before it gives something up. */
+export const tries = 20;
 const free = 32767;
 
 /** Draws masks one after the other (those taken out of others come first) and gives back the last. */
