@@ -5,17 +5,28 @@
  * distracts. Leaves wording to the message catalogue.
  */
 
-/** Up to `limit` candidates within a third of the name's length (at least 1 edit), nearest first. */
+/** A known name, and how many edits it is away. */
+export interface Near {
+  readonly name: string;
+  readonly distance: number;
+}
+
+/** Up to `limit` candidates within two fifths of the name's length (at least 1 edit), nearest first. */
 export function suggest(name: string, candidates: Iterable<string>, limit = 3): string[] {
+  return nearest(name, candidates).slice(0, limit).map((s) => s.name);
+}
+
+/** All such candidates with their distances, nearest first. Every letter is one edit from every other: of several, none is near. */
+export function nearest(name: string, candidates: Iterable<string>): Near[] {
   const bound = Math.max(1, Math.floor(name.length * 0.4));
-  const scored: { name: string; distance: number }[] = [];
+  const scored: Near[] = [];
   for (const candidate of candidates) {
     if (Math.abs(candidate.length - name.length) > bound) continue;
     const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
     if (distance <= bound) scored.push({ name: candidate, distance });
   }
   scored.sort((a, b) => a.distance - b.distance || (a.name < b.name ? -1 : 1));
-  return scored.slice(0, limit).map((s) => s.name);
+  return name.length === 1 && scored.length > 1 ? scored.filter((s) => s.distance === 0) : scored;
 }
 
 function editDistance(a: string, b: string): number {

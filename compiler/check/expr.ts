@@ -5,8 +5,9 @@
  * `builtins.ts` and the application of modules to `apply.ts`. After a reported mistake the value is poison, and poison is
  * accepted everywhere silently, so one mistake gives one message.
  */
-import { suggest } from "../base/suggest.js";
+import { nearest } from "../base/suggest.js";
 import type { Span } from "../base/span.js";
+import { replacement } from "../messages/did-you-mean.js";
 import { report } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
 import type { Dim } from "../types/dim.js";
@@ -79,10 +80,11 @@ function evaluateRef(cx: BodyCx, expr: ast.Ref): Value {
 
 /** Reports an unknown name with the nearest known ones; gives the nearest. */
 export function unknownName(cx: BodyCx, name: string, span: Span): string | undefined {
-  const near = suggest(name, [...visibleNames(cx), ...cx.env.modules.keys(), ...builtinNames()]);
+  const all = nearest(name, [...visibleNames(cx), ...cx.env.modules.keys(), ...builtinNames()]);
+  const near = all.slice(0, 3).map((n) => n.name);
   cx.diagnostics.add(report("JEP2001", span, { name }, {
     help: near.length > 0 ? `Did you mean ${near.map((n) => `\`${n}\``).join(" or ")}?` : "Declare it above, or add the `use` that brings it.",
-    fixes: near.slice(0, 1).map((n) => ({ title: `Replace with \`${n}\``, edits: [{ span, text: n }] })),
+    fixes: replacement(name, all, span),
   }));
   return near[0];
 }

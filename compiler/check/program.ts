@@ -6,9 +6,9 @@
  * line. The result is a flat list of statements and settings. Leaves their meaning to `model.ts` and `train.ts`.
  */
 import { own } from "../base/own.js";
-import { suggest } from "../base/suggest.js";
 import type { Span } from "../base/span.js";
 import type { Diagnostics } from "../messages/report.js";
+import { didYouMean } from "../messages/did-you-mean.js";
 import { report } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
 
@@ -90,11 +90,7 @@ function checkTargets(models: ReadonlyMap<string, unknown>, variants: ReadonlyMa
 }
 
 function unknownModel(name: ast.Name, known: readonly string[], diagnostics: Diagnostics): void {
-  const near = suggest(name.text, known);
-  diagnostics.add(report("JEP2003", name.span, { name: name.text }, {
-    help: near.length > 0 ? `Did you mean \`${near[0]}\`?` : "Declare the model, or `use` the file that does.",
-    fixes: near.slice(0, 1).map((n) => ({ title: `Replace with \`${n}\``, edits: [{ span: name.span, text: n }] })),
-  }));
+  diagnostics.add(report("JEP2003", name.span, { name: name.text }, didYouMean(name.text, known, name.span, "Declare the model, or `use` the file that does.")));
 }
 
 /** The program to take when nothing is said: the file's first model, else its first variant, else the first that it adopts. */
@@ -239,10 +235,8 @@ function merge(base: readonly ast.Statement[], variant: ast.Variant, diagnostics
 }
 
 function reportMissing(statement: ast.Param | ast.Input, known: ReadonlySet<string>, variant: ast.Variant, diagnostics: Diagnostics): void {
-  const near = suggest(statement.name.text, known);
   diagnostics.add(report("JEP2021", statement.name.span, { name: statement.name.text, base: variant.base.text }, {
-    help: near.length > 0 ? `Did you mean \`${near[0]}\`?` : `Declare \`${statement.name.text}\` in \`${variant.base.text}\`, or remove the line.`,
-    fixes: near.slice(0, 1).map((n) => ({ title: `Replace with \`${n}\``, edits: [{ span: statement.name.span, text: n }] })),
+    ...didYouMean(statement.name.text, known, statement.name.span, `Declare \`${statement.name.text}\` in \`${variant.base.text}\`, or remove the line.`),
     related: [{ span: variant.base.span, message: `the base is \`${variant.base.text}\`` }],
   }));
 }

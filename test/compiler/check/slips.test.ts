@@ -81,3 +81,17 @@ test("mistakes of grammar are mended first: names that a line would have declare
   const { diagnostics } = check({ file: "m.jepa", text: sound("  encoder t = vit((4, 64, 2, 4)\n", "probe m { linear(on: t, pool: mean) }\n") });
   expect(diagnostics.flatMap((d) => (d.code === "JEP6010" ? d.fixes : []))).toEqual([]);
 });
+
+test("a short word, or one that is as near to another, is nobody's certain slip", () => {
+  const text = (loss: string): string => `use std.vit\nmodel m {\n  input image: Image[16, 16, 3]\n  view a, b = augment(image) { flip(p: 0.5) }\n  encoder f = vit(patch: 4, width: 16, depth: 1, heads: 2)\n  encoder teacher = ema(f, momentum: 0.99 -> 1.0)\n  predictor q = mlp(16)\n  za = pool(f(a))\n  zb = pool(teacher(b))\n  z_one = q(za)\n  z_two = stopgrad(zb)\n  loss ${loss}\n}\ntrain m {\n  data shapes(count: 16)\n  epochs 1\n  batch 4\n}\n`;
+  const mended = (loss: string): { readonly certain: number; readonly help: string | undefined } => {
+    const [told] = check({ file: "m.jepa", text: text(loss) }).diagnostics.filter((d) => d.code === "JEP2001");
+    return { certain: certainFixes(told === undefined ? [] : [told]).length, help: told?.help };
+  };
+  expect(mended("mse(z_one, z_tow)")).toEqual({ certain: 1, help: "Did you mean `z_two`?" });
+  expect(mended("mse(q(pool(f(a))), stopgrad(pool(teachr(b))))")).toEqual({ certain: 1, help: "Did you mean `teacher`?" });
+  // Any letter is as near as any other; `zc` may be either; `Q` can only be `q`.
+  expect(mended("mse(p(za), z_two)")).toMatchObject({ certain: 0, help: expect.not.stringContaining("Did you mean") });
+  expect(mended("mse(q(zc), z_two)")).toEqual({ certain: 0, help: "Did you mean `za` or `zb`?" });
+  expect(mended("mse(Q(za), z_two)")).toEqual({ certain: 1, help: "Did you mean `q`?" });
+});
