@@ -82,7 +82,8 @@ const ranges = {
   negative_weight: { low: 0, high: 1e6 },
   queue: { low: 0, high: 1 << 24, whole: true },
   lambda: { low: 0, high: 1e6 },
-  target: { low: 1e-6, high: 1e6 },
+  // What a constant fulfils is the collapse analysis's to tell.
+  target: { low: -1e6, high: 1e6 },
   eps: { low: 0, high: 1 },
   directions: { low: 1, high: 65536, whole: true },
   points: { low: 2, high: 65536, whole: true },
