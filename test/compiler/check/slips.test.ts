@@ -90,7 +90,7 @@ test("a short word, or one that is as near to another, is nobody's certain slip"
   };
   expect(mended("mse(z_one, z_tow)")).toEqual({ certain: 1, help: "Did you mean `z_two`?" });
   expect(mended("mse(q(pool(f(a))), stopgrad(pool(teachr(b))))")).toEqual({ certain: 1, help: "Did you mean `teacher`?" });
-  // Any letter is as near as any other; `zc` may be either; `Q` can only be `q`.
+  // Any letter is as near as every other; `zc` may be either; `Q` can only be `q`.
   expect(mended("mse(p(za), z_two)")).toMatchObject({ certain: 0, help: expect.not.stringContaining("Did you mean") });
   expect(mended("mse(q(zc), z_two)")).toEqual({ certain: 0, help: "Did you mean `za` or `zb`?" });
   expect(mended("mse(Q(za), z_two)")).toEqual({ certain: 1, help: "Did you mean `q`?" });
