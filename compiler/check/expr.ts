@@ -78,15 +78,17 @@ function evaluateRef(cx: BodyCx, expr: ast.Ref): Value {
   return meant === undefined ? poison : lookup(cx, meant) ?? poison;
 }
 
-/** Reports an unknown name with the nearest known ones; gives the nearest. */
+/** Reports an unknown name with the nearest known ones; gives the nearest, where it is surely meant. */
 export function unknownName(cx: BodyCx, name: string, span: Span): string | undefined {
   const all = nearest(name, [...visibleNames(cx), ...cx.env.modules.keys(), ...builtinNames()]);
   const near = all.slice(0, 3).map((n) => n.name);
+  const fixes = replacement(name, all, span);
   cx.diagnostics.add(report("JEP2001", span, { name }, {
     help: near.length > 0 ? `Did you mean ${near.map((n) => `\`${n}\``).join(" or ")}?` : "Declare it above, or add the `use` that brings it.",
-    fixes: replacement(name, all, span),
+    fixes,
   }));
-  return near[0];
+  // With a guess in its place the next report would be of what nobody wrote.
+  return fixes[0]?.guess === true ? undefined : near[0];
 }
 
 function evaluateNegate(cx: BodyCx, expr: ast.Negate): Value {

@@ -93,5 +93,7 @@ test("a short word, or one that is as near to another, is nobody's certain slip"
   // Any letter is as near as every other; `zc` may be either; `Q` can only be `q`.
   expect(mended("mse(p(za), z_two)")).toMatchObject({ certain: 0, help: expect.not.stringContaining("Did you mean") });
   expect(mended("mse(q(zc), z_two)")).toEqual({ certain: 0, help: "Did you mean `za` or `zb`?" });
+  // Checking does not go on with a guess: `b` are pictures, and the report of that would be of what nobody wrote.
+  expect(check({ file: "m.jepa", text: text("mse(q(zq), z_two)") }).diagnostics.filter((d) => d.severity === "error").map((d) => d.code)).toEqual(["JEP2001"]);
   expect(mended("mse(Q(za), z_two)")).toEqual({ certain: 1, help: "Did you mean `q`?" });
 });
