@@ -24,13 +24,13 @@ const words = { sound: "sound", risky: "risky", error: "refused" } as const;
 
 /** The proof of a whole program, ending with a line break. */
 export function explainProof(analyses: Analyses, texts: Texts): string {
-  const { facts, collapse, losses, program } = analyses;
+  const { facts, losses, program } = analyses;
   const place = placer(texts);
   const lines = [`${facts.graph.name}: ${words[program.verdict]}${program.allowed ? ", and allowed by the program" : ""}`];
   for (const loss of losses) {
     lines.push("", `  loss ${loss.loss}: ${words[loss.verdict]}${loss.rules.length === 0 ? "" : ` (${loss.rules.join(", ")})`}`);
     const terms = facts.termsOf(loss.loss);
-    const proofs = collapse.encoders.filter((e) => terms.some((t) => trainedThrough(facts, t.node).has(e.encoder)));
+    const proofs = proofsOf(analyses, loss.loss);
     if (proofs.length === 0) lines.push(`    ${terms.length === 0 ? "It has no effect: its weight is zero, or other terms cancel it." : "It trains no encoder, so there is none that it could collapse."}`);
     for (const proof of proofs) {
       lines.push(...held(proof, loss.loss).map((l) => `    ${l}`));
@@ -48,6 +48,12 @@ export function explainProof(analyses: Analyses, texts: Texts): string {
   return `${lines.join("\n")}\n`;
 }
 
+/** The encoders that a loss trains. */
+export function proofsOf({ facts, collapse }: Analyses, loss: string): readonly EncoderProof[] {
+  const terms = facts.termsOf(loss);
+  return collapse.encoders.filter((e) => terms.some((t) => trainedThrough(facts, t.node).has(e.encoder)));
+}
+
 /** What each context keeps, whether or not there is anything to remark. */
 function maskLines({ facts }: Analyses): string[] {
   return facts.graph.masks.flatMap((m) => {
@@ -56,7 +62,8 @@ function maskLines({ facts }: Analyses): string[] {
   });
 }
 
-function held(proof: EncoderProof, loss: string): string[] {
+/** What holds an encoder against one loss, or speaks against it; the source below each line. */
+export function held(proof: EncoderProof, loss: string): string[] {
   const name = `\`${proof.encoder}\``;
   const lines: string[] = [];
   if (proof.grade !== undefined) {

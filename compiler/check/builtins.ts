@@ -40,6 +40,11 @@ export function builtinNames(): string[] {
   return [...Object.keys(table), ...lossNames()];
 }
 
+/** What a built-in takes: its formals in order, optional ones with a `?`; losses have theirs in `model/losses.ts`. */
+export function builtinFormals(name: string): readonly string[] | undefined {
+  return own(table, name)?.formals;
+}
+
 /** Binds the arguments of a built-in and runs its rule. */
 export function callBuiltin(cx: BodyCx, name: string, args: readonly ArgValue[], expr: ast.Call): Value {
   if (isLoss(name)) return applyLoss(cx, name, args, expr.span);

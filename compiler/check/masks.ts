@@ -17,8 +17,10 @@ import { asCount, asNumber, asRange } from "./static.js";
 
 type Draft = { -readonly [K in keyof Mask]: Mask[K] };
 
-const kinds = ["block", "random", "rasterized", "quadrant", "all"] as const;
-const options = ["scale", "aspect", "ratio", "min_keep", "sampler", "overlap", "trim"] as const;
+/** Kinds of masks. */
+export const maskKinds = ["block", "random", "rasterized", "quadrant", "all"] as const;
+/** Names of their arguments. */
+export const maskOptions = ["scale", "aspect", "ratio", "min_keep", "sampler", "overlap", "trim"] as const;
 
 /** Reads a mask statement; after a reported mistake, what could be read of it. */
 export function readMask(cx: BodyCx, statement: ast.Mask): Mask {
@@ -49,7 +51,7 @@ function readExpr(cx: BodyCx, expr: ast.Expr, draft: Draft): boolean {
       break;
     default: break;
   }
-  cx.diagnostics.add(report("JEP5001", expr.span, { known: kinds.join(", ") }));
+  cx.diagnostics.add(report("JEP5001", expr.span, { known: maskKinds.join(", ") }));
   return false;
 }
 
@@ -68,9 +70,9 @@ function readRemoved(cx: BodyCx, expr: ast.Expr, draft: Draft): boolean {
 }
 
 function readKind(cx: BodyCx, name: string, args: readonly ast.Arg[], span: Span, draft: Draft): boolean {
-  const kind = kinds.find((k) => k === name);
+  const kind = maskKinds.find((k) => k === name);
   if (kind === undefined) {
-    cx.diagnostics.add(report("JEP5001", span, { known: kinds.join(", ") }, didYouMean(name, kinds, span)));
+    cx.diagnostics.add(report("JEP5001", span, { known: maskKinds.join(", ") }, didYouMean(name, maskKinds, span)));
     return false;
   }
   draft.kind = kind === "quadrant" ? "rasterized" : kind;
@@ -131,7 +133,7 @@ function readOption(cx: BodyCx, key: string, arg: ast.Arg, draft: Draft): boolea
       draft.trim = word === "random" ? "random" : "tail";
       return true;
     default: {
-      cx.diagnostics.add(report("JEP2004", arg.name?.span ?? arg.span, { callee: draft.kind, name: key, known: options.map((o) => `\`${o}\``).join(", ") }, didYouMean(key, options, arg.name?.span ?? arg.span)));
+      cx.diagnostics.add(report("JEP2004", arg.name?.span ?? arg.span, { callee: draft.kind, name: key, known: maskOptions.map((o) => `\`${o}\``).join(", ") }, didYouMean(key, maskOptions, arg.name?.span ?? arg.span)));
       return false;
     }
   }

@@ -102,6 +102,16 @@ interface State {
 
 type Reader = (state: State, setting: ast.Setting) => void;
 
+/** Names of all settings. */
+export function settingNames(): readonly string[] {
+  return Object.keys(settings);
+}
+
+/** Kinds of probes with the names of their arguments. */
+export function probeKinds(): Readonly<Record<string, readonly string[]>> {
+  return probes;
+}
+
 function value(state: State, setting: ast.Setting): { value: Value; expr: ast.Expr } | undefined {
   const expr = setting.values[0];
   if (expr === undefined || setting.values.length > 1) {

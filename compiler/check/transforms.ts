@@ -35,6 +35,11 @@ const known: Readonly<Record<string, Readonly<Record<string, Formal>>>> = {
   grayscale: { p }, blur: { p, radius: range(1e-3, 100) }, solarize: { p, threshold: one(0, 1) },
 };
 
+/** Names of all transforms with those of their arguments. */
+export function transformKinds(): Readonly<Record<string, readonly string[]>> {
+  return Object.fromEntries(Object.entries(known).map(([name, formals]) => [name, Object.keys(formals)]));
+}
+
 /** Reads a list of transforms; those with mistakes are reported and left out. */
 export function readTransforms(cx: BodyCx, exprs: readonly ast.Expr[]): Transforms {
   return exprs.flatMap((expr) => {

@@ -1,11 +1,10 @@
 /**
  * `jepac check`: every mistake of one or more programs in one run.
  *
- * Owns the formats of the report (text, one line each, JSON, SARIF), the choice of programs (all that a file declares
- * unless told), the points of their sweeps, and `--fix`. Exit code 0 without errors, 1 with some, 2 when a file cannot be read; warnings alone are 0.
+ * Owns the formats of the report (text, one line each, JSON, SARIF) and `--fix`; which programs are checked is
+ * `every-program.ts`. Exit code 0 without errors, 1 with some, 2 when a file cannot be read; warnings alone are 0.
  */
 import { resolve } from "node:path";
-import { check } from "../compile.js";
 import type { CheckResult, ProgramOptions } from "../compile.js";
 import { applyFixes, certainFixes } from "../messages/fixes.js";
 import type { VerdictRecord } from "../analyses.js";
@@ -14,7 +13,6 @@ import { worst } from "../collapse/analyze.js";
 import { placer, toJson } from "../messages/json.js";
 import { renderDiagnostics, renderShort } from "../messages/render.js";
 import type { Diagnostic } from "../messages/report.js";
-import { createDiagnostics } from "../messages/report.js";
 import { explainProof } from "../proof.js";
 import { toSarif } from "../messages/sarif.js";
 import { isLibraryName } from "../std/names.js";
@@ -22,10 +20,11 @@ import { version } from "../version.js";
 import { writeAtomic } from "../../runtime/base/files.js";
 import type { Command } from "./command.js";
 import { CliError } from "./command.js";
+import type { Found } from "./every-program.js";
+import { checkEvery } from "./every-program.js";
 import { noteLine, waitingNote } from "./show.js";
 import type { Opened } from "./source.js";
 import { openSource, programOptions, readProgramOptions, readText, shownDiagnostics, shownTexts } from "./source.js";
-import { refusedPoints } from "./sweep-points.js";
 import type { CliTerminal } from "./terminal.js";
 import { styleOf } from "./terminal.js";
 
@@ -69,15 +68,10 @@ export const checkCommand: Command = {
   },
 };
 
-interface Report {
+interface Report extends Found {
   readonly opened: Opened;
   readonly programs: readonly string[];
-  readonly diagnostics: readonly Diagnostic[];
-  readonly texts: ReadonlyMap<string, string>;
   readonly fixed: number;
-  readonly results: readonly CheckResult[];
-  /** Points of sweeps that do not compile. */
-  readonly points: readonly CheckResult[];
 }
 
 async function examine(path: string, options: ProgramOptions, fix: boolean, cx: CliTerminal): Promise<Report> {
@@ -91,23 +85,10 @@ async function examine(path: string, options: ProgramOptions, fix: boolean, cx: 
   return report;
 }
 
-/** All programs of a file, or the one chosen; what they say alike is said once. */
+/** All programs of a file, or the one chosen. */
 function checkAll(opened: Opened, options: ProgramOptions): Report {
-  const first = check(opened.source, options);
-  const chosen = options.program !== undefined || options.set !== undefined;
-  const others = chosen ? [] : first.programs.filter((name) => name !== first.graph?.name).map((program) => check(opened.source, { program }));
-  const sink = createDiagnostics();
-  for (const result of [first, ...others]) for (const d of result.diagnostics) sink.add(d);
-  const points = [first, ...others].flatMap((result) => refusedPoints(result, opened.source, options.set ?? {}));
-  for (const point of points) for (const d of point.diagnostics) sink.add(d);
-  const checked = [first, ...others].flatMap((r: CheckResult) => (r.graph === undefined ? [] : [r.graph.name]));
-  return { opened, programs: checked, diagnostics: inOrder(sink.list, opened.source.file), texts: first.texts, fixed: 0, results: [first, ...others], points };
-}
-
-/** The file itself first, then the files it uses; within each by place. */
-function inOrder(diagnostics: readonly Diagnostic[], main: string): Diagnostic[] {
-  const rank = (d: Diagnostic): string => (d.span.file === main ? "" : d.span.file);
-  return diagnostics.toSorted((a, b) => (rank(a) < rank(b) ? -1 : rank(a) > rank(b) ? 1 : a.span.start - b.span.start));
+  const found = checkEvery(opened.source, options);
+  return { ...found, opened, programs: found.results.flatMap((r) => (r.graph === undefined ? [] : [r.graph.name])), fixed: 0 };
 }
 
 /** Applies certain fixes to the files they belong to; returns how many. */

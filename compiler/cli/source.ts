@@ -35,12 +35,16 @@ export interface Opened {
 
 /** Reads the program at `path`. @throws CliError when it cannot be read. */
 export function openSource(path: string, cx: Pick<CliTerminal, "cwd">): Opened {
+  return openText(path, readText(resolve(cx.cwd, path), path), cx);
+}
+
+/** The program at `path` with a text that may not be saved yet; `unsaved` gives such texts of other files, by absolute path. */
+export function openText(path: string, text: string, cx: Pick<CliTerminal, "cwd">, unsaved?: (absolute: string) => string | undefined): Opened {
   const absolute = resolve(cx.cwd, path);
-  const text = readText(absolute, path);
   const root = projectRoot(absolute);
   const name = (file: string): string => slashes(relative(root, file));
   const show = (file: string): string => (isLibraryName(file) ? file : slashes(isAbsolute(path) ? join(root, file) : relative(cx.cwd, join(root, file))));
-  const read: Read = (file) => readInside(root, join(root, file));
+  const read: Read = (file) => unsaved?.(join(root, file)) ?? readInside(root, join(root, file));
   return { source: { file: name(absolute), text, read }, path: absolute, shown: show(name(absolute)), show };
 }
 

@@ -1,0 +1,39 @@
+/**
+ * All that `jepac check` says of a file: the mistakes of each program that it declares and of the points of their sweeps.
+ *
+ * Owns the choice of programs (all unless one is chosen), that what they say alike is said once, and the order. Shown on a
+ * terminal by `check.ts`, in an editor by `language-server.ts`.
+ */
+import { check } from "../compile.js";
+import type { CheckResult, ProgramOptions, Source } from "../compile.js";
+import type { Diagnostic } from "../messages/report.js";
+import { createDiagnostics } from "../messages/report.js";
+import { refusedPoints } from "./sweep-points.js";
+
+/** What was found in a file and those that it uses. */
+export interface Found {
+  readonly diagnostics: readonly Diagnostic[];
+  readonly texts: ReadonlyMap<string, string>;
+  /** One for each program. */
+  readonly results: readonly CheckResult[];
+  /** Points of sweeps that do not compile. */
+  readonly points: readonly CheckResult[];
+}
+
+/** Checks all programs of a file, or the one chosen. */
+export function checkEvery(source: Source, options: ProgramOptions = {}): Found {
+  const first = check(source, options);
+  const chosen = options.program !== undefined || options.set !== undefined;
+  const others = chosen ? [] : first.programs.filter((name) => name !== first.graph?.name).map((program) => check(source, { program }));
+  const results = [first, ...others];
+  const points = results.flatMap((result) => refusedPoints(result, source, options.set ?? {}));
+  const sink = createDiagnostics();
+  for (const result of [...results, ...points]) for (const d of result.diagnostics) sink.add(d);
+  return { diagnostics: inOrder(sink.list, source.file), texts: first.texts, results, points };
+}
+
+/** The file itself first, then the files it uses; within each by place. */
+function inOrder(diagnostics: readonly Diagnostic[], main: string): Diagnostic[] {
+  const rank = (d: Diagnostic): string => (d.span.file === main ? "" : d.span.file);
+  return diagnostics.toSorted((a, b) => (rank(a) < rank(b) ? -1 : rank(a) > rank(b) ? 1 : a.span.start - b.span.start));
+}
