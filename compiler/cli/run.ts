@@ -23,6 +23,7 @@ import { diffCommand } from "./diff.js";
 import { graphCommand } from "./graph.js";
 import { importCommand } from "./import.js";
 import { listCommand } from "./list.js";
+import { lspCommand } from "./lsp.js";
 import { probeCommand } from "./probe.js";
 import { sweepCommand } from "./sweep.js";
 import type { CliTerminal } from "./terminal.js";
@@ -32,7 +33,7 @@ import { tuneCommand } from "./tune.js";
 
 /** All commands, in the order of the help text. */
 export const commands: readonly Command[] = [
-  checkCommand, compileCommand, trainCommand, tuneCommand, probeCommand, sweepCommand, exportCommand, importCommand, fmtCommand, graphCommand, diffCommand, listCommand, explainCommand, doctorCommand, devCommand,
+  checkCommand, compileCommand, trainCommand, tuneCommand, probeCommand, sweepCommand, exportCommand, importCommand, fmtCommand, graphCommand, diffCommand, listCommand, explainCommand, lspCommand, doctorCommand, devCommand,
 ];
 
 /** Runs the command line `words` (after the program's name) and returns the exit code. Never throws. */
