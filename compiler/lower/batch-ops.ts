@@ -10,7 +10,7 @@ import type { Node } from "../model/ir.js";
 import type { FuncBuilder } from "../tensor/build.js";
 import type { ValueId } from "../tensor/ir.js";
 import { add, constantDim, constantOf } from "../types/dim.js";
-import { centered, complement, eye, gram, perFreedom, rowCount, samples, standardized } from "./stats.js";
+import { centered, complement, eye, gram, logSumExp, perFreedom, rowCount, samples, standardized } from "./stats.js";
 
 /** Reading and replacing state, as the body under construction has it. */
 export interface StateCx {
@@ -68,39 +68,40 @@ export function lowerBatchNormalize(b: FuncBuilder, x: ValueId, node: Node): Val
 
 /**
  * ZCA whitening by Newton's iteration (Huang et al., IterNorm, 2019, eq. 6): with S the covariance shrunk towards the
- * identity by `eps` (as W-MSE's code does) and C = S / tr S, P <- (3 P - P³ C) / 2 tends to C^(-1/2).
+ * identity by `eps` (as W-MSE's code does) and C = S / tr S, P <- (3 P - P³ C) / 2 tends to C^(-1/2). As it stands, what
+ * rounding puts beside C's eigenvectors grows from round to round; coupled to Y = C P (Higham, Functions of Matrices, 2008,
+ * eq. 6.35) P takes the same values, and the error stays: T = (3 - P Y) / 2, Y <- Y T, P <- T P.
  */
 export function lowerWhiten(b: FuncBuilder, x: ValueId, node: Node): ValueId {
   const s = samples(b, x, [], "all");
   const eps = node.attrs.eps ?? 1e-3;
+  const iterations = node.attrs.iterations ?? 1;
   const product = (p: ValueId, q: ValueId): ValueId => b.op("matmul", [p, q], { ta: false, tb: false });
   const deviation = centered(b, s);
   const identity = eye(b, s.width);
+  const threeHalves = b.op("scale", [identity], { by: 1.5 });
   const shrunk = b.op("add", [b.op("scale", [perFreedom(b, gram(b, deviation, deviation), s.n)], { by: 1 - eps }), b.op("scale", [identity], { by: eps })]);
   const trace = b.op("sum", [b.op("mul", [shrunk, identity])], { axes: [0, 1], keep: true });
-  const c = b.op("div", [shrunk, trace]);
+  let y = b.op("div", [shrunk, trace]);
   let p = identity;
-  for (let i = 0; i < (node.attrs.iterations ?? 1); i++) {
-    const cubed = product(product(product(p, p), p), c);
-    p = b.op("sub", [b.op("scale", [p], { by: 1.5 }), b.op("scale", [cubed], { by: 0.5 })]);
+  for (let i = 0; i < iterations; i++) {
+    const t = b.op("sub", [threeHalves, b.op("scale", [i === 0 ? y : product(p, y)], { by: 0.5 })]);
+    p = i === 0 ? t : product(t, p);
+    if (i < iterations - 1) y = product(y, t);
   }
   const whitened = product(deviation, b.op("mul", [p, b.op("rsqrt", [trace])]));
   return b.op("reshape", [whitened], { shape: b.shapeOf(x) });
 }
 
-/** Sinkhorn-Knopp on e^(scores / temperature): codes used equally often, rows that sum to one (SwAV 3.1 and its code). */
+/**
+ * Sinkhorn-Knopp on e^(scores / temperature): codes used equally often, rows that sum to one (SwAV 3.1 and its code). Kept as
+ * logarithms: at a small temperature all of a code's entries may be nought in float32, and their share nought over nought.
+ */
 export function lowerSinkhorn(b: FuncBuilder, x: ValueId, node: Node): ValueId {
   const s = samples(b, x, [], "all");
-  const scaled = b.op("scale", [s.x], { by: 1 / (node.attrs.temperature ?? 0.05) });
-  // A factor common to all entries cancels in the first division; taking the maximum out keeps e^x finite.
-  const top = still(b, b.op("reduce_max", [scaled], { axes: [0, 1], keep: true }));
-  let q = b.op("exp", [b.op("sub", [scaled, top])]);
-  const share = (axis: number): ValueId => b.op("div", [q, b.op("sum", [q], { axes: [axis], keep: true })]);
-  for (let i = 0; i < (node.attrs.iterations ?? 3); i++) {
-    q = share(0);
-    q = share(1);
-  }
-  return b.op("reshape", [q], { shape: b.shapeOf(x) });
+  let q = b.op("scale", [s.x], { by: 1 / (node.attrs.temperature ?? 0.05) });
+  for (let i = 0; i < (node.attrs.iterations ?? 3); i++) for (const axis of [0, 1]) q = b.op("sub", [q, logSumExp(b, q, axis)]);
+  return b.op("reshape", [b.op("exp", [q])], { shape: b.shapeOf(x) });
 }
 
 /** One-hot of the nearest code; the gradient is that of a softmax over minus squared distances (straight-through). */

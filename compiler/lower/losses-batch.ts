@@ -10,7 +10,7 @@ import type { ValueId } from "../tensor/ir.js";
 import { constantDim, constantOf, mul } from "../types/dim.js";
 import type { LossArgs, LossRule } from "./losses.js";
 import type { Samples } from "./stats.js";
-import { centered, complement, eye, gram, l2Normalize, meanAll, perCount, perFreedom, rowAxis, rowCount, samples, standardized, sumAll, sumFeatures } from "./stats.js";
+import { centered, complement, eye, gram, l2Normalize, logSumExp, meanAll, perCount, perFreedom, rowAxis, rowCount, samples, standardized, sumAll, sumFeatures } from "./stats.js";
 
 function operand(args: LossArgs, i: number): ValueId {
   const x = args.operands[i];
@@ -28,13 +28,6 @@ function features(s: Samples): number {
   return n;
 }
 
-/** log Σ e^x over the last axis, kept; the maximum taken out is constant to the gradient, whose value does not depend on it. */
-function logSumExp(b: FuncBuilder, x: ValueId): ValueId {
-  const last = b.shapeOf(x).length - 1;
-  const top = b.op("stop_gradient", [b.op("reduce_max", [x], { axes: [last], keep: true })]);
-  return b.op("add", [b.op("log", [b.op("sum", [b.op("exp", [b.op("sub", [x, top])])], { axes: [last], keep: true })]), top]);
-}
-
 /** A number that no cosine divided by a temperature reaches: it takes a row's own column out of a softmax. */
 const farBelow = -1e9;
 
@@ -46,7 +39,7 @@ const infoNce: LossRule = (b, args) => {
   const query = l2Normalize(b, q.x, 1e-12);
   const key = l2Normalize(b, k.x, 1e-12);
   const agree = b.op("scale", [sumFeatures(b, b.op("mul", [query, key]))], { by: tau });
-  const repel = (scores: ValueId): ValueId => b.op("scale", [meanAll(b, logSumExp(b, scores))], { by: args.number("negative_weight") });
+  const repel = (scores: ValueId): ValueId => b.op("scale", [meanAll(b, logSumExp(b, scores, b.shapeOf(scores).length - 1))], { by: args.number("negative_weight") });
   if (args.word("candidates") === "keys") {
     const scores = b.op("scale", [b.op("matmul", [query, key], { ta: false, tb: true })], { by: tau });
     return b.op("sub", [repel(scores), meanAll(b, agree)]);

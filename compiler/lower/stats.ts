@@ -105,6 +105,12 @@ export function l2Normalize(b: FuncBuilder, x: ValueId, eps: number): ValueId {
   return b.op("mul", [x, norm]);
 }
 
+/** log Σ e^x along an axis, kept; the maximum taken out is constant to the gradient, whose value does not depend on it. */
+export function logSumExp(b: FuncBuilder, x: ValueId, axis: number): ValueId {
+  const top = b.op("stop_gradient", [b.op("reduce_max", [x], { axes: [axis], keep: true })]);
+  return b.op("add", [b.op("log", [b.op("sum", [b.op("exp", [b.op("sub", [x, top])])], { axes: [axis], keep: true })]), top]);
+}
+
 /** The product of all axes but the last. */
 export function rowCount(shape: readonly Dim[]): Dim {
   return product(shape.slice(0, -1));

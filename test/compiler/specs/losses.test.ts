@@ -164,11 +164,33 @@ describe("ops over the batch", () => {
     expect(loss("variance(whiten(tx, eps: 0, iterations: 30), over: all, target: 2, eps: 0)")).toBeCloseTo(1, 8);
   });
 
+  it("whitening stays where it arrived, however many rounds follow, for features of very different size", () => {
+    for (const iterations of [40, 200]) {
+      const whitened = `whiten(exp(4 * tx), eps: 0, iterations: ${iterations})`;
+      expect(loss(`covariance(${whitened}, over: all)`), `${iterations}`).toBeLessThan(1e-12);
+      expect(loss(`variance(${whitened}, over: all, target: 2, eps: 0)`), `${iterations}`).toBeCloseTo(1, 8);
+    }
+  });
+
   it("sinkhorn's codes are used equally often, and each row sums to one", () => {
     const rows = loss("mean(square(sum(sinkhorn(x, temperature: 0.5, iterations: 200), over: features) - 1))");
     const uses = loss("mean(square(mean(sinkhorn(x, temperature: 0.5, iterations: 200), over: images) - 1 / 12))");
     expect(rows).toBeLessThan(1e-20);
     expect(uses).toBeLessThan(1e-12);
+  });
+
+  it("sinkhorn at a small temperature: a code whose every share is nought in floating point still gets its part", () => {
+    // Entries of one code span thousands of e-folds: taken as they are, some columns are nought over nought.
+    const logs = x.map((r) => r.map((e) => e / 1e-4));
+    const less = (m: number[][]): number[][] => m.map((r) => {
+      const top = Math.max(...r);
+      const sum = top + Math.log(r.reduce((s, e) => s + Math.exp(e - top), 0));
+      return r.map((e) => e - sum);
+    });
+    const turn = (m: number[][]): number[][] => Array.from({ length: m[0]?.length ?? 0 }, (_, j) => column(m, j));
+    const codes = [1, 2, 3].reduce((m) => less(turn(less(turn(m)))), logs).map((r) => r.map(Math.exp));
+    const want = mean(codes.flatMap((r, i) => r.map((e, j) => (e - (x[i]?.[j] ?? NaN)) ** 2)));
+    expect(loss("mse(sinkhorn(x, temperature: 1e-4, iterations: 3), x)")).toBeCloseTo(want, 9);
   });
 
   it("softmax over images sums to one down the batch", () => {
