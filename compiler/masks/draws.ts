@@ -67,6 +67,10 @@ const perClass = 160;
 const atLeast = 1000;
 /** Classes beyond this many are not gone through one by one; so many are drawn from them. */
 const mostClasses = 64;
+/** The shortest row of a batch is looked for in so many times as many rows, since fewer may have none so short, */
+const ofBatch = 8;
+/** but in no more than go through so many positions. */
+const forShortest = 4e6;
 /** What happens in fewer than one of fifty images is looked for in so many more, */
 const more = 3000;
 /** where too few positions are not so many standard deviations away from what is kept on average. */
@@ -88,14 +92,17 @@ export function kept(mask: Mask, masks: readonly Mask[], grid: Grid & { readonly
   const classes = classesOf(family, field, Math.max(8, Math.min(mostClasses, Math.floor(budget / cost / 24))), next);
   const each = Math.floor(Math.max(24, Math.min(Math.max(perClass, atLeast / classes.length), budget / cost / classes.length)));
   const tally: Tally = { relaxes: 0, stops: 0, givenUp: new Map() };
-  let [mean, squares, trimmed, least, most] = [0, 0, 0, Infinity, 0];
+  const rows = batch * mask.count;
+  let [mean, squares, trimmed, least, most, pictures] = [0, 0, 0, Infinity, 0, 0];
   for (const { share, sizes } of classes) {
     const counts: number[] = [];
-    const draw = counterOf(sizes, field, next);
-    for (let i = 0; i < each; i++) counts.push(...lengths(draw, tally, share / each));
+    const { draw, bits } = counterOf(sizes, field, next);
+    const affordable = forShortest / (bits ? cost / field.cols : cost) / classes.length;
+    const many = Math.max(each, Math.floor(Math.min(ofBatch * batch, affordable)));
+    for (let i = 0; i < many; i++) counts.push(...lengths(draw, tally, share / many));
+    pictures += many;
     counts.sort((a, b) => a - b);
     const n = counts.length;
-    const rows = batch * mask.count;
     mean += share * (counts.reduce((s, c) => s + c, 0) / n);
     squares += share * (counts.reduce((s, c) => s + c * c, 0) / n);
     trimmed += share * counts.reduce((s, c, i) => s + c * (((n - i) / n) ** rows - ((n - i - 1) / n) ** rows), 0);
@@ -104,8 +111,8 @@ export function kept(mask: Mask, masks: readonly Mask[], grid: Grid & { readonly
   }
   const deviation = Math.sqrt(Math.max(0, squares - mean * mean));
   const near = mean - (mask.kind === "block" ? mask.minKeep : 0) < farOff * deviation;
-  const rare = near && tally.relaxes + tally.stops < 0.02 && mayRunOut(mask, family, field) ? longer(classes, field, next, Math.min(more, Math.floor(budget / cost)), each * classes.length) : undefined;
-  return { mean, trimmed, least, most, cells, ...(rare === undefined ? tally : mixed(tally, each * classes.length, rare.tally, rare.draws)) };
+  const rare = near && tally.relaxes + tally.stops < 0.02 && mayRunOut(mask, family, field) ? longer(classes, field, next, Math.min(more, Math.floor(budget / cost)), pictures) : undefined;
+  return { mean, trimmed, least, most, cells, ...(rare === undefined ? tally : mixed(tally, pictures, rare.tally, rare.draws)) };
 }
 
 /** All that is taken out of a mask, directly or of what is taken out, in the order in which they are drawn. */
@@ -209,13 +216,14 @@ function lengths(draw: () => Counted, tally: Tally, weight: number): readonly nu
   return all;
 }
 
-/** Draws of pictures of one class, counted. */
-function counterOf(sizes: readonly Sized[], field: Field, next: Chance): () => Counted {
+/** Draws of pictures of one class, counted; by the bits of rows, which costs a row what a position costs otherwise, where that can be. */
+function counterOf(sizes: readonly Sized[], field: Field, next: Chance): { readonly draw: () => Counted; readonly bits: boolean } {
   const whole = (): Counted => {
     const { sets, givenUp, stops } = drawPicture(sizes, field, next);
     return { lengths: sets.map((s) => s.length), givenUp, stops };
   };
-  return bitCounter(sizes, field, next) ?? whole;
+  const counter = bitCounter(sizes, field, next);
+  return { draw: counter ?? whole, bits: counter !== undefined };
 }
 
 /** Many more pictures, each class with its share of them. */
@@ -225,7 +233,7 @@ function longer(classes: readonly Class[], field: Field, next: Chance, many: num
   let draws = 0;
   for (const { share, sizes } of classes) {
     const each = Math.ceil(share * many);
-    const draw = counterOf(sizes, field, next);
+    const { draw } = counterOf(sizes, field, next);
     for (let i = 0; i < each; i++) lengths(draw, tally, share / each);
     draws += each;
   }

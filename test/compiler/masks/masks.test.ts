@@ -70,6 +70,14 @@ test("what a context keeps, and keeps after the cut, is what the sampler itself 
   expect(Math.abs((counted?.trimmed ?? 0) - cut / batches)).toBeLessThan(6);
 });
 
+test("the shortest row of a large batch is as short as the sampler's, which a few hundred draws do not have", () => {
+  const specs = [specOf(targets, 16), specOf(context, 16)];
+  const batches = 40;
+  let cut = 0;
+  for (let step = 0; step < batches; step++) cut += sampleMasks(specs, { seed: 1, step, batch: 1024 }).get("context")?.length ?? 0;
+  expect(Math.abs((kept(context, [targets], square(16), 1024)?.trimmed ?? 0) - cut / batches)).toBeLessThan(4);
+});
+
 test("JEP5010: the published sampler on an 8x8 grid is refused with the share of batches that hang", () => {
   const result = program(published, "", 32);
   const found = result.diagnostics.find((d) => d.code === "JEP5010");
