@@ -35,10 +35,11 @@ function cosine(from: number, to: number, t: number, total: number): number {
   return to <= from ? Math.max(to, value) : Math.min(to, value);
 }
 
-/** I-JEPA learning rate: linear to the peak over `warmup` steps, then half a cosine to `final`. */
+/** I-JEPA learning rate: linear to the peak over `warmup` steps, then half a cosine to `final`, and never past it. */
 function warmupCosine(start: number, peak: number, final: number, t: number, warmup: number, total: number): number {
   if (t < warmup) return start + (t / Math.max(1, warmup)) * (peak - start);
-  return Math.max(final, final + (peak - final) * halfCosine((t - warmup) / Math.max(1, total - warmup)));
+  const value = final + (peak - final) * halfCosine((t - warmup) / Math.max(1, total - warmup));
+  return final <= peak ? Math.max(final, value) : Math.min(final, value);
 }
 
 /**
@@ -71,4 +72,12 @@ export function scheduleValue(schedule: Schedule, t: number, horizon: Horizon): 
       return warmupCosine(start, peak, final, Math.min(t, Math.max(warmup, total)), warmup, total);
     }
   }
+}
+
+/**
+ * The momentum of a moving average at step `t` (1-based): read at the 0-based step, so that step 1 gets exactly the first value
+ * (I-JEPA facts, 4.1; for the cosine BYOL 3.2 and the code of DINO). `linear` is the momentum form and counts so by itself.
+ */
+export function momentumValue(schedule: Schedule, t: number, horizon: Horizon): number {
+  return scheduleValue(schedule, schedule.kind === "linear" ? t : t - 1, horizon);
 }

@@ -7,7 +7,7 @@
  */
 import type { Duration, Hyper, Manifest, TrainConfig } from "../abi.js";
 import { HostError } from "../base/errors.js";
-import { durationSteps, scheduleValue } from "../optim/schedule.js";
+import { durationSteps, momentumValue, scheduleValue } from "../optim/schedule.js";
 
 /** What the command line may change about a run. */
 export interface RecipeOverrides {
@@ -57,7 +57,7 @@ export function resolveRecipe(manifest: Pick<Manifest, "train" | "ema">, images:
       step,
       learningRate: scheduleValue(train.learningRate, step, horizon),
       weightDecay: scheduleValue(train.weightDecay, step, horizon),
-      momentum: Object.fromEntries(manifest.ema.map((edge) => [edge.target, scheduleValue(edge.momentum, step, horizon)])),
+      momentum: Object.fromEntries(manifest.ema.map((edge) => [edge.target, momentumValue(edge.momentum, step, horizon)])),
     }),
   };
 }

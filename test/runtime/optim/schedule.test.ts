@@ -2,6 +2,8 @@
 import { expect, test } from "vitest";
 import type { Schedule } from "../../../runtime/abi.js";
 import { durationSteps, scheduleValue } from "../../../runtime/optim/schedule.js";
+import { resolveRecipe } from "../../../runtime/train/recipe.js";
+import { fakeManifest } from "../train/fakes.js";
 
 const run = { steps: 300 * 625, stepsPerEpoch: 625 };
 const rate: Schedule = { kind: "warmup_cosine", points: [2e-4, 1e-3, 1e-6], warmup: { unit: "epochs", value: 40 }, stretch: 1 };
@@ -31,6 +33,20 @@ test("the momentum starts at exactly its first value and is read at the zero-bas
   expect(scheduleValue(momentum, 1, run)).toBe(0.996);
   near(scheduleValue(momentum, 2, run), 0.9960000213, 5e-11);
   expect(scheduleValue(momentum, 187_501, run)).toBe(1);
+});
+
+test("a run's momentum on a cosine starts at exactly its first value too (BYOL, DINO)", () => {
+  const of = (schedule: Schedule) => resolveRecipe(fakeManifest({ ema: [{ target: "teacher", source: "student", momentum: schedule }] }), 80, { duration: { unit: "steps", value: 40 } });
+  const byol = (k: number): number => 1 - (1 - 0.996) * 0.5 * (Math.cos((Math.PI * k) / 40) + 1);
+  for (const k of [0, 1, 20, 39]) near(of({ ...momentum, kind: "cosine" }).hyperAt(k + 1).momentum["teacher"] ?? 0, byol(k), 1e-15);
+  for (const k of [0, 1, 20, 39]) near(of(momentum).hyperAt(k + 1).momentum["teacher"] ?? 0, 0.996 + 0.004 * (k / 40), 1e-15);
+});
+
+test("a learning rate that ends above its peak rises to that end, and is not there at once", () => {
+  const rising: Schedule = { ...rate, points: [1e-4, 1e-3, 2e-3] };
+  near(scheduleValue(rising, 25_000, run), 1e-3, 1e-12);
+  near(scheduleValue(rising, 25_000 + (187_500 - 25_000) / 2, run), 1.5e-3, 1e-12);
+  near(scheduleValue(rising, 187_500, run), 2e-3, 1e-12);
 });
 
 test("a stretched horizon stops short of the end, as V-JEPA wants it", () => {
