@@ -19,7 +19,7 @@ import type { BodyCx } from "./body.js";
 import { createBody, declareParam, emit, emitInput, lookup, nameNode, register, uniquePart } from "./body.js";
 import { evaluate, evaluateModule, shapeText } from "./expr.js";
 import { createTaken, placeOf } from "./given.js";
-import { asCount, asNumber } from "./static.js";
+import { asCount, asNumber, bounds } from "./static.js";
 import { describe, num, poison } from "./values.js";
 import type { Partial, Value } from "./values.js";
 import type { Initializer } from "../../runtime/abi.js";
@@ -167,6 +167,11 @@ const inits: Readonly<Record<string, readonly string[]>> = {
   zeros: [], ones: [], constant: ["value"], normal: ["std"], trunc_normal: ["std", "cut"], uniform: ["low", "high"], xavier_uniform: [],
 };
 
+/** What a number of an initializer may be: float32 holds no more, and no normal lies within a cut of nought. */
+const initRanges: Readonly<Record<string, readonly [low: number, high: number]>> = {
+  value: [-1e30, 1e30], std: [0, 1e30], cut: [1e-30, 1e30], low: [-1e30, 1e30], high: [-1e30, 1e30],
+};
+
 /** `zeros`, `trunc_normal(std: 0.02)`, … */
 function readInit(cx: BodyCx, expr: ast.Expr): Initializer | undefined {
   const name = expr.kind === "ref" ? expr.name : expr.kind === "call" && expr.callee.kind === "ref" ? expr.callee.name : undefined;
@@ -186,7 +191,17 @@ function readInit(cx: BodyCx, expr: ast.Expr): Initializer | undefined {
       return undefined;
     }
     if (!taken.take(key, placeOf(arg))) return undefined;
+    const [low = -Infinity, high = Infinity] = own(initRanges, key) ?? [];
+    if (value < low || value > high) {
+      cx.diagnostics.add(report("JEP2011", arg.span, { what: `\`${key}\` of \`${name}\``, bounds: bounds(low, high), found: value }));
+      return undefined;
+    }
     given.set(key, value);
+  }
+  const [low, high] = [given.get("low") ?? -1, given.get("high") ?? 1];
+  if (name === "uniform" && low > high) {
+    cx.diagnostics.add(report("JEP2011", expr.span, { what: "`low` of `uniform`", bounds: `at most \`high\`, which is ${high}`, found: low }));
+    return undefined;
   }
   switch (name) {
     case "zeros": return { kind: "zeros" };
@@ -194,7 +209,7 @@ function readInit(cx: BodyCx, expr: ast.Expr): Initializer | undefined {
     case "constant": return { kind: "constant", value: given.get("value") ?? 0 };
     case "normal": return { kind: "normal", std: given.get("std") ?? 0.02 };
     case "trunc_normal": return { kind: "trunc_normal", std: given.get("std") ?? 0.02, cut: given.get("cut") ?? 2 };
-    case "uniform": return { kind: "uniform", low: given.get("low") ?? -1, high: given.get("high") ?? 1 };
+    case "uniform": return { kind: "uniform", low, high };
     default: return { kind: "xavier_uniform" };
   }
 }

@@ -111,10 +111,12 @@ function drawOf(init: Initializer, shape: readonly number[], draws: Stream): () 
   }
 }
 
+/** By rejection, from the normal itself where much of it lies inside the cut, else from a uniform: with few tries either way. */
 function truncated(std: number, cut: number, draws: Stream): number {
   if (!(cut > 0)) throw broken(`a truncated normal needs a cut above 0, not ${cut}`);
   for (;;) {
-    const value = std * draws.normal();
-    if (Math.abs(value) <= cut) return value;
+    const value = cut < std ? draws.range(-cut, cut) : std * draws.normal();
+    const taken = cut < std ? draws.uniform() < Math.exp(-0.5 * (value / std) ** 2) : Math.abs(value) <= cut;
+    if (taken) return value;
   }
 }

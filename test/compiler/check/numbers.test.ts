@@ -2,8 +2,8 @@
 import { expect, test } from "vitest";
 import { check, compile } from "../../../compiler/compile.js";
 
-const program = (loss: string): string => `use std.vit
-model m {
+const program = (loss: string, module = ""): string => `use std.vit
+${module}model m {
   input image: Image[16, 16, 3]
   view a, b = augment(image) { flip(p: 0.5) }
   encoder f = vit(patch: 4, width: 32, depth: 1, heads: 2)
@@ -25,8 +25,8 @@ train m {
 `;
 
 /** Codes and the marked text of what is reported. */
-function told(loss: string): string[] {
-  const text = program(loss);
+function told(loss: string, module?: string): string[] {
+  const text = program(loss, module);
   return check({ file: "m.jepa", text }).diagnostics.filter((d) => d.severity === "error").map((d) => `${d.code} ${text.slice(d.span.start, d.span.end)}`);
 }
 
@@ -62,4 +62,18 @@ test("attention is between tokens of one width, with a value for each key", () =
   // From one view to the other.
   expect(told(tokens("x", "y", "y"))).toEqual([]);
   expect(compile({ file: "m.jepa", text: program(tokens("x", "y", "y")) }).ok).toBe(true);
+});
+
+test("a parameter that could not start as it is written is refused where that stands", () => {
+  const started = (init: string): string[] => told("head g = gate()\n  loss mse(q(g(za)), stopgrad(zb))", `module gate (x: Features[w]) -> Features[w] {\n  learn g[w] ~ ${init}\n  x * g\n}\n`);
+  for (const [init, marked] of [
+    ["trunc_normal(std: 1, cut: 0)", "cut: 0"],
+    ["trunc_normal(std: 1, cut: -2)", "cut: -2"],
+    ["trunc_normal(std: -0.02)", "std: -0.02"],
+    ["normal(-1)", "-1"],
+    ["constant(1e300)", "1e300"],
+    ["uniform(low: 2, high: 1)", "uniform(low: 2, high: 1)"],
+    ["uniform(high: -3)", "uniform(high: -3)"],
+  ] as const) expect(started(init), init).toEqual([`JEP2011 ${marked}`]);
+  for (const fine of ["trunc_normal(std: 0.02)", "trunc_normal(std: 0, cut: 1e-6)", "normal(0)", "uniform(low: 1, high: 1)", "constant(-3)"]) expect(started(fine), fine).toEqual([]);
 });

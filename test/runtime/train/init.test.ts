@@ -35,6 +35,14 @@ test("a truncated normal stays inside its cut and has the deviation of the close
   expect(Math.abs(moments(values).std - Math.sqrt(0.291125))).toBeLessThan(0.01);
 });
 
+test("a normal cut far inside its deviation is nearly uniform, and does not take for ever", () => {
+  const values = draw({ kind: "trunc_normal", std: 1, cut: 1e-7 });
+  expect(Math.max(...values.map(Math.abs))).toBeLessThanOrEqual(Math.fround(1e-7));
+  expect(Math.abs(moments(values).std / (1e-7 / Math.sqrt(3)) - 1)).toBeLessThan(0.02);
+  // Var of N(0,1) cut at ±0.9: 1 − 2·0.9·φ(0.9)/(2Φ(0.9)−1) = 0.24202.
+  expect(Math.abs(moments(draw({ kind: "trunc_normal", std: 1, cut: 0.9 })).std - Math.sqrt(0.24202))).toBeLessThan(0.01);
+});
+
 test("xavier takes its bound from the last two axes", () => {
   const bound = Math.sqrt(6 / 300);
   const values = draw({ kind: "xavier_uniform" });
