@@ -225,13 +225,16 @@ function ask(batches: BatchSource, step: number): Promise<StepBatch> {
   return batch;
 }
 
+/** Before the first update no rate can be too high. */
+const undefinedAtStart = "nothing has been trained yet, so the program computes something that has no value here: a deviation over one token or image, a root or a logarithm of what is not above 0, a division by 0; change that";
+
 async function checkFinite(result: StepResult, step: number, sink: LoopSink): Promise<void> {
   const entries: [string, number][] = [["the loss", result.loss], ...Object.entries(result.losses).map(([name, value]): [string, number] => [`loss ${name}`, value]), ...Object.entries(result.gradientNorm).map(([name, value]): [string, number] => [`the gradient of ${name}`, value])];
   const wrong = entries.find(([, value]) => !Number.isFinite(value));
   if (wrong === undefined) return;
   const last = await sink.lastGood();
   const then = last.step === undefined ? "then start again" : "then go on from the last good state with --resume";
-  throw new HostError("not-a-number", `step ${step}: ${wrong[0]} is ${wrong[1]}; ${last.text}`, `lower the learning rate, warm up for longer or clip the gradient (gradient_clip); ${then}`);
+  throw new HostError("not-a-number", `step ${step}: ${wrong[0]} is ${wrong[1]}; ${last.text}`, `${step === 1 ? undefinedAtStart : "lower the learning rate, warm up for longer or clip the gradient (gradient_clip)"}; ${then}`);
 }
 
 async function observe(job: LoopJob, run: Run, { step }: Begun, result: StepResult): Promise<Observation> {

@@ -59,6 +59,14 @@ test("before the first checkpoint there is nothing to go on from, and the way ou
   expect(error.help).toMatch(/then start again$/);
 });
 
+test("a first loss that is not a number is the program's: no learning rate is blamed before anything has been trained", async () => {
+  const [first, later] = [await failure(record({ faults: { nanAt: 1 } })), await failure(record({ faults: { nanAt: 2 } }))];
+  expect(first.message).toBe("step 1: the loss is NaN; no checkpoint had been written yet");
+  expect(first.help).not.toMatch(/learning rate|clip/);
+  expect(first.help).toMatch(/one token or image.*then start again$/);
+  expect(later.help).toMatch(/learning rate/);
+});
+
 test("a loss that is not a number stops the run, and names the step and the last good state", async () => {
   const error = await failure(record({ faults: { nanAt: 25 } }));
   expect(error.code).toBe("not-a-number");
