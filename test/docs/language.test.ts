@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { check, compile } from "../../compiler/compile.js";
 import type { Source } from "../../compiler/compile.js";
+import { printGraph } from "../../compiler/model/print.js";
 import { catalogue } from "../../compiler/messages/catalogue.js";
 import { builtinNames } from "../../compiler/check/builtins.js";
 import { sources } from "../../compiler/std/sources.js";
@@ -54,6 +55,25 @@ for (const page of pages) {
     });
   }
 }
+
+test("the page tells the numbers that built-ins take unless said", () => {
+  const table = /<!-- defaults[^]*?<!-- end -->/.exec(readFileSync(join(root, "docs/language.md"), "utf8"))?.[0] ?? "";
+  const calls = [...table.matchAll(/`(\w+\(x[^`]*\))`/g)].map((m) => m[1] ?? "");
+  const graphOf = (call: string): string => {
+    const states = "  state mean[w] ~ zeros\n  state variance[w] ~ ones\n  state running[w] ~ zeros\n  learn codebook[w, w] ~ zeros\n";
+    const text = `${base.replace("z_hat = predict", "z_hat = under_test()(predict").replace("at: targets)", "at: targets))")}\nmodule under_test (x: Tokens[w]) -> Tensor {\n${states}  ${call}\n}\n`;
+    const { graph, diagnostics } = check({ file: "specs/page.jepa", text, read });
+    if (graph === undefined) throw new Error(`${call}: ${diagnostics.map((d) => d.message).join("; ")}`);
+    return printGraph(graph, { origins: false });
+  };
+  expect(calls.length).toBe(10);
+  for (const call of calls) {
+    const bare = call.replaceAll(/, \w+: [\w.-]+/g, "");
+    expect(bare, call).not.toBe(call);
+    expect(graphOf(bare), call).toBe(graphOf(call));
+    for (const [said] of call.matchAll(/\w+: [\d.e-]+/g)) expect(graphOf(bare), said).not.toBe(graphOf(call.replace(said, said.replace(/: .*/, ": 0.25").replace(/(iterations): .*/, "$1: 2"))));
+  }
+});
 
 test("the page names every built-in and every module of the library", () => {
   const text = readFileSync(join(root, "docs/language.md"), "utf8");
