@@ -5,13 +5,14 @@
  * images to a step at least (JEP6011): a variance over one sample is nought over nought, and negatives of one image are
  * none. And its batch cannot run in parts (JEP6013), for a part would be compared with itself alone; what can must come in
  * equal parts (JEP6012), so that the mean of their gradients is that of the batch. And one that is seen from the numbers: generated
- * pictures that do not fill a batch (JEP6014).
+ * pictures that do not fill a batch (JEP6014). What images are to a batch, tokens are to an image (JEP6018).
  */
 import type { TrainConfig } from "../../runtime/abi.js";
 import type { Span } from "../base/span.js";
 import type { Diagnostics } from "../messages/report.js";
 import { report } from "../messages/report.js";
-import type { ModelGraph, Node } from "../model/ir.js";
+import type { Mask, ModelGraph, Node } from "../model/ir.js";
+import { evaluate } from "../types/dim.js";
 
 const statistics = new Set<Node["op"]>(["batch_norm", "batch_normalize", "whiten", "sinkhorn"]);
 const overImages = new Set(["images", "all"]);
@@ -29,6 +30,27 @@ export function checkBatch(graph: ModelGraph, batch: number, diagnostics: Diagno
   if (batch > 1) return;
   const node = [...graph.body.nodes, ...graph.funcs.flatMap((f) => f.body.nodes)].find(needsCompany);
   if (node !== undefined) diagnostics.add(report("JEP6011", node.origin, {}));
+}
+
+/** Positions that a mask picks, where that is one number known here. */
+function picked({ kind, ratio, grid }: Mask): number | undefined {
+  if (kind !== "random" || ratio[0] !== ratio[1] || grid === undefined) return undefined;
+  const cells = grid.rows * grid.cols * (grid.frames ?? 1);
+  return cells - Math.trunc(cells * (1 - ratio[1]));
+}
+
+/** Reports losses whose statistic runs over the tokens of an image where there is one (JEP6018), as a batch of one is for those over images. */
+export function checkTokens(graph: ModelGraph, diagnostics: Diagnostics): void {
+  const lengths = new Map(graph.masks.flatMap((m): [string, number][] => (picked(m) === undefined ? [] : [[`K_${m.name}`, picked(m) ?? 0]])));
+  for (const { nodes } of [graph.body, ...graph.funcs.map((f) => f.body)]) {
+    for (const node of nodes) {
+      const word = node.attrs.strings?.["over"] ?? node.attrs.strings?.["negatives"];
+      const type = nodes[node.args[0] ?? -1]?.type;
+      if (node.op !== "loss" || word !== "tokens" || type === undefined) continue;
+      const tokens = type.shape[type.axes.indexOf("token")];
+      if (tokens !== undefined && evaluate(tokens, lengths) === 1) diagnostics.add(report("JEP6018", node.origin, { axis: word }));
+    }
+  }
 }
 
 /** Reports generated pictures that are fewer than a batch; `at` is where their number stands. */

@@ -18,7 +18,7 @@ import { assemble, collect, defaultProgram, programNames } from "./program.js";
 import type { SweepPoint } from "./sweep.js";
 import { sweepPoints } from "./sweep.js";
 import type { CheckedTraining } from "./train.js";
-import { checkBatch, checkFilled, checkParts } from "./batch.js";
+import { checkBatch, checkFilled, checkParts, checkTokens } from "./batch.js";
 import { checkTraining } from "./train.js";
 import type { Static } from "./values.js";
 
@@ -69,6 +69,7 @@ export function check(files: SourceFiles, options: CheckOptions, diagnostics: Di
   const said = checkTraining(program, model.params, model.encoderNames, diagnostics);
   const training = options.batch === undefined ? said : { ...said, train: { ...said.train, batch: options.batch } };
   checkBatch(model.graph, training.train.batch, diagnostics);
+  checkTokens(model.graph, diagnostics);
   checkFilled(training.train, settingSpan(program, "data", "batch"), diagnostics);
   checkParts(model.graph, training.train.batch, training.train.accumulate ?? 1, settingSpan(program, "accumulate"), diagnostics);
   const sweeps = program.sweeps.map((s) => ({ name: s.name.text, points: sweepPoints(s, model, diagnostics) }));

@@ -179,3 +179,17 @@ train m {
     expect(codes(body("mse(x, y) + variance(x, over: tokens)", 1))).toEqual([]);
   });
 });
+
+describe("one token to an image", () => {
+  const body = (loss: string, patch: number, share = 0.5): CheckResult => checkModel(`  input image: Image[32, 32, 3]\n  view a, b = augment(image) { flip(p: 0.5) }\n  mask some = random(${share})\n  encoder f = vit(${patch}, 16, 1, 2)\n  x = f(a)\n  y = f(b)\n  s = x at some\n  loss ${loss} + mse(s, y at some) + variance(pool(x))`);
+  it.each(["variance(x, over: tokens)", "covariance(x, over: tokens)", "info_nce(x, y, negatives: tokens)"])("is refused for %s", (loss) => {
+    expect(codes(body(loss, 32))).toEqual(["JEP6018"]);
+    expect(codes(body(loss, 16))).toEqual([]);
+  });
+
+  it("is seen where a mask picks one", () => {
+    expect(codes(body("variance(s, over: tokens)", 16, 0.25))).toEqual(["JEP6018"]);
+    expect(codes(body("variance(s, over: tokens)", 16, 0.5))).toEqual([]);
+    expect(codes(body("variance(s)", 16, 0.25))).toEqual([]);
+  });
+});
