@@ -71,7 +71,7 @@ const mostClasses = 64;
 const ofBatch = 8;
 /** but in no more than go through so many positions. */
 const forShortest = 4e6;
-/** What happens in fewer than one of fifty images is looked for in so many more, */
+/** What may have to be given up is looked for in so many images in all, */
 const more = 3000;
 /** where too few positions are not so many standard deviations away from what is kept on average. */
 const farOff = 5;
@@ -111,8 +111,8 @@ export function kept(mask: Mask, masks: readonly Mask[], grid: Grid & { readonly
   }
   const deviation = Math.sqrt(Math.max(0, squares - mean * mean));
   const near = mean - (mask.kind === "block" ? mask.minKeep : 0) < farOff * deviation;
-  const rare = near && tally.relaxes + tally.stops < 0.02 && mayRunOut(mask, family, field) ? longer(classes, field, next, Math.min(more, Math.floor(budget / cost)), pictures) : undefined;
-  return { mean, trimmed, least, most, cells, ...(rare === undefined ? tally : mixed(tally, pictures, rare.tally, rare.draws)) };
+  const further = near && mayRunOut(mask, family, field) ? longer(classes, field, next, Math.min(more, Math.floor(budget / cost)), pictures) : undefined;
+  return { mean, trimmed, least, most, cells, ...(further === undefined ? tally : mixed(tally, pictures, further.tally, further.draws)) };
 }
 
 /** All that is taken out of a mask, directly or of what is taken out, in the order in which they are drawn. */

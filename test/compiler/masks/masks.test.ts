@@ -78,6 +78,15 @@ test("the shortest row of a large batch is as short as the sampler's, which a fe
   expect(Math.abs((kept(context, [targets], square(16), 1024)?.trimmed ?? 0) - cut / batches)).toBeLessThan(4);
 });
 
+test("how often masks are given up is told to two in a hundred", () => {
+  // Exact: the hypergeometric chance that at most 10 of 16 free positions lie in the 49 of the block; one quadrant in four leaves it 9.
+  for (const [hidden, exact] of [["random(0.75)", 11.8], ["3 of rasterized", 25]] as const) {
+    const { diagnostics } = program(`  mask targets = ${hidden}\n  mask context = block(scale: 0.85..1.0, aspect: 1.0) minus targets`, "", 32);
+    const said = /in (\d+) % of images/.exec(diagnostics.find((d) => d.code === "JEP5012")?.message ?? "")?.[1];
+    expect(Math.abs(Number(said) - exact), `${hidden}: ${said} %`).toBeLessThan(2);
+  }
+});
+
 test("JEP5010: the published sampler on an 8x8 grid is refused with the share of batches that hang", () => {
   const result = program(published, "", 32);
   const found = result.diagnostics.find((d) => d.code === "JEP5010");
