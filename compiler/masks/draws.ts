@@ -78,6 +78,10 @@ const farOff = 5;
 /** Positions of one set or another that may be gone through, so that large grids take no longer than small ones. */
 const budget = 6e6;
 
+/** Counts of the last masks: a function of what is in the key alone, asked for again by each analysis and after each edit elsewhere. */
+const counted = new Map<string, Kept>();
+const mostCounted = 64;
+
 /** Counts what a mask keeps of its own, at a batch size, once others of `masks` are taken out; undefined where none are, or where one is never drawn. */
 export function kept(mask: Mask, masks: readonly Mask[], grid: Grid & { readonly frames?: number }, batch: number): Kept | undefined {
   const order = drawnBefore(mask, masks);
@@ -86,6 +90,15 @@ export function kept(mask: Mask, masks: readonly Mask[], grid: Grid & { readonly
   // Blocks and quadrants hide a place for a whole film, so that one plane tells of all.
   const field = fieldOf(grid.rows, grid.cols, family.some((m) => m.kind === "random") ? grid.frames ?? 1 : 1);
   if (family.some((m) => neverDrawn(m, field))) return undefined;
+  const key = JSON.stringify([family.map(({ origin: _, grid: __, ...rest }) => rest), grid.rows, grid.cols, grid.frames, batch]);
+  const found = counted.get(key) ?? count(mask, family, field, batch);
+  counted.delete(key);
+  counted.set(key, found);
+  for (const oldest of counted.keys()) if (counted.size > mostCounted) counted.delete(oldest);
+  return found;
+}
+
+function count(mask: Mask, family: readonly Mask[], field: Field, batch: number): Kept {
   const next = generator();
   const cells = field.all.length;
   const cost = cells * family.reduce((sum, m) => sum + Math.min(m.count, 8), 1);
