@@ -9,12 +9,11 @@ import { readerOf, requireCompileOptions, requireProgramOptions, requireSource }
 import { sha256 } from "./base/hash.js";
 import type { CheckOptions, Checked } from "./check/check.js";
 import { check as checkFiles, listPrograms, settingSpan } from "./check/check.js";
-import type { Static } from "./check/values.js";
 import type { Watchlist } from "./collapse/monitors.js";
 import { flopsPerImage } from "./lower/cost.js";
 import type { Lowered } from "./lower/program.js";
 import { lowerProgram } from "./lower/program.js";
-import type { Loaded, Read } from "./load.js";
+import type { Loaded } from "./load.js";
 import { load } from "./load.js";
 import { makeManifest } from "./manifest.js";
 import type { Diagnostic, Diagnostics } from "./messages/report.js";

@@ -32,7 +32,7 @@ export interface Loaded extends SourceFiles {
 let library: readonly ast.File[] | undefined;
 
 /** The parsed standard library; a constant of the program, made on first use. */
-export function libraryFiles(): readonly ast.File[] {
+function libraryFiles(): readonly ast.File[] {
   library ??= Object.entries(sources).map(([name, text]) => parse(text, libraryName(name)).ast);
   return library;
 }
@@ -119,7 +119,7 @@ function resolveUse(item: ast.Use, from: string, diagnostics: Diagnostics): stri
 }
 
 /** Resolves a relative path against the folder of a file; undefined when it is absolute or climbs above the root. */
-export function joinPath(from: string, relative: string): string | undefined {
+function joinPath(from: string, relative: string): string | undefined {
   if (relative.startsWith("/") || /^[A-Za-z]:/.test(relative) || relative.includes("\0")) return undefined;
   const absolute = from.startsWith("/");
   const parts = from.split("/").filter((p) => p !== "").slice(0, -1);

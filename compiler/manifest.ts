@@ -71,7 +71,7 @@ function mainInputs(lowered: Lowered): ReadonlySet<string> {
 }
 
 /** A stacked declaration as the parameters it stands for: `blocks.*.norm1.weight` → `blocks.0.norm1.weight`, … */
-export function expand(p: ProgramParam, instances: readonly Instance[]): Parameter[] {
+function expand(p: ProgramParam, instances: readonly Instance[]): Parameter[] {
   const counts = [...p.stack];
   let names = [p.path];
   for (const count of counts) names = names.flatMap((name) => Array.from({ length: count }, (_, i) => name.replace("*", String(i))));
@@ -108,7 +108,7 @@ function masksOf(graph: ModelGraph, fed: ReadonlySet<string>): MaskSpec[] {
 }
 
 /** A mask for the sampler; one without a grid was never used. */
-export function maskSpec(m: Mask): MaskSpec[] {
+function maskSpec(m: Mask): MaskSpec[] {
   if (m.grid === undefined) return [];
   return [{
     name: m.name, grid: { rows: m.grid.rows, cols: m.grid.cols }, kind: m.kind, count: m.count, scale: m.scale, aspect: m.aspect, ratio: m.ratio,

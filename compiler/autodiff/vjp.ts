@@ -45,7 +45,7 @@ export type VjpRule<O extends PrimitiveName> =
   | { readonly kind: "none"; readonly reason: string };
 
 /** Sums the axes along which a value of shape `shape` was broadcast to the shape of `dy`. */
-export function reduceTo(b: FuncBuilder, dy: ValueId, shape: readonly Dim[]): ValueId {
+function reduceTo(b: FuncBuilder, dy: ValueId, shape: readonly Dim[]): ValueId {
   const own = b.shapeOf(dy);
   const offset = own.length - shape.length;
   const axes = own.flatMap((d, i) => {

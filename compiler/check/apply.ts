@@ -14,7 +14,7 @@ import type { Diagnostic } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
 import type { Func, NodeId, ParamDecl } from "../model/ir.js";
 import type { Dim } from "../types/dim.js";
-import { constantDim, constantOf, divide, mul, printDim, substitute, symbolDim, symbolsOf } from "../types/dim.js";
+import { constantDim, divide, mul, printDim, substitute, symbolDim, symbolsOf } from "../types/dim.js";
 import type { Positions, Space, ValueType } from "../types/value-type.js";
 import { anySpace, printPositions } from "../types/value-type.js";
 import type { BodyCx, Env } from "./body.js";
@@ -30,8 +30,8 @@ import type { Given, Partial, Value } from "./values.js";
 type Tensor = Value & { kind: "tensor" };
 
 /** Deepest chain of modules inside modules, and most nodes of one program: bounds on what a program may ask for. */
-export const maxModuleDepth = 64;
-export const maxNodes = 400_000;
+const maxModuleDepth = 64;
+const maxNodes = 400_000;
 
 /** Binds configuration arguments: named, bare identifiers that match a formal, then positional. */
 export function configure(cx: BodyCx, module: ast.Module, args: readonly ArgValue[], at: Span, base?: Partial): Partial | undefined {
@@ -355,10 +355,4 @@ export function dimsOf(cx: BodyCx): string[] {
   const names = new Set<string>();
   for (const node of cx.nodes) for (const d of node.type.shape) for (const s of symbolsOf(d)) names.add(s);
   return [...names].sort();
-}
-
-/** The constant width of a type's last axis. */
-export function widthOf(type: ValueType): number | undefined {
-  const last = type.shape.at(-1);
-  return last === undefined ? undefined : constantOf(last);
 }

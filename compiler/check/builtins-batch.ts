@@ -9,7 +9,7 @@ import { report } from "../messages/report.js";
 import { constantDim, constantOf } from "../types/dim.js";
 import { emit } from "./body.js";
 import type { Builtin, Call, Tensor } from "./builtin-call.js";
-import { count, number, tensor, within } from "./builtin-call.js";
+import { count, tensor, within } from "./builtin-call.js";
 import { shapeText } from "./expr.js";
 import { poison } from "./values.js";
 

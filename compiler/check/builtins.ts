@@ -5,7 +5,6 @@
  * written in the language in `std/`. Losses are a table of their own (`model/losses.ts`) and are dispatched from here.
  */
 import { own } from "../base/own.js";
-import type { Span } from "../base/span.js";
 import { didYouMean } from "../messages/did-you-mean.js";
 import { report } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
@@ -26,7 +25,7 @@ import { axisWords, count, maskName, number, pointwise, reduce, tensor, within }
 import { batchBuiltins } from "./builtins-batch.js";
 import { joinBuiltins } from "./builtins-join.js";
 import { concatTokens, patches, placeAt, spread } from "./positions.js";
-import { asCount, asNumber, asSchedule, constantSchedule } from "./static.js";
+import { asSchedule, constantSchedule } from "./static.js";
 import { describe, num, poison } from "./values.js";
 import type { Value } from "./values.js";
 

@@ -79,7 +79,7 @@ function evaluateRef(cx: BodyCx, expr: ast.Ref): Value {
 }
 
 /** Reports an unknown name with the nearest known ones; gives the nearest, where it is surely meant. */
-export function unknownName(cx: BodyCx, name: string, span: Span): string | undefined {
+function unknownName(cx: BodyCx, name: string, span: Span): string | undefined {
   const all = nearest(name, [...visibleNames(cx), ...cx.env.modules.keys(), ...builtinNames()]);
   const near = all.slice(0, 3).map((n) => n.name);
   const fixes = replacement(name, all, span);
@@ -202,7 +202,7 @@ function broadcastTypes(cx: BodyCx, a: ValueType, b: ValueType, expr: ast.Binary
 }
 
 /** `(batch, token, feature)` */
-export function axesText(type: ValueType): string {
+function axesText(type: ValueType): string {
   return `(${type.axes.join(", ")})`;
 }
 

@@ -32,7 +32,7 @@ type Tensor = Value & { kind: "tensor" };
 export type SpaceTable = Map<string, { readonly space: Space; readonly span: Span }>;
 
 /** The type of every loss: a scalar. */
-export const scalarType: ValueType = { shape: [], axes: [], positions: noPositions, space: { kind: "scalar" }, dtype: "f32", pending: undefined };
+const scalarType: ValueType = { shape: [], axes: [], positions: noPositions, space: { kind: "scalar" }, dtype: "f32", pending: undefined };
 
 /** `mse(a, b)`, `smooth_l1(a, b, beta: 2)`: checks the operands and emits the loss node. */
 export function applyLoss(cx: BodyCx, name: LossName, args: readonly ArgValue[], at: Span): Value {
@@ -189,7 +189,7 @@ function bindSpace(table: SpaceTable, by: string, space: Space, span: Span): boo
 }
 
 /** Follows free spaces to what they were bound to; at most one visit each. */
-export function resolveSpace(table: SpaceTable, space: Space): Space {
+function resolveSpace(table: SpaceTable, space: Space): Space {
   const seen = new Set<string>();
   let current = space;
   while (current.kind === "free" && !seen.has(current.by)) {

@@ -14,7 +14,7 @@ import type { Func, ImageInput, Instance, LossTerm, ModelGraph, Node, NodeId, Pa
 import type { Dim } from "../types/dim.js";
 import { constantDim, constantOf } from "../types/dim.js";
 import type { Axis, ValueType } from "../types/value-type.js";
-import { anySpace, noPositions } from "../types/value-type.js";
+import { noPositions } from "../types/value-type.js";
 import { applyInstance, declareInstance } from "./apply.js";
 import type { BodyCx, Env } from "./body.js";
 import { batch, createBody, emitInput, nameNode } from "./body.js";
@@ -304,7 +304,7 @@ function runOtherInput(cx: BodyCx, statement: ast.Input): void {
 }
 
 /** The type of an image input: `[B, height, width, channels]` in pixels. */
-export function imageType(image: Pick<ImageInput, "height" | "width" | "channels">): ValueType {
+function imageType(image: Pick<ImageInput, "height" | "width" | "channels">): ValueType {
   return {
     shape: [batch, constantDim(image.height), constantDim(image.width), constantDim(image.channels)],
     axes: ["batch", "height", "width", "channel"], positions: noPositions, space: { kind: "pixels" }, dtype: "f32", pending: undefined,

@@ -66,7 +66,7 @@ function pickRun(cx: BodyCx, value: Tensor, parts: (Positions & { kind: "concat"
 }
 
 /** How many sets per image a mask draws. */
-export function maskCount(cx: BodyCx, mask: string): number {
+function maskCount(cx: BodyCx, mask: string): number {
   return cx.env.masks.get(mask)?.count ?? 1;
 }
 

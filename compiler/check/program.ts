@@ -162,7 +162,7 @@ function mergeSettings(base: readonly ast.Setting[], over: readonly ast.Setting[
 }
 
 /** What a statement declares, as a key that an override must hit. */
-export function statementKey(statement: ast.Statement): string | undefined {
+function statementKey(statement: ast.Statement): string | undefined {
   switch (statement.kind) {
     case "param": case "input": case "mask": case "instance": case "part": case "learn": return statement.name.text;
     case "view": case "binding": return statement.names.map((n) => n.text).join(",");

@@ -33,7 +33,7 @@ const patternAxes: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Types that a formal may name. */
-export const typeNames = ["Tokens", "Vector", "Features", "Image", "Positions", "Tensor"] as const;
+const typeNames = ["Tokens", "Vector", "Features", "Image", "Positions", "Tensor"] as const;
 
 /** Checks an argument against `x: Tokens[width]` and binds the names of the pattern that are new. */
 export function bindPattern(cx: BodyCx, pattern: ast.TypeExpr, type: ValueType | undefined, at: Span): boolean {
@@ -97,7 +97,7 @@ export function runModuleBody(cx: BodyCx, partial: Partial, at: Span): readonly 
 }
 
 /** Runs statements in order; the tensors of the last result statement, if it has one. */
-export function runStatements(cx: BodyCx, statements: readonly ast.Statement[]): readonly Tensor[] | undefined {
+function runStatements(cx: BodyCx, statements: readonly ast.Statement[]): readonly Tensor[] | undefined {
   let result: readonly Tensor[] | undefined;
   for (const statement of statements) {
     if (cx.attempt.needsPositions) return undefined;

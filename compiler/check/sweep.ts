@@ -19,7 +19,7 @@ import type { Static } from "./values.js";
 export type SweepPoint = ReadonlyMap<string, Static>;
 
 /** Most points of one sweep. */
-export const maxSweepPoints = 10_000;
+const maxSweepPoints = 10_000;
 
 /** All combinations of the axes' values, the last axis varying fastest. */
 export function sweepPoints(sweep: ast.Sweep, model: CheckedModel, diagnostics: Diagnostics): readonly SweepPoint[] {

@@ -127,7 +127,7 @@ function listed(paths: readonly string[]): string {
 }
 
 /** What a plan will ask of a device. */
-export function planLine(plan: WgslPlan): string {
+function planLine(plan: WgslPlan): string {
   const megabytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
   const { parts, first } = plan.accumulate ?? { parts: 1, first: { dispatches: [] } };
   const dispatches = parts * (plan.step.dispatches.length + first.dispatches.length) + plan.update.dispatches.length;
@@ -136,7 +136,7 @@ export function planLine(plan: WgslPlan): string {
 }
 
 /** Writes the files of a compiled program, its graph, and the link to the runtime where one is needed. */
-export function writeCompiled(result: CompileResult, folder: string, shown: string, cx: Pick<CliTerminal, "out">): void {
+function writeCompiled(result: CompileResult, folder: string, shown: string, cx: Pick<CliTerminal, "out">): void {
   const svg = result.graph === undefined ? [] : [{ path: "graph.svg", text: toSvg(result.graph) }];
   writeFolder(folder, [...result.files, ...svg], shown);
   const linked = linkRuntime(folder, shown);

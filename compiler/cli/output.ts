@@ -115,7 +115,7 @@ export function linkRuntime(folder: string, shown: string): string | undefined {
 }
 
 /** The folder of this installation: the nearest upward with a `package.json`. */
-export function packageFolder(): string {
+function packageFolder(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(folder, "package.json"))) folder = dirname(folder);
   return folder;

@@ -29,7 +29,7 @@ const CLEARLY = 0.97;
 /** Runs of a candidate, and milliseconds after which it is not run again. */
 const [REPEATS, ENOUGH] = [5, 400];
 /** Seconds of tuning unless told otherwise. */
-export const BUDGET = 60;
+const BUDGET = 60;
 
 /** Measures a product's candidate, in milliseconds; undefined where the device cannot run it. */
 export type Measure = (tile: PlanTile) => Promise<number | undefined>;
@@ -132,7 +132,7 @@ function table(found: readonly Tuned[]): string {
 }
 
 /** The seconds that were asked for. @throws CliError */
-export function budgetOf(text: string | undefined): number {
+function budgetOf(text: string | undefined): number {
   const seconds = Number(text ?? BUDGET);
   if (!Number.isFinite(seconds) || seconds <= 0) throw new CliError(`--budget takes seconds, not ${text ?? ""}`, `leave it away for ${BUDGET}`);
   return seconds;

@@ -55,7 +55,7 @@ export function worst(verdicts: Iterable<Verdict>): Verdict {
 }
 
 /** The verdict that findings amount to. */
-export function verdictOf(findings: readonly Finding[]): Verdict {
+function verdictOf(findings: readonly Finding[]): Verdict {
   return worst(findings.map((f) => (f.level === "error" ? "error" : f.level === "warning" ? "risky" : "sound")));
 }
 

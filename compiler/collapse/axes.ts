@@ -8,11 +8,6 @@ export const sampleBit = 1;
 export const tokenBit = 2;
 export const timeBit = 4;
 
-/** The axes of a collapse, by name. */
-export const axisBits = { sample: sampleBit, token: tokenBit, time: timeBit } as const;
-
-export type CollapseAxis = keyof typeof axisBits;
-
 /** The bit of an axis of a shape; rows, columns and tokens are all places. 0 for features. */
 export function bitOf(axis: string): number {
   switch (axis) {

@@ -113,7 +113,7 @@ function readSign(term: RawTerm, weight: Schedule): { role: Term["role"]; sign: 
 }
 
 /** For every node, the first node that computes the same. */
-export function valueNumbers(body: Body): readonly NodeId[] {
+function valueNumbers(body: Body): readonly NodeId[] {
   const first = new Map<string, NodeId>();
   const numbers: NodeId[] = [];
   for (const node of body.nodes) {

@@ -117,7 +117,7 @@ function renamed(node: Node, prefix: string): Node["attrs"] {
 }
 
 /** The weight of a schedule times a constant. */
-export function timesConstant(weight: Schedule, by: number): Schedule {
+function timesConstant(weight: Schedule, by: number): Schedule {
   return by === 1 ? weight : { ...weight, points: weight.points.map((p) => p * by) };
 }
 

@@ -160,7 +160,10 @@ function opFact(node: Node, args: readonly Fact[], place: Place): Fact {
     case "expand_at": return { ...a, runs: undefined };
     case "replace_at": return { ...joined(args), may: (args[0]?.may ?? 0) | (args[1]?.may ?? 0) | tokenBit, must: 0 };
     case "join_features": case "union": return joined(args);
-    default: return args.length > 1 ? joined(args) : a;
+    case "neg": case "exp": case "log": case "sqrt": case "square": case "abs": case "relu": case "gelu": case "tanh": case "sigmoid":
+    case "shift": case "stop_gradient": case "transpose": case "patches": case "slice_features": case "slice_batch": case "slice_time": return a;
+    // Not for here: the walk reads inputs and parameters, and goes into what is called.
+    case "input": case "param": case "call": case "repeat": case "result": return joined(args);
   }
 }
 

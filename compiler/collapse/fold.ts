@@ -49,7 +49,7 @@ function folds(node: Node): boolean {
 }
 
 /** The number that a form is, if it is one. */
-export function constantOf(form: Form | undefined): number | undefined {
+function constantOf(form: Form | undefined): number | undefined {
   return form?.parts.size === 0 ? form.rest : undefined;
 }
 

@@ -145,7 +145,7 @@ function pairRefuses(term: Term, reaches: (id: number) => boolean, axis: number,
 }
 
 /** A loss of directions does not see lengths: what was forced on the batch by its variance is lost on it. */
-export function directional(term: Term, fact: Fact): Fact {
+function directional(term: Term, fact: Fact): Fact {
   const angle = term.kind === "negative_cosine" || term.kind === "info_nce";
   return angle && fact.why !== 0 && (fact.why & ~why.standardized) === 0 ? { ...fact, must: 0, why: 0 } : fact;
 }

@@ -8,7 +8,7 @@ import type { ModelOp, Node } from "../model/ir.js";
 import type { Domain } from "./interpret.js";
 
 /** What a value may be, as bits. */
-export const above = 1;
+const above = 1;
 export const below = 2;
 const any = above | below;
 

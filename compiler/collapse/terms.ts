@@ -81,7 +81,7 @@ function tellsData(facts: Facts, terms: readonly Term[], but: Term, head: string
 }
 
 /** Regularizers that are there and do nothing for an encoder: turned round, without a gradient, along the wrong axis. */
-export function idleGuards(facts: Facts, terms: readonly Term[], encoder: string): Finding[] {
+function idleGuards(facts: Facts, terms: readonly Term[], encoder: string): Finding[] {
   const found: Finding[] = [];
   for (const t of terms) {
     if (!["variance", "gaussian", "spread", "contrast", "correlate", "correlate_diagonal"].includes(t.role)) continue;
@@ -233,7 +233,7 @@ function fixedTarget(facts: Facts, encoder: string, term: Term, sides: Sides, va
 }
 
 /** Whether the student sees only a part of what the target sees of the same picture. */
-export function isMasked(facts: Facts, sides: Sides): boolean {
+function isMasked(facts: Facts, sides: Sides): boolean {
   const student = facts.sights[sides.student] ?? new Map();
   const target = facts.sights[sides.target] ?? new Map();
   return [...target].some(([source]) => {

@@ -23,7 +23,7 @@ const most = 12;
 const paths = new WeakMap<Facts, Map<string, readonly Step[]>>();
 
 /** From an operand of a term down to an encoder (or to the data, where the operand does not read it). Terms share paths. */
-export function pathTo(facts: Facts, from: NodeId, encoder: string): readonly Step[] {
+function pathTo(facts: Facts, from: NodeId, encoder: string): readonly Step[] {
   const known = paths.get(facts) ?? new Map<string, readonly Step[]>();
   paths.set(facts, known);
   const key = `${from} ${encoder}`;

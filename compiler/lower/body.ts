@@ -57,10 +57,10 @@ export function lowerFuncs(cx: LowerCx): Module {
 }
 
 /** The symbol of a mask's row length. */
-export const lengthOf = (mask: string): Dim => symbolDim(`K_${mask}`);
+const lengthOf = (mask: string): Dim => symbolDim(`K_${mask}`);
 
 /** The type of a mask's index rows: `[count · B, K]`. */
-export function indexType(mask: Mask) {
+function indexType(mask: Mask) {
   return i32([mul(symbolDim("B"), constantDim(mask.count)), lengthOf(mask.name)]);
 }
 

@@ -11,7 +11,7 @@ import { evaluate } from "../types/dim.js";
 import type { Lowered } from "./program.js";
 
 /** Expected positions of a mask: its share of the grid, less the expected share of the masks taken out of it. */
-export function expectedLength(mask: Mask, masks: readonly Mask[]): number {
+function expectedLength(mask: Mask, masks: readonly Mask[]): number {
   const cells = mask.grid === undefined ? 0 : mask.grid.rows * mask.grid.cols;
   const middle = (r: readonly [number, number]): number => (r[0] + r[1]) / 2;
   const share = mask.kind === "random" ? middle(mask.ratio) : mask.kind === "rasterized" ? 0.25 : mask.kind === "all" || mask.kind === "complement" ? 1 : middle(mask.scale);

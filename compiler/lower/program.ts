@@ -64,7 +64,7 @@ export function lowerProgram(graph: ModelGraph, encoders: readonly EncoderEntry[
 }
 
 /** Nodes that the losses read. */
-export function liveNodes(graph: ModelGraph): ReadonlySet<NodeId> {
+function liveNodes(graph: ModelGraph): ReadonlySet<NodeId> {
   const live = new Set<NodeId>();
   const todo = graph.losses.map((l) => l.node);
   while (todo.length > 0) {

@@ -34,7 +34,7 @@ const blocks = "mask targets = 4 of block(scale: 0.15..0.2, aspect: 0.75..1.5, m
 const ijepa = "encoder t = ema(f, momentum: 0.996 -> 1)\npredictor h = vit_predictor(width: 16, depth: 1, heads: 2)\nloss smooth_l1(h(f(image at context), at: targets), stopgrad(normalize(t(image))) at targets)";
 
 /** Frames by name. */
-export const frames = {
+const frames = {
   views: {
     words: "In a model with two views `a` and `b` of a picture, and an encoder `f` of 32 features:",
     before: `input image: Image[32, 32, 3]\nview a, b = augment(image) { flip(p: 0.5) }\n${encoder}`,

@@ -17,7 +17,7 @@ import { joinPath, rootOf } from "./visit.js";
 import type { Initializer } from "../../runtime/abi.js";
 
 /** A graph that cannot be: the message says what does not fit. */
-export class GraphError extends Error {
+class GraphError extends Error {
   override readonly name = "GraphError";
 }
 
@@ -32,7 +32,7 @@ export interface NodeOptions {
 const nowhere: Span = { file: "", start: 0, end: 0 };
 
 /** One value for the whole run. */
-export function constant(value: number): Schedule {
+function constant(value: number): Schedule {
   return { kind: "constant", points: [value], warmup: undefined, stretch: 1 };
 }
 
@@ -100,7 +100,7 @@ export class BodyBuilder {
   result(call: NodeId, index: number, options: NodeOptions = {}): NodeId {
     const node = this.nodes[call];
     if (node === undefined || (node.op !== "call" && node.op !== "repeat")) throw new GraphError(`%${call} is not a call`);
-    const inferred = callType(this.cx, node.op, node.args.map((a) => this.type(a)), node.attrs, index);
+    const inferred = callType(this.cx, node.args.map((a) => this.type(a)), node.attrs, index);
     if (inferred.kind !== "type") throw new GraphError(inferred.kind === "problem" ? inferred.message : "no type");
     return this.push("result", [call], { index }, inferred.type, options);
   }

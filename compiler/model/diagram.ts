@@ -274,7 +274,7 @@ function placeText(p: Positions): string {
 }
 
 /** `0.996 → 1` */
-export function schedule(s: Schedule): string {
+function schedule(s: Schedule): string {
   return s.points.join(" → ");
 }
 

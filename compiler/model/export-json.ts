@@ -21,7 +21,7 @@ import { sizeOf } from "./visit.js";
 import type { Initializer } from "../../runtime/abi.js";
 
 /** Version of the schema; a change that is not an addition raises it. */
-export const graphJsonVersion = 1;
+const graphJsonVersion = 1;
 
 /** A type: sizes as text (`"4*B"`), axes by name. */
 export interface TypeJson {

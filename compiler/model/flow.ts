@@ -13,7 +13,7 @@
  */
 import type { Body, Func, Instance, ModelGraph, Node, NodeId } from "./ir.js";
 import { opTable } from "./ops.js";
-import { funcTable, isCall, joinPath, paramPrefix, producer, rootOf } from "./visit.js";
+import { isCall, joinPath, paramPrefix, producer, rootOf } from "./visit.js";
 
 /** How much of a source reaches a value. */
 export interface Sight {

@@ -85,11 +85,6 @@ export const opTable: Readonly<Record<ModelOp, OpRow>> = {
   loss: row(1, 16, ["loss"], "tokens", ["numbers", "strings"]),
 };
 
-/** All op names. */
-export function modelOps(): ModelOp[] {
-  return Object.keys(opTable).filter(isModelOp);
-}
-
 /** Whether a word is an op. */
 export function isModelOp(word: string): word is ModelOp {
   return Object.hasOwn(opTable, word);

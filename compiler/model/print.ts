@@ -11,7 +11,6 @@ import { printDim } from "../types/dim.js";
 import type { Grid, Positions, Space, ValueType } from "../types/value-type.js";
 import type { Attrs, Body, ModelGraph, Node, ParamDecl } from "./ir.js";
 import { opTable } from "./ops.js";
-import { nodes } from "./visit.js";
 
 /** What a record of the notation can hold. */
 export type Literal = null | boolean | number | string | readonly Literal[] | LiteralRecord;
@@ -61,13 +60,8 @@ export function printGraph(graph: ModelGraph, options: PrintOptions = {}): strin
   return `${[...table, ...lines].join("\n")}\n`;
 }
 
-/** Text of every node of a graph without origins, for messages: `%3 z = call(%1) {…}: …`. */
-export function* nodeTexts(graph: ModelGraph): Generator<string> {
-  for (const { node } of nodes(graph)) yield printNode(node);
-}
-
 /** Text of one node. */
-export function printNode(node: Node): string {
+function printNode(node: Node): string {
   const name = node.name === undefined ? "" : ` ${word(node.name)}`;
   const attrs = attrsOf(node);
   const record = Object.keys(attrs).length === 0 ? "" : ` ${literal(attrs)}`;
@@ -122,7 +116,7 @@ export function printGrid(grid: Grid): string {
 }
 
 /** Text of a type. */
-export function printType(type: ValueType): string {
+function printType(type: ValueType): string {
   const axes = type.shape.map((d, i) => `${type.axes[i] ?? "feature"} ${printDim(d)}`);
   const place = type.positions.kind === "none" ? "" : ` at ${positionText(type.positions)}`;
   const space = type.space.kind === "any" ? "" : ` in ${spaceText(type.space)}`;
@@ -146,12 +140,12 @@ function spaceText(space: Space): string {
 }
 
 /** A name as it is where it is a plain word (dots and stars allowed), a JSON string elsewhere. */
-export function word(name: string): string {
+function word(name: string): string {
   return /^[A-Za-z_][A-Za-z0-9_]*(\.([A-Za-z0-9_]+|\*))*$/.test(name) ? name : JSON.stringify(name);
 }
 
 /** A record, list, text or number in the notation. */
-export function literal(value: Literal): string {
+function literal(value: Literal): string {
   if (value === null || typeof value === "boolean") return String(value);
   if (typeof value === "number") return Object.is(value, -0) ? "-0" : String(value);
   if (typeof value === "string") return JSON.stringify(value);

@@ -36,14 +36,14 @@ function nameOf(node: Node): string | undefined {
 }
 
 /** The term of the objective with this name. @throws QueryError where there is none. */
-export function lossNamed(graph: ModelGraph, name: string): LossTerm {
+function lossNamed(graph: ModelGraph, name: string): LossTerm {
   const loss = graph.losses.find((l) => l.name === name);
   if (loss === undefined) throw unknown("loss", name, graph.losses.map((l) => l.name));
   return loss;
 }
 
 /** The instance with this name. @throws QueryError where there is none. */
-export function instanceNamed(graph: ModelGraph, name: string): Instance {
+function instanceNamed(graph: ModelGraph, name: string): Instance {
   const instance = graph.instances.find((i) => i.name === name);
   if (instance === undefined) throw unknown("instance", name, graph.instances.map((i) => i.name));
   return instance;
@@ -56,7 +56,7 @@ function unknown(what: string, name: string, known: readonly string[]): QueryErr
 }
 
 /** Whether a weight is zero from the first step to the last: such a loss trains nothing. */
-export function isZero(weight: Schedule): boolean {
+function isZero(weight: Schedule): boolean {
   return weight.points.every((p) => p === 0);
 }
 

@@ -25,7 +25,7 @@ export type Inferred =
   | { readonly kind: "problem"; readonly message: string };
 
 /** The type of a scalar, such as a loss. */
-export const scalarType: ValueType = { shape: [], axes: [], positions: noPositions, space: { kind: "scalar" }, dtype: "f32", pending: undefined };
+const scalarType: ValueType = { shape: [], axes: [], positions: noPositions, space: { kind: "scalar" }, dtype: "f32", pending: undefined };
 
 const ok = (type: ValueType): Inferred => ({ kind: "type", type });
 const wrong = (message: string): Inferred => ({ kind: "problem", message });
@@ -36,7 +36,7 @@ export function inferType(cx: RuleContext, op: ModelOp, args: readonly ValueType
   switch (op) {
     case "input": case "param": case "constant": case "result": return { kind: "declared" };
     case "loss": return ok(scalarType);
-    case "call": case "repeat": return callType(cx, op, args, attrs, 0);
+    case "call": case "repeat": return callType(cx, args, attrs, 0);
     default: break;
   }
   if (a === undefined) return wrong("it has no operand");
@@ -60,12 +60,14 @@ export function inferType(cx: RuleContext, op: ModelOp, args: readonly ValueType
     case "softmax": case "log_softmax": case "sinkhorn": return ok({ ...a, space: { kind: "logits" } });
     case "mean": case "sum": return reduceType(a, attrs);
     case "flatten": return flattenType(a);
-    default: return ok(a);
+    case "neg": case "exp": case "log": case "sqrt": case "square": case "abs": case "relu": case "gelu": case "tanh": case "sigmoid":
+    case "scale": case "shift": case "stop_gradient": return ok(a);
+    case "normalize": case "l2_normalize": case "batch_normalize": case "batch_norm": case "center": case "whiten": return ok(a);
   }
 }
 
 /** The type of result `index` of a call or loop. */
-export function callType(cx: RuleContext, op: "call" | "repeat", args: readonly ValueType[], attrs: Attrs, index: number): Inferred {
+export function callType(cx: RuleContext, args: readonly ValueType[], attrs: Attrs, index: number): Inferred {
   const func = cx.func(attrs.func ?? "");
   if (func === undefined) return wrong(`there is no function \`${attrs.func ?? ""}\` before this`);
   if (func.body.inputs.length !== args.length) return wrong(`\`${func.name}\` has ${func.body.inputs.length} inputs and gets ${args.length} operands`);
@@ -201,7 +203,7 @@ function tokensAt(cx: RuleContext, mask: string, grid: Grid, width: Dim): ValueT
 }
 
 /** The dim that stands for how many positions a mask keeps. */
-export function maskLength(mask: string): Dim {
+function maskLength(mask: string): Dim {
   return symbolDim(`K_${mask}`);
 }
 

@@ -29,7 +29,7 @@ export function fit(text: string, most: number, size: number, face: { readonly b
 }
 
 /** One line without control characters and broken surrogates. */
-export function clean(text: string): string {
+function clean(text: string): string {
   return text.replace(/\p{Surrogate}/gu, "\ufffd").replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\ufffe\uffff]+/gu, " ");
 }
 

@@ -156,7 +156,7 @@ function checkType(cx: Cx, body: Body, node: Node, report: (message: string) => 
   const from = producer(body, node);
   if (node.op === "result" && !isCall(from.node)) return report("it picks a result of something that is not a call");
   const inferred = from.node.op === "call" || from.node.op === "repeat"
-    ? callType(cx, from.node.op, typesOf(from.node.args), from.node.attrs, from.index)
+    ? callType(cx, typesOf(from.node.args), from.node.attrs, from.index)
     : inferType(cx, node.op, typesOf(node.args), node.attrs);
   if (inferred.kind === "declared") return;
   if (inferred.kind === "problem") return report(`\`${node.op}\`: ${inferred.message}`);

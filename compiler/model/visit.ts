@@ -14,7 +14,7 @@ export interface Place {
 }
 
 /** The bodies of a graph: functions in order, the model's last, so that a callee precedes its callers. */
-export function* bodies(graph: ModelGraph): Generator<Place> {
+function* bodies(graph: ModelGraph): Generator<Place> {
   for (const func of graph.funcs) yield { func, body: func.body };
   yield { func: undefined, body: graph.body };
 }

@@ -20,9 +20,9 @@ import type { Sink } from "./sink.js";
 import { infixWords, itemWords, statementWords, T, unitWords, wordTokens } from "./tokens.js";
 
 /** How deep operators may nest. */
-export const depthLimit = 256;
+const depthLimit = 256;
 /** How deep brackets may nest: each weighs as much as four operators, itself counted as one. */
-export const bracketLimit = 64;
+const bracketLimit = 64;
 const bracketWeight = depthLimit / bracketLimit - 1;
 
 /** What layout hands to the parser. */

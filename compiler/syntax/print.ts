@@ -14,10 +14,10 @@ import { precedence } from "./expression.js";
 import { infixWords, statementWords } from "./tokens.js";
 
 /** The width that the formatter keeps. */
-export const lineWidth = 100;
+const lineWidth = 100;
 
 /** Settings of a train block begin their values at this column of their block. */
-export const settingColumn = 15;
+const settingColumn = 15;
 
 /** What stands around an element in the text it came from. */
 export interface Around {

@@ -18,7 +18,7 @@ export function encoderFunction(encoder: string): string {
 }
 
 /** The functions that encoders need, and nothing else. */
-export function encoderModule(lowered: Pick<Lowered, "module" | "encoders">): Module {
+function encoderModule(lowered: Pick<Lowered, "module" | "encoders">): Module {
   const needed = reachable(lowered.module, lowered.encoders.map((e) => e.func));
   return { funcs: new Map([...lowered.module.funcs].filter(([name]) => needed.has(name))) };
 }

@@ -66,7 +66,7 @@ function attentionProducts(n: number): (args: Types) => Dim {
 }
 
 /** The cost of every primitive op. */
-export const flops = {
+const flops = {
   neg: perResult(1), exp: perResult(1), log: perResult(1), sqrt: perResult(1), rsqrt: perResult(2), square: perResult(1),
   abs: perResult(1), sign: perResult(1), relu: perResult(1), step: perResult(1), tanh: perResult(1), sigmoid: perResult(3),
   erf: perResult(1), gelu: perResult(5), sin: perResult(1), cos: perResult(1), recip: perResult(1), scale: perResult(1),

@@ -293,7 +293,7 @@ function smoothL1(d: number, beta: number): number {
 }
 
 /** The evaluator of every primitive op. */
-export const kernels = {
+const kernels = {
   neg: each((x) => -x),
   exp: each(Math.exp),
   log: each(Math.log),

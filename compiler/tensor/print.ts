@@ -40,7 +40,7 @@ export function printFunc(func: Func, options: PrintOptions = {}): string {
 }
 
 /** Text of a node, without its origin. */
-export function printNode(func: Func, node: Node): string {
+function printNode(func: Func, node: Node): string {
   const results = node.results.map((r) => label(func, r)).join(", ");
   const types = node.results.map((r) => printType(typeOf(func, r))).join(", ");
   return `${results} = ${node.op}(${node.args.map((a) => `%${a}`).join(", ")})${printAttrs(node)}: ${types}`;

@@ -55,7 +55,7 @@ function isSame(a: readonly TensorType[], b: readonly TensorType[]): boolean {
 }
 
 /** Types the results of `call`: the outputs of `fn`, its symbols replaced. */
-export function inferCall(fn: Func, args: readonly TensorType[], attrs: Attrs<"call">): Inferred {
+function inferCall(fn: Func, args: readonly TensorType[], attrs: Attrs<"call">): Inferred {
   return guard(() => {
     const bind = binder(fn, attrs.dims);
     need(args.length === fn.inputs.length, `\`${fn.name}\` takes ${fn.inputs.length} arguments, got ${args.length}`);
@@ -67,7 +67,7 @@ export function inferCall(fn: Func, args: readonly TensorType[], attrs: Attrs<"c
 }
 
 /** Types the results of `repeat`: final carries, then per-iteration outputs with `count` before their stack. */
-export function inferRepeat(fn: Func, args: readonly TensorType[], attrs: Attrs<"repeat">): Inferred {
+function inferRepeat(fn: Func, args: readonly TensorType[], attrs: Attrs<"repeat">): Inferred {
   return guard(() => {
     const { carries, consts, stacked, count } = attrs;
     const bind = binder(fn, attrs.dims);
@@ -339,7 +339,7 @@ function needWithin(start: Dim, size: Dim, whole: Dim, what: () => string): void
 }
 
 /** The rule of every primitive op. */
-export const shapeRules = {
+const shapeRules = {
   neg: same, exp: same, log: same, sqrt: same, rsqrt: same, square: same, abs: same, sign: same, relu: same, step: same,
   tanh: same, sigmoid: same, erf: same, gelu: same, sin: same, cos: same, recip: same, scale: same, shift: same,
   scale_dim: same,

@@ -111,7 +111,7 @@ export function symmetricEigenvalues(a: Float64Array, n: number): Float64Array {
 }
 
 /** Column means of `x [n, d]`. */
-export function columnMeans(x: Float32Array, n: number, d: number): Float64Array {
+function columnMeans(x: Float32Array, n: number, d: number): Float64Array {
   const mean = new Float64Array(d);
   for (let i = 0; i < n; i++) for (let j = 0; j < d; j++) mean[j] = (mean[j] ?? 0) + (x[i * d + j] ?? 0);
   for (let j = 0; j < d; j++) mean[j] = (mean[j] ?? 0) / Math.max(1, n);

@@ -142,9 +142,6 @@ const MAKERS: ReadonlyMap<string, Maker> = new Map<string, Maker>([
   }],
 ]);
 
-/** The transforms by name, with the arguments each takes. */
-export const TRANSFORMS: ReadonlyMap<string, readonly string[]> = new Map([...MAKERS].map(([name, maker]) => [name, maker.args]));
-
 function compileStep(view: ViewSpec, transform: Transform): Step {
   const place: Place = { view, name: transform.name };
   const maker = MAKERS.get(transform.name);

@@ -145,7 +145,7 @@ function toRgb(data: Uint8Array, pixels: number, channels: number): Uint8Array {
 }
 
 /** Decodes a file to 8-bit RGB, turned as its EXIF orientation says; alpha is dropped. Throws `HostError` "bad-image" that names it. */
-export async function decodeFile(path: string): Promise<RawImage> {
+async function decodeFile(path: string): Promise<RawImage> {
   try {
     const picture = sharp(await readFile(path), { failOn: "error" }).autoOrient().removeAlpha().toColourspace("srgb").raw({ depth: "uchar" });
     const { data, info } = await picture.toBuffer({ resolveWithObject: true });

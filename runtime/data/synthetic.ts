@@ -17,7 +17,7 @@ const COLORS = ["red", "orange", "yellow", "green", "cyan", "blue", "violet", "g
 const CELLS = ["top left", "top", "top right", "left", "center", "right", "bottom left", "bottom", "bottom right"] as const;
 
 /** The factors of a synthetic picture; the first is the default label. */
-export const SYNTHETIC_FACTORS: readonly Factor[] = [
+const SYNTHETIC_FACTORS: readonly Factor[] = [
   { name: "shape", classes: SHAPES },
   { name: "texture", classes: TEXTURES },
   { name: "color", classes: COLORS },

@@ -20,7 +20,7 @@ export interface ExportFile {
 }
 
 /** Most bytes of tensors in one file unless said; beyond, there are shards with an index, as the transformers library writes them. */
-export const defaultShardBytes = 5e9;
+const defaultShardBytes = 5e9;
 
 /** Names of files with weights that an export may have left in a folder. */
 export const weightFile = /^model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?$/;

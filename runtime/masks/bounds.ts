@@ -16,7 +16,7 @@ export interface MaskBounds {
 }
 
 /** Grids beyond this many positions are refused. */
-export const MAX_POSITIONS = 65536;
+const MAX_POSITIONS = 65536;
 
 function cells(spec: MaskSpec): number {
   return spec.grid.rows * spec.grid.cols;

@@ -15,7 +15,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Engine, Hyper, Manifest, StepBatch, StepResult, StepWants } from "../abi.js";
+import type { Engine, Manifest, StepResult } from "../abi.js";
 import type { TfEngine } from "../backends/tfjs/engine.js";
 import { joined, joinWatch, partOf } from "../backends/parts.js";
 import { errorText, HostError } from "../base/errors.js";

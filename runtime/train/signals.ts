@@ -100,7 +100,7 @@ export function tokenRatio(rows: Float32Array, batch: number, width: number): nu
 }
 
 /** Mean over features of the standard deviation over rows of `[n, width]`. */
-export function rowSpread(rows: Float32Array, width: number): number {
+function rowSpread(rows: Float32Array, width: number): number {
   return axisSpread(rows, 1, rows.length, rows.length / width, width);
 }
 

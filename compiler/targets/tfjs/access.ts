@@ -114,7 +114,7 @@ function ownerOf(leaf: Leaf): Access | undefined {
 }
 
 /** Whether two accesses are the same text. */
-export function sameAccess(a: Access | undefined, b: Access | undefined): boolean {
+function sameAccess(a: Access | undefined, b: Access | undefined): boolean {
   if (a === undefined || b === undefined) return false;
   return a.root === b.root && a.path.length === b.path.length && a.path.every((s, i) => sameSeg(s, b.path[i]));
 }

@@ -7,7 +7,7 @@
  * a repeated block is one function and one loop.
  */
 import type { Func } from "../../tensor/ir.js";
-import { IrError, funcOf, typeOf } from "../../tensor/ir.js";
+import { IrError, typeOf } from "../../tensor/ir.js";
 import { reachable } from "../../tensor/visit.js";
 import { printShape } from "../../types/dim.js";
 import type { OutputFile } from "../files.js";

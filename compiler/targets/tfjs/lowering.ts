@@ -105,7 +105,7 @@ function sliceText(cx: Sized, type: TensorType, axis: number, start: Dim, size: 
 }
 
 /** The row of every primitive op. */
-export const lowerings = {
+const lowerings = {
   neg: plain("neg"), exp: plain("exp"), log: plain("log"), sqrt: plain("sqrt"), rsqrt: plain("rsqrt"), square: plain("square"),
   abs: plain("abs"), sign: plain("sign"), relu: plain("relu"), step: plain("step"), tanh: plain("tanh"),
   sigmoid: plain("sigmoid"), erf: plain("erf"), gelu: plain("gelu"), sin: plain("sin"), cos: plain("cos"),

@@ -15,7 +15,7 @@ const reserved: ReadonlySet<string> = new Set(
 );
 
 /** The nearest legal identifier. */
-export function identifier(text: string): string {
+function identifier(text: string): string {
   const safe = text.replace(/[^A-Za-z0-9_]/g, "_");
   const started = /^[A-Za-z_]/.test(safe) ? safe : `_${safe}`;
   return reserved.has(started) ? `${started}_` : started;

@@ -124,7 +124,7 @@ function someQueries(b: FuncBuilder, heads: number, [q = -1, ...keysAndValues]: 
  * Requires: after autodiff. Ensures: roots take no scalar cotangent; other functions are untouched.
  * Example: `main_backward(d_total, ...)` -> `main_backward(...)` with `fill 1` in its place.
  */
-export const seedLoss: Pass = {
+const seedLoss: Pass = {
   name: "seed-loss",
   summary: "the cotangent of the objective is 1",
   run: (module, { roots }) => {
@@ -161,7 +161,7 @@ function seeded(module: Module, func: Func): Func {
  * Requires: verified IR, after `training-forms`. Ensures: values up to rounding; the parts themselves are left to dce.
  * Example: `h = linear(x, w1, b1); a, _ = gelu_slope(h); y = linear(a, w2, b2)` -> `y, memory = feed_forward(x, w1, b1, w2, b2)`.
  */
-export const feedForward: Pass = perFunction("feed-forward", "two linear maps with a gelu between them in one op", (module, func) => {
+const feedForward: Pass = perFunction("feed-forward", "two linear maps with a gelu between them in one op", (module, func) => {
   const uses = useCounts(func);
   const made = producers(func);
   /** The node that made a value for one reader alone, no other of its results being read. */
@@ -189,7 +189,7 @@ export const feedForward: Pass = perFunction("feed-forward", "two linear maps wi
  * Requires: verified IR, after `training-forms`. Ensures: the same values; the map itself is left to dce.
  * Example: `qkv = linear(x, w, b); o, m = attention(qkv) {heads}` -> `o, m = qkv_attention(x, w, b) {heads}`.
  */
-export const qkvAttention: Pass = perFunction("qkv-attention", "attention with the map before it in one op", (module, func) => {
+const qkvAttention: Pass = perFunction("qkv-attention", "attention with the map before it in one op", (module, func) => {
   const uses = useCounts(func);
   return rewriteFunc(module, func, (b, node, args) => {
     const map = node.op === "attention" && uses[node.args[0] ?? -1] === 1 ? b.producerOf(args[0] ?? -1) : undefined;
@@ -206,7 +206,7 @@ export const qkvAttention: Pass = perFunction("qkv-attention", "attention with t
  * Requires: verified IR, after `feed-forward` and `qkv-attention`. Ensures: values up to rounding.
  * Example: `h, _, _ = layer_norm(x, s, o); y = linear(h, w, b)` -> `h, _ = normalize(x); y = linear(h, scale_rows(w, s), linear(o, w, b))`.
  */
-export const foldNorms: Pass = perFunction("fold-norms", "scale and offset of a norm as part of the linear map behind it", (module, func) => {
+const foldNorms: Pass = perFunction("fold-norms", "scale and offset of a norm as part of the linear map behind it", (module, func) => {
   const uses = useCounts(func);
   const made = producers(func);
   return rewriteFunc(module, func, (b, node, args) => {

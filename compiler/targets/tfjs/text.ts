@@ -75,7 +75,7 @@ export function docComment(lines: readonly string[]): string[] {
 }
 
 /** Words over lines of at most `limit`. */
-export function fill(text: string, limit: number): string[] {
+function fill(text: string, limit: number): string[] {
   const lines: string[] = [];
   let line = "";
   for (const word of text.split(" ")) {

@@ -108,7 +108,7 @@ export function stridesOf(shape: readonly Dim[]): Dim[] {
 }
 
 /** Whether the view walks its tensor in order without gaps. */
-export function isContiguous(v: View): boolean {
+function isContiguous(v: View): boolean {
   const wanted = stridesOf(v.shape);
   return v.strides.every((s, i) => constantOf(v.shape[i] ?? zero) === 1 || equal(s, wanted[i] ?? zero));
 }

@@ -10,7 +10,7 @@
 import type { Span } from "../../base/span.js";
 import { IrError } from "../../tensor/ir.js";
 import type { Dim } from "../../types/dim.js";
-import { constantOf, equal, evaluate } from "../../types/dim.js";
+import { equal, evaluate } from "../../types/dim.js";
 import type { Storage, Tensor } from "./graph.js";
 import type { ChosenTile, GemmShape } from "./kernels/tiles.js";
 
@@ -448,11 +448,6 @@ export function isBy4(d: Dim): boolean {
 /** Whether a size is a multiple of a number, whatever its symbols are. */
 export function isBy(n: number, d: Dim): boolean {
   return d.terms.every((t) => t.coefficient % n === 0);
-}
-
-/** Whether a size is the constant 1. */
-export function isOne(d: Dim): boolean {
-  return constantOf(d) === 1;
 }
 
 /** Functions that expressions may call. */

@@ -181,7 +181,7 @@ function exact(a: Dim, b: Dim): Dim {
 }
 
 /** The lowering of every primitive op. */
-export const lowerings = {
+const lowerings = {
   neg: each("(-$0)"), exp: each("exp($0)"), log: each("log($0)"), sqrt: each("sqrt($0)"), rsqrt: each("inverseSqrt($0)"),
   square: each("square($0)"), abs: each("abs($0)"), sign: each("sign($0)"), relu: each("max($0, 0f)"), step: each("select(0f, 1f, $0 > 0f)"),
   tanh: each("tanh(clamp($0, -15f, 15f))"), sigmoid: each("sigmoid($0)"), erf: each("erf($0)"), gelu: each("gelu($0)"), sin: each("sin($0)"), cos: each("cos($0)"),

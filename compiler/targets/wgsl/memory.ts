@@ -31,7 +31,7 @@ export class TooLarge extends Error implements Excess {
 }
 
 /** Bindings start at multiples of this. */
-export const ALIGN = 256;
+const ALIGN = 256;
 
 /** Where a tensor lies. */
 export interface Place {

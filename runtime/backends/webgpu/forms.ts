@@ -31,7 +31,7 @@ export interface Describes {
 }
 
 /** The feature that gives subgroup matrices. */
-export const MATRIX_FEATURE = "chromium-experimental-subgroup-matrix";
+const MATRIX_FEATURE = "chromium-experimental-subgroup-matrix";
 const SIZE_FEATURE = "subgroup-size-control";
 
 /** Sizes that kernels are written for. */

@@ -4,7 +4,6 @@ import { dirname, join, resolve } from "node:path";
 import { expect, test } from "vitest";
 import { check, compile } from "../../../compiler/compile.js";
 import { diffPrograms, printDifference } from "../../../compiler/diff.js";
-import type { CompileResult } from "../../../compiler/compile.js";
 import { applyFixes, certainFixes } from "../../../compiler/messages/fixes.js";
 import { renderDiagnostic } from "../../../compiler/messages/render.js";
 import { explainProof } from "../../../compiler/proof.js";

@@ -97,7 +97,7 @@ export function placeLines(names: readonly string[]): string {
 }
 
 /** Declares the left matrices of a subgroup's own rows of an operand. */
-export const ownMatrices = (name: string): string => `var ${name}: array<array<subgroup_matrix_left<f16, MK, MM>, WIDTH / MK>, ${SIDE}u / MM>; // split`;
+const ownMatrices = (name: string): string => `var ${name}: array<array<subgroup_matrix_left<f16, MK, MM>, WIDTH / MK>, ${SIDE}u / MM>; // split`;
 
 /** Lines that bring own rows into matrices: subgroup by subgroup through the stage; `also` is done beside the staging, `after` once it is done. */
 export function ownLines(f: Frame, matrices: readonly (readonly [operand: string, name: string])[], limit: string, also = "", after = ""): string {

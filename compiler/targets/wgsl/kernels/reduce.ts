@@ -5,7 +5,6 @@
  * that neighbours read neighbours. Where too few results would leave a device idle, `red` is cut into a number of parts
  * fixed at compile time, made side by side and then added in order. No atomics anywhere.
  */
-import type { Dim } from "../../../types/dim.js";
 import { add, constantDim, constantOf, mul, printShape, product } from "../../../types/dim.js";
 import type { NormSums, Op, Work } from "../graph.js";
 import { readsOf } from "../graph.js";

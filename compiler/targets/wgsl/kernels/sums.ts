@@ -5,7 +5,6 @@
  * the update, so several wait for one another and become one dispatch that writes into the buffer of all gradients:
  * `batches` decides which ones. Only as many as bindings of the portable profile allow wait, so that little memory does.
  */
-import type { Dim } from "../../../types/dim.js";
 import { add, constantDim, mul, printShape } from "../../../types/dim.js";
 import type { Op, Tensor } from "../graph.js";
 import type { BufferRef, Draft, PartsSum } from "../kernel.js";

@@ -43,7 +43,7 @@ export interface TileProfile {
 }
 
 /** WebGPU's limits without asking for more. */
-export const portableProfile: TileProfile = { threads: 256, memory: 16384 };
+const portableProfile: TileProfile = { threads: 256, memory: 16384 };
 
 /** Workgroups below which a device of many processors stands idle. */
 const ENOUGH_GROUPS = 128;

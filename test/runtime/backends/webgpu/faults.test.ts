@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterAll, expect, test, vi } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import type { Engine, WgslModule } from "../../../../runtime/abi.js";
 import { openNodeDevice } from "../../../../runtime/backends/webgpu/device.js";
 import { createWebgpuEngine } from "../../../../runtime/backends/webgpu/engine.js";

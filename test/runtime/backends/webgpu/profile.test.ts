@@ -24,7 +24,6 @@ import { batchFor, compilePlan, hyperFor, tfjsOf } from "../../../compiler/targe
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });
 
 const ready = compilePlan();
-const none = { watch: false, gradientNorm: false };
 const steps = 5;
 const ceilings = { arithmetic: 4e12, copy: 1e11, gemm: 1e12, gemmSide: 256 };
 let node: NodeDevice | undefined;
