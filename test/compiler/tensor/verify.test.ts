@@ -57,6 +57,14 @@ test.each([
   expect(verify(parseModule(body + main)).map(printProblem).join("\n")).toContain(message);
 });
 
+test("nodes that share their attributes are typed by their own operands", () => {
+  const b = buildFunc(emptyModule, { name: "main", dims: ["B"] });
+  const [x, z] = [b.input("x", f32(dims([2, "B"])), "data"), b.input("z", f32(dims([3, "B"])), "data")];
+  const attrs = { axis: 0 };
+  const joined = [b.op("concat", [x, x], attrs), b.op("concat", [z, z], attrs), b.op("concat", [x, z], attrs)];
+  expect(joined.map((y) => b.shapeOf(y))).toEqual([dims([4, "B"]), dims([6, "B"]), dims([5, "B"])]);
+});
+
 test("a value that nothing makes is reported", () => {
   const func: Func = { ...funcOf(randomModule(1), "leaf"), nodes: [] };
   expect(verify(withFunc(emptyModule, func)).map(printProblem).join("\n")).toContain("is made by no input and no node");
