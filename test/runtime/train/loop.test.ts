@@ -3,6 +3,7 @@
  * order of schedules.
  */
 import { expect, test } from "vitest";
+import type { Manifest } from "../../../runtime/abi.js";
 import { HostError } from "../../../runtime/base/errors.js";
 import { decodeCheckpoint, encodeCheckpoint } from "../../../runtime/train/checkpoint.js";
 import type { Checkpoint } from "../../../runtime/train/checkpoint.js";
@@ -177,5 +178,42 @@ test("a collapse ends the run when the program says stop, and only warns otherwi
     expect(stopped.end.step).toBeLessThan(22);
     expect(stopped.saved.at(-1)?.step).toBe(stopped.end.step);
     expect(stopped.rows.length).toBe(stopped.end.step);
+  }
+});
+
+/** Goes off after so many steps: the loss of the linear problem never leaves so wide a band. */
+const always = (steps: number): Manifest["monitors"][number] => monitor("loss-trivial", 1e9, steps, { loss: "loss", trivial: { of: "constant", value: 0 } });
+
+test("nothing is saved while a step up to it is still out: it may turn out bad", async () => {
+  for (const nanAt of [18, 19, 20]) {
+    const saved: number[] = [];
+    const sink = { step: () => undefined, alarm: () => undefined, save: ({ step }: Checkpoint) => { saved.push(step); return Promise.resolve(); }, lastGood: () => Promise.resolve({ text: "" }) };
+    const manifest = fakeManifest({ watches: [] });
+    const error = await failure(record({ manifest, change: { engine: runningAhead(linearEngine(manifest, 7, { nanAt })), sink } }));
+    expect(error.message).toContain(`step ${nanAt}: the loss is NaN`);
+    expect(saved).toEqual([10]);
+  }
+});
+
+test("a collapse that is heard of while later steps are out still ends the run", async () => {
+  const base = fakeManifest({ watches: [], monitors: [always(2)] });
+  const stopped = await record({ manifest: { ...base, train: { ...base.train, onCollapse: "stop" } }, ahead: true });
+  expect(stopped.alarms.map((alarm) => alarm.step)).toEqual([2]);
+  expect(stopped.end.kind).toBe("collapsed");
+  expect(stopped.end.step).toBeLessThan(9);
+  expect(stopped.rows.length).toBe(stopped.end.step);
+});
+
+test("what a monitor has seen before a stop counts after it", async () => {
+  const manifest = fakeManifest({ monitors: [always(8), monitor("embedding-std", 0.2, 6, { watch: "student" })] });
+  const faults = { collapseFrom: 12 };
+  const whole = await record({ manifest, faults });
+  expect(whole.alarms.map(({ step, since, monitor: kind }) => [kind, step, since])).toEqual([["loss-trivial", 8, 1], ["embedding-std", 19, 14]]);
+  for (const stopAfter of [3, 7, 9, 15, 19, 25]) {
+    const first = await record({ manifest, faults, stopAfter });
+    const checkpoint = first.saved.at(-1);
+    if (checkpoint === undefined) throw new Error("the interrupted run saved nothing");
+    const second = await record({ manifest, faults, resume: decodeCheckpoint(encodeCheckpoint(checkpoint, manifest.parameters), "memory") });
+    expect([...first.alarms, ...second.alarms]).toEqual(whole.alarms);
   }
 });
