@@ -32,8 +32,11 @@ function train(tf: Tf, store: ParamStore, from: number, to: number, update: (gra
 
 const withAdam = (store: ParamStore) => (grads: Parameters<ParamStore["adamw"]>[0], t: number): void => store.adamw(grads, { ...adam, lr: rate(t), t });
 
+/** Settings under which nothing hides in rounding: decay before or after the step, eps inside or outside of the correction, betas as float32. */
+const strong = { weightDecay: 0.5, beta1: 0.9, beta2: 0.9999, eps: 1e-2 };
+
 /** PyTorch's AdamW, written out in double precision. */
-function adamInDouble(i: number, steps: number, onStep: (p: Float64Array) => void = () => {}): Float64Array {
+function adamInDouble(i: number, steps: number, onStep: (p: Float64Array) => void = () => {}, settings = adam, rateOf = rate): Float64Array {
   const { name = "", decay = false } = learned[i] ?? {};
   const p = Float64Array.from(start.get(name) ?? []);
   const [m, v] = [new Float64Array(p.length), new Float64Array(p.length)];
@@ -41,10 +44,10 @@ function adamInDouble(i: number, steps: number, onStep: (p: Float64Array) => voi
     const g = gradient(t, i);
     for (let j = 0; j < p.length; j++) {
       const gj = g[j] ?? NaN;
-      m[j] = adam.beta1 * (m[j] ?? 0) + (1 - adam.beta1) * gj;
-      v[j] = adam.beta2 * (v[j] ?? 0) + (1 - adam.beta2) * gj * gj;
-      const kept = (p[j] ?? NaN) * (decay ? 1 - rate(t) * adam.weightDecay : 1);
-      p[j] = kept - (rate(t) / (1 - adam.beta1 ** t)) * ((m[j] ?? 0) / (Math.sqrt(v[j] ?? 0) / Math.sqrt(1 - adam.beta2 ** t) + adam.eps));
+      m[j] = settings.beta1 * (m[j] ?? 0) + (1 - settings.beta1) * gj;
+      v[j] = settings.beta2 * (v[j] ?? 0) + (1 - settings.beta2) * gj * gj;
+      const kept = (p[j] ?? NaN) * (decay ? 1 - rateOf(t) * settings.weightDecay : 1);
+      p[j] = kept - (rateOf(t) / (1 - settings.beta1 ** t)) * ((m[j] ?? 0) / (Math.sqrt(v[j] ?? 0) / Math.sqrt(1 - settings.beta2 ** t) + settings.eps));
     }
     onStep(p);
   }
@@ -77,6 +80,23 @@ export async function paramTests(engine: TfEngine): Promise<void> {
     expect(values.get("student.idle")).toEqual(start.get("student.idle"));
     store.dispose();
     expect(tf.memory().numTensors).toBe(before);
+  });
+
+  test(`${engine}: AdamW with large steps, decay and eps follows PyTorch's rule in float64 too`, async () => {
+    const { tf, store } = await open();
+    train(tf, store, 1, 10, (grads, t) => store.adamw(grads, { ...strong, lr: 0.1, t }));
+    const values = await store.export();
+    learned.forEach(({ name }, i) => expect(worst(values.get(name), adamInDouble(i, 10, () => {}, strong, () => 0.1)), name).toBeLessThan(5e-6));
+    store.dispose();
+  });
+
+  test(`${engine}: an optimizer's state that is taken in replaces what was there, parameters without any included`, async () => {
+    const { tf, store } = await open();
+    train(tf, store, 1, 2, withAdam(store));
+    const kept = [...await store.exportOptimizer()].filter(([key]) => key.endsWith("/student.w"));
+    store.importOptimizer(new Map(kept));
+    expect(await store.exportOptimizer()).toEqual(new Map(kept));
+    store.dispose();
   });
 
   test(`${engine}: momentum SGD follows PyTorch's rule in float64`, async () => {

@@ -36,6 +36,12 @@ test("a spread that recovers starts counting anew", () => {
   expect(alarmsOf(monitors, range(1, 40).map((step) => seen(step, { std: step % 4 === 0 ? 0.9 : 0.1 })))).toEqual([]);
 });
 
+test("a spread that recovers and falls again alarms again", () => {
+  const monitors = createMonitors(fakeManifest({ monitors: [monitor("embedding-std", 0.2, 3)] }), 1000);
+  const alarms = alarmsOf(monitors, range(1, 30).map((step) => seen(step, { std: step < 5 || (step > 12 && step < 20) ? 0.9 : 0.1 })));
+  expect(alarms.map(({ since, step }) => [since, step])).toEqual([[5, 7], [20, 22]]);
+});
+
 test("features that begin with a small spread are held against half of it, and never against less than a tenth of the limit", () => {
   const from = (first: number, then: number): number | undefined => {
     const monitors = createMonitors(fakeManifest({ monitors: [monitor("embedding-std", 0.2, 1)] }), 1000);
