@@ -87,6 +87,18 @@ test("how often masks are given up is told to two in a hundred", () => {
   }
 });
 
+test("a mask that may overlap what is taken out of it is counted so where it is itself taken out", () => {
+  const random = (name: string, rest: Partial<Mask> = {}): Mask => ({ ...targets, name, kind: "random", count: 1, ratio: [0.5, 0.5], ...rest });
+  const rest: Mask = { ...targets, name: "rest", kind: "all", count: 1, minus: ["one", "other"] };
+  const masks = [random("one"), random("other", { minus: ["one"], allowOverlap: true }), rest];
+  const counted = kept(rest, masks, square(14), 1);
+  let sum = 0;
+  for (let step = 0; step < 200; step++) sum += sampleMasks(masks.map((m) => specOf(m, 14)), { seed: 1, step, batch: 1 }).get("rest")?.length ?? 0;
+  expect(sum / 200).toBeCloseTo(49, -1);
+  expect(Math.abs((counted?.mean ?? 0) - sum / 200)).toBeLessThan(2);
+  expect(counted?.relaxes).toBe(0);
+});
+
 test("JEP5010: the published sampler on an 8x8 grid is refused with the share of batches that hang", () => {
   const result = program(published, "", 32);
   const found = result.diagnostics.find((d) => d.code === "JEP5010");
@@ -97,6 +109,12 @@ test("JEP5010: the published sampler on an 8x8 grid is refused with the share of
 
 test("JEP5011: a mask whose complement covers everything is empty", () => {
   expect(heard(program("  mask targets = all\n  mask context = block(scale: 0.85..1.0, aspect: 1.0, min_keep: 1) minus targets"))).toContain("JEP5011");
+});
+
+test("JEP5011: the largest published block covers all that a published block can hold, and not all that a corrected one can", () => {
+  const of = (sampler: string): readonly string[] => heard(program(`  mask targets = block(scale: 1.0..1.0, aspect: 1.0, min_keep: 1)\n  mask context = block(scale: 0.85..1.0, aspect: 1.0, min_keep: 1, sampler: ${sampler}) minus targets`));
+  expect(of("published")).toContain("JEP5011");
+  expect(of("corrected")).not.toContain("JEP5011");
 });
 
 test("JEP5012: targets so large that a context sometimes has to overlap them are a warning", () => {

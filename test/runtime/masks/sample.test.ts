@@ -83,6 +83,24 @@ test("rows are set-major, ascending, in the grid, and target rows are rectangles
   expect(sizes.size).toBe(1);
 });
 
+test("rows of every kind are ascending, cut or thinned too", () => {
+  const specs = [
+    mask("random", "random", 14, { count: 2, ratio: [0.3, 0.7] }), mask("quadrants", "rasterized", 14, { count: 2 }), mask("rest", "all", 14, { minus: ["quadrants"] }),
+    mask("block", "block", 14, { scale: [0.6, 0.8], sampler: "corrected", trim: "random", minus: ["random"], minKeep: 1 }),
+  ];
+  for (let step = 0; step < 10; step++) {
+    for (const [name, draws] of sampleMasks(specs, { seed: 2, step, batch: 3 })) {
+      for (let m = 0; m < draws.count; m++) for (let b = 0; b < 3; b++) expect(row(draws, 3, m, b), name).toEqual([...new Set(row(draws, 3, m, b))].sort((x, y) => x - y));
+    }
+  }
+});
+
+test("where no try keeps enough, a corrected block takes the place that keeps most", () => {
+  // One quadrant is free, and exactly one of 64 places of the block is that quadrant.
+  const specs = [mask("taken", "rasterized", 14, { count: 3 }), mask("block", "block", 14, { scale: [0.25, 0.25], aspect: [1, 1], sampler: "corrected", minus: ["taken"], minKeep: 48 })];
+  for (let step = 0; step < 30; step++) expect(draw(specs, step, 1, 5)("block").length).toBe(49);
+});
+
 test("an image's rows do not depend on the batch around it", () => {
   const small = draw(ijepa(14), 5, 2, 9)("targets");
   const large = draw(ijepa(14), 5, 8, 9)("targets");
