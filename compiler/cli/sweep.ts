@@ -10,6 +10,7 @@ import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
 import { existsSync, openSync, closeSync, readFileSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
+import { counted } from "../../runtime/base/counted.js";
 import { makeFolder, writeAtomic } from "../../runtime/base/files.js";
 import { holdsRun, shellWord } from "../../runtime/train/run-folder.js";
 import { parseOptions } from "../../runtime/train/options.js";
@@ -83,7 +84,7 @@ export const sweepCommand: Command = {
     if (compiled === undefined) return 1;
     const code = await runAll(sweep, compiled, jobs);
     const results = await writeResults(sweep);
-    cx.out.write(`${results.filter((r) => r.state === "done").length} of ${rows.length} rows done; ${["results.csv", "results.md", "results.svg"].map((f) => join(shown, f)).join(", ")}\n`);
+    cx.out.write(`${results.filter((r) => r.state === "done").length} of ${counted(rows.length, "row")} done; ${["results.csv", "results.md", "results.svg"].map((f) => join(shown, f)).join(", ")}\n`);
     return code;
   },
 };

@@ -49,6 +49,12 @@ test("the page speaks of every command, and shows most of them at work", () => {
   expect(commands.filter(({ name }) => sessions.some((s) => s.command.startsWith(`npx jepac ${name}`))).length).toBeGreaterThanOrEqual(10);
 });
 
+test("the page names every option of every command", () => {
+  const text = readFileSync(join(root, "docs/cli.md"), "utf8");
+  const missing = commands.flatMap(({ name, options }) => Object.keys(options).filter((option) => !new RegExp(`--(no-)?${option}\\b`).test(text)).map((option) => `${name} --${option}`));
+  expect(missing).toEqual([]);
+});
+
 // One after the other: later commands use what earlier ones wrote.
 for (const { command, expected, code, line, page } of sessions) {
   test(`${page}:${line} ${command}`, { timeout: 180_000 }, async () => {

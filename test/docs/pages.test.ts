@@ -45,3 +45,16 @@ test("files and folders that the architecture page names are there", () => {
   expect(named.length).toBeGreaterThan(20);
   expect(named.filter((path) => !existsSync(join(root, path)))).toEqual([]);
 });
+
+test("the first page of the documents leads to every other one", () => {
+  const text = readFileSync(join(root, "docs/README.md"), "utf8");
+  const linked = [...text.matchAll(/\]\(([^)\s#]+)/g)].map((m) => `docs/${m[1] ?? ""}`);
+  expect(markdown("docs").filter((page) => page !== "docs/README.md" && !linked.includes(page))).toEqual([]);
+});
+
+test("the architecture page maps every folder of the compiler and of the runtime", () => {
+  const text = readFileSync(join(root, "docs/architecture.md"), "utf8");
+  const folders = ["compiler", "runtime", "compiler/targets", "runtime/backends"].flatMap((folder) => readdirSync(join(root, folder), { withFileTypes: true }).flatMap((e) => (e.isDirectory() ? [`${folder}/${e.name}/`] : [])));
+  expect(folders.length).toBeGreaterThan(25);
+  expect(folders.filter((folder) => !text.includes(`\`${folder}\``))).toEqual([]);
+});
