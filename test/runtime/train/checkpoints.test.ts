@@ -81,6 +81,8 @@ test("a checkpoint of another program or another source is refused, saying which
   const edited = fakeManifest({ source: { file: "line.jepa", hash: "b".repeat(64) } });
   const changed = await failure(openCheckpoints(folder, edited).load("latest"));
   expect(changed.message).toMatch(/another version of line\.jepa \(aaaaaaaaaaaa…, now bbbbbbbbbbbb…\)/);
+  // The one before it is whole as well, and no way out: it was made from the same text.
+  expect(changed.help).toContain("--other-source");
   expect((await openCheckpoints(folder, edited).load("latest", { otherSource: true })).step).toBe(20);
 });
 
@@ -90,6 +92,8 @@ test("a parameter that is missing or has another size is named", async () => {
   if (first === undefined || second === undefined) throw new Error("the fake has two parameters");
   const wider = await failure(openCheckpoints(folder, fakeManifest({ parameters: [{ ...first, shape: [3, 4] }, second] })).load("latest"));
   expect(wider.message).toMatch(/student\.weight has 6 values, the program needs 12 \(3 × 4\)/);
+  const narrower = await failure(openCheckpoints(folder, fakeManifest({ parameters: [{ ...first, shape: [5] }, second] })).load("latest"));
+  expect(narrower.message).toMatch(/student\.weight has 6 values, the program needs 5 \(5\)/);
   const more = await failure(openCheckpoints(folder, fakeManifest({ parameters: [first, second, { ...first, name: "head.bias" }] })).load("latest"));
   expect(more.message).toMatch(/has no parameter head\.bias/);
 });
