@@ -22,3 +22,9 @@ test("use of all codes balances them where it is asked for, not where it is subt
   expect(outcomeOf(loss("+"))).toBe("sound");
   expect(outcomeOf(loss("-"))).toMatch(/^error .*E-ONEHOT/);
 });
+
+test("statistics forced on images are a guard, those forced on images and their tokens alike are none: places can fulfil them", () => {
+  expect(outcomeOf("loss mse(batch_normalize(za), batch_normalize(zb))")).toBe("risky W-DIM");
+  expect(outcomeOf("loss mse(batch_normalize(f(a)), batch_normalize(f(b)))")).toBe("error E-SYM");
+  expect(outcomeOf("loss mse(whiten(f(a)), whiten(f(b)))")).toBe("error E-SYM");
+});

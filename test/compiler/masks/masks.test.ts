@@ -182,3 +182,14 @@ test("JEP5017, JEP5018, JEP5019, JEP5020 and JEP5021 name what reaches the predi
   const statistics = `use std.vit\nuse std.heads\nmodule inner(width) (x: Tokens[in]) -> Tokens[width] {\n  part embed = linear(width)\n  part mix = attention(2)\n  mix(embed(x) + sincos2d(width))\n}\nmodel m {\n  input image: Image[64, 64, 3]\n${published}\n  encoder g = inner(32)\n  encoder u = ema(g, momentum: 0.99)\n  predictor h = vit_predictor(width: 16, depth: 1, heads: 2)\n  loss mse(h(g(batch_normalize(patches(image, 4)) at context), at: targets), u(patches(image, 4)) at targets)\n}\n`;
   expect(heard(check({ file: "m.jepa", text: statistics }))).toContain("JEP5017");
 });
+
+test("JEP5018: queries that differ get one answer where all keys or all values are alike", () => {
+  const of = (keys: string, values: string): readonly string[] => {
+    const module = `module asks(width) (context: Tokens[outer], at: Positions) -> Tokens[outer] {\n  part out = linear(outer)\n  learn token[1, 1, width] ~ trunc_normal(std: 0.02)\n  same = spread(token, at)\n  placed = same + sincos2d(width)\n  out(attend(placed, ${keys}, ${values}, 2))\n}\n`;
+    const text = `use std.vit\n${module}model m {\n  input image: Image[64, 64, 3]\n${published}\n  encoder f = vit(patch: 4, width: 32, depth: 1, heads: 2)\n  encoder t = ema(f, momentum: 0.99)\n  predictor h = asks(16)\n  loss mse(h(f(image at context), at: targets), t(image) at targets)\n}\n`;
+    return heard(check({ file: "m.jepa", text }));
+  };
+  expect(of("placed", "placed")).not.toContain("JEP5018");
+  expect(of("same", "placed")).toContain("JEP5018");
+  expect(of("placed", "same")).toContain("JEP5018");
+});
