@@ -7,17 +7,7 @@
  * counts, because only disturbances make it slower.
  */
 import { Stamps } from "./profiler.js";
-
-/** Rates of a device. */
-export interface Ceilings {
-  /** f32 multiply-adds from registers, floating-point operations per second (two for each). */
-  readonly arithmetic: number;
-  /** A copy between two buffers by a kernel: bytes read plus bytes written per second. */
-  readonly copy: number;
-  /** A square f32 matrix product by 64 x 64 tiles, floating-point operations per second, and its side. */
-  readonly gemm: number;
-  readonly gemmSide: number;
-}
+import type { Ceilings } from "./samples.js";
 
 /** Milliseconds that a measured dispatch should take. */
 const LONG_ENOUGH = 4;

@@ -6,9 +6,8 @@
  * Chrome's Trace Event Format (JSON object form), which chrome://tracing and Perfetto open.
  */
 import { textTable } from "../../log/table.js";
-import type { Ceilings } from "./ceilings.js";
-import type { DispatchSample, Phase, StepSample } from "./profiler.js";
-import { PHASES } from "./profiler.js";
+import type { Ceilings, DispatchSample, Phase, StepSample } from "./samples.js";
+import { PHASES } from "./samples.js";
 
 /** What one kernel took in a step. */
 export interface KernelProfile {

@@ -10,37 +10,11 @@
  */
 import type { PlanProgram, WgslPlan } from "../../abi.js";
 import { HostError } from "../../base/errors.js";
+import type { DispatchSample, Phase, StepSample } from "./samples.js";
 import type { Session } from "./session.js";
 import type { Symbols } from "./sizes.js";
 import { sizeValue } from "./sizes.js";
 import { waited } from "./waiting.js";
-
-/** The host's phases of a step, in order: inputs written, commands encoded, commands submitted. Results come back later. */
-export const PHASES = ["upload", "encode", "submit"] as const;
-export type Phase = (typeof PHASES)[number];
-
-/** A dispatch that was measured. Times are milliseconds on the device's clock. */
-export interface DispatchSample {
-  readonly kernel: string;
-  readonly start: number;
-  readonly end: number;
-  readonly flops: number | undefined;
-  readonly bytes: number;
-  readonly groups: number;
-}
-
-/** A step that was looked at. Times of the host are milliseconds on its clock. */
-export interface StepSample {
-  readonly kind: "whole" | "each";
-  /** When the step began; when each phase ended. */
-  readonly began: number;
-  readonly phases: Readonly<Record<Phase, number>>;
-  readonly dispatchCount: number;
-  /** The device's time from the first dispatch to the end of the last. */
-  readonly device: { readonly start: number; readonly end: number };
-  /** Empty for whole steps. */
-  readonly dispatches: readonly DispatchSample[];
-}
 
 /** A look at one step. */
 export interface Look {
