@@ -1,15 +1,25 @@
 /**
- * The end of `npm run build`: the library's files lie beside the compiler, for readers and for editors that go to a definition;
- * the command line may be executed, and its time says when the build was (tsc leaves files that did not change alone), which
- * is what `prepare.mjs` goes by.
+/**
+ * The end of `npm run build`: what was built of sources that are gone goes too (tsc leaves it, and it would be packed), the
+ * library's files lie beside the compiler, for readers and for editors that go to a definition, the command line may be
+ * executed, and its time says when the build was (tsc leaves files that did not change alone), which is what `prepare.mjs` goes by.
  */
-import { chmodSync, copyFileSync, readdirSync, utimesSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, readdirSync, rmSync, utimesSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const from = new URL("../compiler/std/", import.meta.url);
-const to = new URL("../dist/compiler/std/", import.meta.url);
-for (const name of readdirSync(from)) if (name.endsWith(".jepa")) copyFileSync(new URL(name, from), new URL(name, to));
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const dist = join(root, "dist");
+for (const folder of ["compiler", "runtime"]) {
+  for (const file of readdirSync(join(dist, folder), { recursive: true })) {
+    const built = /^(.*)(?:\.d\.ts|\.js|\.js\.map)$/.exec(String(file));
+    if (built !== null && !existsSync(join(root, folder, `${built[1]}.ts`))) rmSync(join(dist, folder, String(file)));
+  }
+}
 
-const bin = fileURLToPath(new URL("../dist/compiler/cli/bin.js", import.meta.url));
+const library = join("compiler", "std");
+for (const name of readdirSync(join(root, library))) if (name.endsWith(".jepa")) copyFileSync(join(root, library, name), join(dist, library, name));
+
+const bin = join(dist, "compiler", "cli", "bin.js");
 chmodSync(bin, 0o755);
 utimesSync(bin, new Date(), new Date());

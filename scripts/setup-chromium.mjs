@@ -93,7 +93,8 @@ function unpack() {
 
 /** Starts the browser and asks for an adapter. */
 async function tryOut({ path, env }) {
-  const { chromium } = await import("playwright-core");
+  // It comes with a checkout, and does not come with the package.
+  const { chromium } = await import("playwright-core").catch(() => fail("playwright-core is not here, which starts the browser for tests", "pages need nothing of this; to try it all the same: npm install --no-save playwright-core"));
   const server = createServer((_, response) => response.end("<!doctype html>"));
   await new Promise((done) => server.listen(0, "127.0.0.1", done));
   try {

@@ -38,6 +38,17 @@ test("the library, the published programs and the examples stand in the formatte
   expect(programs.filter((f) => format(f.text, f.path).text !== f.text).map((f) => f.path)).toEqual([]);
 });
 
+test("what is packed is what runs and what is read: no rest of a build, nothing of a source that is gone", () => {
+  const told: unknown = JSON.parse(execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }));
+  const packed = JSON.stringify(told).match(/(?<="path":")[^"]+/g) ?? [];
+  const sources = new Set(filesIn(["compiler", "runtime"], [".ts"]).map((f) => f.path.replace(/\.ts$/, "")));
+  const odd = packed.filter((path) => !/^(specs|examples|docs)\/|^(README|CHANGELOG)\.md$|^LICENSE$|^package\.json$|^scripts\/(setup[\w-]*|find-chromium)\.mjs$/.test(path))
+    .filter((path) => !sources.has(path.replace(/^dist\/|\.d\.ts$|\.js$/g, "")) || path.endsWith(".map"));
+  expect(odd).toEqual([]);
+  const needed = ["dist/compiler/cli/bin.js", "dist/compiler/index.d.ts", "dist/runtime/node.js", "dist/runtime/data/worker.js", "scripts/setup.mjs", "docs/cli.md", "examples/ijepa-small.jepa", "specs/ijepa.jepa", "LICENSE"];
+  expect(needed.filter((path) => !packed.includes(path))).toEqual([]);
+});
+
 test("no file of the repository knows the machine it was made on, or a registry", () => {
   const words = [["", "work", ""], ["", "root", ""], ["", "home", ""], ["", "Users", ""]].map((w) => w.join("/"));
   const hosts = ["registry.npm" + "js", "npm" + "mirror", "arti" + "factory", "pypi." + "org"];
