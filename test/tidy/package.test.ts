@@ -40,7 +40,7 @@ test("the library, the published programs and the examples stand in the formatte
 
 test("what is packed is what runs and what is read: no rest of a build, nothing of a source that is gone", () => {
   const told: unknown = JSON.parse(execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }));
-  const packed = JSON.stringify(told).match(/(?<="path":")[^"]+/g) ?? [];
+  const packed: readonly string[] = JSON.stringify(told).match(/(?<="path":")[^"]+/g) ?? [];
   const sources = new Set(filesIn(["compiler", "runtime"], [".ts"]).map((f) => f.path.replace(/\.ts$/, "")));
   const odd = packed.filter((path) => !/^(specs|examples|docs)\/|^(README|CHANGELOG)\.md$|^LICENSE$|^package\.json$|^scripts\/(setup[\w-]*|find-chromium)\.mjs$/.test(path))
     .filter((path) => !sources.has(path.replace(/^dist\/|\.d\.ts$|\.js$/g, "")) || path.endsWith(".map"));
