@@ -104,6 +104,26 @@ test.each([["is never reached", 1e3], ["always is", 1e-3]])("AdamW with large st
   other.dispose();
 });
 
+test("LARS moves a tensor that is zero by its plain gradient, as on tfjs", async () => {
+  const text = tinyText.replace("    batch ", "    optimizer lars(momentum: 0.9)\n    batch ");
+  const own = compilePlan(text);
+  const card = await engineFor(own);
+  if (card === undefined) return;
+  const { tf, raw, name, version } = await loadTf("wasm");
+  const other = await createTfjsEngine(own.manifest, await tfjsOf(text), { tf, raw, name, version, initial: initialState(own.manifest, 1) });
+  const zero = own.manifest.parameters.find((q) => q.role === "trained" && q.decay && q.name.startsWith("predict."))?.name ?? "";
+  const start = initialState(own.manifest, 1).set(zero, new Float32Array(initialState(own.manifest, 1).get(zero)?.length ?? 0));
+  for (const e of [card, other]) {
+    await e.importState(start);
+    await e.step(batchFor(own.manifest, 1), hyperFor(own.manifest, 1), none);
+  }
+  const [mine, theirs] = [await card.exportState(), await other.exportState()];
+  expect(theirs.get(zero)?.some((x) => x !== 0)).toBe(true);
+  expect(relative(mine.get(zero) ?? [], theirs.get(zero) ?? [])).toBeLessThan(1e-4);
+  card.dispose();
+  other.dispose();
+});
+
 function sameBits(a: ReadonlyMap<string, Float32Array>, b: ReadonlyMap<string, Float32Array>): string[] {
   const bits = (x: Float32Array | undefined): Buffer => (x === undefined ? Buffer.alloc(0) : Buffer.from(x.buffer, x.byteOffset, x.byteLength));
   return [...a.keys()].filter((key) => !bits(a.get(key)).equals(bits(b.get(key))));
