@@ -5,6 +5,7 @@
  * `TypeError`s, while mistakes of a program are diagnostics. TypeScript refuses most of them; callers may be plain
  * JavaScript. Whether a program has what options name (`set`, `program`) is the checker's affair; devices are `targets/device.ts`.
  */
+import { said } from "./base/said.js";
 import { suggest } from "./base/suggest.js";
 import type { Static } from "./check/values.js";
 import type { Read } from "./load.js";
@@ -102,10 +103,4 @@ function requireOneOf(fields: ReadonlyMap<string, unknown>, name: string, choice
 /** Fields of an object that is no list; undefined for anything else. */
 function fieldsOf(value: unknown): ReadonlyMap<string, unknown> | undefined {
   return typeof value === "object" && value !== null && !Array.isArray(value) ? new Map<string, unknown>(Object.entries(value)) : undefined;
-}
-
-function said(value: unknown): string {
-  if (Array.isArray(value)) return "a list";
-  if (typeof value === "object" && value !== null) return "an object";
-  return typeof value === "string" ? JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value) : typeof value === "function" ? "a function" : String(value);
 }

@@ -8,6 +8,7 @@
  * line is kept between elements. Idempotent, and a text with syntax errors comes back as it was.
  */
 import type { Doc } from "../base/doc.js";
+import { said } from "../base/said.js";
 import type { Span } from "../base/span.js";
 import type { Diagnostic } from "../messages/report.js";
 import { parse } from "./parse.js";
@@ -15,8 +16,12 @@ import type { Comment } from "./parse.js";
 import { printFile } from "./print.js";
 import type { Around, Margin, Region } from "./print.js";
 
-/** The text in the formatter's style; unchanged when it has syntax errors, which are given back. */
+/**
+ * The text in the formatter's style; unchanged when it has syntax errors, which are given back. `file` is the name that they show.
+ * Throws a `TypeError` for a text or a name that is no string: the caller's mistake.
+ */
 export function format(text: string, file: string): { readonly text: string; readonly diagnostics: readonly Diagnostic[] } {
+  for (const [name, given] of [["text", text], ["file", file]] as const) if (typeof given !== "string") throw new TypeError(`\`${name}\` is ${said(given)}, not a string. Give format(text, file): the program's text and the name that messages show.`);
   const parsed = parse(text, file);
   if (parsed.diagnostics.some((d) => d.severity === "error")) return { text, diagnostics: parsed.diagnostics };
   return { text: printFile(parsed.ast, new TextMargin(text, parsed.comments)), diagnostics: parsed.diagnostics };

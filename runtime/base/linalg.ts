@@ -6,6 +6,7 @@
  * standard deviation of normalized embeddings (Chen and He 2021, SimSiam, figure 2). Gram matrices square the condition
  * number: relative singular values under about 1e-8 are noise, which an entropy does not notice.
  */
+import { requireRows } from "./rows.js";
 
 /** Reduces a symmetric matrix (row-major, overwritten) to tridiagonal form; returns diagonal and sub-diagonal (from 1). */
 function tridiagonalize(a: Float64Array, n: number): { diagonal: Float64Array; off: Float64Array } {
@@ -145,8 +146,12 @@ function smallGram(x: Float32Array, n: number, d: number, shift: Float64Array): 
   return { gram, size };
 }
 
-/** Singular values of `x [n, d]`, descending, `min(n, d)` of them; with `center`, of `x` less its column means. */
+/**
+ * Singular values of `x [n, d]`, descending, `min(n, d)` of them; with `center`, of `x` less its column means. Throws a RangeError
+ * where `x` has another length, or values that are not finite.
+ */
 export function singularValues(x: Float32Array, n: number, d: number, options: { readonly center?: boolean } = {}): Float64Array {
+  requireRows(x, n, d);
   const shift = options.center === true ? columnMeans(x, n, d) : new Float64Array(d);
   const { gram, size } = smallGram(x, n, d, shift);
   const values = symmetricEigenvalues(gram, size);
@@ -155,10 +160,11 @@ export function singularValues(x: Float32Array, n: number, d: number, options: {
 
 /**
  * RankMe: `exp(H(p))` with `p = σ / Σσ` over the singular values of `features [n, d]`. Between 1 and `min(n, d)`;
- * 0 for features that are all zero, and NaN when any value is not finite.
+ * 0 for features that are all zero, and NaN when any value is not finite. Throws a RangeError where `features` has another length.
  */
 export function effectiveRank(features: Float32Array, n: number, d: number, options: { readonly center?: boolean } = {}): number {
-  if (!features.subarray(0, n * d).every(Number.isFinite)) return Number.NaN;
+  requireRows(features, n, d);
+  if (!features.every(Number.isFinite)) return Number.NaN;
   const sigma = singularValues(features, n, d, options);
   let total = 0;
   for (const value of sigma) total += value;
@@ -185,9 +191,11 @@ export function standardizeColumns(features: Float32Array, n: number, d: number)
 
 /**
  * Spread of l2-normalized rows of `features [n, d]`: the mean over dimensions of the standard deviation over rows, times
- * `√d`. About 1 for isotropic features, 0 for a constant embedding. Rows of zeros count as zero vectors.
+ * `√d`. About 1 for isotropic features, 0 for a constant embedding. Rows of zeros count as zero vectors. Throws a RangeError where
+ * `features` has another length.
  */
 export function embeddingStd(features: Float32Array, n: number, d: number): number {
+  requireRows(features, n, d);
   const sum = new Float64Array(d);
   const rows = new Float64Array(n * d);
   for (let i = 0; i < n; i++) {

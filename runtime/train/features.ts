@@ -5,7 +5,8 @@
  * memory at once, and the mean over tokens (I-JEPA evaluates mean-pooled features; there is no class token).
  */
 import type { EncoderInfo, Engine } from "../abi.js";
-import type { LabelledFeatures } from "./linear-head.js";
+import { requireRows } from "../base/rows.js";
+import type { LabelledFeatures } from "./labelled.js";
 
 /** Pictures to read features from, normalized as in training. */
 export interface ImageFeed {
@@ -43,9 +44,10 @@ export async function pooledFeatures(engine: Engine, encoder: EncoderInfo, feed:
   return out;
 }
 
-/** The mean over tokens of `[n, tokens, width]` features; `[n, width]` passes through. */
+/** The mean over tokens of `[n, tokens, width]` features; `[n, width]` passes through. Throws a RangeError where no number of tokens fits. */
 export function meanPool(features: Float32Array, n: number, width: number): Float32Array {
   const tokens = features.length / (n * width);
+  requireRows(features, n * (Math.floor(tokens) || 1), width);
   if (tokens === 1) return features;
   const out = new Float32Array(n * width);
   for (let i = 0; i < n; i++) {

@@ -5,15 +5,9 @@
  * training set that is held out, and the final fit on all of it. Full batch and convex, so there is nothing random in it:
  * the same features give the same accuracy. Strengths are tried from strong to weak, each fit starting from the last.
  */
+import type { LabelledFeatures } from "./labelled.js";
+import { requireSets } from "./labelled.js";
 import { minimize } from "./lbfgs.js";
-
-/** Features `[n, width]` with a class number per row. */
-export interface LabelledFeatures {
-  readonly features: Float32Array;
-  readonly labels: Int32Array;
-  readonly n: number;
-  readonly width: number;
-}
 
 /** What a linear probe found. */
 export interface LinearResult {
@@ -28,8 +22,12 @@ export interface LinearResult {
 /** L2 strengths, per mean loss: `mean cross-entropy + l2/2 · ‖W‖²`. */
 const STRENGTHS = [1e-1, 1e-2, 1e-3, 1e-4] as const;
 
-/** Fits a head on `train` and scores it on `test`; `classes` is the number of classes. */
+/**
+ * Fits a head on `train` and scores it on `test`; `classes` is the number of classes. Throws a RangeError where features or labels are
+ * not the rows that a set says it has.
+ */
 export function linearProbe(train: LabelledFeatures, test: LabelledFeatures, classes: number): LinearResult {
+  requireSets(train, test, classes);
   const scale = standardizer(train);
   const all = standardize(train, scale);
   const fitting = every(all, (i) => i % 5 !== 4);

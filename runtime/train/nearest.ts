@@ -5,7 +5,8 @@
  * training rows vote with weight `exp(similarity / temperature)`. Ties go to the lower class number and the earlier row,
  * so the result is a pure function of the features.
  */
-import type { LabelledFeatures } from "./linear-head.js";
+import type { LabelledFeatures } from "./labelled.js";
+import { requireSets } from "./labelled.js";
 
 /** k and temperature of the vote. */
 export interface NearestOptions {
@@ -13,8 +14,12 @@ export interface NearestOptions {
   readonly temperature?: number;
 }
 
-/** Share of `test` rows whose neighbors in `train` vote for the right one of `classes` classes. */
+/**
+ * Share of `test` rows whose neighbors in `train` vote for the right one of `classes` classes. Throws a RangeError where features or
+ * labels are not the rows that a set says it has.
+ */
 export function nearestAccuracy(train: LabelledFeatures, test: LabelledFeatures, classes: number, options: NearestOptions = {}): number {
+  requireSets(train, test, classes);
   const k = Math.min(options.k ?? 20, train.n);
   const temperature = options.temperature ?? 0.07;
   const bank = normalized(train);

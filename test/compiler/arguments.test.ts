@@ -1,7 +1,7 @@
 /** What callers of the library may hand over: sources and options that are none are refused by name, with what is one. */
 import { expect, test } from "vitest";
 import type { CompileOptions, Source } from "../../compiler/index.js";
-import { check, compile, graph } from "../../compiler/index.js";
+import { check, compile, format, graph } from "../../compiler/index.js";
 import { small } from "./cli/support.js";
 
 const source = { file: "small.jepa", text: small };
@@ -52,4 +52,13 @@ test("options that are none are refused with what they may be, before the progra
 test("options that are undefined are options that are not given", () => {
   const undefinedOptions = { program: undefined, set: undefined, batch: undefined, target: undefined, device: undefined, precision: undefined, now: undefined };
   expect(refusal(untyped(compile), source, undefinedOptions)).toBe("accepted");
+});
+
+test("a text to format that is none, or a file without a name, is refused", () => {
+  const call = (...given: unknown[]): unknown => Reflect.apply(format, undefined, given);
+  for (const [text, words] of [[undefined, "undefined"], [5, "5"], [{}, "an object"], [[], "a list"], [Buffer.from(small), "an object"]] as const) {
+    expect(refusal(call, text, "a.jepa")).toBe(`\`text\` is ${words}, not a string. Give format(text, file): the program's text and the name that messages show.`);
+  }
+  expect(refusal(call, small)).toMatch(/^`file` is undefined, not a string/);
+  expect(refusal(call, small, "a.jepa")).toBe("accepted");
 });

@@ -104,3 +104,11 @@ test("standardized columns have mean 0 and deviation 1, and scale no longer coun
   expect(effectiveRank(scaled, n, 3)).toBeGreaterThan(2.9);
   expect([...standardizeColumns(new Float32Array(6).fill(2), 2, 3)]).toEqual([0, 0, 0, 0, 0, 0]);
 });
+
+test("features of another length than was said are refused", () => {
+  const x = new Float32Array(12).fill(1);
+  for (const f of [effectiveRank, embeddingStd, singularValues]) {
+    expect(f(x, 4, 3)).toBeDefined();
+    for (const [n, d] of [[4, 4], [3, 3], [2.4, 5], [-4, -3], [12, 0], [NaN, 3]] as const) expect(() => f(x, n, d)).toThrow(new RangeError(`12 numbers are not ${n} rows of width ${d}`));
+  }
+});

@@ -6,8 +6,8 @@ import { stream } from "../../../runtime/base/random.js";
 import { meanPool } from "../../../runtime/train/features.js";
 import type { ProbeSet } from "../../../runtime/train/features.js";
 import { minimize } from "../../../runtime/train/lbfgs.js";
+import type { LabelledFeatures } from "../../../runtime/train/labelled.js";
 import { linearProbe } from "../../../runtime/train/linear-head.js";
-import type { LabelledFeatures } from "../../../runtime/train/linear-head.js";
 import { nearestAccuracy } from "../../../runtime/train/nearest.js";
 import { probeTable, runProbes } from "../../../runtime/train/probe.js";
 import { fakeManifest, linearEngine, WIDTH } from "./fakes.js";
@@ -120,4 +120,15 @@ test("a probe of an encoder that does not exist names those that do", async () =
   const manifest = fakeManifest({ probes: [{ kind: "linear", on: "teecher", pool: "mean", args: {} }] });
   const job = { manifest, engine: linearEngine(manifest, 7), seed: 7, step: 0, train: probeSet(30, 1), test: probeSet(30, 2), testName: "" };
   await expect(runProbes(job)).rejects.toThrow(/teecher, which is no encoder/);
+});
+
+test("features and labels that are not the rows that they are said to be are refused, not read as zeros", () => {
+  const set = { features: new Float32Array(12), labels: Int32Array.of(0, 1, 2, 0), n: 4, width: 3 };
+  for (const score of [linearProbe, nearestAccuracy]) {
+    expect(() => score({ ...set, n: 5 }, set, 3)).toThrow(new RangeError("12 numbers are not 5 rows of width 3"));
+    expect(() => score(set, { ...set, labels: Int32Array.of(0, 1) }, 3)).toThrow(new RangeError("2 labels are not one for each of 4 rows"));
+    expect(() => score(set, set, 2)).toThrow(new RangeError("a label is 2, and 2 classes have the numbers from 0 to 1"));
+    expect(() => score(set, { ...set, features: new Float32Array(8), width: 2 }, 3)).toThrow(new RangeError("rows to fit on have width 3, rows to test on 2"));
+  }
+  expect(() => meanPool(new Float32Array(10), 2, 3)).toThrow(new RangeError("10 numbers are not 2 rows of width 3"));
 });
