@@ -1,5 +1,4 @@
 /**
-/**
  * The end of `npm run build`: what was built of sources that are gone goes too (tsc leaves it, and it would be packed), the
  * library's files lie beside the compiler, for readers and for editors that go to a definition, the command line may be
  * executed, and its time says when the build was (tsc leaves files that did not change alone), which is what `prepare.mjs` goes by.

@@ -8,6 +8,7 @@
  */
 import { join, relative, resolve } from "node:path";
 import type { Manifest } from "../../runtime/abi.js";
+import { counted } from "../../runtime/base/counted.js";
 import { writeAtomic } from "../../runtime/base/files.js";
 import { vitLayout } from "../../runtime/export/vit-layout.js";
 import type { TensorFate } from "../../runtime/import/vit.js";
@@ -93,9 +94,9 @@ function tellFates(fates: readonly TensorFate[], write: (text: string) => void):
   const told = fates.filter((f) => f.kind !== "taken" || f.note !== "");
   const widened = told.filter((f) => f.kind === "taken" && f.note.includes("widened"));
   for (const f of told) if (!widened.includes(f)) write(`  ${f.kind.padEnd(7)}  ${f.name}: ${f.note}\n`);
-  if (widened.length > 0) write(`  ${widened.length} tensors: ${[...new Set(widened.map((f) => f.note))].join("; ")}\n`);
+  if (widened.length > 0) write(`  ${counted(widened.length, "tensor")}: ${[...new Set(widened.map((f) => f.note))].join("; ")}\n`);
   const count = (kind: TensorFate["kind"]): number => fates.filter((f) => f.kind === kind).length;
-  write(`${count("taken")} tensors taken, ${count("missing")} missing, ${count("misfit")} that do not fit, ${count("ignored")} ignored\n`);
+  write(`${counted(count("taken"), "tensor")} taken, ${count("missing")} missing, ${count("misfit")} that do not fit, ${count("ignored")} ignored\n`);
 }
 
 function untouched(manifest: Manifest, filled: readonly string[]): string {

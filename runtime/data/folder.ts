@@ -103,7 +103,7 @@ function classify(root: string, pictures: readonly string[], options: FolderOpti
 export async function folderSource(root: string, options: FolderOptions = {}): Promise<ImageSource> {
   const { pictures, strays, circles } = await scan(root);
   if (pictures.length === 0) {
-    const others = strays.length === 0 ? "it is empty" : `it has ${strays.length} other file${strays.length === 1 ? "" : "s"}, such as ${relative(root, strays[0] ?? "")}`;
+    const others = strays.length === 0 ? "it is empty" : `it has ${counted(strays.length, "other file")}, such as ${relative(root, strays[0] ?? "")}`;
     throw new HostError("empty-folder", `there are no pictures in ${root}: ${others}`, `put pictures (${[...EXTENSIONS].join(" ")}) into it, or into one sub-folder per class`);
   }
   const { spec, loose } = classify(root, pictures, options);

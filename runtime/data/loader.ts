@@ -8,6 +8,7 @@
  */
 import { availableParallelism } from "node:os";
 import type { ViewSpec } from "../abi.js";
+import { counted } from "../base/counted.js";
 import { HostError } from "../base/errors.js";
 import type { DoneShare } from "./assemble.js";
 import { compileView } from "./augment.js";
@@ -187,7 +188,7 @@ export async function createLoader(source: ImageSource, options: LoaderOptions):
   wholeOption("workers", workers, 0, 64);
   wholeOption("prefetch", options.prefetch ?? 0, 0, 64);
   if (source.size < options.batch) {
-    throw new HostError("bad-data", `${source.name} has ${source.size} picture${source.size === 1 ? "" : "s"}, and a batch takes ${options.batch}`, "make the batch smaller, or give more pictures");
+    throw new HostError("bad-data", `${source.name} has ${counted(source.size, "picture")}, and a batch takes ${options.batch}`, "make the batch smaller, or give more pictures");
   }
   if (new Set(options.views.map((view) => view.name)).size !== options.views.length || options.views.length === 0) {
     throw new HostError("bad-data", "a loader takes at least one view, each with its own name", "name the views apart");

@@ -7,6 +7,7 @@
  * their rotation are in checkpoint-store.ts. No clock and no machine name goes in: equal runs write equal bytes.
  */
 import type { Manifest, Parameter } from "../abi.js";
+import { counted } from "../base/counted.js";
 import { HostError } from "../base/errors.js";
 import { readSafetensors, writeSafetensors } from "../base/safetensors.js";
 import type { TensorToWrite } from "../base/safetensors.js";
@@ -110,7 +111,7 @@ export function checkFits(checkpoint: Pick<Checkpoint, "program" | "hash"> & { r
     const held = checkpoint.state.get(name);
     const wanted = elementCount(shape);
     if (held === undefined) throw new HostError("mismatch", `${where} has no parameter ${name}`, "it was made from another version of the program; start anew with --out");
-    if (held.length !== wanted) throw new HostError("mismatch", `${where}: ${name} has ${held.length} values, the program needs ${wanted} (${shape.join(" × ")})`, "it was made from another version of the program; start anew with --out");
+    if (held.length !== wanted) throw new HostError("mismatch", `${where}: ${name} has ${counted(held.length, "value")}, the program needs ${wanted} (${shape.join(" × ")})`, "it was made from another version of the program; start anew with --out");
   }
   const known = new Set(manifest.parameters.map(({ name }) => name));
   const strange = [...checkpoint.state.keys()].find((name) => !name.startsWith(OPTIMIZER) && !known.has(name));

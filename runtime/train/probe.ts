@@ -7,6 +7,7 @@
  * result is plain data, and `probeTable` prints it.
  */
 import type { EncoderInfo, Engine, Manifest } from "../abi.js";
+import { counted } from "../base/counted.js";
 import { effectiveRank, standardizeColumns } from "../base/linalg.js";
 import { HostError } from "../base/errors.js";
 import { textTable } from "../log/table.js";
@@ -108,7 +109,7 @@ export function probedEncoders(manifest: Pick<Manifest, "probes" | "encoders" | 
 export function probeTable(report: ProbeReport): string {
   const rows = report.encoders.flatMap((encoder) => [
     ...encoder.factors.flatMap((score) => [
-      [`linear probe of ${encoder.encoder}: ${score.factor} (${score.classes} classes)`, percent(score.linear.untrained), percent(score.linear.trained), percent(score.chance)],
+      [`linear probe of ${encoder.encoder}: ${score.factor} (${counted(score.classes, "class", "classes")})`, percent(score.linear.untrained), percent(score.linear.trained), percent(score.chance)],
       [`20-nearest neighbors of ${encoder.encoder}: ${score.factor}`, percent(score.nearest.untrained), percent(score.nearest.trained), percent(score.chance)],
     ]),
     [`effective rank of ${encoder.encoder} (of ${encoder.width})`, encoder.rank.untrained.toFixed(1), encoder.rank.trained.toFixed(1), ""],

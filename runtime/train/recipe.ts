@@ -6,6 +6,7 @@
  * read at the 1-based step before the forward pass, the momentum at the 0-based one after the update.
  */
 import type { Duration, Hyper, Manifest, TrainConfig } from "../abi.js";
+import { counted } from "../base/counted.js";
 import { HostError } from "../base/errors.js";
 import { durationSteps, momentumValue, scheduleValue } from "../optim/schedule.js";
 
@@ -42,7 +43,7 @@ export function resolveRecipe(manifest: Pick<Manifest, "train" | "ema">, images:
   const stepsPerEpoch = Math.floor(images / batch);
   if (stepsPerEpoch < 1) throw tooFew(images, batch);
   const totalSteps = durationSteps(overrides.duration ?? train.duration, stepsPerEpoch);
-  if (totalSteps < 1) throw new HostError("bad-schedule", `the run would have no step: ${images} images in batches of ${batch}`, "train for at least one step, for example with --steps 100");
+  if (totalSteps < 1) throw new HostError("bad-schedule", `the run would have no step: ${counted(images, "image")} in batches of ${batch}`, "train for at least one step, for example with --steps 100");
   const horizon = { steps: totalSteps, stepsPerEpoch };
   return {
     batch,
@@ -63,5 +64,5 @@ export function resolveRecipe(manifest: Pick<Manifest, "train" | "ema">, images:
 }
 
 function tooFew(images: number, batch: number): HostError {
-  return new HostError("bad-data", `${images} image${images === 1 ? "" : "s"} cannot fill one batch of ${batch}`, `give more images, or a smaller batch: --batch ${Math.max(1, images)}`);
+  return new HostError("bad-data", `${counted(images, "image")} cannot fill one batch of ${batch}`, `give more images, or a smaller batch: --batch ${Math.max(1, images)}`);
 }

@@ -65,7 +65,7 @@ export async function writeReport(job: ReportJob): Promise<string> {
 }
 
 function ending(end: LoopEnd, recipe: Recipe): string {
-  const alarms = end.alarms.length === 0 ? "no collapse alarm" : `${end.alarms.length} collapse alarm${end.alarms.length === 1 ? "" : "s"}`;
+  const alarms = end.alarms.length === 0 ? "no collapse alarm" : counted(end.alarms.length, "collapse alarm");
   return end.kind === "finished" ? `Finished ${counted(recipe.totalSteps, "step")}, ${alarms}.` : `Stopped after step ${end.step} of ${recipe.totalSteps}: ${alarms}.`;
 }
 

@@ -72,7 +72,7 @@ function tiles(data: ReportData): string {
     list.push([percent(factor.linear.trained), `linear probe, ${factor.factor} (untrained ${percent(factor.linear.untrained)})`]);
     list.push([percent(factor.nearest.trained), `nearest neighbors (untrained ${percent(factor.nearest.untrained)})`]);
   }
-  list.push([duration(data.seconds), `${grouped(data.totalSteps)} ${data.totalSteps === 1 ? "step" : "steps"} at ${short(data.imagesPerSecond)} images/s`]);
+  list.push([duration(data.seconds), `${steps(data.totalSteps)} at ${short(data.imagesPerSecond)} images/s`]);
   return `<div class="tiles">${list.map(([value, name]) => `<div class="tile"><b>${escape(value)}</b><span>${escape(name)}</span></div>`).join("")}</div>`;
 }
 
@@ -108,8 +108,12 @@ function chartCard(chart: Chart): string {
   return `<div class="card"><h3>${escape(chart.title)}</h3>${lineChart(chart)}</div>`;
 }
 
+function steps(n: number): string {
+  return n === 1 ? "1 step" : `${grouped(n)} steps`;
+}
+
 function probeText(probe: ProbeReport): string {
-  return `<p class="lead">Frozen, mean-pooled features after ${grouped(probe.step)} ${probe.step === 1 ? "step" : "steps"}, beside the same encoder untrained (seed ${probe.seed}). ${grouped(probe.trainImages)} pictures to fit on, ${grouped(probe.testImages)} to test on (${escape(probe.test)}).</p>`;
+  return `<p class="lead">Frozen, mean-pooled features after ${steps(probe.step)}, beside the same encoder untrained (seed ${probe.seed}). ${grouped(probe.trainImages)} pictures to fit on, ${grouped(probe.testImages)} to test on (${escape(probe.test)}).</p>`;
 }
 
 function probeRows(probe: ProbeReport): string {
