@@ -89,7 +89,8 @@ function analyzePhase(facts: Facts, terms: readonly Term[]): readonly EncoderPro
 
 function judgeEncoder(facts: Facts, terms: readonly Term[], encoder: string, guard: Protection): EncoderProof {
   const protectors = guard.byEncoder.get(encoder) ?? [];
-  const reaching = terms.filter((t) => trainedThrough(facts, t.node).has(encoder));
+  const turned = terms.filter((t) => facts.opposes(t.node).has(encoder));
+  const reaching = terms.filter((t) => trainedThrough(facts, t.node).has(encoder) && !turned.includes(t));
   const attractive = reaching.filter((t) => t.sign > 0 && attracting.has(t.role) && !t.alike);
   const findings: Finding[] = [];
   const mechanisms: { term: Term; mechanism: Mechanism }[] = [];
@@ -99,6 +100,10 @@ function judgeEncoder(facts: Facts, terms: readonly Term[], encoder: string, gua
       findings.push(finding("E-GUARD-SIGN", t, encoder, { heads: [], other: t.operands[0] }));
     }
     if (t.sign < 0 && (t.role === "contrast" || t.role.startsWith("correlate")) && trainedThrough(facts, t.node).has(encoder)) findings.push(finding("E-GUARD-SIGN", t, encoder, { heads: [], other: t.operands[0] }));
+  }
+  if (attractive.length === 0 && turned.length > 0) {
+    findings.push(...turned.map((t) => against(t, encoder)));
+    return { encoder, verdict: verdictOf(findings), protectors, grade: undefined, mechanisms, findings };
   }
   if (attractive.length === 0) {
     const unread = reaching.find((t) => t.role === "unknown");
@@ -117,7 +122,14 @@ function judgeEncoder(facts: Facts, terms: readonly Term[], encoder: string, gua
   const alone = (): boolean => pairs.length === 0 || pairs.some((t) => judgeTerm(facts, terms, encoder, t, guard.values).mechanism === undefined);
   if (grade === "full" && findings.some((f) => f.rule === "W-COEF") && !alone()) findings.splice(0, findings.length, ...findings.filter((f) => f.rule !== "W-COEF"));
   if (grade !== undefined) findings.push(...sideFindings(facts, terms, encoder, guard.values, pairs));
+  // An adversary beside what protects fully is a known method (Ganin et al., 2016); what is known of dynamics is known without one.
+  const level = verdictOf(findings) === "error" ? "error" : "warning";
+  if (grade !== "full") findings.push(...turned.map((t) => ({ ...against(t, encoder), level }) as const));
   return { encoder, verdict: verdictOf(findings), protectors, grade, mechanisms, findings: unique(findings) };
+}
+
+function against(term: Term, encoder: string): Finding {
+  return finding("E-REVERSED", term, encoder, { heads: [], other: term.operands[0] });
 }
 
 /** An encoder that is declared to be trained and never is: a mistake where a loss compares what it computes. */

@@ -50,6 +50,7 @@ export const ruleSources: Readonly<Record<RuleName, string>> = {
   "W-ANCHOR-NOGRAD": "by definition: an online probe measures and does not train",
   "W-UNREAD": "no source: the analysis cannot read the term",
   "W-BYPASS": "derived: an anchor protects what the prediction needs",
+  "E-REVERSED": "by definition: a step up the loss is no training for it; gradient reversal is for adversaries (Ganin et al., 2016)",
 };
 
 /** Runs that stand behind a mechanism. */

@@ -48,6 +48,7 @@ export const rules = {
   "W-ANCHOR-NOGRAD": { code: "JEP4037", level: "note" },
   "W-UNREAD": { code: "JEP4039", level: "warning" },
   "W-BYPASS": { code: "JEP4040", level: "warning" },
+  "E-REVERSED": { code: "JEP4041", level: "error" },
 } as const satisfies Readonly<Record<string, { readonly code: string; readonly level: Level }>>;
 
 export type Level = "error" | "warning" | "note";

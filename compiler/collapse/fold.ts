@@ -43,6 +43,11 @@ export function foldConstants(graph: ModelGraph, body: Body): Folded {
   return { body: { ...body, nodes }, forms };
 }
 
+/** For every node of a module's body, what its value is made of, stops looked through. */
+export function partsOf(body: Body): readonly Form[] {
+  return formsOf(body, () => false, new Map(), true);
+}
+
 /** Losses and sums of them stay; so do calls, which have results of their own. */
 function folds(node: Node): boolean {
   return node.type.shape.length > 0 && !isCall(node) && node.op !== "result" && node.op !== "input" && node.op !== "param";

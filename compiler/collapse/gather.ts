@@ -20,6 +20,7 @@ import { constantFact, factDomain, noAssumption } from "./facts.js";
 import type { Group, Groups } from "./groups.js";
 import { moves, readGroups, sourcePath } from "./groups.js";
 import { interpret } from "./interpret.js";
+import { reversing, turnedBelow } from "./reversal.js";
 
 /** What the recipe says that the analysis needs. */
 export interface Recipe {
@@ -63,6 +64,8 @@ export interface Facts {
   readonly behind: (id: NodeId) => Behind;
   /** Groups that learn from a gradient at a value. */
   readonly trains: (id: NodeId) => ReadonlySet<string>;
+  /** Groups that learn against a gradient at a value: it is turned round on the way. */
+  readonly opposes: (id: NodeId) => ReadonlySet<string>;
   /** Groups whose values, or averages of them, a value is computed from: by their sources. */
   readonly sources: (id: NodeId) => ReadonlySet<string>;
   /** For every node, the first that computes the same. */
@@ -97,6 +100,8 @@ export function gatherFacts(graph: ModelGraph, recipe: Recipe): Facts {
     reached.set(all, found);
     return found;
   };
+  const turning = reversing(graph, body, forms);
+  const opposes = (id: NodeId): ReadonlySet<string> => (turning.size === 0 ? nobody : new Set(turnedBelow(body, id, turning).flatMap((at) => [...trains(at)])));
   const origins = new Map<ReadonlySet<string>, ReadonlySet<string>>();
   const sources = (id: NodeId): ReadonlySet<string> => {
     const all = flows.nodes.get(id)?.depends ?? nobody;
@@ -110,7 +115,7 @@ export function gatherFacts(graph: ModelGraph, recipe: Recipe): Facts {
   const byLoss = new Map<string, Term[]>();
   for (const term of canonical.terms) for (const loss of term.losses) byLoss.set(loss, [...(byLoss.get(loss) ?? []), term]);
   const termsOf = (loss: string): readonly Term[] => byLoss.get(loss) ?? [];
-  return { graph, body, recipe, terms: canonical.terms, termsOf, canonical, groups, flow: flows, values, sights, simple, encoders, episodes, under, behind, trains, sources, numbers: canonical.numbers };
+  return { graph, body, recipe, terms: canonical.terms, termsOf, canonical, groups, flow: flows, values, sights, simple, encoders, episodes, under, behind, trains, opposes, sources, numbers: canonical.numbers };
 }
 
 function readBehind(body: Body, id: NodeId, flows: Flow, groups: Groups, learnable: ReadonlySet<string>): Behind {

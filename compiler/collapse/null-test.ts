@@ -60,7 +60,7 @@ export function protectorsOver(facts: Facts, terms: readonly Term[], encoder: st
 
 function protectors(facts: Facts, terms: readonly Term[], encoder: string, axis: number, values: readonly Fact[], lowered: readonly Fact[]): Protector[] {
   return terms.flatMap((term) => {
-    if (term.sign < 0 || !trainedThrough(facts, term.node).has(encoder)) return [];
+    if (term.sign < 0 || !trainedThrough(facts, term.node).has(encoder) || facts.opposes(term.node).has(encoder)) return [];
     const found = refuses(facts, term, (id) => trainedThrough(facts, id).has(encoder), axis, values, lowered);
     return found === undefined ? [] : [{ term, ...found }];
   });
