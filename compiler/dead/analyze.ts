@@ -10,7 +10,7 @@ import type { Facts } from "../collapse/gather.js";
 import { flowOf, trainedThrough, usedMasks } from "../collapse/gather.js";
 import type { Diagnostic } from "../messages/report.js";
 import { report } from "../messages/report.js";
-import type { Instance, ModelGraph } from "../model/ir.js";
+import type { Body, Instance, ModelGraph, NodeId } from "../model/ir.js";
 import { isCall, paramPrefix, rootOf } from "../model/visit.js";
 
 /** Diagnostics for the dead parts of a program. */
@@ -19,7 +19,7 @@ export function findDeadParts(graph: ModelGraph, facts: Facts): Diagnostic[] {
 }
 
 function deadInstances(graph: ModelGraph, facts: Facts): Diagnostic[] {
-  const read = readByLosses(facts);
+  const read = readByLosses(graph, facts);
   const followed = new Set(graph.instances.flatMap((i) => (i.training.kind === "ema" ? [i.training.of] : [])));
   return graph.instances.flatMap((i): Diagnostic[] => {
     const learns = i.params.some((p) => p.role === "learn");
@@ -28,16 +28,24 @@ function deadInstances(graph: ModelGraph, facts: Facts): Diagnostic[] {
   });
 }
 
-/** Instances that some loss is computed from, in one pass back from all of them; a dropped term still reads its operands. */
-function readByLosses(facts: Facts): ReadonlySet<string> {
-  const found = new Set([...facts.terms.map((t) => t.node), ...facts.canonical.dropped.map((d) => d.term.node)]);
-  const names = new Set<string>();
-  for (const id of found) for (const name of flowOf(facts, id).depends) names.add(name);
-  for (let id = facts.body.nodes.length - 1; id >= 0; id--) {
-    const node = facts.body.nodes[id];
+/** Instances that some loss is computed from; a dropped term still reads its operands. */
+function readByLosses(graph: ModelGraph, facts: Facts): ReadonlySet<string> {
+  const terms = [...facts.terms.map((t) => t.node), ...facts.canonical.dropped.map((d) => d.term.node)];
+  // A module without parameters stands in the facts' body as what it does, and by its name in the program's only.
+  const plain = new Set(graph.instances.filter((i) => i.params.length === 0).map((i) => i.name));
+  const written = calledBehind(graph.body, graph.losses.map((l) => l.node)).filter((name) => plain.has(name));
+  return new Set([...terms.flatMap((id) => [...flowOf(facts, id).depends]), ...calledBehind(facts.body, terms), ...written]);
+}
+
+/** Instances that are applied on the way to some nodes, in one pass back from all of them. */
+function calledBehind(body: Body, roots: readonly NodeId[]): string[] {
+  const found = new Set(roots);
+  const names: string[] = [];
+  for (let id = body.nodes.length - 1; id >= 0; id--) {
+    const node = body.nodes[id];
     if (node === undefined || !found.has(id)) continue;
     for (const a of node.args) found.add(a);
-    if (isCall(node)) names.add(rootOf(paramPrefix(node)));
+    if (isCall(node)) names.push(rootOf(paramPrefix(node)));
   }
   return names;
 }

@@ -3,13 +3,13 @@ import { expect, test } from "vitest";
 import { check } from "../../../compiler/compile.js";
 import type { Diagnostic } from "../../../compiler/messages/report.js";
 
-function diagnose(lines: string): readonly Diagnostic[] {
-  const text = `use std.vit\nuse std.heads\nmodel m {\n  input image: Image[32, 32, 3]\n  view a, b = augment(image) {\n    flip(p: 0.5)\n  }\n  encoder f = vit(patch: 8, width: 32, depth: 1, heads: 2)\n  predictor h = mlp_bn(64)\n  z1 = pool(f(a))\n  z2 = pool(f(b))\n${lines}\n}\ntrain m {\n  data shapes(count: 64)\n  epochs 1\n  batch 16\n}\n`;
+function diagnose(lines: string, modules = ""): readonly Diagnostic[] {
+  const text = `use std.vit\nuse std.heads\n${modules}model m {\n  input image: Image[32, 32, 3]\n  view a, b = augment(image) {\n    flip(p: 0.5)\n  }\n  encoder f = vit(patch: 8, width: 32, depth: 1, heads: 2)\n  predictor h = mlp_bn(64)\n  z1 = pool(f(a))\n  z2 = pool(f(b))\n${lines}\n}\ntrain m {\n  data shapes(count: 64)\n  epochs 1\n  batch 16\n}\n`;
   return check({ file: "m.jepa", text }).diagnostics;
 }
 
 const simsiam = "  loss mse(h(z1), stopgrad(z2))";
-const codes = (lines: string): readonly string[] => diagnose(lines).map((d) => d.code);
+const codes = (lines: string, modules?: string): readonly string[] => diagnose(lines, modules).map((d) => d.code);
 
 test("a program without dead parts says nothing", () => {
   expect(codes(simsiam)).toEqual([]);
@@ -34,6 +34,13 @@ test("JEP4054: a loss whose weight is zero, or that another cancels", () => {
 
 test("JEP4055: an instance that reaches no loss", () => {
   expect(codes(`  head unused = linear(32)\n${simsiam}`)).toContain("JEP4055");
+});
+
+test("a module without parameters is used where it is applied, be it a loss or a way of writing", () => {
+  const modules = "module sided (p: Vector[w], z: Vector[w]) {\n  mse(p, twice(stopgrad(z)))\n}\nmodule twice (x: Vector[w]) -> Vector[w] {\n  x + x\n}\n";
+  expect(codes("  loss sided(h(z1), z2)", modules)).toEqual([]);
+  expect(codes("  head two = twice()\n  loss mse(two(h(z1)), stopgrad(z2))", modules)).toEqual([]);
+  expect(codes(`  head two = twice()\n  idle = two(z1)\n${simsiam}`, modules)).toEqual(["JEP4055"]);
 });
 
 test("JEP4053: an average whose parameters have other shapes than those that it follows", () => {
