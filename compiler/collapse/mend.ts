@@ -120,8 +120,11 @@ function predict(c: Case): Edits {
   if (two === undefined || term === undefined || place === undefined || width === undefined) return undefined;
   if (term.operands.some((o) => deadHead(c, o) !== undefined)) return undefined;
   const target = term.operands[two.target];
+  const like = nodeAt(c.facts, student)?.type;
+  const takes = (n: Node): boolean => n.args.length === 1 && c.facts.graph.funcs.some((f) => f.name === n.attrs.func && f.masks.length === 0)
+    && [n.type, nodeAt(c.facts, n.args[0])?.type].every((t) => t?.axes.join() === like?.axes.join() && t?.shape.slice(-1).some((d) => constantOf(d) === width));
   const ready = c.facts.graph.instances.find((i) => i.role === "predictor" && i.training.kind === "optimized" && i.params.some((p) => p.role === "learn" && p.shape.length > 1) && nodesBehind(c, target, isOf(i.name)).length === 0
-    && c.facts.body.nodes.some((n) => isOf(i.name)(n) && n.args.length === 1 && n.type.shape.slice(-1).some((d) => constantOf(d) === width)));
+    && c.facts.body.nodes.some((n) => isOf(i.name)(n) && takes(n)));
   if (ready !== undefined) return wrap(place, ready.name);
   const beside = instanceOf(c, c.finding.encoder);
   const name = freeName(c, "predict");

@@ -5,6 +5,7 @@ import type { CheckResult } from "../../../compiler/compile.js";
 import { applyFixes, certainFixes } from "../../../compiler/messages/fixes.js";
 import type { Diagnostic } from "../../../compiler/messages/report.js";
 import { corpus } from "./corpus.js";
+import { pairOf } from "./pairs.js";
 
 const checked = (text: string): CheckResult => check({ file: "m.jepa", text });
 const ofGraph = (d: Diagnostic): boolean => /^JEP[45]/.test(d.code);
@@ -49,6 +50,15 @@ test.each([
   "JEP4020", "JEP4022", "JEP4032", "JEP4035", "JEP5010", "JEP5015", "JEP5016", "JEP5021",
 ])("%s has a fix that makes some program of the corpus sound", (code) => {
   expect(all.filter((m) => m.offered.includes(code) && m.verdict === "sound").length).toBeGreaterThan(0);
+});
+
+test("a predictor of the program is taken only where it fits: not one that is told positions, nor one of another width", () => {
+  const mended = (lines: string): string => mend("", pairOf(lines))?.text ?? "";
+  const told = mend("", pairOf("mask where = random(0.5)\nmask rest = all minus where\npredictor p = vit_predictor(width: 16, depth: 1, heads: 2)\nloss mse(p(f(image at where), at: rest), stopgrad(normalize(t(image))) at rest) + mse(za, tb)"));
+  expect([told?.verdict, told?.text]).toEqual(["sound", expect.stringContaining("mse(predict(za), tb)")]);
+  const wide = "predictor p = mlp(64, out: 32)\nloss mse(p(join(za, za)), tb) + mse(za, tb)";
+  expect([mended(wide), mend("", pairOf(wide))?.verdict]).toEqual([expect.stringContaining("mse(predict(za), tb)"), "sound"]);
+  expect(mended("predictor p = mlp(64)\nloss mse(p(za), tb) + mse(zb, tb)")).toContain("mse(p(zb), tb)");
 });
 
 test("a predictor is put in, once for both directions, and a head is moved to the other side", () => {
