@@ -5,7 +5,7 @@
  * a value; a part is an operation that is no sum, named by the forms of its operands. Owns forms, and the folding of values
  * that are constant for the analysis; a loss and what is added up of losses stay, as `expand.ts` reads those.
  */
-import type { Body, Instance, ModelGraph, Node, NodeId } from "../model/ir.js";
+import type { Body, Instance, ModelGraph, Node, NodeId, Schedule } from "../model/ir.js";
 import { isCall, rootOf } from "../model/visit.js";
 import { printDim } from "../types/dim.js";
 import { interpret } from "./interpret.js";
@@ -31,8 +31,8 @@ export function foldConstants(graph: ModelGraph, body: Body): Folded {
   const signs = interpret(graph, body, signDomain);
   const instances = new Map(graph.instances.map((i) => [i.name, i]));
   const zero = (id: NodeId): boolean => signs[id] === 0;
-  const forms = formsOf(body, zero, instances, true);
-  const strict = formsOf(body, zero, instances, false);
+  const forms = formsOf(body, zero, { through: true, path: (path) => sourceOf(path, instances, still), unnamed: false });
+  const strict = formsOf(body, zero, { through: false, path: (path) => path, unnamed: false });
   const live = learning(body, instances);
   const nodes = body.nodes.map((node): Node => {
     const value = constantOf(forms[node.id]);
@@ -45,7 +45,16 @@ export function foldConstants(graph: ModelGraph, body: Body): Folded {
 
 /** For every node of a module's body, what its value is made of, stops looked through. */
 export function partsOf(body: Body): readonly Form[] {
-  return formsOf(body, () => false, new Map(), true);
+  return formsOf(body, () => false, { through: true, path: (path) => path, unnamed: false });
+}
+
+/**
+ * For every node, a name for the constant that it would be if nothing of its inputs came through: one for all inputs, views,
+ * masks and sizes, and an average's is that of its source.
+ */
+export function constantNames(graph: ModelGraph, body: Body): readonly string[] {
+  const instances = new Map(graph.instances.map((i) => [i.name, i]));
+  return formsOf(body, () => false, { through: true, path: (path) => sourceOf(path, instances, () => true), unnamed: true }).map(formKey);
 }
 
 /** Losses and sums of them stay; so do calls, which have results of their own. */
@@ -86,16 +95,28 @@ function learning(body: Body, instances: ReadonlyMap<string, Instance>): readonl
 }
 
 /** An average that does not lag is its source. */
-function sourceOf(path: string, instances: ReadonlyMap<string, Instance>): string {
+const still = (momentum: Schedule): boolean => momentum.points.every((p) => p === 0);
+
+/** The path of what an average follows, where the average counts as that. */
+function sourceOf(path: string, instances: ReadonlyMap<string, Instance>, counts: (momentum: Schedule) => boolean): string {
   const root = rootOf(path);
   const training = instances.get(root)?.training;
-  return training?.kind === "ema" && training.of !== root && training.momentum.points.every((p) => p === 0) ? sourceOf(`${training.of}${path.slice(root.length)}`, instances) : path;
+  return training?.kind === "ema" && training.of !== root && counts(training.momentum) ? sourceOf(`${training.of}${path.slice(root.length)}`, instances, counts) : path;
+}
+
+/** What tells two values apart. */
+interface Naming {
+  /** Stops are looked through. */
+  readonly through: boolean;
+  readonly path: (path: string) => string;
+  /** Inputs, masks and sizes count for nothing. */
+  readonly unnamed: boolean;
 }
 
 const unit = (part: number): Form => ({ parts: new Map([[part, 1]]), rest: 0 });
 const number = (rest: number): Form => ({ parts: new Map(), rest });
 
-function formsOf(body: Body, zero: (id: NodeId) => boolean, instances: ReadonlyMap<string, Instance>, through: boolean): readonly Form[] {
+function formsOf(body: Body, zero: (id: NodeId) => boolean, naming: Naming): readonly Form[] {
   const parts = new Map<string, number>();
   const intern = (key: string): number => {
     const known = parts.get(key) ?? parts.size;
@@ -104,12 +125,12 @@ function formsOf(body: Body, zero: (id: NodeId) => boolean, instances: ReadonlyM
   };
   const forms: Form[] = [];
   const nameOf = (node: Node): string => {
-    const text = [...node.args].map((a) => `${formKey(forms[a])}${elementwise.has(node.op) ? "" : shapeKey(body.nodes[a])}`);
+    const text = [...node.args].map((a) => `${formKey(forms[a])}${elementwise.has(node.op) || naming.unnamed ? "" : shapeKey(body.nodes[a])}`);
     if (node.op === "mul") text.sort();
-    return `${node.op}(${text.join(";")})${attributeKey(node, through ? (path) => sourceOf(path, instances) : (path) => path)}`;
+    return `${node.op}(${text.join(";")})${attributeKey(node, naming)}`;
   };
   for (const node of body.nodes) {
-    const form = zero(node.id) ? number(0) : evaluate(node, node.args.map((a) => forms[a] ?? number(NaN)), through);
+    const form = zero(node.id) ? number(0) : evaluate(node, node.args.map((a) => forms[a] ?? number(NaN)), naming.through);
     forms.push(form === undefined || form.parts.size > mostParts || Number.isNaN(form.rest) ? unit(intern(nameOf(node))) : form);
   }
   return forms;
@@ -126,11 +147,13 @@ function shapeKey(node: Node | undefined): string {
 /** Ops for which the shape that an operand is spread to does not matter. */
 const elementwise: ReadonlySet<string> = new Set(["mul", "div", "exp", "log", "sqrt", "square", "abs", "relu", "gelu", "tanh", "sigmoid", "stop_gradient"]);
 
-function attributeKey(node: Node, rename: (path: string) => string): string {
+function attributeKey(node: Node, { path: rename, unnamed }: Naming): string {
   const { attrs } = node;
+  if (unnamed && isCall(node)) return `${rename(attrs.instance ?? "")}|${rename(attrs.list ?? "")}`;
+  if (unnamed && node.op === "input") return "";
   if (isCall(node)) return `${rename(attrs.instance ?? "")}|${attrs.func ?? ""}|${attrs.list === undefined ? "" : `${rename(attrs.list)}|${attrs.count ?? 0}`}`;
   if (node.op === "input" || node.op === "param") return rename(attrs.path ?? "");
-  return elementwise.has(node.op) ? "" : JSON.stringify(Object.entries(attrs).sort(([a], [b]) => (a < b ? -1 : 1)));
+  return elementwise.has(node.op) ? "" : JSON.stringify(Object.entries(attrs).filter(([key]) => !unnamed || key !== "mask").sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** The form of an op's result; undefined where it is a part of its own. */

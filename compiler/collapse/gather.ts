@@ -19,6 +19,7 @@ import type { Assumption, Fact } from "./facts.js";
 import { constantFact, factDomain, noAssumption } from "./facts.js";
 import type { Group, Groups } from "./groups.js";
 import { moves, readGroups, sourcePath } from "./groups.js";
+import { constantNames } from "./fold.js";
 import { interpret } from "./interpret.js";
 import { reversing, turnedBelow } from "./reversal.js";
 
@@ -68,6 +69,8 @@ export interface Facts {
   readonly opposes: (id: NodeId) => ReadonlySet<string>;
   /** Groups whose values, or averages of them, a value is computed from: by their sources. */
   readonly sources: (id: NodeId) => ReadonlySet<string>;
+  /** For every node, a name for the constant that it would be if nothing of its inputs came through. */
+  readonly constantNames: () => readonly string[];
   /** For every node, the first that computes the same. */
   readonly numbers: readonly NodeId[];
 }
@@ -109,13 +112,14 @@ export function gatherFacts(graph: ModelGraph, recipe: Recipe): Facts {
     origins.set(all, found);
     return found;
   };
+  let named: readonly string[] | undefined;
   const values = under(noAssumption);
   const sights = interpret(graph, body, sightDomain).map((seen) => seen.all);
   const encoders = findEncoders(graph, body, flows, groups, simple);
   const byLoss = new Map<string, Term[]>();
   for (const term of canonical.terms) for (const loss of term.losses) byLoss.set(loss, [...(byLoss.get(loss) ?? []), term]);
   const termsOf = (loss: string): readonly Term[] => byLoss.get(loss) ?? [];
-  return { graph, body, recipe, terms: canonical.terms, termsOf, canonical, groups, flow: flows, values, sights, simple, encoders, episodes, under, behind, trains, opposes, sources, numbers: canonical.numbers };
+  return { graph, body, recipe, terms: canonical.terms, termsOf, canonical, groups, flow: flows, values, sights, simple, encoders, episodes, under, behind, trains, opposes, sources, constantNames: () => (named ??= constantNames(graph, body)), numbers: canonical.numbers };
 }
 
 function readBehind(body: Body, id: NodeId, flows: Flow, groups: Groups, learnable: ReadonlySet<string>): Behind {

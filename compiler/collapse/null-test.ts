@@ -13,6 +13,7 @@ import type { Fact } from "./facts.js";
 import { noAssumption, why } from "./facts.js";
 import type { Facts } from "./gather.js";
 import { factOf, nodeAt, trainedThrough } from "./gather.js";
+import { isMixture } from "./mixture.js";
 import { losses } from "../model/losses.js";
 
 /** How far a protector protects: every direction; only against complete collapse; towards a frozen random network; barely. */
@@ -90,7 +91,7 @@ export function refuses(facts: Facts, term: Term, reaches: (id: number) => boole
     case "variance": case "gaussian": {
       const over = axesOfWord(term.words["over"], sampleBit);
       if ((low(p).may & over & rowsOf(facts, p)) !== 0) return undefined;
-      if (term.role === "variance" && isStandardized(factOf(values, p))) return undefined;
+      if (term.role === "variance" && (isStandardized(factOf(values, p)) || severalConstants(facts, p))) return undefined;
       if ((over & axis) !== 0 && isSlight(facts, term, factOf(values, p))) return { grade: "weak", because: term.role === "variance" ? "variance" : "normality" };
       return (over & axis) === 0 ? undefined : term.role === "variance" ? { grade: "dimensional", because: "variance" } : { grade: "full", because: "normality" };
     }
@@ -98,6 +99,12 @@ export function refuses(facts: Facts, term: Term, reaches: (id: number) => boole
     case "balance": return factOf(values, p).code.hard && (low(p).may & rowsOf(facts, p)) === 0 ? { grade: "full", because: "codes" } : undefined;
     case "covariance": case "decorrelate": case "unknown": return undefined;
   }
+}
+
+/** Several constants have a deviation; that they are not decorrelated shows where a covariance term reads the same. */
+function severalConstants(facts: Facts, id: number | undefined): boolean {
+  const number = facts.numbers[id ?? -1];
+  return id !== undefined && isMixture(facts, facts.terms, id) && !facts.terms.some((t) => t.sign > 0 && t.role === "covariance" && facts.numbers[t.operands[0] ?? -1] === number);
 }
 
 /** A deviation of less than this, where agreement sees units, is next to a constant. */
