@@ -60,6 +60,8 @@ export interface Assumption {
   readonly axis: number;
   /** Model-level values that lose it. */
   readonly values?: ReadonlySet<number>;
+  /** Model-level values that a guard of their own keeps varying over samples, with the reasons. */
+  readonly held?: ReadonlyMap<number, number>;
   /** Groups proved to vary over samples, with the reasons. */
   readonly vary: ReadonlyMap<string, number>;
 }
@@ -82,7 +84,7 @@ export function factDomain(groups: Groups, simple: ReadonlySet<string>, episodes
     op: (node, args, place) => {
       const [a, b] = args;
       const out = (node.op === "add" || node.op === "sub") && a !== undefined && b !== undefined ? sums(a, b, spreadTokens(node, place)) : opFact(node, args, place);
-      return place.root === "" && assume.values?.has(node.id) === true ? without(out, assume.axis) : out;
+      return place.root === "" ? holding(assume.values?.has(node.id) === true ? without(out, assume.axis) : out, assume.held?.get(node.id)) : out;
     },
     leave(fact, root, node) {
       const source = sourceOf(root);
@@ -90,13 +92,18 @@ export function factDomain(groups: Groups, simple: ReadonlySet<string>, episodes
       let out = fact;
       if (assume.lost.has(source) || assume.values?.has(node.id) === true) out = without(out, assume.axis);
       const proved = assume.vary.get(source);
-      if (proved !== undefined && (out.may & sampleBit) !== 0) out = { ...out, must: out.must | sampleBit, why: proved };
+      out = holding(holding(out, proved), assume.held?.get(node.id));
       if (group !== undefined && !moves(group) && group.learns && group.init === "random" && !simple.has(root) && (out.why & why.data) !== 0) {
         out = { ...out, why: (out.why & ~why.data) | why.random };
       }
       return out;
     },
   };
+}
+
+/** A value that is proved to vary over samples, where it may. */
+function holding(fact: Fact, proved: number | undefined): Fact {
+  return proved === undefined || (fact.may & sampleBit) === 0 ? fact : { ...fact, must: fact.must | sampleBit, why: proved };
 }
 
 function without(fact: Fact, axis: number): Fact {

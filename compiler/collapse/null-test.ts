@@ -12,7 +12,7 @@ import type { Term } from "./canonicalize.js";
 import type { Fact } from "./facts.js";
 import { noAssumption, why } from "./facts.js";
 import type { Facts } from "./gather.js";
-import { factOf, nodeAt, trainedThrough } from "./gather.js";
+import { factOf, nodeAt, sourcesBehind, trainedThrough } from "./gather.js";
 import { isMixture } from "./mixture.js";
 import { losses } from "../model/losses.js";
 
@@ -38,20 +38,46 @@ export function protection(facts: Facts, terms: readonly Term[]): Protection {
   const byEncoder = new Map<string, readonly Protector[]>();
   const lowered = new Map(facts.encoders.map((e) => [e.name, facts.under({ lost: new Set([e.name]), axis: sampleBit, vary: noAssumption.vary })]));
   let values = facts.values;
+  let vary: ReadonlyMap<string, number> = noAssumption.vary;
+  const guarded = guardedValues(facts, terms);
+  const seenBy = (encoder: string): readonly Fact[] => {
+    const held = new Map([...guarded].filter(([id]) => !sourcesBehind(facts, id).has(encoder)));
+    return held.size === 0 ? values : facts.under({ lost: new Set(), axis: 0, vary, held });
+  };
   for (let round = 0; round <= facts.encoders.length; round++) {
     let grown = false;
     for (const encoder of facts.encoders) {
       if (byEncoder.has(encoder.name)) continue;
-      const found = protectors(facts, terms, encoder.name, sampleBit, values, lowered.get(encoder.name) ?? values);
+      const found = protectors(facts, terms, encoder.name, sampleBit, seenBy(encoder.name), lowered.get(encoder.name) ?? values);
       if (found.length === 0) continue;
       byEncoder.set(encoder.name, found);
       grown = true;
     }
     if (!grown || byEncoder.size === 0) break;
-    const vary = new Map([...byEncoder].map(([name, list]) => [name, gradeOf(facts, terms, name, list) === "full" ? why.guarded : why.partly]));
+    vary = new Map([...byEncoder].map(([name, list]) => [name, gradeOf(facts, terms, name, list) === "full" ? why.guarded : why.partly]));
     values = facts.under({ lost: new Set(), axis: 0, vary });
   }
   return { byEncoder, values };
+}
+
+/** Values that a guard reads which no constant satisfies, and whose every encoder it trains: others have to follow them. */
+function guardedValues(facts: Facts, terms: readonly Term[]): ReadonlyMap<number, number> {
+  const found = new Map<number, number>();
+  if (facts.encoders.length < 2) return found;
+  for (const term of terms) {
+    const [read] = term.operands;
+    if (term.sign < 0 || read === undefined || (term.role !== "variance" && term.role !== "gaussian")) continue;
+    const trained = trainedThrough(facts, term.node);
+    const whole = facts.encoders.every((e) => !sourcesBehind(facts, read).has(e.name) || (trained.has(e.name) && !facts.opposes(term.node).has(e.name)));
+    const alike: Fact[] = [];
+    alike[read] = { ...factOf(facts.values, read), may: factOf(facts.values, read).may & ~sampleBit };
+    const refusal = whole ? refuses(facts, term, () => true, sampleBit, facts.values, alike) : undefined;
+    if (refusal === undefined || refusal.grade === "weak") continue;
+    const same = (id: number | undefined): boolean => facts.numbers[id ?? -1] === facts.numbers[read];
+    const spread = refusal.grade === "full" || terms.some((t) => t.sign > 0 && t.role === "covariance" && same(t.operands[0]));
+    for (const node of facts.body.nodes) if (same(node.id) && found.get(node.id) !== why.guarded) found.set(node.id, spread ? why.guarded : why.partly);
+  }
+  return found;
 }
 
 /** Terms that keep an encoder from losing an axis. */
