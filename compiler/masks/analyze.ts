@@ -15,6 +15,7 @@ import { percent, whyNotApart } from "./apart.js";
 import type { Kept } from "./draws.js";
 import { coverage, kept } from "./draws.js";
 import { sizeLaw } from "./law.js";
+import { usualLength } from "./usual.js";
 
 /** Faults of the masks that a program uses. `batch` sizes the cut. */
 export function findMaskFaults(graph: ModelGraph, facts: Facts, batch: number): MaskFinding[] {
@@ -25,7 +26,7 @@ export function findMaskFaults(graph: ModelGraph, facts: Facts, batch: number): 
     const removed = mask.allowOverlap ? [] : mask.minus.flatMap((name) => byName.get(name) ?? []);
     const predicted = isPredicted(facts, mask);
     const own = [...hangs(mask), ...empty(mask, removed, predicted)];
-    const rest = own.length > 0 ? [] : [...relaxes(mask, removed, graph.masks, batch), ...reach(mask), ...settings(mask, removed, predicted)];
+    const rest = own.length > 0 ? [] : [...relaxes(mask, removed, graph.masks, batch), ...reach(mask), ...settings(mask, removed, predicted), ...fewLeft(mask, facts, batch)];
     return [...own, ...rest].map((f) => ({ ...f, losses }));
   });
 }
@@ -107,6 +108,16 @@ function isPredicted(facts: Facts, mask: Mask): boolean {
     const p = facts.body.nodes[o]?.type.positions;
     return p?.kind === "mask" && p.mask === mask.name;
   }));
+}
+
+/** What a network reads of a picture is next to nothing: no token has another to be understood by. */
+function fewLeft(mask: Mask, { graph, body }: Facts, batch: number): Fault[] {
+  const cells = (mask.grid?.rows ?? 0) * (mask.grid?.cols ?? 0);
+  const isRead = body.nodes.some((n) => n.op === "at" && n.attrs.mask === mask.name && n.type.axes.includes("height"));
+  const left = cells < 9 || (mask.grid?.frames ?? 1) > 1 || !isRead ? undefined : usualLength(mask, graph.masks, batch);
+  if (left === undefined || left > 2) return [];
+  const few = `\`${mask.name}\` usually leaves ${left === 1 ? "1 position" : "2 positions"} of ${cells} at a batch of ${batch}: a network sees no more of a picture`;
+  return [{ rule: "M-WEAK", diagnostic: report("JEP5022", mask.origin, { why: few }, { help: "Take out less of it, or draw a larger one." }) }];
 }
 
 function settings(mask: Mask, removed: readonly Mask[], predicted: boolean): Fault[] {

@@ -10,17 +10,22 @@ import { sizeLaw } from "./law.js";
 
 /** The usual row length of every mask with a grid, by name, after the cut to the shortest of `batch` rows. */
 export function usualLengths(graph: Pick<ModelGraph, "masks">, batch: number): ReadonlyMap<string, number> {
-  const byName = new Map(graph.masks.map((m) => [m.name, m]));
   return new Map(graph.masks.flatMap((mask): [string, number][] => {
-    const { grid } = mask;
-    if (grid === undefined) return [];
-    const cells = grid.rows * grid.cols;
-    const removed = mask.allowOverlap ? [] : mask.minus.flatMap((n) => byName.get(n) ?? []);
-    const counted = kept(mask, graph.masks, grid, batch)?.trimmed;
-    const own = wholeLength(mask, grid, cells);
-    const rest = removed.reduce((left, m) => left * (1 - wholeLength(m, grid, cells) / cells) ** m.count, own);
-    return [[mask.name, Math.max(1, Math.round(counted ?? rest))]];
+    const usual = usualLength(mask, graph.masks, batch);
+    return usual === undefined ? [] : [[mask.name, usual]];
   }));
+}
+
+/** That of one mask among others; undefined where its grid is not known. */
+export function usualLength(mask: Mask, masks: readonly Mask[], batch: number): number | undefined {
+  const { grid } = mask;
+  if (grid === undefined) return undefined;
+  const cells = grid.rows * grid.cols;
+  const removed = mask.allowOverlap ? [] : masks.filter((m) => mask.minus.includes(m.name));
+  const counted = kept(mask, masks, grid, batch)?.trimmed;
+  const own = wholeLength(mask, grid, cells);
+  const rest = removed.reduce((left, m) => left * (1 - wholeLength(m, grid, cells) / cells) ** m.count, own);
+  return Math.max(1, Math.round(counted ?? rest));
 }
 
 function wholeLength(mask: Mask, grid: { readonly rows: number; readonly cols: number }, cells: number): number {

@@ -160,6 +160,15 @@ test("JEP5022: weak settings are remarked", () => {
   expect(result.analyses?.diagnostics.filter((d) => d.code === "JEP5022").length).toBe(3);
 });
 
+test("JEP5022: a context of one or two positions is remarked, and no other small mask", () => {
+  const weak = (masks: string, lines?: string): readonly string[] => (program(masks, lines).analyses?.diagnostics ?? []).filter((d) => d.code === "JEP5022").map((d) => d.message);
+  expect(weak("  mask context = random(0.008)\n  mask targets = all minus context")).toEqual([expect.stringContaining("`context` usually leaves 2 positions of 256 at a batch of 16")]);
+  expect(weak("  mask targets = random(0.994)\n  mask context = all minus targets")).toEqual([expect.stringMatching(/`context` usually leaves 1 position of 256/)]);
+  expect(weak("  mask context = random(0.05)\n  mask targets = all minus context")).toEqual([]);
+  expect(weak("  mask targets = random(0.008)\n  mask context = all minus targets")).toEqual([]);
+  expect(weak("  mask targets = random(0.008)\n  mask context = all minus targets", "  loss mse(pool(h(f(image at context), at: targets)), pool(normalize(t(image)) at targets))")).toEqual([]);
+});
+
 test("JEP5015: a prediction that has seen its target is refused, whether before the mask or by the same mask", () => {
   expect(heard(program(published, "  loss mse(t(image) at targets, h(f(image), at: targets))"))).toContain("JEP5015");
   expect(heard(program(published, "  loss mse(f(image) at targets, t(image) at targets)"))).toContain("JEP5015");
