@@ -7,11 +7,11 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 import type { PlanTile } from "../../runtime/abi.js";
-import { makeFolder, writeAtomicSync } from "../../runtime/base/files.js";
+import { makeFolder, writeAtomicSync, writeError } from "../../runtime/base/files.js";
 import { sha256 } from "../base/hash.js";
-import { productKey, shapeOf } from "../targets/wgsl/tile-book.js";
+import { isWritable, productKey, shapeOf } from "../targets/wgsl/tile-book.js";
 import type { CliTerminal } from "./terminal.js";
 
 /** Whose measurements they are. */
@@ -31,9 +31,10 @@ export interface CachedTiles {
 
 const FORMAT = "jepac-tiles-1";
 
-/** The folder of measured tiles: in `$XDG_CACHE_HOME`, else where the system keeps caches. */
+/** The folder of measured tiles: in `$XDG_CACHE_HOME` where that is a whole path, else where the system keeps caches. */
 export function tileFolder(env: CliTerminal["env"]): string {
-  const base = env["XDG_CACHE_HOME"] ?? (process.platform === "darwin" ? join(homedir(), "Library/Caches") : process.platform === "win32" ? env["LOCALAPPDATA"] : undefined) ?? join(homedir(), ".cache");
+  const asked = env["XDG_CACHE_HOME"];
+  const base = (asked !== undefined && isAbsolute(asked) ? asked : undefined) ?? (process.platform === "darwin" ? join(homedir(), "Library/Caches") : process.platform === "win32" ? env["LOCALAPPDATA"] : undefined) ?? join(homedir(), ".cache");
   return join(base, "jepac", "tiles");
 }
 
@@ -55,14 +56,18 @@ export function readTiles(key: CacheKey, env: CliTerminal["env"]): CachedTiles {
   if (typeof value !== "object" || value === null || !("format" in value) || value.format !== FORMAT || !("tiles" in value) || !Array.isArray(value.tiles)) return ignored("it is not such a file");
   if (!("device" in value) || value.device !== key.device || !("generator" in value) || value.generator !== key.generator) return ignored("they are of another device or version");
   const tiles: unknown[] = value.tiles;
-  return tiles.every(isPlanTile) ? { tiles } : ignored("an entry is not sound");
+  return tiles.every(isPlanTile) && tiles.every(isWritable) ? { tiles } : ignored("an entry is not sound");
 }
 
-/** Adds tiles to those that are there; an entry for the same product is replaced. Gives the file's path. */
+/** Adds tiles to those that are there; an entry for the same product is replaced. Gives the file's path. Throws `HostError` where nothing can be written. */
 export function writeTiles(key: CacheKey, fresh: readonly PlanTile[], env: CliTerminal["env"]): string {
   const path = pathOf(key, env);
   const all = new Map([...readTiles(key, env).tiles, ...fresh].map((t) => [productKey(shapeOf(t)), t]));
-  makeFolder(dirname(path));
+  try {
+    makeFolder(dirname(path));
+  } catch (error) {
+    throw writeError(error, path);
+  }
   writeAtomicSync(path, `{"format": ${JSON.stringify(FORMAT)}, "device": ${JSON.stringify(key.device)}, "generator": ${JSON.stringify(key.generator)}, "tiles": [\n${[...all.values()].map((t) => JSON.stringify(t)).join(",\n")}\n]}\n`);
   return path;
 }

@@ -57,8 +57,27 @@ export async function tuneProduct(shape: GemmShape, measure: Measure, inTime: ()
   return { best: best.tile, milliseconds: best.milliseconds, before };
 }
 
-/** Tunes the products of a plan on this machine's device, and keeps what was found. */
-export async function tunePlan(plan: WgslPlan, seconds: number, cx: Pick<CliTerminal, "err" | "env" | "clock">): Promise<readonly PlanTile[]> {
+/**
+ * Puts tiles into the cache, and gives its path. That it cannot be written is an error where keeping them is all that was
+ * asked for; a run (`asked` is "by the way") is told once, and does without.
+ */
+function keeper(key: CacheKey, asked: "alone" | "by the way", cx: Pick<CliTerminal, "err" | "env">): (tiles: readonly PlanTile[]) => string | undefined {
+  let closed = false;
+  return (tiles) => {
+    if (closed) return undefined;
+    try {
+      return writeTiles(key, tiles, cx.env);
+    } catch (error) {
+      if (asked === "alone" || !(error instanceof HostError)) throw error;
+      closed = true;
+      cx.err.write(`tiles are measured for this run and kept for no other: ${error.message}\n`);
+      return undefined;
+    }
+  };
+}
+
+/** Tunes the products of a plan on this machine's device, and keeps what is found as it is found: a person may stop it. */
+export async function tunePlan(plan: WgslPlan, seconds: number, cx: Pick<CliTerminal, "err" | "env" | "clock">, asked: "alone" | "by the way" = "by the way"): Promise<readonly PlanTile[]> {
   const { openNodeDevice } = await import("../../runtime/backends/webgpu/device.js");
   const { timePlan } = await import("../../runtime/backends/webgpu/stopwatch.js");
   const node = await openNodeDevice({ plan }, { timestamps: true });
@@ -73,12 +92,17 @@ export async function tunePlan(plan: WgslPlan, seconds: number, cx: Pick<CliTerm
       throw error;
     }
   };
+  const keep = keeper(key, asked, cx);
   const found: Tuned[] = [];
   const products = productsOf(plan);
   try {
+    // Before any time is spent.
+    keep([]);
     for (const shape of products) {
       const tuned = inTime() ? await tuneProduct(shape, measure, inTime, node) : undefined;
-      if (tuned !== undefined) found.push(tuned);
+      if (tuned === undefined) continue;
+      found.push(tuned);
+      keep([tuned.best]);
     }
   } finally {
     node.device.destroy();
@@ -87,8 +111,8 @@ export async function tunePlan(plan: WgslPlan, seconds: number, cx: Pick<CliTerm
   cx.err.write(`${table(found)}\n`);
   if (found.length < products.length) cx.err.write(`${products.length - found.length} of ${products.length} products were not measured within ${seconds} s and keep the default; \`jepac tune\` gives them more with --budget\n`);
   const tiles = found.map((t) => t.best);
-  const path = writeTiles(key, tiles, cx.env);
-  cx.err.write(`tiles for ${node.name}: ${path}\n`);
+  const path = keep(tiles);
+  if (path !== undefined) cx.err.write(`tiles for ${node.name}: ${path}\n`);
   return tiles;
 }
 
@@ -151,7 +175,7 @@ export const tuneCommand: Command = {
     const result = compile(opened.source, { ...readProgramOptions(args), target: "wgsl", precision: args.text("precision") === "f16" ? "f16" : "f32", device: await planLimits(args, "here") });
     tellDiagnostics(result, opened, cx);
     if (result.plan === undefined) return 1;
-    await tunePlan(result.plan, seconds, cx);
+    await tunePlan(result.plan, seconds, cx, "alone");
     return 0;
   },
 };

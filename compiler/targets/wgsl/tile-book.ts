@@ -7,7 +7,7 @@
  */
 import type { PlanTile } from "../../../runtime/abi.js";
 import type { ChosenTile, GemmShape } from "./kernels/tiles.js";
-import { defaultTile, isLegal } from "./kernels/tiles.js";
+import { defaultTile, isLegal, mostParts } from "./kernels/tiles.js";
 
 /** The same text for the same product. */
 export function productKey({ form, batch, m, n, k, kind }: GemmShape): string {
@@ -29,6 +29,11 @@ export function planTile({ form, batch, m, n, k, kind }: GemmShape, { bm, bn, bk
   return { form, batch, m, n, k, kind, tile: [bm, bn, bk, tm, tn], ...(parts === undefined ? {} : { parts }) };
 }
 
+/** Whether the generator can write an entry: its tile, and so many parts. */
+export function isWritable(entry: PlanTile): boolean {
+  return isLegal(tileOf(entry)) && (entry.parts ?? 1) <= mostParts(entry.k);
+}
+
 /** Gives tiles to products, and remembers which. */
 export class TileBook {
   readonly #measured: ReadonlyMap<string, PlanTile>;
@@ -42,8 +47,7 @@ export class TileBook {
   readonly choose = (shape: GemmShape): ChosenTile => {
     const key = productKey(shape);
     const known = this.#measured.get(key);
-    const measured = known === undefined ? undefined : tileOf(known);
-    const tile = measured !== undefined && isLegal(measured) ? measured : defaultTile(shape, this.software, this.ample);
+    const tile = known !== undefined && isWritable(known) ? tileOf(known) : defaultTile(shape, this.software, this.ample);
     this.#used.set(key, planTile(shape, tile));
     return tile;
   };

@@ -7,7 +7,7 @@
 import type { PlanTile, WgslPlan } from "../../../runtime/abi.js";
 import { sha256 } from "../../base/hash.js";
 import type { GemmShape } from "./kernels/tiles.js";
-import { defaultTile, tileCandidates } from "./kernels/tiles.js";
+import { defaultTile, mostParts, tileCandidates } from "./kernels/tiles.js";
 import { productModule } from "./product.js";
 import { planTile, shapeOf, tileOf } from "./tile-book.js";
 
@@ -26,7 +26,7 @@ export function trialsOf(shape: GemmShape, software = false, ample = false): Pla
 /** Numbers of parts to try for a weight gradient once its tile is known; none for other products. */
 export function partTrials({ form, k, batch }: GemmShape, best: PlanTile, parts: number): PlanTile[] {
   if (form !== "tn" || batch !== 1) return [];
-  const counts = [parts / 2, parts * 2].map(Math.floor).filter((n) => n >= 1 && n <= 64 && n <= Math.max(1, Math.floor(k / 64)) && n !== parts);
+  const counts = [parts / 2, parts * 2].map(Math.floor).filter((n) => n >= 1 && n <= mostParts(k) && n !== parts);
   return counts.map((n) => ({ ...best, parts: n }));
 }
 

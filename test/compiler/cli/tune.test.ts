@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import type { PlanTile } from "../../../runtime/abi.js";
 import { nodeLimits, openNodeDevice } from "../../../runtime/backends/webgpu/device.js";
 import { HostError } from "../../../runtime/base/errors.js";
-import { tilesOfPlan, writeTiles } from "../../../compiler/cli/tile-cache.js";
+import { readTiles, tilesOfPlan, writeTiles } from "../../../compiler/cli/tile-cache.js";
 import { compile } from "../../../compiler/compile.js";
 import { planTile } from "../../../compiler/targets/wgsl/tile-book.js";
 import { generatorName, productsOf } from "../../../compiler/targets/wgsl/tuning.js";
@@ -63,6 +63,37 @@ test("tune measures within its budget and says what it found and where it is kep
   expect(tuned.err).toMatch(/[1-9]\d* of \d+ products were not measured within 2 s/);
   expect(tuned.err).toMatch(/gain/);
   expect(tuned.err).toMatch(/tiles for .*json/);
+});
+
+test("a cache that cannot be written is told before anything is measured; a run measures for itself and goes on", { timeout: 900_000 }, async () => {
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small });
+  const env = { XDG_CACHE_HOME: join(cwd, "small.jepa") };
+  const { plan } = compile({ file: "small.jepa", text: small }, { target: "wgsl" });
+  if (plan === undefined || (await deviceVersion(plan)) === undefined) return;
+  let now = 0;
+  const alone = await jepac(["tune", "small.jepa"], { cwd, env, clock: () => (now += 10_000) });
+  expect([alone.code, alone.err]).toEqual([2, expect.stringMatching(/^error: cannot write .*small\.jepa[^]*help: /)]);
+  now = 0;
+  const run = await jepac(["train", "small.jepa", "--target", "wgsl", "--tune", "--steps", "1", "--workers", "0", "--no-probe", "--no-report", "--out", join(cwd, "a")], { cwd, env, clock: () => (now += 10_000) });
+  expect(run.code, run.err).toBe(0);
+  expect(run.err.match(/kept for no other: cannot write .*small\.jepa/g)?.length).toBe(1);
+  expect(run.err).not.toContain("tiles for ");
+});
+
+test("what was measured is kept when a person stops the rest", { timeout: 900_000 }, async () => {
+  const cwd = temporary({ "small.jepa": small });
+  const env = { XDG_CACHE_HOME: join(cwd, "cache") };
+  const { plan } = compile({ file: "small.jepa", text: small }, { target: "wgsl" });
+  const device = plan === undefined ? undefined : await deviceVersion(plan);
+  if (device === undefined) return;
+  const key = { device, generator: generatorName() };
+  let now = 0;
+  const clock = (): number => {
+    if (readTiles(key, env).tiles.length > 0) throw new Error("stopped");
+    return (now += 2000);
+  };
+  expect((await jepac(["tune", "small.jepa"], { cwd, env, clock })).err).toContain("stopped");
+  expect(readTiles(key, env).tiles.length).toBe(1);
 });
 
 test("a budget is a number of seconds", async () => {

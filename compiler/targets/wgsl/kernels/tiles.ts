@@ -77,6 +77,11 @@ export function isLegal(t: Tile, profile: TileProfile = portableProfile): boolea
   return whole && shared && threads >= 32 && threads <= profile.threads && memoryOf(t) <= profile.memory;
 }
 
+/** Parts that the k of a weight gradient is cut into at the most: below 64 steps a part is not worth its sum. */
+export function mostParts(k: number): number {
+  return Math.min(64, Math.max(1, Math.floor(k / 64)));
+}
+
 const shapes: readonly Tile[] = [
   { bm: 128, bn: 128, bk: 16, tm: 16, tn: 8 },
   { bm: 128, bn: 128, bk: 16, tm: 8, tn: 16 },

@@ -3,13 +3,13 @@
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { isAbsolute, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { PlanTile } from "../../../../runtime/abi.js";
 import type { NodeDevice } from "../../../../runtime/backends/webgpu/device.js";
 import { openSession, readBuffer } from "../../../../runtime/backends/webgpu/session.js";
 import { timePlan } from "../../../../runtime/backends/webgpu/stopwatch.js";
-import { readTiles, tilesOfPlan, writeTiles } from "../../../../compiler/cli/tile-cache.js";
+import { readTiles, tileFolder, tilesOfPlan, writeTiles } from "../../../../compiler/cli/tile-cache.js";
 import { tuneProduct } from "../../../../compiler/cli/tune.js";
 import type { GemmShape } from "../../../../compiler/targets/wgsl/kernels/tiles.js";
 import { defaultTile } from "../../../../compiler/targets/wgsl/kernels/tiles.js";
@@ -176,6 +176,8 @@ test("tiles on disk: kept and extended for one device and generator, ignored wit
   const good = readFileSync(path, "utf8");
   const damaged: readonly [string, RegExp][] = [
     [good.slice(0, 40), /cannot be read/], ["[]", /not such a file/], [good.replace("driver 1", "driver 9"), /another device/], [good.replace("\"parts\":4", "\"parts\":-4"), /not sound/],
+    // Numbers, and of a tile or of parts that no kernel is written for.
+    [good.replace("\"parts\":4", "\"parts\":1000000"), /not sound/], [good.replace(/"tile":\[\d+,/, "\"tile\":[63,"), /not sound/],
   ];
   for (const [text, why] of damaged) {
     writeFileSync(path, text);
@@ -187,4 +189,13 @@ test("tiles on disk: kept and extended for one device and generator, ignored wit
   expect(readTiles(key, env)).toEqual({ tiles: [b] });
   expect(readdirSync(join(folder, "jepac/tiles")).length).toBe(1);
   expect(tilesOfPlan(join(folder, "nothing.json"))).toEqual([]);
+});
+
+test("a cache is kept where a whole path says, else where the system keeps caches, and one that cannot be written is told", () => {
+  const usual = tileFolder({});
+  expect(isAbsolute(usual)).toBe(true);
+  for (const none of ["", "cache", "./cache"]) expect(tileFolder({ XDG_CACHE_HOME: none })).toBe(usual);
+  const file = join(folder, "a-file");
+  writeFileSync(file, "");
+  expect(() => writeTiles({ device: "a device", generator: "any" }, [], { XDG_CACHE_HOME: file })).toThrow(expect.objectContaining({ name: "HostError", message: expect.stringContaining(`cannot write ${join(file, "jepac/tiles")}`) }));
 });
