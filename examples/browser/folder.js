@@ -5,8 +5,11 @@
 /** Pictures kept at most; each is scaled down to twice the program's size, so that crops still have something to take. */
 const MOST = 4096;
 
-/** A source of the pictures among `files`, for views of `side` pixels. Throws, with the way out, for fewer than `least`. */
-export async function folderPictures(files, side, least, say) {
+/**
+ * A source of the pictures among `files`, for views of `side` pixels; `onSmall` is what the program does with those that are
+ * smaller. Throws, with the way out, for fewer than `least`.
+ */
+export async function folderPictures(files, { side, least, onSmall }, say) {
   const given = files.filter((file) => file.type.startsWith("image/"));
   const pictures = [];
   let broken = 0;
@@ -20,7 +23,7 @@ export async function folderPictures(files, side, least, say) {
   if (pictures.length < least) throw Object.assign(new Error(`The folder holds ${pictures.length} pictures that this browser reads${left === "" ? "" : ` (${left})`}, and a batch needs ${least}.`), { help: "Choose a folder with more JPEG, PNG or WebP files." });
   const name = `${pictures.length} pictures of a folder${left === "" ? "" : ` (${left})`}`;
   return {
-    name, size: pictures.length, factors: [], spec: undefined, onCorrupt: "refuse",
+    name, size: pictures.length, factors: [], spec: undefined, onCorrupt: "refuse", onSmall,
     report: { images: pictures.length, stray: [], strayCount: 0, lines: [name] },
     describe: (index) => pictures[index].name,
     label: () => -1,

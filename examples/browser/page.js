@@ -198,7 +198,14 @@ function encoderOf({ encoders, ema }) {
 
 async function take(files) {
   const { manifest } = run;
-  run.folder = await folderPictures(files, sideOf(manifest), manifest.train.batch, say);
+  const { data, batch } = manifest.train;
+  try {
+    run.folder = await folderPictures(files, { side: sideOf(manifest), least: batch, onSmall: data.onSmall ?? "scale" }, say);
+  } catch (error) {
+    // What is refused is not what the next run is on.
+    $("folder").value = "";
+    throw error;
+  }
   forget();
   say(`Ready, on ${run.folder.name}.`);
 }
@@ -287,8 +294,10 @@ async function guarded(action) {
   }
 }
 
+/** With a large letter, unless it begins with the name of a file. */
 function sentence(text) {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?:)]$/.test(text) ? "" : "."}`;
+  const first = /^\S*[./\\]\S/.test(text) ? text.charAt(0) : text.charAt(0).toUpperCase();
+  return `${first}${text.slice(1)}${/[.!?:)]$/.test(text) ? "" : "."}`;
 }
 
 function say(text) {

@@ -123,8 +123,10 @@ test("pictures of a folder are taken; too few of them, or files that are none, a
     await page.setInputFiles("#folder", folder);
     await until(page, "window.jepac.error", noise);
     expect(await noted(page)).toBe("The folder holds 1 pictures that this browser reads, and a batch needs 2.\nChoose a folder with more JPEG, PNG or WebP files.");
+    expect(await page.evaluate("document.getElementById('folder').files.length"), "what is refused is not shown as taken").toBe(0);
     await picture(1).jpeg().toFile(join(folder, "two.jpg"));
-    await picture(2).webp().toFile(join(folder, "three.webp"));
+    // Smaller than a view: scaled up, as under Node.
+    await picture(2).resize(40, 9).webp().toFile(join(folder, "three.webp"));
     await page.evaluate("window.jepac.error = undefined");
     await page.setInputFiles("#folder", folder);
     await until(page, "/Ready, on 3/.test(document.getElementById('said').textContent)", noise);
@@ -134,9 +136,30 @@ test("pictures of a folder are taken; too few of them, or files that are none, a
     expect(await page.locator("#features canvas").count()).toBe(6);
     const losses: number[] = await page.evaluate("window.jepac.losses");
     expect(losses.map(Number.isFinite)).toEqual([true, true]);
+    expect(await page.evaluate("(() => { const steps = document.getElementById('steps'); steps.value = ''; return steps.checkValidity(); })()"), "no number of steps").toBe(false);
     expect(noise).toEqual([]);
     await page.close();
   } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("a program that refuses small pictures is obeyed, and the file is named as it is called", async () => {
+  if (browser === undefined) return;
+  const strict = await servePage(file, text.replace("shapes(count: 8)", 'images("anywhere", on_small: refuse)'));
+  const folder = mkdtempSync(join(tmpdir(), "jepac-page-"));
+  try {
+    const { page, noise } = await openPage(browser, `${strict.address}?steps=1`);
+    await until(page, "!document.getElementById('start').disabled", noise);
+    for (const name of ["one.png", "two.png"]) await sharp({ create: { width: 40, height: 9, channels: 3, background: "red" } }).png().toFile(join(folder, name));
+    await page.setInputFiles("#folder", folder);
+    await until(page, "/Ready, on 2/.test(document.getElementById('said').textContent)", noise);
+    await page.click("#start");
+    await until(page, done, noise);
+    expect(await noted(page)).toMatch(/^jepac-page-\w+\/(one|two)\.png has 40 x 9 pixels, smaller than a view of 32 x 32\./);
+    await page.close();
+  } finally {
+    strict.close();
     rmSync(folder, { recursive: true });
   }
 });
