@@ -9,7 +9,6 @@ import { compile } from "../compile.js";
 import type { CompileResult } from "../compile.js";
 import type { WgslPlan } from "../../runtime/abi.js";
 import { nodeLimits } from "../../runtime/backends/webgpu/device.js";
-import { HostError } from "../../runtime/base/errors.js";
 import { shellWord } from "../../runtime/train/run-folder.js";
 import type { PlanLimits } from "../targets/wgsl/plan.js";
 import { large, portable, software } from "../targets/wgsl/plan.js";
@@ -36,23 +35,13 @@ export const deviceOptions: Readonly<Record<string, OptionSpec>> = {
   memory: { kind: "text", help: "for wgsl, GiB that all buffers together may take" },
 };
 
-/** What a plan must fit; `fallback` where nothing is said. */
+/** What a plan must fit; `fallback` where nothing is said. For `here` there must be a device: @throws HostError "no-engine" */
 export async function planLimits(args: Pick<Arguments, "text">, fallback: "portable" | "here"): Promise<PlanLimits> {
   const device = args.text("device") ?? fallback;
   const gigabytes = Number(args.text("memory") ?? NaN);
   if (args.text("memory") !== undefined && !(gigabytes > 0)) throw new CliError(`--memory is a number of GiB above 0, not ${args.text("memory") ?? ""}`, "write for example --memory 24");
-  const own = device === "large" ? large : device === "software" ? software : device === "here" ? await limitsHere(args.text("device") === "here") : portable;
+  const own = device === "large" ? large : device === "software" ? software : device === "here" ? await nodeLimits() : portable;
   return { ...own, ...(gigabytes > 0 ? { memoryBytes: gigabytes * 2 ** 30 } : {}) };
-}
-
-/** This machine's device; where there is none the portable profile, unless the device was asked for. */
-async function limitsHere(asked: boolean): Promise<PlanLimits> {
-  try {
-    return await nodeLimits();
-  } catch (error) {
-    if (asked || !(error instanceof HostError)) throw error;
-    return portable;
-  }
 }
 
 /** What values are stored as, from `--precision`. @throws CliError for f16 on a target that has none. */

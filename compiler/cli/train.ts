@@ -91,7 +91,8 @@ async function prepare(args: Arguments, cx: CliTerminal): Promise<Prepared | und
   const target = args.given("target") || before === undefined ? targetOf(args) : before.target;
   const precision = args.given("precision") || before === undefined ? precisionFor(target, args) : target === "wgsl" ? before.precision ?? "f32" : "f32";
   refuseUnused(target, args, [...Object.keys(deviceOptions), ...Object.keys(tileOptions)]);
-  const limits = target === "wgsl" ? await planLimits(args, "here") : undefined;
+  // No device is said before time goes into compiling for one; mistakes of the program are said before that.
+  const limits = target === "wgsl" && checked.ok ? await planLimits(args, "here") : undefined;
   // A plan is made for one size of batch.
   const batch = target !== "wgsl" ? undefined : options.batch ?? (options.resume === undefined ? undefined : (await keptOptions(resolve(cx.cwd, folder)))?.batch);
   const compiledWith = (tiles: readonly PlanTile[]): CompileResult =>

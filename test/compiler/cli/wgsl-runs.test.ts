@@ -56,6 +56,10 @@ test("a run that goes on keeps target, precision and batch; told otherwise it ch
   expect(losses(join(cwd, "a")).length).toBe(5);
   expect([field(join(cwd, "a"), "target"), field(join(cwd, "a"), "precision")]).toEqual(["wgsl", "f16"]);
 
+  const wide = train("--resume", "--precision", "f32", "--steps", "6");
+  expect(wide.code, wide.err).toBe(0);
+  expect(field(join(cwd, "a"), "precision") ?? "f32").toBe("f32");
+
   const held = readFileSync(join(cwd, "a/compiled/plan.json"));
   const other = run(cwd, bin, "train", "small.jepa", "--program", "wider", "--out", "a", "--resume", "--steps", "7", ...quick);
   expect(other.code).toBe(2);
@@ -72,6 +76,36 @@ test("a run that goes on keeps target, precision and batch; told otherwise it ch
   expect(losses(join(cwd, "a")).length).toBe(7);
   // What the loss was scaled by has no meaning there, and kernels of the other target do not stay.
   expect(readdirSync(join(cwd, "a/compiled")).filter((f) => f.endsWith(".wgsl") || f === "plan.json")).toEqual([]);
+});
+
+test("without a device a run says so before it compiles, and mistakes of the program come before that", () => {
+  if (!hasDevice) return;
+  if (process.platform !== "linux") {
+    console.warn("NOT TESTED: a run on a machine without a driver: only Vulkan's loader can be told to find none");
+    return;
+  }
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small, "wrong.jepa": small.replace("depth: 1", "dept: 1") });
+  const train = (file: string): ReturnType<typeof run> => run(cwd, bin, "train", file, "--target", "wgsl", "--out", "a", ...quick);
+  const before = [process.env["VK_DRIVER_FILES"], process.env["VK_ICD_FILENAMES"]];
+  try {
+    process.env["VK_DRIVER_FILES"] = process.env["VK_ICD_FILENAMES"] = "/nonexistent/icd.json";
+    // A copy of SwiftShader in the checkout would still be found.
+    const none = train("small.jepa");
+    if (none.code === 0) return;
+    expect([none.code, none.err]).toEqual([2, expect.stringContaining("error: WebGPU finds no adapter")]);
+    expect(none.err).not.toContain("synthetic pictures");
+    expect(none.err).not.toContain("linked");
+    expect(existsSync(join(cwd, "a"))).toBe(false);
+    const wrong = train("wrong.jepa");
+    expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining("dept")]);
+    expect(wrong.err).not.toContain("no adapter");
+  } finally {
+    for (const [i, name] of ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"].entries()) {
+      const value = before[i];
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  }
 });
 
 test("a compiled folder that was damaged is told by the file, with the way out, by train.mjs and by itself", () => {
