@@ -137,7 +137,8 @@ export async function train(trainer: Trainer): Promise<RunSummary> {
       const [before, now] = [(await keptOptions(folder))?.replicas ?? 1, chosen.replicas ?? 1];
       if (resume !== undefined && resume.step > 0 && before !== now) progress.note(`the run began in ${before === 1 ? "one process" : `${before} processes`}: in ${now === 1 ? "one" : now} it goes on soundly, but not to the same last bits`);
       if (resume !== undefined) await chosen.engine.importState(resume.state);
-      if (resume === undefined) await writeRunOptions(folder, { ...options, replicas: chosen.replicas ?? 1 });
+      // Of a run that goes on too: what it was given last is what it is, and the next `--resume` alone goes on with that.
+      await writeRunOptions(folder, { ...options, replicas: chosen.replicas ?? 1 });
       const reopen = async (): Promise<Engine> => {
         chosen.engine.dispose();
         chosen = await open();
@@ -210,7 +211,7 @@ async function trainAndTell(first: Session, reopen: () => Promise<Engine>): Prom
   if (probe !== undefined) await attempt(writeAtomic(join(folder, RUN_FILES.probe), `${JSON.stringify(probe, null, 2)}\n`));
   if (options.report !== false) {
     const graph = session.trainer.graph;
-    await attempt(writeReport({ ...session, manifest: session.trainer.manifest, compiled: session.trainer.folder, graph, end, probe, seconds, imagesPerSecond: speed.overall(), environment: environment(session) })
+    await attempt(writeReport({ ...session, manifest: session.trainer.manifest, compiled: session.trainer.folder, graph, end, after: first.resume?.step ?? 0, probe, seconds, imagesPerSecond: speed.overall(), environment: environment(session) })
       .then((path) => progress.note(`report: ${path}`)));
   }
   for (const later of failures.slice(1)) progress.note(`error: ${errorText(later)}`);

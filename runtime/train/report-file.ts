@@ -31,6 +31,8 @@ export interface ReportJob {
   readonly data: TrainingData;
   readonly batches: Batches;
   readonly end: LoopEnd;
+  /** Steps that earlier parts of the run had made: the time and the rate are of the part after them. */
+  readonly after: number;
   readonly probe: ProbeReport | undefined;
   readonly seconds: number;
   readonly imagesPerSecond: number;
@@ -40,11 +42,13 @@ export interface ReportJob {
 /** Writes `report.html`; returns its path. */
 export async function writeReport(job: ReportJob): Promise<string> {
   const { manifest, recipe, folder } = job;
+  const rows = readRows(join(folder, RUN_FILES.metrics)).filter(isMetricRow);
   const html = renderReport({
     manifest,
-    rows: readRows(join(folder, RUN_FILES.metrics)).filter(isMetricRow),
-    ending: ending(job.end, recipe),
+    rows,
+    ending: ending(job.end, recipe, rows.reduce((sum, row) => sum + (row.alarms ?? []).length, 0)),
     totalSteps: job.end.step,
+    after: job.after,
     seconds: job.seconds,
     imagesPerSecond: job.imagesPerSecond,
     probe: job.probe,
@@ -64,8 +68,9 @@ export async function writeReport(job: ReportJob): Promise<string> {
   return path;
 }
 
-function ending(end: LoopEnd, recipe: Recipe): string {
-  const alarms = end.alarms.length === 0 ? "no collapse alarm" : counted(end.alarms.length, "collapse alarm");
+/** How the run ended, in a sentence; alarms are those of the whole run. */
+function ending(end: LoopEnd, recipe: Recipe, count: number): string {
+  const alarms = count === 0 ? "no collapse alarm" : counted(count, "collapse alarm");
   return end.kind === "finished" ? `Finished ${counted(recipe.totalSteps, "step")}, ${alarms}.` : `Stopped after step ${end.step} of ${recipe.totalSteps}: ${alarms}.`;
 }
 

@@ -26,6 +26,8 @@ export interface ReportData {
   /** How the run ended, in a sentence. */
   readonly ending: string;
   readonly totalSteps: number;
+  /** Steps of earlier parts of the run; `seconds` and `imagesPerSecond` are of the part after them. */
+  readonly after: number;
   readonly seconds: number;
   readonly imagesPerSecond: number;
   readonly probe: ProbeReport | undefined;
@@ -72,7 +74,9 @@ function tiles(data: ReportData): string {
     list.push([percent(factor.linear.trained), `linear probe, ${factor.factor} (untrained ${percent(factor.linear.untrained)})`]);
     list.push([percent(factor.nearest.trained), `nearest neighbors (untrained ${percent(factor.nearest.untrained)})`]);
   }
-  list.push([duration(data.seconds), `${steps(data.totalSteps)} at ${short(data.imagesPerSecond)} images/s`]);
+  const made = data.totalSteps - data.after;
+  const what = data.after === 0 ? steps(made) : `the last ${grouped(made)} of ${steps(data.totalSteps)},`;
+  if (made > 0) list.push([duration(data.seconds), `${what} at ${short(data.imagesPerSecond)} images/s`]);
   return `<div class="tiles">${list.map(([value, name]) => `<div class="tile"><b>${escape(value)}</b><span>${escape(name)}</span></div>`).join("")}</div>`;
 }
 

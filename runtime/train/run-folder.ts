@@ -1,8 +1,8 @@
 /**
  * The folder of a run: where it is, and what a later command must know to go on with it.
  *
- * Owns the choice of a folder (a run never writes over another one) and `run.json`, the options a run was started with, so
- * that `--resume` alone is enough. The files inside belong to others: checkpoints, metrics, probe, report.
+ * Owns the choice of a folder (a run never writes over another one) and `run.json`, the options a run was last started with,
+ * so that `--resume` alone is enough. The files inside belong to others: checkpoints, metrics, probe, report.
  */
 import { existsSync } from "node:fs";
 import { join, sep } from "node:path";
@@ -52,7 +52,7 @@ export async function withRunOptions(folder: string, given: TrainerOptions): Pro
   return { ...given, ...length, data: given.data ?? kept.data, evalData: given.evalData ?? kept.evalData, batch: given.batch ?? kept.batch, seed: given.seed ?? kept.seed, replicas: given.replicas ?? kept.replicas };
 }
 
-/** What a folder's run was started with; undefined without `run.json`. */
+/** What a folder's run was last started with; undefined without `run.json`. */
 export async function keptOptions(folder: string): Promise<RunOptions | undefined> {
   const path = join(folder, RUN_FILES.run);
   return existsSync(path) ? parseRun(await readBytes(path), path) : undefined;

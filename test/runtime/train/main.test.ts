@@ -1,7 +1,7 @@
 /**
  * Whole runs in one process, on a small real problem over the embedded pictures: files, exit codes, resuming, Ctrl-C.
  */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
@@ -191,6 +191,33 @@ test("options of the first start are remembered by a resumed run", async () => {
   const { code, text } = await run(["--out", out, "--resume", "--no-probe", "--no-report"]);
   expect(text).toContain("20 steps, batches of 4, seed 3");
   expect(code).toBe(0);
+});
+
+test("options that a resumed run was given are remembered by the next one: the hint that it prints goes on with what it did", async () => {
+  const root = join(folder, "pictures");
+  await writePictures(root, ["cat", "dog"], 20, 1);
+  const out = join(folder, "a");
+  expect((await run(["--out", out, "--data", root, "--steps", "4", "--no-probe", "--no-report"])).code).toBe(0);
+  const moved = join(folder, "moved");
+  renameSync(root, moved);
+  const longer = await run(["--out", out, "--resume", "--steps", "30", "--data", moved, "--no-probe", "--no-report"], { pressAt: 9 });
+  expect(longer.text).toContain(`stopped after step 9 of 30; go on with: node train.mjs --out ${out} --resume --workers 0 --no-probe --no-report\n`);
+  const again = await run(["--out", out, "--resume", "--no-probe", "--no-report"]);
+  expect(again.text).toContain("going on after step 9: 30 steps");
+  expect(again.code).toBe(0);
+});
+
+test("the report of a resumed run counts the alarms of its earlier parts", async () => {
+  const manifest = pictureManifest({ monitors: [monitor("embedding-std", 0.02, 3)] });
+  const faults = { collapseFrom: 10 };
+  const out = join(folder, "c");
+  const first = await run(["--out", out, "--no-probe"], { manifest, faults, pressAt: 30 });
+  expect(first.text).toContain("collapse alarm at step");
+  const second = await run(["--out", out, "--resume", "--no-probe"], { manifest, faults });
+  expect(second.text).not.toContain("collapse alarm at step");
+  const html = bytes("c", "report.html").toString();
+  expect(html).toContain("Finished 40 steps, 1 collapse alarm.");
+  expect(html).toContain("the last 10 of 40 steps");
 });
 
 test("a run that was stopped before its first checkpoint is begun again by --resume, with its options, and is the run that never stopped", async () => {

@@ -38,6 +38,7 @@ async function reportData(manifest: Manifest): Promise<ReportData> {
     rows,
     ending: "Finished 40 steps.",
     totalSteps: 40,
+    after: 0,
     seconds: 83,
     imagesPerSecond: 121.7,
     probe: {
@@ -64,6 +65,13 @@ test("nothing is fetched and nothing can run", async () => {
   expect(html).not.toMatch(/(src|href)="(?!data:)/);
   expect(html).not.toMatch(/url\(|@import|https?:\/\//);
   expect(html).toContain("&lt;script&gt;");
+});
+
+test("time and rate of a report are those of the part that was timed", async () => {
+  const data = await reportData(fakeManifest());
+  expect(renderReport(data)).toContain("<b>1 min 23 s</b><span>40 steps at 122 images/s</span>");
+  expect(renderReport({ ...data, after: 30 })).toContain("<b>1 min 23 s</b><span>the last 10 of 40 steps, at 122 images/s</span>");
+  expect(renderReport({ ...data, after: 40 })).not.toContain("images/s");
 });
 
 test("a run without a single row still has a report", async () => {
