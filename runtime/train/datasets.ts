@@ -9,6 +9,7 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { basename, dirname, isAbsolute, join } from "node:path";
 import type { EncoderInfo, Manifest } from "../abi.js";
+import { counted } from "../base/counted.js";
 import { encoderPicture } from "../base/encoder-input.js";
 import { HostError } from "../base/errors.js";
 import { evalSet } from "../data/eval-set.js";
@@ -46,6 +47,9 @@ export interface TestData {
 const SYNTHETIC_SEED = { train: 0, test: 1 } as const;
 /** Most pictures a side of a probe looks at, and the memory they may take. */
 const MOST = { train: 10_000, test: 10_000, bytes: 1024 ** 3 } as const;
+
+/** Of so many labelled pictures one is held out to test on, where there is no test set. */
+const HELD_OUT = 5;
 
 /**
  * The pictures to train on: `path` when given, else what the program says; a relative path of the program is looked for
@@ -95,12 +99,17 @@ function checkClasses(test: TestData, training: ImageSource, help: string): void
   }
 }
 
-/** The pictures to probe on, with `test` of `openTestData`; undefined, with the reason said, when there are no labels anywhere. */
+/** The pictures to probe on, with `test` of `openTestData`; undefined, with the reason said, when there are no labels anywhere or none to test on. */
 export async function probeSets(manifest: Manifest, data: TrainingData, test: TestData | undefined, say: (text: string) => void): Promise<ProbeSets | undefined> {
   const labelled = data.source.factors.length > 0;
   if (test !== undefined && test.source.factors.length > 0 && labelled) {
     const train = await probeSet(manifest, data.source, MOST.train, say);
-    return { train, test: sameClasses(await probeSet(manifest, test.source, MOST.test, say), train), testName: test.name };
+    const known = sameClasses(await probeSet(manifest, test.source, MOST.test, say), train);
+    if (train.feed.count === 0 || known.feed.count === 0) {
+      say(`no probe: not one picture of ${train.feed.count === 0 ? data.source.name : test.name} can be decoded`);
+      return undefined;
+    }
+    return { train, test: known, testName: test.name };
   }
   const only = labelled ? data.source : test !== undefined && test.source.factors.length > 0 ? test.source : undefined;
   if (only === undefined) {
@@ -108,7 +117,11 @@ export async function probeSets(manifest: Manifest, data: TrainingData, test: Te
     return undefined;
   }
   const whole = await probeSet(manifest, only, MOST.train, say);
-  return { train: part(whole, (row) => row % 5 !== 4), test: part(whole, (row) => row % 5 === 4), testName: `every fifth picture of ${only.name}` };
+  if (whole.feed.count < HELD_OUT) {
+    say(`no probe: every fifth picture is held out to test on, and there ${whole.feed.count === 1 ? "is" : "are"} ${whole.feed.count} (give more, or others to test on with --eval-data)`);
+    return undefined;
+  }
+  return { train: part(whole, (row) => row % HELD_OUT !== HELD_OUT - 1), test: part(whole, (row) => row % HELD_OUT === HELD_OUT - 1), testName: `every fifth picture of ${only.name}` };
 }
 
 function described(source: ImageSource): TrainingData {
@@ -151,7 +164,7 @@ async function probeSet(manifest: Manifest, source: ImageSource, most: number, s
   const [first] = sets.values();
   // The same pictures at every size: what is left out is left out of all.
   const { indices, count, corrupt } = first ?? { indices: new Int32Array(0), count: 0, corrupt: [] };
-  if (corrupt.length > 0) say(`${corrupt.length} of ${source.name} cannot be decoded and ${corrupt.length === 1 ? "is" : "are"} left out, such as ${corrupt[0] ?? ""}`);
+  if (corrupt.length > 0) say(`${counted(corrupt.length, "picture")} of ${source.name} cannot be decoded and ${corrupt.length === 1 ? "is" : "are"} left out, such as ${corrupt[0] ?? ""}`);
   if (count < source.size - corrupt.length) say(`probing on ${count} of ${source.size} pictures of ${source.name}`);
   const factors = source.factors.map(({ name, classes }): Factor => ({ name, classes, labels: indices.map((index) => source.label(index, name)) }));
   const images = (from: number, to: number, encoder: EncoderInfo): Promise<Float32Array> => {

@@ -14,13 +14,18 @@ export interface NearestOptions {
   readonly temperature?: number;
 }
 
+/** How many of `n` rows vote. */
+export function votersAmong(n: number, options: NearestOptions): number {
+  return Math.min(options.k ?? 20, n);
+}
+
 /**
  * Share of `test` rows whose neighbors in `train` vote for the right one of `classes` classes. Throws a RangeError where features or
  * labels are not the rows that a set says it has.
  */
 export function nearestAccuracy(train: LabelledFeatures, test: LabelledFeatures, classes: number, options: NearestOptions = {}): number {
   requireSets(train, test, classes);
-  const k = Math.min(options.k ?? 20, train.n);
+  const k = votersAmong(train.n, options);
   const temperature = options.temperature ?? 0.07;
   const bank = normalized(train);
   const queries = normalized(test);

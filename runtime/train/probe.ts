@@ -15,7 +15,8 @@ import { labelled, pooledFeatures } from "./features.js";
 import type { Factor, ProbeSet } from "./features.js";
 import { initialState } from "./init.js";
 import { linearProbe } from "./linear-head.js";
-import { nearestAccuracy } from "./nearest.js";
+import { nearestAccuracy, votersAmong } from "./nearest.js";
+import type { NearestOptions } from "./nearest.js";
 
 /** Accuracies of one encoder on one factor, shares of 1. */
 export interface FactorScore {
@@ -25,6 +26,8 @@ export interface FactorScore {
   readonly chance: number;
   readonly linear: { readonly trained: number; readonly untrained: number };
   readonly nearest: { readonly trained: number; readonly untrained: number };
+  /** How many neighbors voted. */
+  readonly neighbors: number;
 }
 
 /** What the probes found out about one encoder. */
@@ -110,7 +113,7 @@ export function probeTable(report: ProbeReport): string {
   const rows = report.encoders.flatMap((encoder) => [
     ...encoder.factors.flatMap((score) => [
       [`linear probe of ${encoder.encoder}: ${score.factor} (${counted(score.classes, "class", "classes")})`, percent(score.linear.untrained), percent(score.linear.trained), percent(score.chance)],
-      [`20-nearest neighbors of ${encoder.encoder}: ${score.factor}`, percent(score.nearest.untrained), percent(score.nearest.trained), percent(score.chance)],
+      [`${score.neighbors}-nearest neighbors of ${encoder.encoder}: ${score.factor}`, percent(score.nearest.untrained), percent(score.nearest.trained), percent(score.chance)],
     ]),
     [`effective rank of ${encoder.encoder} (of ${encoder.width})`, encoder.rank.untrained.toFixed(1), encoder.rank.trained.toFixed(1), ""],
   ]);
@@ -154,22 +157,29 @@ function scoreEncoder(job: ProbeJob, encoder: EncoderInfo, trained: Pair, untrai
       const test = job.test.factors.find((candidate) => candidate.name === factor.name);
       if (test === undefined) return [];
       job.onProgress?.(`probing: heads and neighbors of ${encoder.name}: ${factor.name}`);
-      return [scoreFactor(job.manifest, width, factor, test, trained, untrained)];
+      return [scoreFactor(votersOf(job.manifest, encoder.name), width, factor, test, trained, untrained)];
     }),
   };
 }
 
-function scoreFactor(manifest: Manifest, width: number, train: Factor, test: Factor, trained: Pair, untrained: Pair): FactorScore {
+/** What a program says of the vote on an encoder; where only others have a `knn` probe, all are measured alike. */
+function votersOf(manifest: Manifest, encoder: string): NearestOptions {
+  const probes = manifest.probes.filter((probe) => probe.kind === "knn");
+  const args = (probes.find((probe) => probe.on === encoder) ?? probes[0])?.args ?? {};
+  return { k: args["k"], temperature: args["temperature"] };
+}
+
+function scoreFactor(voters: NearestOptions, width: number, train: Factor, test: Factor, trained: Pair, untrained: Pair): FactorScore {
   const classes = Math.max(train.classes.length, test.classes.length);
-  const args = manifest.probes.find((probe) => probe.kind === "knn")?.args ?? {};
   const linear = (pair: Pair): number => linearProbe(labelled(pair.train, width, train), labelled(pair.test, width, test), classes).accuracy;
-  const nearest = (pair: Pair): number => nearestAccuracy(labelled(pair.train, width, train), labelled(pair.test, width, test), classes, { k: args["k"], temperature: args["temperature"] });
+  const nearest = (pair: Pair): number => nearestAccuracy(labelled(pair.train, width, train), labelled(pair.test, width, test), classes, voters);
   return {
     factor: train.name,
     classes,
     chance: commonest(test.labels, classes),
     linear: { trained: linear(trained), untrained: linear(untrained) },
     nearest: { trained: nearest(trained), untrained: nearest(untrained) },
+    neighbors: votersAmong(labelled(trained.train, width, train).n, voters),
   };
 }
 

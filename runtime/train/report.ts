@@ -125,7 +125,7 @@ function probeRows(probe: ProbeReport): string {
   const rows = probe.encoders.flatMap((encoder) => [
     ...encoder.factors.flatMap((score) => [
       `<tr><td>linear probe of <code>${escape(encoder.encoder)}</code>: ${escape(score.factor)}</td>${cell(score.linear.untrained, score.linear.trained, percent)}<td class="n">${percent(score.chance)}</td></tr>`,
-      `<tr><td>nearest neighbors of <code>${escape(encoder.encoder)}</code>: ${escape(score.factor)}</td>${cell(score.nearest.untrained, score.nearest.trained, percent)}<td class="n">${percent(score.chance)}</td></tr>`,
+      `<tr><td>${score.neighbors}-nearest neighbors of <code>${escape(encoder.encoder)}</code>: ${escape(score.factor)}</td>${cell(score.nearest.untrained, score.nearest.trained, percent)}<td class="n">${percent(score.chance)}</td></tr>`,
     ]),
     `<tr><td>effective rank of <code>${escape(encoder.encoder)}</code> (of ${encoder.width})</td>${cell(encoder.rank.untrained, encoder.rank.trained, (value) => value.toFixed(1))}<td></td></tr>`,
   ]);

@@ -326,6 +326,20 @@ test("without a test set a fifth of the labelled pictures is held out, and witho
   expect(plain.code).toBe(0);
 });
 
+test("where no picture is left to test on there is no probe, and no table of noughts", async () => {
+  const root = join(folder, "pictures");
+  await writePictures(root, ["cat", "dog"], 2, 1);
+  const few = await run(["--data", root, "--batch", "4", "--out", join(folder, "few"), "--steps", "1", "--no-report"]);
+  expect(few.text).toContain("no probe: every fifth picture is held out to test on, and there are 4 (give more, or others to test on with --eval-data)");
+  expect([few.code, existsSync(join(folder, "few", "probe.json"))]).toEqual([0, false]);
+  mkdirSync(join(folder, "broken", "cat"), { recursive: true });
+  writeFileSync(join(folder, "broken", "cat", "a.png"), "no picture");
+  const broken = await run(["--data", root, "--eval-data", join(folder, "broken"), "--batch", "4", "--out", join(folder, "run"), "--steps", "1", "--no-report"]);
+  expect(broken.text).toContain(`1 picture of ${join(folder, "broken")} cannot be decoded and is left out`);
+  expect(broken.text).toContain(`no probe: not one picture of ${join(folder, "broken")} can be decoded`);
+  expect(broken.code).toBe(0);
+});
+
 test("a checkpoint is probed without training, and says the same as the run did", async () => {
   const out = join(folder, "a");
   await run(["--out", out, "--no-report"]);

@@ -2,6 +2,7 @@
  * Probes: the minimizer against a known minimum, heads on separable and random features, and the whole protocol.
  */
 import { expect, test } from "vitest";
+import type { ProbeSpec } from "../../../runtime/abi.js";
 import { stream } from "../../../runtime/base/random.js";
 import { meanPool } from "../../../runtime/train/features.js";
 import type { ProbeSet } from "../../../runtime/train/features.js";
@@ -114,6 +115,20 @@ test("the protocol scores every factor trained and untrained, and leaves the eng
   const table = probeTable(report);
   expect(table).toMatch(/untrained\s+trained\s+guessing/);
   expect(table).toMatch(/linear probe of student: class \(3 classes\)/);
+});
+
+test("each encoder is asked as many neighbors as its own probe says, and the table says how many voted", async () => {
+  const knn = (on: string, args: Record<string, number>): ProbeSpec => ({ kind: "knn", on, pool: "mean", args });
+  const [student] = fakeManifest().encoders;
+  const encoders = student === undefined ? [] : [student, { ...student, name: "teacher" }];
+  const names = async (probes: readonly ProbeSpec[], rows: number): Promise<string[]> => {
+    const manifest = fakeManifest({ encoders, probes });
+    const report = await runProbes({ manifest, engine: linearEngine(manifest, 7), seed: 7, step: 0, train: probeSet(rows, 1), test: probeSet(30, 2), testName: "" });
+    return [...probeTable(report).matchAll(/(\d+-nearest neighbors of \w+): class/g)].map(([, name]) => name ?? "");
+  };
+  expect(await names([knn("student", { k: 5 }), knn("teacher", { k: 9 })], 60)).toEqual(["5-nearest neighbors of student", "9-nearest neighbors of teacher"]);
+  expect(await names([knn("student", {})], 60)).toEqual(["20-nearest neighbors of student"]);
+  expect(await names([knn("student", {})], 12)).toEqual(["12-nearest neighbors of student"]);
 });
 
 test("a probe of an encoder that does not exist names those that do", async () => {
