@@ -10,6 +10,7 @@ import { check, compile } from "../compile.js";
 import type { CompileResult } from "../compile.js";
 import type { Manifest, PlanTile } from "../../runtime/abi.js";
 import { HostError } from "../../runtime/base/errors.js";
+import { refuseTaken } from "../../runtime/train/claim.js";
 import { checkGoesOn } from "../../runtime/train/checkpoint.js";
 import { loadCompiled, readManifest } from "../../runtime/train/compiled.js";
 import { trainingFolder } from "../../runtime/train/datasets.js";
@@ -87,6 +88,8 @@ async function prepare(args: Arguments, cx: CliTerminal): Promise<Prepared | und
   const program = checked.ok ? checked.graph?.name : undefined;
   const folder = program === undefined ? "" : chooseFolder(program, options);
   const compiled = resolve(cx.cwd, folder, "compiled");
+  // Nothing is compiled into the folder of a run that another process is training.
+  if (folder !== "") refuseTaken(resolve(cx.cwd, folder), folder);
   const before = options.resume === undefined ? undefined : manifestOf(compiled);
   const target = args.given("target") || before === undefined ? targetOf(args) : before.target;
   const precision = args.given("precision") || before === undefined ? precisionFor(target, args) : target === "wgsl" ? before.precision ?? "f32" : "f32";

@@ -5,7 +5,7 @@
  * by `rename`. A failure at any point leaves the old file as it was and removes the temporary one; a full disk is told
  * apart, because its way out is different. Formats belong to their own files.
  */
-import { closeSync, fstatSync, fsyncSync, mkdirSync, openSync, readSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, fsyncSync, mkdirSync, openSync, readdirSync, readSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { open, readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errorText, HostError, systemCode } from "./errors.js";
@@ -31,6 +31,16 @@ let temporaries = 0;
 function temporaryPath(path: string): string {
   temporaries += 1;
   return join(dirname(path), `.${basename(path)}.${process.pid}.${temporaries}.tmp`);
+}
+
+/** Removes what processes that were killed had begun to write in place of these files of a folder. What cannot be removed stays. */
+export function removeTemporaries(folder: string, names: readonly string[]): void {
+  const isOurs = (file: string): boolean => names.some((name) => file.startsWith(`.${name}.`) && /^\d+\.\d+\.tmp$/.test(file.slice(name.length + 2)));
+  try {
+    for (const file of readdirSync(folder)) if (isOurs(file)) rmSync(join(folder, file), { force: true });
+  } catch {
+    // They take room and do no other harm.
+  }
 }
 
 /** The `HostError` of a failed write; `ENOSPC`, `EDQUOT` (quota) and `EFBIG` (file size limit) are "disk-full". */

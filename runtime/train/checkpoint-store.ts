@@ -54,9 +54,10 @@ export const CHECKPOINT_FILES = { latest: "checkpoint.safetensors", previous: "c
 export function openCheckpoints(folder: string, manifest: Pick<Manifest, "program" | "source" | "parameters">, files: CheckpointFiles = nodeFiles): CheckpointStore {
   const path = (name: keyof typeof CHECKPOINT_FILES): string => join(folder, CHECKPOINT_FILES[name]);
   const peek = async (which: Which): Promise<Checkpoint | undefined> => {
+    const at = found(files, path, which) ?? path(which);
     try {
-      const checkpoint = decodeCheckpoint(await files.read(path(which)), path(which));
-      checkFits(checkpoint, manifest, path(which), { otherSource: true });
+      const checkpoint = decodeCheckpoint(await files.read(at), at);
+      checkFits(checkpoint, manifest, at, { otherSource: true });
       return checkpoint;
     } catch {
       return undefined;
@@ -74,11 +75,11 @@ export function openCheckpoints(folder: string, manifest: Pick<Manifest, "progra
       }
     },
     async load(which, options = {}) {
-      await mend(files, path);
-      if (!files.exists(path(which))) throw missing(path(which), which, (await peek(which === "latest" ? "previous" : "latest"))?.step);
+      const at = found(files, path, which);
+      if (at === undefined) throw missing(path(which), which, (await peek(which === "latest" ? "previous" : "latest"))?.step);
       try {
-        const checkpoint = decodeCheckpoint(await files.read(path(which)), path(which));
-        checkFits(checkpoint, manifest, path(which), options);
+        const checkpoint = decodeCheckpoint(await files.read(at), at);
+        checkFits(checkpoint, manifest, at, options);
         return checkpoint;
       } catch (error) {
         throw await withWayOut(error, which, () => peek("previous"));
@@ -87,16 +88,20 @@ export function openCheckpoints(folder: string, manifest: Pick<Manifest, "progra
     async lastGood() {
       for (const which of ["latest", "previous"] as const) {
         const checkpoint = await peek(which);
-        if (checkpoint !== undefined) return { step: checkpoint.step, text: `the last good state is step ${checkpoint.step} in ${path(which)}` };
+        if (checkpoint !== undefined) return { step: checkpoint.step, text: `the last good state is step ${checkpoint.step} in ${found(files, path, which) ?? path(which)}` };
       }
       return { text: "no checkpoint had been written yet" };
     },
   };
 }
 
-/** A crash between the two renames leaves no latest file but a whole next one: it takes its place. */
-async function mend(files: CheckpointFiles, path: (name: keyof typeof CHECKPOINT_FILES) => string): Promise<void> {
-  if (!files.exists(path("latest")) && files.exists(path("next"))) await files.rename(path("next"), path("latest"));
+/**
+ * The file of a checkpoint; undefined where there is none. Between the two renames of a save, or after a crash there, the latest
+ * is still called the next one. Reading renames nothing: the process that trains may be just about to.
+ */
+function found(files: CheckpointFiles, path: (name: keyof typeof CHECKPOINT_FILES) => string, which: Which): string | undefined {
+  const names = which === "previous" ? (["previous"] as const) : (["latest", "next", "latest"] as const);
+  return names.map(path).find((file) => files.exists(file));
 }
 
 function missing(path: string, which: Which, other: number | undefined): HostError {

@@ -6,6 +6,7 @@
  * interrupted. Each part is a file of its own; this one only connects them and says what happens. Process, clock and
  * engine come in through `TrainerHost`, so that whole runs are tested in one process.
  */
+import { existsSync } from "node:fs";
 import { arch, cpus, platform } from "node:os";
 import { join, relative } from "node:path";
 import { performance } from "node:perf_hooks";
@@ -21,6 +22,8 @@ import type { Batches } from "./batches.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { openCheckpoints } from "./checkpoint-store.js";
 import type { CheckpointStore } from "./checkpoint-store.js";
+import { openClaim } from "./claim.js";
+import type { Claim } from "./claim.js";
 import { loadCompiled } from "./compiled.js";
 import { openTestData, openTrainingData, probeSets } from "./datasets.js";
 import type { TestData, TrainingData } from "./datasets.js";
@@ -109,10 +112,21 @@ async function told(own: Terminal | undefined, run: () => Promise<number>): Prom
 
 /** Runs a trainer and returns what it left. Throws `HostError`s; `argv` is not read here. */
 export async function train(trainer: Trainer): Promise<RunSummary> {
-  const host = fullHost(trainer.host);
   checkOptions(trainer.options ?? {});
   const folder = chooseFolder(trainer.manifest.program, trainer.options ?? {});
+  const claim = openClaim(folder);
+  try {
+    return await trainInto(folder, claim, trainer);
+  } finally {
+    claim.release();
+  }
+}
+
+async function trainInto(folder: string, claim: Claim, trainer: Trainer): Promise<RunSummary> {
+  const host = fullHost(trainer.host);
   const given = trainer.options ?? {};
+  // Nothing of a run that goes on is read before it is known that no other process is changing it.
+  if (given.resume !== undefined && existsSync(folder)) claim.take();
   const options = given.resume === undefined ? given : await withRunOptions(folder, given);
   const progress = createProgress(host.terminal, host.clock, { quiet: options.quiet });
   const data = await openTrainingData(trainer.manifest, options.data, trainer.folder);
@@ -137,6 +151,7 @@ export async function train(trainer: Trainer): Promise<RunSummary> {
       const [before, now] = [(await keptOptions(folder))?.replicas ?? 1, chosen.replicas ?? 1];
       if (resume !== undefined && resume.step > 0 && before !== now) progress.note(`the run began in ${before === 1 ? "one process" : `${before} processes`}: in ${now === 1 ? "one" : now} it goes on soundly, but not to the same last bits`);
       if (resume !== undefined) await chosen.engine.importState(resume.state);
+      claim.take();
       // Of a run that goes on too: what it was given last is what it is, and the next `--resume` alone goes on with that.
       await writeRunOptions(folder, { ...options, replicas: chosen.replicas ?? 1 });
       const reopen = async (): Promise<Engine> => {

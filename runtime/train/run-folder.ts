@@ -13,7 +13,7 @@ import { isRecord } from "./guards.js";
 import type { TrainerOptions } from "./options.js";
 
 /** File names in a run folder, beside the checkpoints. */
-export const RUN_FILES = { metrics: "metrics.jsonl", probe: "probe.json", report: "report.html", run: "run.json", profile: "profile.json", trace: "trace.json" } as const;
+export const RUN_FILES = { metrics: "metrics.jsonl", probe: "probe.json", report: "report.html", run: "run.json", running: "running.json", profile: "profile.json", trace: "trace.json" } as const;
 
 /** Options that make a run what it is; a resumed run takes them from its folder unless they are given again. */
 export type RunOptions = Pick<TrainerOptions, "data" | "evalData" | "steps" | "epochs" | "batch" | "seed" | "replicas">;
@@ -85,9 +85,9 @@ export function holdsRun(folder: string): boolean {
   return existsSync(join(folder, RUN_FILES.metrics)) || holdsCheckpoint(folder);
 }
 
-/** Whether a run was begun in a folder: its options are there, or anything of it. */
+/** Whether a run was begun in a folder, or is just being begun: its options are there, or anything of it. */
 export function wasBegun(folder: string): boolean {
-  return existsSync(join(folder, RUN_FILES.run)) || holdsRun(folder);
+  return [RUN_FILES.run, RUN_FILES.running].some((name) => existsSync(join(folder, name))) || holdsRun(folder);
 }
 
 /**

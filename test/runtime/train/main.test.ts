@@ -1,8 +1,10 @@
 /**
  * Whole runs in one process, on a small real problem over the embedded pictures: files, exit codes, resuming, Ctrl-C.
  */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -183,6 +185,33 @@ test("a run never writes over another one, and a resumed one must be the same ru
   expect([batch.code, batch.text.includes("batches of 8, this run has 4")]).toEqual([2, true]);
   const other = await run(["--out", out, "--resume"], { manifest: pictureManifest({ program: "curve" }) });
   expect([other.code, other.text.includes("belongs to the program line, not to curve")]).toEqual([2, true]);
+});
+
+test("into the folder of a process that trains no other one does; that of one which is gone goes on, and what it was writing is removed", async () => {
+  const out = join(folder, "a");
+  expect((await run(["--out", out, "--no-probe", "--no-report"], { pressAt: 15 })).code).toBe(130);
+  const sign = join(out, "running.json");
+  expect(existsSync(sign)).toBe(false);
+  const other = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"]);
+  const ended = once(other, "exit");
+  const signed = (change: Readonly<Record<string, unknown>> = {}): void => writeFileSync(sign, JSON.stringify({ pid: other.pid, host: hostname(), since: new Date().toISOString(), ...change }));
+  signed();
+  const before = readdirSync(out).map((name) => [name, readFileSync(join(out, name)).toString("base64")]);
+  const refused = await run(["--out", out, "--resume"]);
+  expect(refused).toEqual({ code: 2, text: `error: another process (${other.pid}) is training into ${out}\nhelp: wait until it ends, stop it, or give another folder with --out; if process ${other.pid} is no run of jepac, remove ${sign}\n` });
+  expect(readdirSync(out).map((name) => [name, readFileSync(join(out, name)).toString("base64")])).toEqual(before);
+  // Of a process on another machine, or of a time before this one was started, nothing is known.
+  for (const [at, change] of [{ host: "elsewhere" }, { since: "2001-01-01T00:00:00Z" }].entries()) {
+    signed(change);
+    expect((await run(["--out", out, "--resume", "--no-probe", "--no-report"], { pressAt: 16 + at })).text).toContain(`going on after step ${15 + at}`);
+  }
+  signed();
+  other.kill("SIGKILL");
+  await ended;
+  for (const name of [".checkpoint.next.safetensors.123.4.tmp", ".metrics.jsonl.123.5.tmp", "mine.tmp"]) writeFileSync(join(out, name), "half");
+  const on = await run(["--out", out, "--resume", "--no-probe", "--no-report"]);
+  expect([on.code, on.text.includes("going on after step 17")]).toEqual([0, true]);
+  expect(readdirSync(out).sort()).toEqual(["checkpoint.previous.safetensors", "checkpoint.safetensors", "metrics.jsonl", "mine.tmp", "run.json"]);
 });
 
 test("options of the first start are remembered by a resumed run", async () => {
