@@ -6,16 +6,17 @@
  * them. What comes out is a run folder at step 0, compiled program included, that `train --resume`, `probe` and `export`
  * take. Nothing is written unless every tensor fits.
  */
+import { existsSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import type { Manifest } from "../../runtime/abi.js";
 import { counted } from "../../runtime/base/counted.js";
 import { writeAtomic } from "../../runtime/base/files.js";
 import { vitLayout } from "../../runtime/export/vit-layout.js";
 import type { TensorFate } from "../../runtime/import/vit.js";
-import { fitWeights } from "../../runtime/import/vit.js";
+import { fitWeights, NOT_FINITE } from "../../runtime/import/vit.js";
 import { readWeights } from "../../runtime/import/weights.js";
 import { CHECKPOINT_FILES } from "../../runtime/train/checkpoint-store.js";
-import { encodeCheckpoint } from "../../runtime/train/checkpoint.js";
+import { encodeCheckpoint, isCheckpoint } from "../../runtime/train/checkpoint.js";
 import { initialState } from "../../runtime/train/init.js";
 import { compile } from "../compile.js";
 import { encodersFile } from "../targets/encoders.js";
@@ -61,9 +62,13 @@ export const importCommand: Command = {
     const [layout] = layouts;
     if (layout === undefined) throw new CliError(`${manifest.program} has no encoder`, "name a program with an encoder");
     const facts = vitFacts(parseModule(encoders.text), layout.encoder, layout.sizes);
-    const fit = fitWeights(await readWeights(resolve(cx.cwd, path)), { layout, ...facts });
+    const absolute = resolve(cx.cwd, path);
+    if (existsSync(join(absolute, CHECKPOINT_FILES.latest))) throw ownRun(path, "the folder of a run");
+    const weights = await readWeights(absolute);
+    if (isCheckpoint(weights.metadata)) throw ownRun(path, "a checkpoint of a run");
+    const fit = fitWeights(weights, { layout, ...facts });
     tellFates(fit.fates, (text) => cx.out.write(text));
-    if (fit.values === undefined) throw new CliError(`these weights do not fit the encoder ${layout.encoder} of ${manifest.program}; nothing was written`, "give the program the sizes of the weights (--set width=…), or import others");
+    if (fit.values === undefined) throw new CliError(`these weights do not fit the encoder ${layout.encoder} of ${manifest.program}; nothing was written`, wayOut(fit.fates));
 
     const out = args.text("out") ?? join("runs", `${manifest.program}-imported`);
     const folder = resolve(cx.cwd, out);
@@ -81,6 +86,17 @@ export const importCommand: Command = {
     return 0;
   },
 };
+
+/** What jepac wrote itself holds all of a program, optimizer included, by names of its own. */
+function ownRun(path: string, what: string): CliError {
+  return new CliError(`${path} is ${what} of jepac, and this reads weights in the layout of transformers`, "go on with that run with `jepac train … --resume`, or import what `jepac export` writes of it");
+}
+
+/** Sizes can be changed; values that are no numbers cannot be helped. */
+function wayOut(fates: readonly TensorFate[]): string {
+  const broken = fates.filter((f) => f.kind === "misfit" || f.kind === "missing").every((f) => f.note === NOT_FINITE);
+  return broken ? "get the weights again from where they came, or import others" : "give the program the sizes of the weights (--set width=…), or import others";
+}
 
 /** The encoder of the first moving average with its source, else the first encoder: what shares one set of weights at step 0. */
 function sharing(manifest: Manifest): string[] {

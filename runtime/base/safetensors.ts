@@ -37,6 +37,8 @@ export interface TensorToWrite {
 }
 
 const BYTES: Readonly<Record<DType, number>> = { F32: 4, F16: 2, BF16: 2, I32: 4, I64: 8, U8: 1 };
+/** Types of the format that no part of jepac reads. */
+const UNREAD: ReadonlySet<string> = new Set(["F64", "U64", "U32", "U16", "I16", "I8", "BOOL", "F8_E4M3", "F8_E5M2"]);
 const MAX_HEADER = 100 * 1024 * 1024;
 const MAX_RANK = 32;
 
@@ -145,6 +147,7 @@ function readShape(value: unknown, name: string, where: string): readonly number
 function readEntry(name: string, value: unknown, dataBytes: number, where: string): Entry {
   if (!isObject(value)) throw bad(where, `the entry ${show(name)} is not an object`);
   const dtype = value["dtype"];
+  if (typeof dtype === "string" && UNREAD.has(dtype)) throw new HostError("bad-file", `${where}: ${show(name)} has the element type ${dtype}, and jepac reads ${Object.keys(BYTES).join(", ")}`, "convert the weights to float32 with the tool that wrote them (in PyTorch: tensor.float())");
   if (!isDType(dtype)) throw bad(where, `${show(name)} has the element type ${show(dtype)}; known are ${Object.keys(BYTES).join(", ")}`);
   const shape = readShape(value["shape"], name, where);
   const offsets = value["data_offsets"];

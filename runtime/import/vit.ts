@@ -59,6 +59,9 @@ export function fitWeights(weights: Weights, target: ImportTarget): ImportResult
   return { fates, values: fates.every((f) => f.kind === "taken" || f.kind === "ignored") ? values : undefined };
 }
 
+/** What is said of a tensor with NaN or infinity in it. */
+export const NOT_FINITE = "it holds values that are not finite";
+
 /** The names of a bare model; a model with a classifier has `ijepa.` before the encoder's. */
 function stripped(tensors: ReadonlyMap<string, StoredTensor>): Map<string, StoredTensor> {
   const inner = [...tensors.keys()].some((name) => name.startsWith(PREFIX));
@@ -74,7 +77,7 @@ function fateOf(entry: LayoutEntry, tensor: StoredTensor | undefined, data: Tens
   if (tensor === undefined) return { name, kind: "missing", note: `the file has no such tensor; the program needs ${entry.shape.join("×")}` };
   if (tensor.shape.join() !== entry.shape.join()) return { name, kind: "misfit", note: `it is ${tensor.shape.join("×") || "a scalar"}, the program's encoder needs ${entry.shape.join("×")}${entry.parameter === "pos_embed" ? " (positions of another grid are not interpolated)" : ""}` };
   if (!(data instanceof Float32Array)) return { name, kind: "misfit", note: `its elements are ${tensor.dtype}; weights are F32, F16 or BF16` };
-  if (!data.every(Number.isFinite)) return { name, kind: "misfit", note: "it holds values that are not finite" };
+  if (!data.every(Number.isFinite)) return { name, kind: "misfit", note: NOT_FINITE };
   return { name, kind: "taken", note: entry.parameter === "pos_embed" ? positionNote(data, sizes) : tensor.dtype === "F32" ? "" : `${tensor.dtype}, widened to float32` };
 }
 

@@ -55,13 +55,18 @@ export function encodeCheckpoint(checkpoint: Checkpoint, parameters: readonly Pa
   return writeSafetensors(tensors, metadata);
 }
 
+/** Whether the metadata of a safetensors file say that it is a checkpoint of a run. */
+export function isCheckpoint(metadata: Readonly<Record<string, string>>): boolean {
+  return metadata["format"] === FORMAT;
+}
+
 /**
  * Reads a checkpoint; `where` names the file in messages. Throws `HostError` "truncated-file" or "bad-file" for damaged
  * bytes and "mismatch" for a file that is no checkpoint of jepac.
  */
 export function decodeCheckpoint(bytes: Uint8Array, where: string): Checkpoint {
   const { tensors, metadata } = readSafetensors(bytes, where);
-  if (metadata["format"] !== FORMAT) {
+  if (!isCheckpoint(metadata)) {
     throw new HostError("mismatch", `${where} is not a checkpoint of this version of jepac (format ${metadata["format"] ?? "unknown"})`, "give a checkpoint.safetensors written by a jepac run");
   }
   const state = new Map<string, Float32Array>();

@@ -144,6 +144,26 @@ test("what does not fit is said tensor by tensor, and nothing is written", async
   expect(ran).toMatchObject({ code: 2, wrote: false });
 });
 
+test("what is whole but not for jepac to read is not called damaged, and each has its own way out", async () => {
+  const state = good.map((t) => ({ ...t, name: `student.${t.name}` }));
+  const own = writeSafetensors(state, { format: "jepac-checkpoint-1" });
+  const [first, ...rest] = good;
+  const broken = first === undefined ? [] : [{ ...first, data: new Float32Array(first.data.length).fill(Number.NaN) }];
+  for (const [files, said, help] of [
+    [{ "model.safetensors": lying({ a: entry([8], [0, 64], "F64") }) }, /"a" has the element type F64, and jepac reads F32, F16, BF16/, /help: convert the weights to float32/],
+    [{ "model.safetensors": own }, /is a checkpoint of a run of jepac, and this reads weights in the layout of transformers/, /help: .*`jepac export`/],
+    [{ "checkpoint.safetensors": own }, /is the folder of a run of jepac/, /help: .*--resume/],
+    [{ "model.safetensors": writeSafetensors([...broken, ...rest]) }, /nothing was written/, /help: get the weights again/],
+  ] as const) {
+    const ran = await importing(files);
+    expect(ran.text).toMatch(said);
+    expect(ran.text).toMatch(help);
+    expect(ran.text).not.toContain("may be damaged");
+    expect(ran.text).not.toContain("ignored  student");
+    expect(ran).toMatchObject({ code: 2, wrote: false });
+  }
+});
+
 test("the names of a model with a classifier are understood", async () => {
   const prefixed = good.map((t) => ({ ...t, name: `ijepa.${t.name}` }));
   const ran = await importing({ "model.safetensors": writeSafetensors([...prefixed, { name: "classifier.bias", shape: [3], data: new Float32Array(3) }]) });
