@@ -56,7 +56,8 @@ export function createProgress(terminal: Terminal, clock: () => number, options:
     if (tty && shown) terminal.write("\r\x1b[2K");
     shown = false;
   };
-  const width = (): number | undefined => (tty ? Math.max(1, (terminal.columns ?? 100) - 1) : undefined);
+  // A terminal that nobody has given a size (a container's, a recorder's) says 0.
+  const width = (): number | undefined => (tty ? Math.max(1, (terminal.columns || 100) - 1) : undefined);
   const show = (line: string): void => {
     terminal.write(tty ? `\r\x1b[2K${line}` : `${line}\n`);
     shown = true;

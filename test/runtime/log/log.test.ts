@@ -71,6 +71,14 @@ test("a narrow terminal gets the most important parts, never more than it is wid
   expect(progressLine(tick, 60)).toMatch(/^ 30\/200 .* loss 0\.1235$/);
 });
 
+test("a terminal that says it has no columns is one of unknown width", () => {
+  let text = "";
+  const progress = createProgress({ isTTY: true, columns: 0, write: (part) => (text += part) }, () => 0);
+  progress.tick({ step: 1, total: 4, epoch: 1, epochs: 1, loss: 0.5, learningRate: 1e-3, imagesPerSecond: 0, secondsLeft: 0, signals: {} });
+  expect(text).toContain("1/4");
+  expect(text).toContain("loss 0.5000");
+});
+
 test("a terminal redraws one line, a pipe gets a line every few seconds and the last one", () => {
   const show = (isTTY: boolean): string => {
     let text = "";
