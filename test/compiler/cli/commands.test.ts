@@ -1,5 +1,6 @@
 /** The other commands, and the words that are not commands. */
-import { chmodSync, existsSync, lstatSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { chmodSync, existsSync, lstatSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { commands } from "../../../compiler/cli/run.js";
@@ -272,4 +273,13 @@ test("compile counts the files of a wgsl program and names the folder, in a line
   const count = readdirSync(join(cwd, "out")).filter((name) => name.endsWith(".wgsl")).length;
   expect(count).toBeGreaterThan(10);
   expect(line).toBe(`compiled tiny into out: ${count} .wgsl files, plan.json, model.mjs, manifest.json, train.mjs, encoders.txt, graph.svg`);
+});
+
+test("a compiled folder that is taken to where no jepac is says what it needs", async () => {
+  const cwd = temporary({ "small.jepa": small });
+  expect((await jepac(["compile", "small.jepa", "-o", "out"], { cwd })).code).toBe(0);
+  rmSync(join(cwd, "out", "node_modules"), { recursive: true });
+  const ran = spawnSync(process.execPath, ["out/train.mjs", "--steps", "1"], { cwd, encoding: "utf8" });
+  expect([ran.status, ran.stderr.split("\n")[0]]).toEqual([2, expect.stringMatching(/^error: the package jepac is not found from .*out$/)]);
+  expect(ran.stderr).toContain(`help: install jepac ${version} there or in a folder above it`);
 });
