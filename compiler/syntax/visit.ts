@@ -30,6 +30,16 @@ export function walk(node: Node, enter: (node: Node, parents: readonly Node[]) =
   step(node);
 }
 
+/** The nodes that hold `offset`, outermost first: what an editor's cursor is in. */
+export function nodesAt(file: ast.File, offset: number): readonly Node[] {
+  const path: Node[] = [];
+  for (let node: Node | undefined = file; node !== undefined;) {
+    path.push(node);
+    node = children(node).find((child) => child.span.start <= offset && offset <= child.span.end);
+  }
+  return path;
+}
+
 function childrenOfKind<K extends Kind>(kind: K, node: NodeOf[K]): readonly Node[] {
   return table[kind](node);
 }
