@@ -46,7 +46,7 @@ test("what is packed is what runs and what is read: no rest of a build, nothing 
   const odd = packed.filter((path) => !/^(specs|examples|docs)\/|^(README|CHANGELOG)\.md$|^LICENSE$|^package\.json$|^scripts\/(setup[\w-]*|find-chromium)\.mjs$/.test(path))
     .filter((path) => !sources.has(path.replace(/^dist\/|\.d\.ts$|\.js$/g, "")) || path.endsWith(".map"));
   expect(odd).toEqual([]);
-  const needed = ["dist/compiler/cli/bin.js", "dist/compiler/index.d.ts", "dist/runtime/node.js", "dist/runtime/data/worker.js", "scripts/setup.mjs", "docs/cli.md", "examples/ijepa-small.jepa", "specs/ijepa.jepa", "LICENSE", ...library.map((f) => `dist/${f.path}`)];
+  const needed = ["dist/compiler/cli/bin.js", "dist/compiler/index.d.ts", "dist/runtime/node.js", "dist/runtime/data/worker.js", "scripts/setup.mjs", "scripts/setup-tfjs-node.mjs", "scripts/setup-vulkan.mjs", "docs/cli.md", "examples/ijepa-small.jepa", "specs/ijepa.jepa", "LICENSE", ...library.map((f) => `dist/${f.path}`)];
   expect(needed.filter((path) => !packed.includes(path))).toEqual([]);
 });
 
