@@ -7,6 +7,7 @@
  * types and verdicts to the graph.
  */
 import type { Span } from "../base/span.js";
+import { lossKind, lossNames } from "../model/losses.js";
 import type * as ast from "../syntax/ast.js";
 import { walk } from "../syntax/visit.js";
 
@@ -49,6 +50,9 @@ export interface Occurrence {
     | { readonly kind: "member"; readonly object: ast.Name };
 }
 
+/** Arguments that take a word and no value: the `mean` of `pool: mean` is not the program's. */
+const wordArguments: ReadonlySet<string> = new Set(["pool", "sampler", "overlap", "trim", "over", ...lossNames().flatMap((name) => Object.keys(lossKind(name).words))]);
+
 /** Every name of a file, in the order of the tree. */
 export function occurrences(file: ast.File): readonly Occurrence[] {
   const found: Occurrence[] = [];
@@ -59,10 +63,12 @@ export function occurrences(file: ast.File): readonly Occurrence[] {
     for (const { name, by } of itemNames(item)) add(name, { kind: "declares", by });
     if (item.kind === "variant" || item.kind === "sweep") add(item.base, { kind: "program" });
     if (item.kind === "sweep") for (const axis of item.axes) pathOf(axis.path, add);
+    const words = new Set<ast.Expr>();
     walk(item, (node) => {
+      if (node.kind === "call") for (const { name, value } of node.args) if (name !== undefined && wordArguments.has(name.text)) words.add(value);
       if (node.kind === "train" || node.kind === "probe") add(node.model, { kind: "program" });
       if (node.kind === "repeat" && node.over !== undefined) add(node.over.list, { kind: "uses" });
-      if (node.kind === "ref") add({ text: node.name, span: node.span }, { kind: "uses" });
+      if (node.kind === "ref" && !words.has(node)) add({ text: node.name, span: node.span }, { kind: "uses" });
       if (node.kind === "call") for (const arg of node.args) add(arg.name, { kind: "argument", callee: node.callee });
       if (node.kind === "member" && node.object.kind === "ref") add(node.member, { kind: "member", object: { text: node.object.name, span: node.object.span } });
     });

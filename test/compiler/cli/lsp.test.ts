@@ -184,6 +184,11 @@ test("a rename keeps the meaning: bare arguments say their place, and what would
   await e.change("p.jepa", wide);
   expect((await later).filter((d) => d.severity === 1)).toEqual([]);
   await e.change("p.jepa", small);
+  // The word of an argument is no value, whatever a value is called.
+  const mean = small.replaceAll("z_hat", "mean").replace("linear(on: teacher)", "linear(on: teacher, pool: mean)");
+  await e.change("p.jepa", mean);
+  expect(await named("mean", "guess")).toContain("pool: mean");
+  await e.change("p.jepa", small);
   for (const [words, newName, why] of [["z_hat", "z_target", "declared already"], ["z_hat", "mean", "built in"], ["z_hat", "2x", "no name"], ["vit(", "vat", "belongs to the library"], ["stopgrad", "sg", "word of the language"]]) {
     await expect(named(words ?? "", newName ?? "")).rejects.toThrow(why);
   }
