@@ -16,6 +16,7 @@ import { trainedThrough } from "./collapse/gather.js";
 import type { Mechanism } from "./collapse/terms.js";
 import { witness } from "./collapse/witness.js";
 import { kept } from "./masks/draws.js";
+import type { Mask } from "./model/ir.js";
 
 /** Texts of files by name. */
 type Texts = ReadonlyMap<string, string>;
@@ -57,9 +58,15 @@ export function proofsOf({ facts, collapse }: Analyses, loss: string): readonly 
 /** What each context keeps, whether or not there is anything to remark. */
 function maskLines({ facts }: Analyses): string[] {
   return facts.graph.masks.flatMap((m) => {
-    const count = m.grid === undefined ? undefined : kept(m, facts.graph.masks, m.grid, facts.recipe.batch);
-    return count === undefined ? [] : [`    \`${m.name}\` keeps ${count.mean.toFixed(1)} of ${count.cells} positions on average, ${count.trimmed.toFixed(1)} after the cut to the shortest of ${facts.recipe.batch} rows`];
+    const text = keptText(m, facts.graph.masks, facts.recipe.batch);
+    return text === undefined ? [] : [`    \`${m.name}\` ${text}`];
   });
+}
+
+/** What a mask keeps of its grid, after its name; undefined where nothing is taken out of it. */
+export function keptText(mask: Mask, masks: readonly Mask[], batch: number): string | undefined {
+  const count = mask.grid === undefined ? undefined : kept(mask, masks, mask.grid, batch);
+  return count === undefined ? undefined : `keeps ${count.mean.toFixed(1)} of ${count.cells} positions on average, ${count.trimmed.toFixed(1)} after the cut to the shortest of ${batch} rows`;
 }
 
 /** What holds an encoder against one loss, or speaks against it; the source below each line. */

@@ -14,7 +14,7 @@ import { isLoss, lossKind } from "../model/losses.js";
 import type { Instance, ModelGraph, Node } from "../model/ir.js";
 import { namedNodes, parameterCount, trainedBy } from "../model/queries.js";
 import { sizeOf } from "../model/visit.js";
-import { held, proofsOf } from "../proof.js";
+import { held, keptText, proofsOf } from "../proof.js";
 import type * as ast from "../syntax/ast.js";
 import { printExpr, printType } from "../syntax/print.js";
 import { printDim } from "../types/dim.js";
@@ -121,10 +121,9 @@ function maskText(name: string, program: CheckResult | undefined): string | unde
   const mask = program?.graph?.masks.find((m) => m.name === name);
   if (program?.graph === undefined || mask?.grid === undefined) return undefined;
   const { rows, cols } = mask.grid;
-  const batch = program.checked?.training.train.batch ?? 1;
-  const count = kept(mask, program.graph.masks, mask.grid, batch);
   const sets = mask.count === 1 ? "one set" : `${mask.count} sets`;
-  return `On a grid of ${rows}x${cols}, ${sets} an image.${count === undefined ? "" : ` Keeps ${count.mean.toFixed(1)} of ${count.cells} positions on average, ${count.trimmed.toFixed(1)} after the cut to the shortest of ${batch} rows.`}`;
+  const keeps = keptText(mask, program.graph.masks, program.checked?.training.train.batch ?? 1);
+  return `On a grid of ${rows}x${cols}, ${sets} an image.${keeps === undefined ? "" : ` It ${keeps}.`}`;
 }
 
 function instanceText(name: string, graph: ModelGraph | undefined): string | undefined {

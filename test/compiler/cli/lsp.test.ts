@@ -125,7 +125,7 @@ test("a hover tells types, places, sizes and verdicts, each in its own program",
   expect(await hover("z_target = ")).toContain("In latent(teacher)");
   expect(await hover("teacher =")).toMatch(/follows `student`, momentum 0\.99 -> 1/);
   expect(await hover("student =")).toMatch(/`vit`, [\d,]+ parameters, trained by `smooth_l1`/);
-  expect(await hover("context =")).toMatch(/On a grid of 4x4, one set an image\. Keeps \d/);
+  expect(await hover("context =")).toMatch(/On a grid of 4x4, one set an image\. It keeps \d/);
   expect(await hover("smooth_l1")).toMatch(/0\.5 d²\/β[^]*trains `student`, `predict`[^]*\*\*sound\*\*[^]*is held by dynamics/);
   expect(await hover("vit(4", 0, 1)).toMatch(/module vit\(patch/);
   expect(await hover("width: 8")).toMatch(/^```jepa\nwidth\n```\n\nA parameter of `vit_predictor`/);
