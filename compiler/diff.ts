@@ -168,7 +168,7 @@ function flat(record: Readonly<Record<string, unknown>>): string {
 
 function maskText(m: Mask): string {
   const how = m.kind === "block" ? `scale ${m.scale.join("..")}, aspect ${m.aspect.join("..")}, min_keep ${m.minKeep}, ${m.sampler}` : m.kind === "random" ? `ratio ${m.ratio.join("..")}` : m.kind;
-  return `${m.count} of ${m.kind} (${how}, trim ${m.trim})${m.minus.length === 0 ? "" : ` minus ${m.minus.join(", ")}`}${m.allowOverlap ? ", overlap" : ""}`;
+  return `${m.count} of ${m.kind} (${how}, trim ${m.trim}${m.trimGroup === undefined ? "" : ` within ${m.trimGroup} images`})${m.minus.length === 0 ? "" : ` minus ${m.minus.join(", ")}`}${m.allowOverlap ? ", overlap" : ""}`;
 }
 
 function trainingText(graph: ModelGraph, name: string): string {

@@ -113,6 +113,7 @@ function maskSpec(m: Mask): MaskSpec[] {
   return [{
     name: m.name, grid: { rows: m.grid.rows, cols: m.grid.cols }, kind: m.kind, count: m.count, scale: m.scale, aspect: m.aspect, ratio: m.ratio,
     minKeep: m.minKeep, minus: m.minus, sampler: m.sampler, allowOverlap: m.allowOverlap, trim: m.trim,
+    ...(m.trimGroup === undefined ? {} : { trimGroup: m.trimGroup }),
   }];
 }
 

@@ -66,7 +66,7 @@ function maskLines({ facts }: Analyses): string[] {
 /** What a mask keeps of its grid, after its name; undefined where nothing is taken out of it. */
 export function keptText(mask: Mask, masks: readonly Mask[], batch: number): string | undefined {
   const count = mask.grid === undefined ? undefined : kept(mask, masks, mask.grid, batch);
-  return count === undefined ? undefined : `keeps ${count.mean.toFixed(1)} of ${count.cells} positions on average, ${count.trimmed.toFixed(1)} after the cut to the shortest of ${batch} rows`;
+  return count === undefined ? undefined : `keeps ${count.mean.toFixed(1)} of ${count.cells} positions on average, ${count.trimmed.toFixed(1)} after the cut to the shortest of ${count.images} rows`;
 }
 
 /** What holds an encoder against one loss, or speaks against it; the source below each line. */

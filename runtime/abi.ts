@@ -112,6 +112,8 @@ export interface MaskSpec {
   readonly allowOverlap: boolean;
   /** How rows are cut to the batch minimum: the raster tail (published) or at random. */
   readonly trim: "tail" | "random";
+  /** Rows are cut to the shortest of every so many images, instead of the batch's: what a release with so many on each GPU does. */
+  readonly trimGroup?: number;
 }
 
 /** Random numbers that a step needs from the host, by the program's seed and the step. */
@@ -255,6 +257,11 @@ export interface MaskBatch {
   readonly count: number;
   readonly length: number;
   readonly indices: Int32Array;
+  /**
+   * Where rows were cut within groups of images, the rows of each group, which are as many images one after the other; then
+   * `length` is that of the longest, and `indices` holds the groups' one after the other.
+   */
+  readonly groups?: readonly MaskBatch[];
 }
 
 /** The scalars of one step. `step` counts from 1. */

@@ -4,7 +4,8 @@
  * A program that standardizes, whitens, balances, contrasts or measures variance over images needs two
  * images to a step at least (JEP6011): a variance over one sample is nought over nought, and negatives of one image are
  * none. And its batch cannot run in parts (JEP6013), for a part would be compared with itself alone; what can must come in
- * equal parts (JEP6012), so that the mean of their gradients is that of the batch. And one that is seen from the numbers: generated
+ * equal parts (JEP6012), so that the mean of their gradients is that of the batch, and hold whole groups of images where
+ * rows of a mask are cut within groups (JEP6019). And one that is seen from the numbers: generated
  * pictures that do not fill a batch (JEP6014). What images are to a batch, tokens are to an image (JEP6018).
  */
 import type { TrainConfig } from "../../runtime/abi.js";
@@ -73,6 +74,19 @@ export function checkParts(graph: ModelGraph, batch: number, parts: number, at: 
   if (batch % parts !== 0) diagnostics.add(report("JEP6012", at, { batch, parts }));
   const node = comparing(graph);
   if (node !== undefined) diagnostics.add(report("JEP6013", node.origin, {}, { related: [{ span: at, message: "asked for here" }] }));
+}
+
+/** Reports masks whose rows are cut within groups of images that a batch has no whole number of (JEP6019), or that keep images from being compared. */
+export function checkGroups(graph: ModelGraph, batch: number, accumulate: number, diagnostics: Diagnostics): void {
+  const grouped = graph.masks.flatMap(({ name, origin, trimGroup: group = batch }) => (group < batch ? [{ name, origin, group }] : []));
+  const broken = grouped.find(({ group }) => batch % group !== 0);
+  const [first] = grouped;
+  const node = comparing(graph);
+  if (broken !== undefined) diagnostics.add(report("JEP6019", broken.origin, { mask: broken.name, group: broken.group, batch }));
+  else if (first !== undefined && node !== undefined && accumulate === 1) {
+    const message = `rows of \`${first.name}\` are cut within ${first.group} images, so that a batch of ${batch} runs in parts`;
+    diagnostics.add(report("JEP6013", node.origin, {}, { help: `Take \`trim_group\` away, or a batch of at most ${first.group}.`, related: [{ span: first.origin, message }] }));
+  }
 }
 
 /** The first node that compares images, if any does. */

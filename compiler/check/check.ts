@@ -18,7 +18,7 @@ import { assemble, collect, defaultProgram, programNames } from "./program.js";
 import type { SweepPoint } from "./sweep.js";
 import { sweepPoints } from "./sweep.js";
 import type { CheckedTraining } from "./train.js";
-import { checkBatch, checkFilled, checkParts, checkTokens } from "./batch.js";
+import { checkBatch, checkFilled, checkGroups, checkParts, checkTokens } from "./batch.js";
 import { checkTraining } from "./train.js";
 import type { Static } from "./values.js";
 
@@ -72,6 +72,7 @@ export function check(files: SourceFiles, options: CheckOptions, diagnostics: Di
   checkTokens(model.graph, diagnostics);
   checkFilled(training.train, settingSpan(program, "data", "batch"), diagnostics);
   checkParts(model.graph, training.train.batch, training.train.accumulate ?? 1, settingSpan(program, "accumulate"), diagnostics);
+  checkGroups(model.graph, training.train.batch, training.train.accumulate ?? 1, diagnostics);
   const sweeps = program.sweeps.map((s) => ({ name: s.name.text, points: sweepPoints(s, model, diagnostics) }));
   return { program, graph: model.graph, training, encoders: model.encoders, params: model.params, sweeps };
 }

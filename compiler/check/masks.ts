@@ -20,7 +20,7 @@ type Draft = { -readonly [K in keyof Mask]: Mask[K] };
 /** Kinds of masks. */
 export const maskKinds = ["block", "random", "rasterized", "quadrant", "all"] as const;
 /** Names of their arguments. */
-export const maskOptions = ["scale", "aspect", "ratio", "min_keep", "sampler", "overlap", "trim"] as const;
+export const maskOptions = ["scale", "aspect", "ratio", "min_keep", "sampler", "overlap", "trim", "trim_group"] as const;
 
 /** Reads a mask statement; after a reported mistake, what could be read of it. */
 export function readMask(cx: BodyCx, statement: ast.Mask): Mask {
@@ -95,6 +95,12 @@ function readOption(cx: BodyCx, key: string, arg: ast.Arg, draft: Draft): boolea
     cx.diagnostics.add(report("JEP2010", arg.value.span, { what: `\`${what}\``, expected: allowed.map((a) => `\`${a}\``).join(" or "), found: `\`${word ?? printExpr(arg.value)}\`` }));
     return false;
   };
+  const whole = (least: number, bounds: string): number | undefined => {
+    const value = asNumber(evaluate(cx, arg.value), `\`${key}\``, arg.value.span, cx.diagnostics);
+    if (value === undefined || (Number.isSafeInteger(value) && value >= least)) return value;
+    cx.diagnostics.add(report("JEP2011", arg.value.span, { what: `\`${key}\``, bounds, found: value }));
+    return undefined;
+  };
   switch (key) {
     case "scale": case "aspect": case "ratio": {
       const range = asRange(evaluate(cx, arg.value), `\`${key}\``, arg.value.span, cx.diagnostics);
@@ -108,13 +114,15 @@ function readOption(cx: BodyCx, key: string, arg: ast.Arg, draft: Draft): boolea
       return true;
     }
     case "min_keep": {
-      const value = asNumber(evaluate(cx, arg.value), "`min_keep`", arg.value.span, cx.diagnostics);
+      const value = whole(0, "a number of positions, 0 or more");
       if (value === undefined) return false;
-      if (!Number.isInteger(value) || value < 0) {
-        cx.diagnostics.add(report("JEP2011", arg.value.span, { what: "`min_keep`", bounds: "a number of positions, 0 or more", found: value }));
-        return false;
-      }
       draft.minKeep = value;
+      return true;
+    }
+    case "trim_group": {
+      const value = whole(1, "a number of images, 1 or more");
+      if (value === undefined) return false;
+      draft.trimGroup = value;
       return true;
     }
     case "sampler":

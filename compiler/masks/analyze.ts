@@ -35,6 +35,11 @@ type Fault = Omit<MaskFinding, "losses">;
 
 const gridText = (mask: Mask): string => `${mask.grid?.rows ?? 0}x${mask.grid?.cols ?? 0}`;
 
+/** Among which images rows are cut to the shortest. */
+function amongText({ trimGroup }: Mask, batch: number): string {
+  return trimGroup === undefined ? `at a batch of ${batch}` : `within ${trimGroup} images`;
+}
+
 function hangs(mask: Mask): Fault[] {
   if (mask.kind !== "block" || mask.grid === undefined) return [];
   const law = sizeLaw(mask, mask.grid);
@@ -81,7 +86,7 @@ function relaxes(mask: Mask, removed: readonly Mask[], masks: readonly Mask[], b
     found.push({ rule: "M-CTX-WORST", diagnostic: report("JEP5012", mask.origin, { mask: mask.name, why }, { ...help, related: given(removed, count) }) });
   }
   if (count !== undefined && mask.trim === "tail" && count.least < count.most) {
-    const figures = `of ${Math.round(count.mean)} positions on average (${count.least} to ${count.most}), about ${Math.round(count.trimmed)} are left at a batch of ${batch}`;
+    const figures = `of ${Math.round(count.mean)} positions on average (${count.least} to ${count.most}), about ${Math.round(count.trimmed)} are left ${amongText(mask, batch)}`;
     found.push({ rule: "M-TRUNC", diagnostic: report("JEP5014", mask.origin, { mask: mask.name, why: figures }) });
   }
   return found;
@@ -116,7 +121,7 @@ function fewLeft(mask: Mask, { graph, body }: Facts, batch: number): Fault[] {
   const isRead = body.nodes.some((n) => n.op === "at" && n.attrs.mask === mask.name && n.type.axes.includes("height"));
   const left = cells < 9 || (mask.grid?.frames ?? 1) > 1 || !isRead ? undefined : usualLength(mask, graph.masks, batch);
   if (left === undefined || left > 2) return [];
-  const few = `\`${mask.name}\` usually leaves ${left === 1 ? "1 position" : "2 positions"} of ${cells} at a batch of ${batch}: a network sees no more of a picture`;
+  const few = `\`${mask.name}\` usually leaves ${left === 1 ? "1 position" : "2 positions"} of ${cells} ${amongText(mask, batch)}: a network sees no more of a picture`;
   return [{ rule: "M-WEAK", diagnostic: report("JEP5022", mask.origin, { why: few }, { help: "Take out less of it, or draw a larger one." }) }];
 }
 

@@ -46,9 +46,10 @@ function along(side: number, length: number, corners: number): Float64Array {
 
 /** What a mask keeps. */
 export interface Kept {
-  /** Mean positions before the cut, and after a cut to the shortest of `batch` rows. */
+  /** Mean positions before the cut, and after a cut to the shortest row of so many images. */
   readonly mean: number;
   readonly trimmed: number;
+  readonly images: number;
   /** Least and most seen. */
   readonly least: number;
   readonly most: number;
@@ -82,36 +83,37 @@ const budget = 6e6;
 const counted = new Map<string, Kept>();
 const mostCounted = 64;
 
-/** Counts what a mask keeps of its own, at a batch size, once others of `masks` are taken out; undefined where none are, or where one is never drawn. */
+/** Counts what a mask keeps of its own, at a batch size or within its groups of images, once others of `masks` are taken out; undefined where none are, or where one is never drawn. */
 export function kept(mask: Mask, masks: readonly Mask[], grid: Grid & { readonly frames?: number }, batch: number): Kept | undefined {
+  const images = mask.trimGroup ?? batch;
   const order = drawnBefore(mask, masks);
   if (order.length === 0) return undefined;
   const family = [...order, mask];
   // Blocks and quadrants hide a place for a whole film, so that one plane tells of all.
   const field = fieldOf(grid.rows, grid.cols, family.some((m) => m.kind === "random") ? grid.frames ?? 1 : 1);
   if (family.some((m) => neverDrawn(m, field))) return undefined;
-  const key = JSON.stringify([family.map(({ origin: _, grid: __, ...rest }) => rest), grid.rows, grid.cols, grid.frames, batch]);
-  const found = counted.get(key) ?? count(mask, family, field, batch);
+  const key = JSON.stringify([family.map(({ origin: _, grid: __, ...rest }) => rest), grid.rows, grid.cols, grid.frames, images]);
+  const found = counted.get(key) ?? count(mask, family, field, images);
   counted.delete(key);
   counted.set(key, found);
   for (const oldest of counted.keys()) if (counted.size > mostCounted) counted.delete(oldest);
   return found;
 }
 
-function count(mask: Mask, family: readonly Mask[], field: Field, batch: number): Kept {
+function count(mask: Mask, family: readonly Mask[], field: Field, images: number): Kept {
   const next = generator();
   const cells = field.all.length;
   const cost = cells * family.reduce((sum, m) => sum + Math.min(m.count, 8), 1);
   const classes = classesOf(family, field, Math.max(8, Math.min(mostClasses, Math.floor(budget / cost / 24))), next);
   const each = Math.floor(Math.max(24, Math.min(Math.max(perClass, atLeast / classes.length), budget / cost / classes.length)));
   const tally: Tally = { relaxes: 0, stops: 0, givenUp: new Map() };
-  const rows = batch * mask.count;
+  const rows = images * mask.count;
   let [mean, squares, trimmed, least, most, pictures] = [0, 0, 0, Infinity, 0, 0];
   for (const { share, sizes } of classes) {
     const counts: number[] = [];
     const { draw, bits } = counterOf(sizes, field, next);
     const affordable = forShortest / (bits ? cost / field.cols : cost) / classes.length;
-    const many = Math.max(each, Math.floor(Math.min(ofBatch * batch, affordable)));
+    const many = Math.max(each, Math.floor(Math.min(ofBatch * images, affordable)));
     for (let i = 0; i < many; i++) counts.push(...lengths(draw, tally, share / many));
     pictures += many;
     counts.sort((a, b) => a - b);
@@ -125,7 +127,7 @@ function count(mask: Mask, family: readonly Mask[], field: Field, batch: number)
   const deviation = Math.sqrt(Math.max(0, squares - mean * mean));
   const near = mean - (mask.kind === "block" ? mask.minKeep : 0) < farOff * deviation;
   const further = near && mayRunOut(mask, family, field) ? longer(classes, field, next, Math.min(more, Math.floor(budget / cost)), pictures) : undefined;
-  return { mean, trimmed, least, most, cells, ...(further === undefined ? tally : mixed(tally, pictures, further.tally, further.draws)) };
+  return { mean, trimmed, images, least, most, cells, ...(further === undefined ? tally : mixed(tally, pictures, further.tally, further.draws)) };
 }
 
 /** All that is taken out of a mask, directly or of what is taken out, in the order in which they are drawn. */

@@ -8,7 +8,7 @@ import type { Mask, ModelGraph } from "../model/ir.js";
 import { kept } from "./draws.js";
 import { sizeLaw } from "./law.js";
 
-/** The usual row length of every mask with a grid, by name, after the cut to the shortest of `batch` rows. */
+/** The usual row length of every mask with a grid, by name, after the cut to the shortest of `batch` images, or of its group. */
 export function usualLengths(graph: Pick<ModelGraph, "masks">, batch: number): ReadonlyMap<string, number> {
   return new Map(graph.masks.flatMap((mask): [string, number][] => {
     const usual = usualLength(mask, graph.masks, batch);

@@ -158,6 +158,8 @@ export interface Mask {
   readonly sampler: "published" | "corrected";
   readonly allowOverlap: boolean;
   readonly trim: "tail" | "random";
+  /** Images within which rows are cut to the shortest, instead of the batch's. */
+  readonly trimGroup?: number;
   readonly grid: Grid | undefined;
   readonly origin: Span;
 }

@@ -145,6 +145,7 @@ function readMask(cx: Cursor, draft: Draft): Mask {
     name, kind: f.choice("kind", ["block", "random", "rasterized", "complement", "all"]), count: f.number("count"),
     scale: f.pair("scale"), aspect: f.pair("aspect"), ratio: f.pair("ratio"), minKeep: f.number("minKeep"), minus: f.texts("minus"),
     sampler: f.choice("sampler", ["published", "corrected"]), allowOverlap: f.boolean("allowOverlap"), trim: f.choice("trim", ["tail", "random"]),
+    ...(f.has("trimGroup") ? { trimGroup: f.number("trimGroup") } : {}),
     grid: f.has("grid") ? gridOf(cx, f.text("grid")) : undefined, origin: origin(cx, draft),
   };
 }

@@ -39,6 +39,7 @@ function ownObjections(spec: MaskSpec): string[] {
   const found: string[] = [];
   if (!Number.isInteger(spec.count) || spec.count < 1 || spec.count > 1024) found.push(`${where}: a count is a whole number in 1..1024, not ${spec.count}`);
   if (!Number.isInteger(spec.minKeep) || spec.minKeep < 0) found.push(`${where}: min_keep is a whole number from 0, not ${spec.minKeep}`);
+  if (spec.trimGroup !== undefined && (!Number.isInteger(spec.trimGroup) || spec.trimGroup < 1)) found.push(`${where}: trim_group is a whole number from 1, not ${spec.trimGroup}`);
   if (spec.kind === "random" && !isRange(spec.ratio, 0, 1)) found.push(`${where}: a ratio lies in 0..1, not ${spec.ratio.join("..")}`);
   if (spec.kind === "rasterized" && spec.count > 4) found.push(`${where}: a grid has four quadrants, ${spec.count} cannot be drawn`);
   if (spec.kind === "rasterized" && (rows < 2 || cols < 2)) found.push(`${where}: a grid of ${rows} × ${cols} has no quadrants`);

@@ -6,12 +6,14 @@
  * misses the last row and column, twenty tries before the last complement is given up, rows cut to the batch minimum at
  * their tail. `corrected` repairs these one by one; `random`, `rasterized` and `all` serve the ablations. A draw is a pure
  * function of (specs, seed, step, batch): positions come from one stream per image, so workers and resuming change nothing.
+ * Where rows are cut within groups of more images than the batch has, the images that it lacks are drawn, and thrown away.
  */
 import type { MaskBatch, MaskSpec } from "../abi.js";
 import { HostError } from "../base/errors.js";
 import { Mt19937 } from "../base/mt19937.js";
 import { stream, type Stream } from "../base/random.js";
 import { drawOrder, randomCount, shapeObjections } from "./bounds.js";
+import { joinGroups } from "./groups.js";
 import { correctedSize, isAcceptable, publishedSize, type BlockSize } from "./law.js";
 
 /** Which batch to draw for: `step` is the 0-based batch counter (`hyper.step − 1`). */
@@ -38,10 +40,10 @@ interface Job {
   readonly drawn: ReadonlyMap<string, readonly (readonly Int32Array[])[]>;
 }
 
-/** By image: the row of each set, before trimming. */
+/** By image: the row of each set, before trimming; and whether a mask was given up for it. */
 interface Rows {
   readonly rows: Int32Array[][];
-  readonly relaxed: number;
+  readonly relaxed: readonly boolean[];
 }
 
 const accepted = new WeakSet<readonly MaskSpec[]>();
@@ -142,7 +144,7 @@ function placeCorrected(spec: MaskSpec, size: BlockSize, first: Int16Array, sets
 function blockRows(job: Job, generator: Mt19937, streams: readonly Stream[]): Rows {
   const { spec } = job;
   const size = batchSize(job, generator);
-  let relaxed = 0;
+  const relaxed: boolean[] = [];
   const rows = streams.map((draws, image) => {
     const { first, sets } = coverage(job, image);
     let gaveUp = false;
@@ -156,7 +158,7 @@ function blockRows(job: Job, generator: Mt19937, streams: readonly Stream[]): Ro
       gaveUp ||= placed.relaxed;
       list.push(placed.region);
     }
-    if (gaveUp) relaxed++;
+    relaxed.push(gaveUp);
     return list;
   });
   return { rows, relaxed };
@@ -187,11 +189,11 @@ function quadrant(spec: MaskSpec, which: number): Int32Array {
 }
 
 function freeRows(job: Job, streams: readonly Stream[], pick: (first: Int16Array, sets: number, draws: Stream) => { row: Int32Array; relaxed: boolean }[]): Rows {
-  let relaxed = 0;
+  const relaxed: boolean[] = [];
   const rows = streams.map((draws, image) => {
     const { first, sets } = coverage(job, image);
     const picked = pick(first, sets, draws);
-    if (picked.some((one) => one.relaxed)) relaxed++;
+    relaxed.push(picked.some((one) => one.relaxed));
     return picked.map((one) => one.row);
   });
   return { rows, relaxed };
@@ -242,21 +244,27 @@ function thin(row: Int32Array, length: number, draws: Stream): Int32Array {
   return kept.map((at) => row[at] ?? 0);
 }
 
-/** Cuts every row to the shortest of the batch and lays them out set-major. */
-function layOut(spec: MaskSpec, { rows, relaxed }: Rows, streams: readonly Stream[]): MaskDraw {
-  const batch = rows.length;
+/** The first `batch` images' rows, each cut to the shortest of its group, or of all. */
+function layOut(spec: MaskSpec, { rows, relaxed }: Rows, streams: readonly Stream[], batch: number): MaskDraw {
+  const size = spec.trimGroup ?? batch;
+  const groups = Array.from({ length: Math.max(1, batch / size) }, (_, g) => cutRows(spec, rows, streams, g * size, Math.min(size, batch), size));
+  return { ...joinGroups(groups), relaxed: relaxed.slice(0, batch).filter(Boolean).length };
+}
+
+/** Rows of `images` images from `first` on, cut to the shortest of as many as `over` says, and laid out set-major. */
+function cutRows(spec: MaskSpec, rows: readonly (readonly Int32Array[])[], streams: readonly Stream[], first: number, images: number, over: number): MaskBatch {
   let length = Infinity;
-  for (const list of rows) for (const row of list) length = Math.min(length, row.length);
+  for (const list of rows.slice(first, first + over)) for (const row of list) length = Math.min(length, row.length);
   if (!(length > 0 && length < Infinity)) throw refuse(`mask '${spec.name}' has no position left`);
-  const indices = new Int32Array(spec.count * batch * length);
-  rows.forEach((list, image) => {
-    const draws = streams[image];
+  const indices = new Int32Array(spec.count * images * length);
+  rows.slice(first, first + images).forEach((list, image) => {
+    const draws = streams[first + image];
     list.forEach((row, m) => {
       const cut = spec.trim === "tail" || draws === undefined ? row.subarray(0, length) : thin(row, length, draws);
-      indices.set(cut, (m * batch + image) * length);
+      indices.set(cut, (m * images + image) * length);
     });
   });
-  return { count: spec.count, length, indices, relaxed };
+  return { count: spec.count, length, indices };
 }
 
 /**
@@ -267,16 +275,19 @@ function layOut(spec: MaskSpec, { rows, relaxed }: Rows, streams: readonly Strea
 export function sampleMasks(specs: readonly MaskSpec[], key: MaskKey): Map<string, MaskDraw> {
   checkOnce(specs);
   if (!Number.isInteger(key.batch) || key.batch < 1) throw new HostError("bad-mask", `masks are drawn for at least one image, not ${key.batch}`, "give a batch that is a whole number from 1");
+  const cut = specs.find(({ trimGroup = key.batch }) => trimGroup < key.batch && key.batch % trimGroup !== 0);
+  if (cut !== undefined) throw new HostError("bad-mask", `the rows of mask '${cut.name}' are cut within groups of ${cut.trimGroup} images, and a batch of ${key.batch} has no whole number of them`, `take a multiple of ${cut.trimGroup} as the batch, or fewer`);
+  const images = Math.max(key.batch, ...specs.map(({ trimGroup = 1 }) => trimGroup));
   const generator = new Mt19937(key.step);
   const drawn = new Map<string, readonly (readonly Int32Array[])[]>();
   const result = new Map<string, MaskDraw>();
   for (const spec of drawOrder(specs)) {
     const place = specs.indexOf(spec);
     const job: Job = { spec, place, key, drawn };
-    const streams = Array.from({ length: key.batch }, (_, image) => stream(key.seed, `mask ${place}`, key.step, image));
+    const streams = Array.from({ length: images }, (_, image) => stream(key.seed, `mask ${place}`, key.step, image));
     const rows = drawRows(job, generator, streams);
     drawn.set(spec.name, rows.rows);
-    result.set(spec.name, layOut(spec, rows, streams));
+    result.set(spec.name, layOut(spec, rows, streams, key.batch));
   }
   return result;
 }

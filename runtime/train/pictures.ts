@@ -8,6 +8,7 @@
 import { own } from "../base/own.js";
 import { deflateSync } from "node:zlib";
 import type { Manifest, MaskBatch, MaskSpec, StepBatch } from "../abi.js";
+import { rowOf } from "../masks/groups.js";
 import { coordinate, escape } from "./markup.js";
 
 /** RGB bytes of normalized pixels `[height · width, channels]`: `value · std + mean`, clipped; one channel becomes gray. */
@@ -70,8 +71,7 @@ interface Frame {
 function maskPanels(mask: MaskSpec, drawn: MaskBatch | undefined, image: number, batch: number, source: string, frame: Frame): string[] {
   if (drawn === undefined) return [];
   return Array.from({ length: drawn.count }, (_, set) => {
-    const from = (set * batch + image) * drawn.length;
-    const kept = new Set(drawn.indices.subarray(from, from + drawn.length));
+    const kept = new Set(rowOf(drawn, set, image, batch));
     const name = drawn.count === 1 ? mask.name : `${mask.name} ${set + 1}`;
     return panel(source, `${name} · ${kept.size}`, veil(mask, kept, frame), frame);
   });

@@ -21,12 +21,13 @@ import { joined, joinWatch, partOf } from "../backends/parts.js";
 import { errorText, HostError } from "../base/errors.js";
 import { writeError } from "../base/files.js";
 import { findScript } from "../base/scripts.js";
+import { keepsGroups } from "../masks/groups.js";
 import { digestOf, Mailbox } from "./replica-messages.js";
 import type { FromReplica, ToReplica } from "./replica-messages.js";
 
 /** What decides how many replicas a run has. */
 export interface ReplicaQuestion {
-  readonly manifest: Pick<Manifest, "target" | "train" | "parameters">;
+  readonly manifest: Pick<Manifest, "target" | "train" | "parameters" | "masks">;
   /** What the user asked for. */
   readonly asked: number | undefined;
   readonly batch: number;
@@ -47,8 +48,9 @@ const [LEAST_STEPS, LEAST_IMAGES] = [100, 8];
  * Throws `HostError` "usage" where the number asked for cannot be had.
  */
 export function replicaCount({ manifest, asked, batch, steps, cores = availableParallelism(), memory = totalmem() }: ReplicaQuestion): number {
-  const { train, target, parameters } = manifest;
-  const cuts = (n: number): boolean => batch % (n * (train.accumulate ?? 1)) === 0;
+  const { train, target, parameters, masks } = manifest;
+  const { accumulate = 1 } = train;
+  const cuts = (n: number): boolean => batch % (n * accumulate) === 0 && keepsGroups(batch, n, masks);
   if (asked !== undefined) {
     if (asked > 1 && target !== "tfjs") throw new HostError("usage", `--replicas ${asked}: a program compiled for ${target} runs in one process`, "leave --replicas away, or compile it with --target tfjs");
     if (asked > 1 && train.separable !== true) throw new HostError("usage", `--replicas ${asked}: this program compares the images of a step with each other, so its batch cannot be shared out`, "leave --replicas away");

@@ -17,15 +17,17 @@ interface Published {
   readonly warmup: number;
   /** Tensors of one encoder in the release, positions included: 12·depth + 5. */
   readonly tensors: number;
+  /** Images on each device: 2048 over 16, 64 or 128 of them. */
+  readonly device: number;
 }
 
 const rows: readonly Published[] = [
-  { file: "specs/ijepa.jepa", program: "ijepa", encoder: 630_434_560, predictor: 22_279_424, grid: 16, image: 224, epochs: 300, warmup: 40, tensors: 389 },
-  { file: "specs/published/vitb16.jepa", program: "vitb16", encoder: 85_646_592, predictor: 11_238_912, grid: 14, image: 224, epochs: 600, warmup: 40, tensors: 149 },
-  { file: "specs/published/vitl16.jepa", program: "vitl16", encoder: 303_098_880, predictor: 22_082_560, grid: 14, image: 224, epochs: 600, warmup: 40, tensors: 293 },
-  { file: "specs/published/vith16-448.jepa", program: "vith16_448", encoder: 630_664_960, predictor: 22_279_424, grid: 28, image: 448, epochs: 300, warmup: 40, tensors: 389 },
-  { file: "specs/published/vith14-22k.jepa", program: "vith14_22k", encoder: 630_434_560, predictor: 22_279_424, grid: 16, image: 224, epochs: 66, warmup: 3, tensors: 389 },
-  { file: "specs/published/vitg16-22k.jepa", program: "vitg16_22k", encoder: 1_011_092_608, predictor: 29_475_712, grid: 14, image: 224, epochs: 44, warmup: 3, tensors: 485 },
+  { file: "specs/ijepa.jepa", program: "ijepa", encoder: 630_434_560, predictor: 22_279_424, grid: 16, image: 224, epochs: 300, warmup: 40, tensors: 389, device: 128 },
+  { file: "specs/published/vitb16.jepa", program: "vitb16", encoder: 85_646_592, predictor: 11_238_912, grid: 14, image: 224, epochs: 600, warmup: 40, tensors: 149, device: 128 },
+  { file: "specs/published/vitl16.jepa", program: "vitl16", encoder: 303_098_880, predictor: 22_082_560, grid: 14, image: 224, epochs: 600, warmup: 40, tensors: 293, device: 128 },
+  { file: "specs/published/vith16-448.jepa", program: "vith16_448", encoder: 630_664_960, predictor: 22_279_424, grid: 28, image: 448, epochs: 300, warmup: 40, tensors: 389, device: 16 },
+  { file: "specs/published/vith14-22k.jepa", program: "vith14_22k", encoder: 630_434_560, predictor: 22_279_424, grid: 16, image: 224, epochs: 66, warmup: 3, tensors: 389, device: 32 },
+  { file: "specs/published/vitg16-22k.jepa", program: "vitg16_22k", encoder: 1_011_092_608, predictor: 29_475_712, grid: 14, image: 224, epochs: 44, warmup: 3, tensors: 485, device: 16 },
 ];
 
 function learned(manifest: Manifest, group: string): number {
@@ -45,7 +47,7 @@ test.each(rows)("$program has the published sizes, masks and recipe", (row) => {
   const common = { grid, kind: "block", minKeep: 10, sampler: "published", allowOverlap: false, trim: "tail" };
   expect(manifest.masks).toMatchObject([
     { ...common, name: "targets", count: 4, scale: [0.15, 0.2], aspect: [0.75, 1.5], minus: [] },
-    { ...common, name: "context", count: 1, scale: [0.85, 1], aspect: [1, 1], minus: ["targets"] },
+    { ...common, name: "context", count: 1, scale: [0.85, 1], aspect: [1, 1], minus: ["targets"], trimGroup: row.device },
   ]);
   const { train } = manifest;
   expect(train).toMatchObject({

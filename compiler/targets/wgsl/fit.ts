@@ -6,6 +6,7 @@
  * writes and packs. Places in the program and words for people are the caller's.
  */
 import type { Manifest } from "../../../runtime/abi.js";
+import { partsIn, partsOf } from "../parts.js";
 import type { StepProgram } from "../step.js";
 import type { Excess } from "./memory.js";
 import { TooLarge } from "./memory.js";
@@ -37,13 +38,20 @@ export function fitPlan(program: StepProgram, manifest: Manifest, limits: PlanLi
   const prepared = prepareStep(program, manifest.train.recompute === "blocks", precision);
   const found = attempt(prepared, manifest, limits);
   if (!(found instanceof TooLarge)) return found;
-  const { batch, accumulate = 1 } = manifest.train;
-  const within = (own: Prepared, most = limits) => (images: number): Way | TooLarge => wayOf(own, manifest, most, images * accumulate, accumulate);
-  const { fits, beyond } = largest(batch / accumulate, within(prepared), found);
-  const recomputed = manifest.train.recompute === "blocks" ? undefined : upTo(batch / accumulate, within(prepareStep(program, true, precision)));
+  const { masks, train: { batch, accumulate = 1 } } = manifest;
+  const share = batch / partsIn(manifest);
+  // Where rows are cut within groups, the whole batch may run in more parts than are asked for; a smaller one is asked for that does not.
+  const batchOf = (images: number): number => (images === share ? batch : images * accumulate);
+  const within = (own: Prepared, most = limits) => (images: number): Way | TooLarge => {
+    let fewer = images;
+    while (fewer < share && fewer > 1 && partsOf(fewer * accumulate, accumulate, masks) !== accumulate) fewer--;
+    return wayOf(own, manifest, most, batchOf(fewer), accumulate);
+  };
+  const { fits, beyond } = largest(share, within(prepared), found);
+  const recomputed = manifest.train.recompute === "blocks" ? undefined : upTo(share, within(prepareStep(program, true, precision)));
   return {
     what: found.what, bytes: found.bytes, kind: found.kind, limit: found.limit, limits,
-    largest: fits, beyond: { batch: beyond.images * accumulate, excess: fits === undefined || limits.memoryBytes === undefined ? beyond.excess : deciding(beyond, within(prepared, unbound(limits))) },
+    largest: fits, beyond: { batch: batchOf(beyond.images), excess: fits === undefined || limits.memoryBytes === undefined ? beyond.excess : deciding(beyond, within(prepared, unbound(limits))) },
     cut: fits === undefined ? undefined : inParts(prepared, manifest, limits, fits.batch / accumulate),
     recomputed: recomputed?.batch === fits?.batch ? undefined : recomputed,
   };
@@ -64,7 +72,7 @@ function deciding({ images, excess }: Beyond, unboundTried: (images: number) => 
 function inParts(prepared: Prepared, manifest: Manifest, limits: PlanLimits, images: number): Way | undefined {
   const { batch, accumulate = 1 } = manifest.train;
   for (const parts of divisors(batch)) {
-    if (parts <= accumulate || batch / parts > images) continue;
+    if (parts <= accumulate || batch / parts > images || partsOf(batch, parts, manifest.masks) !== parts) continue;
     const way = wayOf(prepared, manifest, limits, batch, parts);
     if (!(way instanceof TooLarge)) return way;
   }

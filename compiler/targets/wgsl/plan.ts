@@ -9,6 +9,7 @@ import type { Manifest, PlanBuffer, PlanDispatch, PlanKernel, PlanOutput, PlanPa
 import { mostPositions } from "../../masks/longest.js";
 import { IrError, funcOf, typeOf } from "../../tensor/ir.js";
 import { constantDim, constantOf, product, symbolsOf } from "../../types/dim.js";
+import { partsIn } from "../parts.js";
 import type { StepProgram } from "../step.js";
 import type { Shard, Slot } from "./arenas.js";
 import { layOut } from "./arenas.js";
@@ -105,7 +106,7 @@ export function planStep(program: StepProgram, manifest: Manifest, limits: PlanL
 /** Makes the plan of a prepared program. @throws TooLarge where something does not fit the limits. */
 export function planPrepared(prepared: Prepared, manifest: Manifest, limits: PlanLimits): Planned {
   const { program, step: traced, rules } = prepared;
-  const parts = manifest.train.accumulate ?? 1;
+  const parts = partsIn(manifest);
   const bounds = boundsOf(program, manifest);
   const book = new TileBook(limits.tiles, limits.software, limits.ample);
   // A binding is a multiple of 4 bytes, whatever it holds.
@@ -180,7 +181,7 @@ function checkFits(units: readonly Unit[], bytesOf: (t: Tensor) => number, total
 
 /** Upper bounds of the symbols: the batch, and for each mask the most positions that a draw can keep. */
 export function boundsOf(program: StepProgram, manifest: Pick<Manifest, "masks" | "train">): Map<string, number> {
-  const bounds = new Map([["B", Math.ceil(manifest.train.batch / (manifest.train.accumulate ?? 1))]]);
+  const bounds = new Map([["B", Math.ceil(manifest.train.batch / partsIn(manifest))]]);
   const forward = funcOf(program.module, program.forward);
   for (const input of forward.inputs) {
     if (input.role !== "index") continue;
@@ -265,7 +266,7 @@ function addHostBuffers(buffers: Buffers, plan: WgslPlan): void {
   const programs = [plan.step, ...(accumulate === undefined ? [] : [accumulate.first, accumulate.rest]), plan.norms, plan.update, ...(plan.prepare === undefined ? [] : [plan.prepare]), ...Object.values(plan.encoders)];
   const parts = accumulate?.parts ?? 1;
   const bytes = (outputs: readonly PlanOutput[]): number => outputs.reduce((n, o) => n + aligned(o.ref.bytes), 0);
-  buffers.add("sizes", "uniform", programs.reduce((n, p) => n + p.dispatches.length, 0) * SIZES_BYTES);
+  buffers.add("sizes", "uniform", programs.reduce((n, p) => n + (p === plan.step ? parts : 1) * p.dispatches.length, 0) * SIZES_BYTES);
   buffers.add("hyper", "uniform", plan.hyper.length * 4);
   for (const i of [0, 1]) buffers.add(`read losses ${i}`, "staging", plan.held * parts * bytes(plan.step.outputs));
   if (plan.watches.length > 0) buffers.add("read watches", "staging", parts * bytes(plan.watches));

@@ -6,6 +6,7 @@
  * the list of hyperparameters. The kernels are `kernels/optimizer.ts`.
  */
 import type { EmaEdge, Manifest } from "../../../runtime/abi.js";
+import { partsIn } from "../parts.js";
 import type { Shard } from "./arenas.js";
 import type { BufferRef, Draft, Limits } from "./kernel.js";
 import type { HyperBlock, Update } from "./kernels/optimizer.js";
@@ -44,7 +45,7 @@ export function updatesOf(manifest: Manifest, shards: readonly Shard[], state: r
   const norms = trained.map((s, i) => ({ shard: s, ref: piece("norms", "norms", i * NORM_PARTS, NORM_PARTS) }));
   const scaler = rules === undefined ? undefined : piece("scaler", "scaler", 0, SCALER_COUNT);
   const clip = gradientClip === undefined || scaler !== undefined ? undefined : piece("clip", "clip", 0, 1);
-  const parts = manifest.train.accumulate ?? 1;
+  const parts = partsIn(manifest);
   const total = totalOf(parts);
   const taking = (first: boolean): Draft[] => (parts === 1 ? [] : trained.map((s) => accumulateDraft(piece(`${s.name}.grad`, "grad", 0, s.updated), piece(`${s.name}.${total}`, "total", 0, s.updated), parts, first)));
   const normDrafts = norms.map(({ shard, ref }) => normDraft(cx, piece(`${shard.name}.${total}`, "grad", 0, shard.updated), ref, scaler));

@@ -10,7 +10,7 @@ import { own } from "../../base/own.js";
 import type { Engine, Hyper, Manifest, Parameter, StepBatch, StepResult, StepWants, TfjsInputs, TfjsModule, TfjsStep, Tree } from "../../abi.js";
 import { checkPictures, encoderPicture } from "../../base/encoder-input.js";
 import { HostError } from "../../base/errors.js";
-import { joined, joinWatch, partOf } from "../parts.js";
+import { joined, joinWatch, partCount, partOf } from "../parts.js";
 import { checkWhole, LOSS_SCALE } from "../state.js";
 import { clipGradients, groupNorms, larsUpdates } from "./gradients.js";
 import { makeKernels } from "./kernels.js";
@@ -104,7 +104,7 @@ function pairsOf(manifest: Manifest, target: string): [string, string][] {
 
 async function step(run: Run, batch: StepBatch, hyper: Hyper, want: StepWants): Promise<StepResult> {
   const { k, manifest } = run;
-  const parts = manifest.train.accumulate ?? 1;
+  const parts = partCount(manifest, batch.size);
   const outs: TfjsStep<Tensor>[] = [];
   let grads = new Map<string, Tensor>();
   for (let part = 0; part < parts; part++) {

@@ -110,14 +110,13 @@ async function step(run: Run, batch: StepBatch, hyper: Hyper, want: StepWants): 
   const watches = want.watch && plan.watches.length > 0 ? session.buffer("read watches") : undefined;
   const norms = want.gradientNorm && plan.norms.outputs.length > 0 ? session.buffer("read norms") : undefined;
   const encoder = session.device.createCommandEncoder();
-  const parts = plan.accumulate?.parts ?? 1;
-  for (let part = 0; part < parts; part++) {
+  symbols.forEach((own, part) => {
     const programs = programsOf(plan, part, norms !== undefined);
-    if (look === undefined) encodePass(session, encoder, programs, symbols, part);
-    else look.encode(session, encoder, programs, symbols, part);
+    if (look === undefined) encodePass(session, encoder, programs, own, part);
+    else look.encode(session, encoder, programs, own, part);
     ring.copy(encoder, part);
     if (watches !== undefined) copyOutputs(encoder, session, plan.watches, watches, part * outputBytes(plan.watches));
-  }
+  });
   if (norms !== undefined) copyOutputs(encoder, session, plan.norms.outputs, norms);
   look?.resolve(encoder);
   const commands = encoder.finish();
@@ -129,7 +128,7 @@ async function step(run: Run, batch: StepBatch, hyper: Hyper, want: StepWants): 
   const [own, watched, squares] = await Promise.all([
     losses,
     watches === undefined ? [] : readParts(run, watches, symbols),
-    norms === undefined ? [] : readOutputs(session, plan.norms.outputs, norms, symbols),
+    norms === undefined ? [] : readOutputs(session, plan.norms.outputs, norms, new Map()),
     look?.end(),
   ]);
   return resultOf(run, own, watched, squares);
@@ -149,9 +148,9 @@ function encodePass(session: Session, encoder: GPUCommandEncoder, programs: read
 }
 
 /** Outputs of all parts of a batch, one part after the other. */
-async function readParts({ session, manifest, module: { plan } }: Run, staging: GPUBuffer, symbols: Symbols): Promise<Float32Array[]> {
+async function readParts({ session, manifest, module: { plan } }: Run, staging: GPUBuffer, symbols: readonly Symbols[]): Promise<Float32Array[]> {
   const { watches } = plan;
-  const all = await mapped(session, staging, (range) => Array.from({ length: plan.accumulate?.parts ?? 1 }, (_, part) => outputsIn(range, part * outputBytes(watches), watches, symbols)));
+  const all = await mapped(session, staging, (range) => symbols.map((own, part) => outputsIn(range, part * outputBytes(watches), watches, own)));
   return watches.map(({ name }, i) => joinWatch(manifest.watches.find((w) => w.name === name)?.over ?? "images", all.flatMap((values) => values[i] ?? [])));
 }
 

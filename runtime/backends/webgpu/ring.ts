@@ -15,7 +15,8 @@ import type { Symbols } from "./sizes.js";
 export type Losses = readonly (readonly Float32Array[])[];
 
 interface Waiting {
-  readonly symbols: Symbols;
+  /** Of each part. */
+  readonly symbols: readonly Symbols[];
   resolve(losses: Losses): void;
   reject(error: unknown): void;
 }
@@ -50,7 +51,7 @@ export class LossRing {
   }
 
   /** The losses of the step that was submitted just now; with `later` they may wait for others. */
-  begun(symbols: Symbols, later: boolean): Promise<Losses> {
+  begun(symbols: readonly Symbols[], later: boolean): Promise<Losses> {
     const half = this.#half();
     const result = new Promise<Losses>((resolve, reject) => half.waiting.push({ symbols, resolve, reject }));
     if (!later || half.waiting.length === this.held) this.land();
@@ -76,7 +77,7 @@ export class LossRing {
     const { waiting } = half;
     try {
       const all = await mapped(this.session, half.staging, (range) => waiting.map(({ symbols }, step) =>
-        Array.from({ length: this.parts }, (_, part) => outputsIn(range, (step * this.parts + part) * this.#stride, this.outputs, symbols))));
+        symbols.map((own, part) => outputsIn(range, (step * this.parts + part) * this.#stride, this.outputs, own))));
       [half.waiting, half.reading] = [[], false];
       waiting.forEach(({ resolve }, i) => resolve(all[i] ?? []));
     } catch (error) {

@@ -48,14 +48,13 @@ export interface Session {
   dispose(): void;
 }
 
-/** A program with everything that its dispatches need, in arrays that the walk goes through. */
+/** A program, for one part of the batch, with everything that its dispatches need, in arrays that the walk goes through. */
 interface Prepared {
   readonly sizes: ProgramSizes;
   /** Byte of its first block of sizes. */
   readonly first: number;
   readonly kernels: readonly number[];
-  /** Bind groups by part of the batch. */
-  readonly groups: readonly (readonly GPUBindGroup[])[];
+  readonly groups: readonly GPUBindGroup[];
 }
 
 /** Puts a plan on a device. Throws `HostError` "no-engine" where the device cannot hold or run it. */
@@ -70,8 +69,8 @@ export async function openSession(device: GPUDevice, module: WgslModule, name: s
   const buffer = (wanted: string): GPUBuffer => index.get(wanted) ?? fail(`buffer ${wanted}`);
   const prepared = await prepare(device, module, name, buffers, ready, { sizes: buffer("sizes"), hyper: buffer("hyper") });
   let hyper = new Float32Array(plan.hyper.length);
-  const filled = (program: PlanProgram, symbols: Symbols): Prepared => {
-    const own = prepared.get(program) ?? fail("program");
+  const filled = (program: PlanProgram, symbols: Symbols, part = 0): Prepared => {
+    const own = prepared.get(program)?.[part] ?? fail(`part ${part}`);
     if (own.sizes.fill(symbols)) device.queue.writeBuffer(buffer("sizes"), own.first, own.sizes.blocks);
     return own;
   };
@@ -89,15 +88,13 @@ export async function openSession(device: GPUDevice, module: WgslModule, name: s
       if (uniform) device.queue.writeBuffer(buffer("hyper"), 0, values);
     },
     encode(pass, program, symbols, part = 0) {
-      const own = filled(program, symbols);
-      walk(pass, own, own.groups[part] ?? fail(`part ${part}`), ready, hyper);
+      walk(pass, filled(program, symbols, part), ready, hyper);
     },
     encodeEach(open, program, symbols, part = 0) {
-      const own = filled(program, symbols);
-      const groups = own.groups[part] ?? fail(`part ${part}`);
+      const own = filled(program, symbols, part);
       own.kernels.forEach((_, i) => {
         const pass = open();
-        walk(pass, own, groups, ready, hyper, i, i + 1);
+        walk(pass, own, ready, hyper, i, i + 1);
         pass.end();
       });
     },
@@ -105,7 +102,7 @@ export async function openSession(device: GPUDevice, module: WgslModule, name: s
       const own = filled(program, symbols);
       const kernel = own.kernels[dispatch] ?? fail(`dispatch ${dispatch}`);
       const by = pipeline === undefined ? ready : ready.map((r, i) => (i === kernel ? { ...r, pipeline } : r));
-      walk(pass, own, own.groups[0] ?? fail("part 0"), by, hyper, dispatch, dispatch + 1);
+      walk(pass, own, by, hyper, dispatch, dispatch + 1);
     },
     families: pipelines.families,
     async runPortably(kernels) {
@@ -125,8 +122,8 @@ export async function openSession(device: GPUDevice, module: WgslModule, name: s
   };
 }
 
-/** Bind groups of all programs. */
-async function prepare(device: GPUDevice, { plan }: WgslModule, name: string, buffers: readonly GPUBuffer[], ready: readonly Ready[], host: { readonly sizes: GPUBuffer; readonly hyper: GPUBuffer }): Promise<Map<PlanProgram, Prepared>> {
+/** Bind groups and sizes of all programs; the step's for each part, whose inputs and lengths are its own. */
+async function prepare(device: GPUDevice, { plan }: WgslModule, name: string, buffers: readonly GPUBuffer[], ready: readonly Ready[], host: { readonly sizes: GPUBuffer; readonly hyper: GPUBuffer }): Promise<Map<PlanProgram, readonly Prepared[]>> {
   const parts = plan.accumulate?.parts ?? 1;
   const inputs = new Map(plan.inputs.map((i) => [i.ref.buffer, partStride(i.ref)]));
   const group = (dispatch: PlanDispatch, offset: number, part: number): GPUBindGroup => {
@@ -139,26 +136,23 @@ async function prepare(device: GPUDevice, { plan }: WgslModule, name: string, bu
     ];
     return device.createBindGroup({ layout, entries });
   };
-  const prepared = new Map<PlanProgram, Prepared>();
-  let first = 0;
+  const prepared = new Map<PlanProgram, readonly Prepared[]>();
+  let next = 0;
   device.pushErrorScope("validation");
   for (const program of programsOf(plan)) {
-    const sizes = new ProgramSizes(program, BLOCK / 4);
-    const from = first;
-    const at = (i: number): number => from + (sizes.blockOf[i] ?? 0) * BLOCK;
-    const groups = [program.dispatches.map((d, i) => group(d, at(i), 0))];
-    for (let part = 1; part < (program === plan.step ? parts : 1); part++) {
-      groups.push(program.dispatches.map((d, i) => (d.bind.some((r) => inputs.has(r.buffer)) ? group(d, at(i), part) : groups[0]?.[i] ?? fail("group"))));
-    }
-    prepared.set(program, { sizes, first, kernels: program.dispatches.map((d) => d.kernel), groups });
-    first += sizes.blocks.byteLength;
+    prepared.set(program, Array.from({ length: program === plan.step ? parts : 1 }, (_, part): Prepared => {
+      const sizes = new ProgramSizes(program, BLOCK / 4);
+      const first = next;
+      next += sizes.blocks.byteLength;
+      return { sizes, first, kernels: program.dispatches.map((d) => d.kernel), groups: program.dispatches.map((d, i) => group(d, first + (sizes.blockOf[i] ?? 0) * BLOCK, part)) };
+    }));
   }
   const wrong = await waited(device, device.popErrorScope());
   if (wrong !== null) throw new HostError("no-engine", `${name} refuses the plan: ${wrong.message}`, "report this: it is a mistake of the compiler");
   return prepared;
 }
 
-function walk(pass: GPUComputePassEncoder, { kernels, sizes: { counts } }: Prepared, groups: readonly GPUBindGroup[], ready: readonly Ready[], hyper: Float32Array<ArrayBuffer>, from = 0, to = kernels.length): void {
+function walk(pass: GPUComputePassEncoder, { kernels, groups, sizes: { counts } }: Prepared, ready: readonly Ready[], hyper: Float32Array<ArrayBuffer>, from = 0, to = kernels.length): void {
   let current = -1;
   for (let i = from; i < to; i++) {
     const kernel = kernels[i] ?? -1;

@@ -22,20 +22,27 @@ export interface InputPlace {
   readonly positions: number | undefined;
 }
 
-/** Writes a batch; gives the values of the symbols. Throws `HostError` "mismatch" where batch and plan do not fit. */
-export function upload(queue: GPUQueue, plan: WgslPlan, places: readonly InputPlace[], batch: StepBatch): Symbols {
+/** Writes a batch; gives the values of the symbols for each of its parts. Throws `HostError` "mismatch" where batch and plan do not fit. */
+export function upload(queue: GPUQueue, plan: WgslPlan, places: readonly InputPlace[], batch: StepBatch): readonly Symbols[] {
   const parts = plan.accumulate?.parts ?? 1;
   const most = plan.bounds["B"] ?? 0;
   if (batch.size > most * parts) throw new HostError("mismatch", `the plan is for batches of up to ${most * parts}, this one has ${batch.size}`, `compile the program with batch ${batch.size}`);
-  const symbols = new Map([["B", batch.size / parts]]);
   for (const place of places) {
     const mask = batch.masks[place.input.name];
-    if (mask === undefined) continue;
-    check(plan, place, mask);
-    if (place.input.symbol !== undefined) symbols.set(place.input.symbol, mask.length);
+    if (mask !== undefined) check(plan, place, mask);
   }
-  for (let part = 0; part < parts; part++) write(queue, places, partOf(batch, part, parts), part);
-  return symbols;
+  return Array.from({ length: parts }, (_, part) => {
+    const own = partOf(batch, part, parts);
+    write(queue, places, own, part);
+    return lengthsOf(places, own);
+  });
+}
+
+function lengthsOf(places: readonly InputPlace[], { size, masks }: StepBatch): Symbols {
+  return new Map([["B", size], ...places.flatMap(({ input: { name, symbol } }): [string, number][] => {
+    const length = masks[name]?.length;
+    return symbol === undefined || length === undefined ? [] : [[symbol, length]];
+  })]);
 }
 
 function write(queue: GPUQueue, places: readonly InputPlace[], batch: StepBatch, part: number): void {

@@ -1,5 +1,5 @@
 /** Families 5xxx and 6xxx: masks and recipes, each drawn in the source. */
-import { test } from "vitest";
+import { expect, test } from "vitest";
 import { checkMarked, sound } from "./marked.js";
 
 test("a mask is one of those there are", () => {
@@ -63,6 +63,24 @@ test("generated pictures that do not fill a batch are told before a run has noth
   batch 8
 `));
   checkMarked(sound("", "", "  data shapes(count: 8)\n  batch 8\n"));
+});
+
+test("groups of images in which rows are cut divide a larger batch, and are whole numbers", () => {
+  const grouped = (group: string, caret = ""): string => sound("", "", "  batch 8\n").replace("aspect: 1.0, min_keep: 4)", `aspect: 1.0, min_keep: 4, trim_group: ${group})`).replace(/^(.*trim_group.*)$/m, `$1${caret}`);
+  expect(grouped("3")).toContain("trim_group: 3");
+  checkMarked(grouped("3", "\n//^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP6019 A batch of 8 has no whole number of groups of 3 images"));
+  for (const group of ["1", "2", "8", "128"]) checkMarked(grouped(group));
+  checkMarked(sound(`  mask other = block(scale: 0.2, min_keep: 4, trim_group: 0)
+//                                                        ^ JEP2011 \`trim_group\`
+`));
+});
+
+test("images that are compared with each other are not computed in groups", () => {
+  const compared = (batch: number): string => sound(`  loss apart = 0.1 * variance(pool(z_context))
+//                   ^^^^^^^^^^^^^^^^^^^^^^^^^ JEP6013 a batch of ${batch} runs in parts
+`, "", `  batch ${batch}\n`).replace("aspect: 1.0, min_keep: 4)", "aspect: 1.0, min_keep: 4, trim_group: 4)");
+  checkMarked(compared(8));
+  checkMarked(compared(4).replace(/^.*JEP6013.*\n/m, ""));
 });
 
 test("an augmentation is one of those there are", () => {

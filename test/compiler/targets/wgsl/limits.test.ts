@@ -102,6 +102,20 @@ test("JEP7001 counts all buffers where the device's memory is told, and knows wh
   expect(codes(compiled(deep.replace("batch 24", "batch 24\n    recompute blocks"), { device }))).toEqual([]);
 }, 120_000);
 
+test("JEP7001: rows cut within groups: the batch and the parts that are offered compile, and fit", () => {
+  const grouped = (lines: string): string => withTrain(lines).replace("min_keep: 2) minus", "min_keep: 2, trim_group: 12) minus");
+  const whole = grouped("batch 48");
+  const peak = compiled(whole).plan?.memory.total ?? 0;
+  const small = { ...portable, memoryBytes: Math.floor(0.7 * peak) };
+  const help = helpOf(whole, small);
+  const [, largest = "0"] = /largest batch that fits is (\d+)/.exec(help) ?? [];
+  const [, parts = "0"] = /`accumulate (\d+)` runs this batch/.exec(help) ?? [];
+  expect(Number(largest)).toBeGreaterThan(0);
+  expect(Number(largest), "smaller than a group, as whole groups are all alike").toBeLessThan(12);
+  for (const text of [grouped(`batch ${largest}`), grouped(`batch 48\n    accumulate ${parts}`)]) expect(codes(compiled(text, { device: small }))).toEqual([]);
+  expect(codes(compiled(grouped(`batch ${Number(largest) + 1}`), { device: small }))).toEqual(["JEP7001"]);
+}, 120_000);
+
 test("JEP6012: parts are equal; JEP6013: images that are compared with each other do not come in parts; JEP7002: tfjs plans nothing", () => {
   expect(codes(compiled(withTrain("batch 6\n    accumulate 4")))).toEqual(["JEP6012"]);
   const vicreg = (readRepo("examples/vicreg-small.jepa") ?? "").replace(/^(\s*)batch .*$/m, "$1batch 8\n$1accumulate 2");

@@ -52,6 +52,45 @@ test("a batch in three parts has the gradients of the whole one: the interpreter
   }
 });
 
+test("rows cut within groups of two images: a batch of six runs in three parts of lengths of their own, and has the mean of their gradients", async () => {
+  const text = textOf("batch 6").replace("min_keep: 2) minus", "min_keep: 2, trim_group: 2) minus");
+  const ready = compilePlan(text);
+  expect(ready.module.plan.accumulate?.parts).toBe(3);
+  const engine = await engineFor(ready);
+  if (engine === undefined) return;
+  const { tf, raw, name, version } = await loadTf("cpu");
+  const other = await createTfjsEngine(ready.manifest, await tfjsOf(text), { tf, raw, name, version, initial: initialState(ready.manifest, 1) });
+  const lengths = new Set<number>();
+  try {
+    for (const step of [1, 2, 3]) {
+      const batch = batchFor(ready.manifest, step);
+      const start = await engine.exportState();
+      // Each group as a batch of its own, put together here: its pictures, its rows of the context, and its rows of each of the four targets.
+      const { context, targets } = batch.masks;
+      if (context?.groups === undefined || targets === undefined) throw new Error("the context has groups");
+      const groups = context.groups.map((own, g) => {
+        const rows = [0, 1, 2, 3].flatMap((set) => [...targets.indices.subarray((set * 6 + 2 * g) * targets.length, (set * 6 + 2 * g + 2) * targets.length)]);
+        const pixels = (batch.images["image"] ?? new Float32Array()).subarray(g * 2 * 24 * 24 * 3, (g + 1) * 2 * 24 * 24 * 3);
+        lengths.add(own.length);
+        return interpreted(ready.step, start, { size: 2, images: { image: pixels }, masks: { context: own, targets: { ...targets, indices: Int32Array.from(rows) } }, draws: {} });
+      });
+      const mean = (read: (g: (typeof groups)[number]) => number | undefined): number => groups.reduce((sum, g) => sum + (read(g) ?? Number.NaN) / 3, 0);
+      const [a, b] = [await engine.step(batch, hyperFor(ready.manifest, step), all), await other.step(batch, hyperFor(ready.manifest, step), all)];
+      const loss = mean((g) => g.losses.get("total")?.data[0]);
+      expect(Math.abs(a.loss / loss - 1)).toBeLessThan(1e-5);
+      expect(Math.abs(b.loss / loss - 1)).toBeLessThan(1e-5);
+      const grads = await engine.gradients();
+      for (const [key, first] of groups[0]?.grads ?? []) expect(relative(grads.get(key) ?? [], first.map((_, i) => mean((g) => g.grads.get(key)?.[i]))), key).toBeLessThan(1e-4);
+      for (const [key, w] of Object.entries(b.watch)) expect(relative(a.watch[key] ?? [], w), key).toBeLessThan(1e-4);
+      expect(a.watch["student by position"]).toHaveLength(36 * Math.min(...context.groups.map((g) => g.length)));
+      for (const [key, w] of Object.entries(b.gradientNorm)) expect(Math.abs((a.gradientNorm[key] ?? NaN) / w - 1)).toBeLessThan(1e-4);
+    }
+    expect(lengths.size, "groups differ in length").toBeGreaterThan(2);
+  } finally {
+    [engine, other].forEach((e) => e.dispose());
+  }
+});
+
 test("blocks made again in the backward pass leave every bit as it was, in less memory", async () => {
   const [kept, again] = [compiled("batch 5"), compiled("batch 5\n    recompute blocks")];
   const [a, b] = [kept.module.plan, again.module.plan];
