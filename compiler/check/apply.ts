@@ -14,7 +14,7 @@ import type { Diagnostic } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
 import type { Func, NodeId, ParamDecl } from "../model/ir.js";
 import type { Dim } from "../types/dim.js";
-import { constantDim, divide, mul, printDim, substitute, symbolDim, symbolsOf } from "../types/dim.js";
+import { constantDim, equal, mul, printDim, substitute, symbolDim, symbolsOf } from "../types/dim.js";
 import type { Positions, Space, ValueType } from "../types/value-type.js";
 import { anySpace, printPositions } from "../types/value-type.js";
 import type { BodyCx, Env } from "./body.js";
@@ -211,7 +211,9 @@ interface Abstracted {
 /** Argument types as the callee sees them: batch as `B`; in a position-free attempt, tokens as `T`… at opaque positions. */
 function abstractTypes(bound: readonly BoundArg[], opaquely: boolean): Abstracted {
   const rows = bound.flatMap(({ arg }) => (arg.value.kind === "tensor" && arg.value.type.axes[0] === "batch" ? [arg.value.type.shape[0] ?? batch] : []));
-  const base = rows.reduce<Dim | undefined>((least, d) => (least === undefined || (least !== d && divide(least, d) !== undefined) ? d : least), undefined) ?? batch;
+  // Several sets of tokens for each image are rows like others where nothing asks for their places, and no other operand has fewer.
+  const [first = batch] = rows;
+  const base = opaquely && rows.every((d) => equal(d, first)) ? first : batch;
   const dims: Record<string, Dim> = { B: base };
   const opaque = new Map<string, Positions>();
   const tokens = new Map<string, Dim>();

@@ -201,7 +201,7 @@ export function tubes(cx: BodyCx, video: Tensor, patch: number, frames: number, 
   return video.type.pending === undefined ? all : gather(cx, all, video.type.pending, grid, at);
 }
 
-/** Runs of tokens one after the other; a run with fewer rows (one context for four targets) is repeated to fit. */
+/** Runs of tokens one after the other; a run of one set for each image (one context for four targets) is repeated to fit. */
 export function concatTokens(cx: BodyCx, items: readonly Tensor[], at: Span): Value {
   const first = items[0];
   if (first === undefined) return poison;
@@ -215,6 +215,11 @@ export function concatTokens(cx: BodyCx, items: readonly Tensor[], at: Span): Va
     const fits = item.type.axes.join() === "batch,token,feature" && own !== undefined && multipleOf(rows, own) !== undefined;
     if (!fits || width === undefined || !equal(width, features)) {
       cx.diagnostics.add(report("JEP3001", at, { op: "concat", left: shapeText(first.type), right: shapeText(item.type) }));
+      return poison;
+    }
+    const [sets, most] = [multipleOf(own, batch) ?? 1, multipleOf(rows, batch) ?? 1];
+    if (sets !== 1 && sets !== most) {
+      cx.diagnostics.add(report("JEP3021", at, { sets, most }));
       return poison;
     }
   }

@@ -255,3 +255,9 @@ test("a video has four sizes", () => {
 train m { epochs 1 }
 `);
 });
+
+test("one set of tokens goes with several, and two do not go with four", () => {
+  const contexts = (count: number, mark = ""): string => sound().replace("mask context = block", `mask context = ${count} of block`).replace("min_keep: 4) minus targets", "min_keep: 1) minus targets").replace("  loss smooth", `${mark}  loss smooth`);
+  checkMarked(contexts(1));
+  checkMarked(contexts(2, "//        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP3021 `concat` joins 2 sets of tokens for each image with 4\n"));
+});

@@ -69,3 +69,41 @@ it("a deeper program has the same functions and as many nodes", () => {
   };
   expect(size(48)).toBe(size(12));
 });
+
+it("a module that asks for the places of four sets of tokens gives what the same lines give in the model", () => {
+  const text = (lines: string): string => `use std.vit
+module placed(width) (x: Tokens[width]) -> Tokens[width] {
+  x * 0.5 + sincos2d(width)
+}
+model m {
+  input image: Image[8, 8, 3]
+  mask targets = 4 of block(scale: 0.15..0.20, min_keep: 0)
+  mask context = block(scale: 0.85..1.00, aspect: 1.0, min_keep: 0) minus targets
+  encoder student = vit(2, 8, 1, 2)
+  encoder teacher = ema(student, momentum: 0.99)
+  predictor predict = vit_predictor(width: 4, depth: 1, heads: 1)
+  z_hat = predict(student(image at context), at: targets)
+  ${lines}
+  loss smooth_l1(y, stopgrad(normalize(teacher(image))) at targets)
+}
+train m { epochs 1 }
+`;
+  const losses = ["head p = placed(8)\n  y = p(z_hat)", "y = z_hat * 0.5 + sincos2d(8)"].map((lines) => {
+    const step = compileStep(text(lines));
+    const forward = funcOf(step.module, step.forward);
+    // By path: the two programs have the same parameters in another order.
+    const byPath = new Map(forward.inputs.map((input, i) => [`${input.role} ${input.path.replace(/^(positions|p)\.pos_embed$/, "pos_embed")}`, i]));
+    const args: NdArray[] = [];
+    const own = argumentsFor(forward, dims, 11);
+    [...byPath.keys()].sort().forEach((key, seed) => {
+      const i = byPath.get(key) ?? -1;
+      const found = own[i];
+      if (found === undefined) throw new Error(key);
+      const next = numbers(seed + 1);
+      args[i] = key.startsWith("index") ? found : { shape: found.shape, data: Float64Array.from(found.data, () => next()) };
+    });
+    return { loss: lossAt(step, args), paths: [...byPath.keys()].sort(), indices: forward.inputs.flatMap((input, i) => (input.role === "index" ? [[input.path, [...(own[i]?.data ?? [])]]] : [])) };
+  });
+  expect(losses[0]).toEqual(losses[1]);
+  expect(losses[0]?.loss).toBeGreaterThan(0.1);
+});
