@@ -3,9 +3,12 @@
  *
  * Owns a strict reader and a writer. The reader trusts nothing: every length, offset, dimension and name is checked against
  * the bytes that are there before any tensor is allocated, so a truncated checkpoint or a hostile file is one clear
- * `HostError` and never a crash or a huge allocation. Half-precision tensors are widened to float32. What the tensors
- * mean (parameters, optimizer slots) is for the checkpoint code.
+ * `HostError` and never a crash or a huge allocation. Half-precision tensors are widened to float32. What is written carries
+ * checksums in its metadata, which other readers pass over; where there are some they are held to what is read, so that a bit
+ * that a disk has turned is told and never trained on. What the tensors mean (parameters, optimizer slots) is for the
+ * checkpoint code.
  */
+import { crc32 } from "./crc32.js";
 import { errorText, HostError } from "./errors.js";
 import { halfToFloat } from "./half.js";
 
@@ -41,6 +44,8 @@ const BYTES: Readonly<Record<DType, number>> = { F32: 4, F16: 2, BF16: 2, I32: 4
 const UNREAD: ReadonlySet<string> = new Set(["F64", "U64", "U32", "U16", "I16", "I8", "BOOL", "F8_E4M3", "F8_E5M2"]);
 const MAX_HEADER = 100 * 1024 * 1024;
 const MAX_RANK = 32;
+/** In the metadata: CRC-32 of the header without this entry, then of each tensor in the file's order, as hexadecimal words. */
+const CHECKSUMS = "jepac.crc32";
 
 interface Entry {
   readonly name: string;
@@ -56,6 +61,10 @@ function bad(where: string, what: string): HostError {
 
 function truncated(where: string, what: string): HostError {
   return new HostError("truncated-file", `${where} is cut short: ${what}`, "the file was not written to its end; use the checkpoint before it");
+}
+
+function altered(where: string, what: string): HostError {
+  return new HostError("bad-file", `${where} is damaged: ${what} is not what was written (its checksum differs)`, `use a copy of the file, or the checkpoint before it; if another program changed it on purpose, let that leave \`${CHECKSUMS}\` out of the metadata`);
 }
 
 function isDType(value: unknown): value is DType {
@@ -217,7 +226,7 @@ export function readSafetensors(bytes: Uint8Array, where = "what was given"): Te
   return { tensors: new Map([...tensors].map(([name, { dtype, shape, read }]) => [name, { name, dtype, shape, data: read() }])), metadata };
 }
 
-/** Reads and checks the header alone, and gives tensors one by one: for files larger than memory. Throws as `readSafetensors` does. */
+/** Reads and checks the header alone, and gives tensors one by one, each checked as it is read: for files larger than memory. Throws as `readSafetensors` does. */
 export function openSafetensors(source: ByteSource, where: string): StoredTensors {
   const { header, dataStart } = readHeader(source, where);
   const dataBytes = source.size - dataStart;
@@ -227,12 +236,29 @@ export function openSafetensors(source: ByteSource, where: string): StoredTensor
   }
   entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
   checkTiling(entries, dataBytes, where);
-  const metadata = readMetadata(Object.hasOwn(header, "__metadata__") ? header["__metadata__"] : undefined, where);
+  const { [CHECKSUMS]: checksums, ...metadata } = readMetadata(Object.hasOwn(header, "__metadata__") ? header["__metadata__"] : undefined, where);
+  const sums = checksums?.split(" ");
+  if (sums !== undefined && (sums.length !== entries.length + 1 || sums[0] !== headerSum({ ...header, __metadata__: metadata }))) throw altered(where, "its header");
   const tensors = new Map<string, StoredTensor>();
-  for (const { name, dtype, shape, begin, end } of entries) {
-    tensors.set(name, { name, dtype, shape, read: () => decode(dtype, source.read(dataStart + begin, dataStart + end)) });
-  }
+  entries.forEach(({ name, dtype, shape, begin, end }, i) => {
+    const read = (): TensorData => {
+      const raw = source.read(dataStart + begin, dataStart + end);
+      if (sums !== undefined && sums[i + 1] !== sum(raw)) throw altered(where, name);
+      return decode(dtype, raw);
+    };
+    tensors.set(name, { name, dtype, shape, read });
+  });
   return { tensors, metadata };
+}
+
+/** A checksum as it is written. */
+function sum(bytes: Uint8Array): string {
+  return crc32(bytes).toString(16).padStart(8, "0");
+}
+
+/** Of what a header says, however it is spaced. */
+function headerSum(header: Readonly<Record<string, unknown>>): string {
+  return sum(new TextEncoder().encode(JSON.stringify(header)));
 }
 
 function dtypeOf(data: TensorData): DType {
@@ -257,7 +283,7 @@ export function writeSafetensors(tensors: readonly TensorToWrite[], metadata: Re
   return out;
 }
 
-/** A tensor to write that is made when its turn comes: `make` gives `length` elements of `dtype`. */
+/** A tensor to write that is made when its turn comes, and once before for its checksum: `make` gives the same `length` elements of `dtype` each time. */
 export interface TensorToMake {
   readonly name: string;
   readonly shape: readonly number[];
@@ -269,17 +295,18 @@ export interface TensorToMake {
 /** The same file in parts, header first and then tensor by tensor, so that no more than one is in memory. Throws as `writeSafetensors` does. */
 export function* safetensorsParts(tensors: readonly TensorToMake[], metadata: Readonly<Record<string, string>> = {}): Generator<Uint8Array> {
   yield headerOf(tensors, metadata);
-  for (const tensor of tensors) {
-    const data = tensor.make();
-    if (data.length !== tensor.length || dtypeOf(data) !== tensor.dtype) throw new HostError("bad-data", `${show(tensor.name)} was made with ${data.length} elements of ${dtypeOf(data)}`, `${tensor.length} of ${tensor.dtype} were promised`);
-    yield new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  }
+  for (const tensor of tensors) yield bytesOf(tensor);
+}
+
+function bytesOf(tensor: TensorToMake): Uint8Array {
+  const data = tensor.make();
+  if (data.length !== tensor.length || dtypeOf(data) !== tensor.dtype) throw new HostError("bad-data", `${show(tensor.name)} was made with ${data.length} elements of ${dtypeOf(data)}`, `${tensor.length} of ${tensor.dtype} were promised`);
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
 function headerOf(tensors: readonly TensorToMake[], metadata: Readonly<Record<string, string>>): Uint8Array {
   const names = new Set<string>(["__metadata__"]);
   const entries: [string, unknown][] = [];
-  if (Object.keys(metadata).length > 0) entries.push(["__metadata__", metadata]);
   let offset = 0;
   for (const { name, shape, dtype, length } of tensors) {
     if (names.has(name)) throw new HostError("bad-data", `two tensors to write are called ${show(name)}`, "give every tensor its own name");
@@ -290,7 +317,9 @@ function headerOf(tensors: readonly TensorToMake[], metadata: Readonly<Record<st
     entries.push([name, { dtype, shape, data_offsets: [offset, offset + bytes] }]);
     offset += bytes;
   }
-  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(entries)));
+  const header = (words: Readonly<Record<string, string>>): Readonly<Record<string, unknown>> => Object.fromEntries([["__metadata__", words], ...entries]);
+  const sums = [headerSum(header(metadata)), ...tensors.map((tensor) => sum(bytesOf(tensor)))];
+  const json = new TextEncoder().encode(JSON.stringify(header({ ...metadata, [CHECKSUMS]: sums.join(" ") })));
   const headerLength = Math.ceil(json.length / 8) * 8;
   const out = new Uint8Array(8 + headerLength);
   new DataView(out.buffer).setUint32(0, headerLength, true);

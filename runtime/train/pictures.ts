@@ -5,6 +5,7 @@
  * mask panels: the picture, then one panel per set of positions, with everything outside the set dimmed. The panels come
  * from the very batch that a step trains on, so they show what the sampler does and not what it should do.
  */
+import { crc32 } from "../base/crc32.js";
 import { own } from "../base/own.js";
 import { deflateSync } from "node:zlib";
 import type { Manifest, MaskBatch, MaskSpec, StepBatch } from "../abi.js";
@@ -113,14 +114,4 @@ function chunk(type: string, data: Uint8Array): Uint8Array {
   out.set(data, 8);
   view.setUint32(data.length + 8, crc32(out.subarray(4, data.length + 8)));
   return out;
-}
-
-/** CRC-32 as in PNG (polynomial 0xEDB88320), bit by bit: pictures here are small. */
-function crc32(bytes: Uint8Array): number {
-  let crc = 0xffffffff;
-  for (const byte of bytes) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ ((crc & 1) === 0 ? 0 : 0xedb88320);
-  }
-  return (crc ^ 0xffffffff) >>> 0;
 }

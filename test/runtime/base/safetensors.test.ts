@@ -1,8 +1,9 @@
 /** The safetensors reader and writer: round trips, a file laid out by hand, and damage of every kind. */
+import { crc32 } from "node:zlib";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { HostError } from "../../../runtime/base/errors.js";
-import { readSafetensors, writeSafetensors } from "../../../runtime/base/safetensors.js";
+import { openSafetensors, readSafetensors, writeSafetensors } from "../../../runtime/base/safetensors.js";
 
 function file(header: unknown, data: readonly number[] = [], length?: number): Uint8Array {
   const json = new TextEncoder().encode(typeof header === "string" ? header : JSON.stringify(header));
@@ -112,4 +113,27 @@ test("a tensor that does not fit its shape, or a name taken twice, is not writte
 
 test("bytes without a name are told without one", () => {
   expect(() => readSafetensors(new Uint8Array(3))).toThrow(/^what was given is /);
+});
+
+test("checksums are metadata like any other: of the header, then of each tensor in the file's order", () => {
+  const bytes = writeSafetensors([{ name: "w", shape: [2], data: Float32Array.of(1, 2) }, { name: "n", shape: [3], data: Uint8Array.of(7, 8, 9) }], { a: "b" });
+  const length = new DataView(bytes.buffer).getUint32(0, true);
+  const header: { readonly __metadata__: Readonly<Record<string, string>> } = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)));
+  const { "jepac.crc32": sums, ...rest } = header.__metadata__;
+  const hex = (part: Uint8Array | string): string => crc32(part).toString(16).padStart(8, "0");
+  expect(rest).toEqual({ a: "b" });
+  expect(sums).toBe([hex(JSON.stringify({ ...header, __metadata__: rest })), hex(bytes.subarray(8 + length, 16 + length)), hex(bytes.subarray(16 + length))].join(" "));
+  expect(readSafetensors(bytes).metadata).toEqual({ a: "b" });
+});
+
+test("a turned bit is told with what it is in, and tensors that are read one by one are held to their own checksums", () => {
+  const good = writeSafetensors([{ name: "w", shape: [2], data: Float32Array.of(1, 2) }, { name: "n", shape: [3], data: Uint8Array.of(7, 8, 9) }], { step: "20" });
+  const turned = (at: number, bit: number): Uint8Array => good.map((byte, i) => (i === at ? byte ^ (1 << bit) : byte));
+  expect(refusal(turned(good.length - 4, 0))).toBe("bad-file: x.safetensors is damaged: w is not what was written (its checksum differs)");
+  expect(refusal(turned(good.length - 1, 7))).toContain("damaged: n is not what was written");
+  expect(refusal(turned(new TextDecoder("latin1").decode(good).indexOf('"20"') + 1, 0))).toContain("damaged: its header is not what was written");
+  const bytes = turned(good.length - 1, 0);
+  const { tensors } = openSafetensors({ size: bytes.length, read: (from, to) => bytes.subarray(from, to) }, "x.safetensors");
+  expect(tensors.get("w")?.read()).toEqual(Float32Array.of(1, 2));
+  expect(() => tensors.get("n")?.read()).toThrow(/n is not what was written/);
 });

@@ -4,10 +4,11 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Manifest } from "../../../runtime/abi.js";
 import { HostError } from "../../../runtime/base/errors.js";
-import { checkGoesOn, decodeCheckpoint } from "../../../runtime/train/checkpoint.js";
+import { checkGoesOn, decodeCheckpoint, encodeCheckpoint } from "../../../runtime/train/checkpoint.js";
 import type { Checkpoint } from "../../../runtime/train/checkpoint.js";
 import { CHECKPOINT_FILES, nodeFiles, openCheckpoints } from "../../../runtime/train/checkpoint-store.js";
 import { fakeManifest, record } from "./fakes.js";
@@ -71,6 +72,35 @@ test("a truncated checkpoint at any length is refused by name, and the one befor
   }
   expect((await openCheckpoints(folder, fakeManifest()).load("previous")).step).toBe(10);
   expect(await openCheckpoints(folder, fakeManifest()).lastGood()).toMatchObject({ step: 10, text: expect.stringContaining("step 10") as unknown });
+});
+
+test("any one bit of a checkpoint that has turned is told, or changes nothing", () => {
+  const good = encodeCheckpoint(nth(1), fakeManifest().parameters);
+  const wrong: string[] = [];
+  for (let at = 0; at < good.length * 8; at++) {
+    const bytes = good.slice();
+    bytes[at >> 3] = (good[at >> 3] ?? 0) ^ (1 << (at & 7));
+    try {
+      const read = decodeCheckpoint(bytes, "x.safetensors");
+      if (!isDeepStrictEqual(read, nth(1))) wrong.push(`bit ${at}`);
+    } catch (error) {
+      if (!(error instanceof HostError)) wrong.push(`bit ${at}: ${String(error)}`);
+    }
+  }
+  expect(wrong).toEqual([]);
+});
+
+test("a checkpoint with a turned bit is refused by name, and the one before it is offered", async () => {
+  await savedTwice();
+  const path = join(folder, CHECKPOINT_FILES.latest);
+  const bytes = readFileSync(path);
+  bytes.writeUInt8(bytes.readUInt8(bytes.length - 6) ^ 1, bytes.length - 6);
+  writeFileSync(path, bytes);
+  const error = await failure(openCheckpoints(folder, fakeManifest()).load("latest"));
+  expect(error.code).toBe("bad-file");
+  expect(error.message).toContain(`${path} is damaged: `);
+  expect(error.help).toBe("the checkpoint before it (step 10) is whole: resume from it with --resume previous");
+  expect((await openCheckpoints(folder, fakeManifest()).lastGood()).step).toBe(10);
 });
 
 test("a checkpoint of another program or another source is refused, saying which", async () => {
