@@ -3,12 +3,13 @@
  *
  * Owns `running.json`, the sign that a process trains there, and what it is worth: two at once would mix their rows and pull
  * checkpoints from under each other. The sign of a process that is gone (killed, or before the machine was started again) is
- * taken over, and what it was writing is removed. On another machine nothing is known of a process: its sign counts for
- * nothing, so that a run can go on elsewhere.
+ * taken over, and what it was writing is removed. Nothing is known of processes of another machine that shares the folder:
+ * there the sign counts while it is renewed, as every run does with its own. Whoever finds another sign in the place of its
+ * own has lost the folder, and writes nothing more.
  */
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { hostname, uptime } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { errorText, HostError, systemCode } from "../base/errors.js";
 import { makeFolder, removeTemporaries, writeError } from "../base/files.js";
 import { CHECKPOINT_FILES } from "./checkpoint-store.js";
@@ -22,28 +23,56 @@ export interface Claim {
    * "disk-full" where nothing can be written.
    */
   take(): void;
+  /**
+   * Renews the sign of a folder that was taken, where a look at it was long ago, or is wanted `now`. Throws `HostError` "usage"
+   * where another process has taken the folder over.
+   */
+  hold(now?: "now"): void;
   /** Gives it back. */
   release(): void;
 }
 
-/** A claim on a run's folder; nothing is written before it is taken. */
-export function openClaim(folder: string): Claim {
+/** Milliseconds after which a run looks at its sign, after which it renews it, and after which one of another machine that was not renewed counts for nothing. */
+const LOOK = 1000;
+const RENEW = 15_000;
+const GONE = 120_000;
+
+/** A claim on a run's folder; nothing is written before it is taken. `say` hears of a folder that is taken over from another machine. */
+export function openClaim(folder: string, say: (text: string) => void): Claim {
   const path = join(folder, RUN_FILES.running);
   let sign: string | undefined;
+  let looked = -Infinity;
   return {
     take() {
-      sign ??= writeSign(folder, path);
+      sign ??= writeSign(folder, path, say);
+    },
+    hold(now) {
+      if (now === undefined && performance.now() - looked < LOOK) return;
+      looked = performance.now();
+      const there = sign === undefined ? undefined : readSign(path);
+      if (there === undefined) return;
+      if (there.text !== sign) throw lost(folder, there);
+      renew(path, there);
     },
     release() {
-      if (sign !== undefined && readSign(path) === sign) rmSync(path, { force: true });
+      if (sign !== undefined && readSign(path)?.text === sign) rmSync(path, { force: true });
       sign = undefined;
     },
   };
 }
 
-function writeSign(folder: string, path: string): string {
+/** A sign as it is in its file. */
+interface Sign {
+  readonly text: string;
+  /** When it was renewed last, by the clock of whoever keeps the files. */
+  readonly renewed: number;
+}
+
+function writeSign(folder: string, path: string, say: (text: string) => void): string {
   refuseTaken(folder);
-  const sign = `${JSON.stringify({ pid: process.pid, host: hostname(), since: new Date().toISOString() })}\n`;
+  const before = parse(readSign(path)?.text);
+  if (typeof before["pid"] === "number" && isElsewhere(before)) say(`process ${before["pid"]} on ${String(before["host"])} was training into ${folder} and gives no sign of life: this run takes its place`);
+  const sign = `${JSON.stringify({ pid: process.pid, host: hostname(), since: new Date().toISOString(), ...birth(process.pid) })}\n`;
   try {
     makeFolder(folder);
     rmSync(path, { force: true });
@@ -52,37 +81,94 @@ function writeSign(folder: string, path: string): string {
     if (systemCode(error) === "EEXIST") refuseTaken(folder);
     throw writeError(error, path);
   }
-  removeTemporaries(folder, [...Object.values(CHECKPOINT_FILES), RUN_FILES.metrics, RUN_FILES.run]);
+  removeTemporaries(folder, [...Object.values(CHECKPOINT_FILES), RUN_FILES.metrics, RUN_FILES.run, RUN_FILES.running]);
   return sign;
 }
 
 /** Throws `HostError` "usage" where another process trains into a folder, which people know as `shown`. */
 export function refuseTaken(folder: string, shown = folder): void {
-  const pid = holder(readSign(join(folder, RUN_FILES.running)));
-  if (pid === undefined) return;
-  throw new HostError("usage", `another process (${pid}) is training into ${shown}`, `wait until it ends, stop it, or give another folder with --out; if process ${pid} is no run of jepac, remove ${join(shown, RUN_FILES.running)}`);
+  const path = join(folder, RUN_FILES.running);
+  const there = readSign(path);
+  const sign = parse(there?.text);
+  const { pid } = sign;
+  if (there === undefined || typeof pid !== "number" || !Number.isSafeInteger(pid) || pid <= 0) return;
+  const shownSign = join(shown, RUN_FILES.running);
+  if (isElsewhere(sign)) {
+    const silent = Math.max(0, Math.round((clockOf(path) - there.renewed) / 1000));
+    if (silent * 1000 >= GONE) return;
+    const where = sign["host"] === hostname() ? "before this machine was started, or on another one of its name" : `on the machine ${String(sign["host"])}`;
+    throw new HostError("usage", `a process ${where} (${pid}) is training into ${shown}, by its sign of ${silent} s ago`, `wait until it ends, stop it there, or give another folder with --out; if it is gone, wait until its sign is ${GONE / 1000} s old, or remove ${shownSign}`);
+  }
+  if (isHere(pid, sign)) throw new HostError("usage", `another process (${pid}) is training into ${shown}`, `wait until it ends, stop it, or give another folder with --out; if process ${pid} is no run of jepac, remove ${shownSign}`);
 }
 
-function readSign(path: string): string | undefined {
+function lost(folder: string, { text }: Sign): HostError {
+  const { pid, host } = parse(text);
+  return new HostError("usage", `another process (${String(pid)} on ${String(host)}) has taken over ${folder}: this one stops, and writes nothing more there`, "let that one go on, or stop it and go on with --resume");
+}
+
+function readSign(path: string): Sign | undefined {
   try {
-    return readFileSync(path, "utf8");
+    return { text: readFileSync(path, "utf8"), renewed: statSync(path).mtimeMs };
   } catch (error) {
     if (["ENOENT", "ENOTDIR"].includes(systemCode(error))) return undefined;
     throw new HostError("io", `cannot read ${path}: ${errorText(error)}`, "check that it is a file that can be read", { cause: error });
   }
 }
 
-/** The process that a sign stands for, while it is alive and another one of this machine. */
-function holder(sign: string | undefined): number | undefined {
-  const { pid, host, since } = parse(sign);
-  if (typeof pid !== "number" || !Number.isSafeInteger(pid) || pid <= 0 || pid === process.pid || host !== hostname()) return undefined;
-  // Numbers of processes are given again when a machine starts.
-  const started = Date.now() - uptime() * 1000;
-  if (typeof since !== "string" || Date.parse(since) < started) return undefined;
-  return isAlive(pid) ? pid : undefined;
+/** Sets the time of an own sign, as whoever keeps the files has it, where it has become old. Where that cannot be done, the sign ages. */
+function renew(path: string, { renewed }: Sign): void {
+  if (Math.abs(Date.now() - renewed) < RENEW) return;
+  try {
+    const now = new Date(clockOf(path));
+    utimesSync(path, now, now);
+  } catch (error) {
+    if (systemCode(error) === "") throw error;
+  }
 }
 
-function parse(sign: string | undefined): Readonly<Record<string, unknown>> {
+/** Milliseconds, by the clock that the times of files beside `path` have: machines that share a disk may not agree. This machine's where nothing can be written. */
+function clockOf(path: string): number {
+  const trial = join(dirname(path), `.${basename(path)}.${process.pid}.0.tmp`);
+  try {
+    writeFileSync(trial, "");
+    return statSync(trial).mtimeMs;
+  } catch {
+    return Date.now();
+  } finally {
+    rmSync(trial, { force: true });
+  }
+}
+
+/** Whether a sign is of another machine: nothing is known of its processes here. Two may have one name, and then differ in what they call their start. */
+function isElsewhere({ host, boot }: Fields): boolean {
+  const own = birth(process.pid)?.boot;
+  return typeof host === "string" && (host !== hostname() || (typeof boot === "string" && own !== undefined && boot !== own));
+}
+
+/** Whether the process of a sign of this machine is alive, and another one. */
+function isHere(pid: number, { since, began }: Fields): boolean {
+  if (pid === process.pid || !isAlive(pid)) return false;
+  // Numbers of processes are given again. The system says when one began; where it does not, one of before the machine started is gone.
+  const own = birth(pid)?.began;
+  if (own !== undefined && typeof began === "string") return own === began;
+  return typeof since === "string" && Date.parse(since) >= Date.now() - uptime() * 1000;
+}
+
+/** What Linux calls this start of the machine, and how long after it a process began: by no clock that somebody sets. */
+function birth(pid: number): { readonly boot: string; readonly began: string } | undefined {
+  try {
+    // The name of a program, in parentheses, may hold anything; the start is the twentieth word after it (proc_pid_stat(5)).
+    const began = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ")[19];
+    return began === undefined ? undefined : { boot: readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(), began };
+  } catch {
+    return undefined;
+  }
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function parse(sign: string | undefined): Fields {
   try {
     const value: unknown = JSON.parse(sign ?? "");
     return isRecord(value) ? value : {};

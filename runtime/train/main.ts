@@ -114,21 +114,22 @@ async function told(own: Terminal | undefined, run: () => Promise<number>): Prom
 export async function train(trainer: Trainer): Promise<RunSummary> {
   checkOptions(trainer.options ?? {});
   const folder = chooseFolder(trainer.manifest.program, trainer.options ?? {});
-  const claim = openClaim(folder);
+  const host = fullHost(trainer.host);
+  const progress = createProgress(host.terminal, host.clock, { quiet: trainer.options?.quiet });
+  const claim = openClaim(folder, (text) => progress.note(text));
   try {
-    return await trainInto(folder, claim, trainer);
+    return await trainInto(folder, claim, progress, { ...trainer, host });
   } finally {
     claim.release();
   }
 }
 
-async function trainInto(folder: string, claim: Claim, trainer: Trainer): Promise<RunSummary> {
-  const host = fullHost(trainer.host);
+async function trainInto(folder: string, claim: Claim, progress: Progress, trainer: Trainer & { readonly host: TrainerHost }): Promise<RunSummary> {
+  const { host } = trainer;
   const given = trainer.options ?? {};
   // Nothing of a run that goes on is read before it is known that no other process is changing it.
   if (given.resume !== undefined && existsSync(folder)) claim.take();
   const options = given.resume === undefined ? given : await withRunOptions(folder, given);
-  const progress = createProgress(host.terminal, host.clock, { quiet: options.quiet });
   const data = await openTrainingData(trainer.manifest, options.data, trainer.folder);
   for (const line of data.lines) progress.note(line);
   const test = options.probe === false && given.evalData === undefined ? undefined : await openTestData(trainer.manifest, data, options.evalData);
@@ -159,7 +160,7 @@ async function trainInto(folder: string, claim: Claim, trainer: Trainer): Promis
         chosen = await open();
         return chosen.engine;
       };
-      const summary = await trainAndTell({ trainer, host, options, folder, progress, data, test, recipe, store, resume, engine: chosen.engine, batches }, reopen);
+      const summary = await trainAndTell({ trainer, host, options, folder, claim, progress, data, test, recipe, store, resume, engine: chosen.engine, batches }, reopen);
       await tellProfile(chosen, folder, progress);
       return summary;
     } finally {
@@ -189,6 +190,7 @@ interface Session {
   readonly host: TrainerHost;
   readonly options: TrainerOptions;
   readonly folder: string;
+  readonly claim: Claim;
   readonly progress: Progress;
   readonly data: TrainingData;
   readonly test: TestData | undefined;
@@ -246,7 +248,7 @@ async function lastCheckpoint(store: CheckpointStore): Promise<Checkpoint | unde
 }
 
 async function loop(session: Session): Promise<{ end: LoopEnd; speed: Speed; session: Session }> {
-  const { host, folder, progress, recipe, store } = session;
+  const { host, folder, claim, progress, recipe, store } = session;
   const rows = await openRows<MetricRow>(join(folder, RUN_FILES.metrics), session.resume?.step ?? 0);
   const interrupts = watchInterrupts(host.signals, (text) => progress.note(text));
   const speed = new Speed(host.clock);
@@ -261,6 +263,7 @@ async function loop(session: Session): Promise<{ end: LoopEnd; speed: Speed; ses
       stopRequested: () => interrupts.requested(),
       sink: {
         step({ row, signals, images }) {
+          claim.hold();
           rows.append(row);
           speed.add(images);
           const rate = speed.recent();
@@ -277,7 +280,10 @@ async function loop(session: Session): Promise<{ end: LoopEnd; speed: Speed; ses
           });
         },
         alarm: (alarm) => progress.note(alarmText(alarm)),
-        save: (checkpoint) => store.save(checkpoint),
+        async save(checkpoint) {
+          claim.hold("now");
+          await store.save(checkpoint);
+        },
         lastGood: () => store.lastGood(),
       },
     });

@@ -3,7 +3,7 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
@@ -69,7 +69,7 @@ interface Outcome {
 
 const noModule: CompiledModule = { step: () => raise("the fake engine runs no module"), encoders: {} };
 
-async function run(argv: readonly string[], options: { manifest?: Manifest; faults?: Faults; pressAt?: number } = {}): Promise<Outcome> {
+async function run(argv: readonly string[], options: { manifest?: Manifest; faults?: Faults; pressAt?: number; at?: { step: number; then: () => void } } = {}): Promise<Outcome> {
   let text = "";
   const handlers = new Set<() => void>();
   const code = await runTrainer({
@@ -85,6 +85,7 @@ async function run(argv: readonly string[], options: { manifest?: Manifest; faul
         Promise.resolve({
           engine: pictureEngine(program, seed, options.faults ?? {}, (step) => {
             if (step === options.pressAt) [...handlers][0]?.();
+            if (step === options.at?.step) options.at.then();
           }),
           notes: ["engine fast: not installed; install it"],
           why: "as asked",
@@ -200,9 +201,10 @@ test("into the folder of a process that trains no other one does; that of one wh
   const refused = await run(["--out", out, "--resume"]);
   expect(refused).toEqual({ code: 2, text: `error: another process (${other.pid}) is training into ${out}\nhelp: wait until it ends, stop it, or give another folder with --out; if process ${other.pid} is no run of jepac, remove ${sign}\n` });
   expect(readdirSync(out).map((name) => [name, readFileSync(join(out, name)).toString("base64")])).toEqual(before);
-  // Of a process on another machine, or of a time before this one was started, nothing is known.
+  // A sign of another machine that is no longer renewed, and one of a time before this machine was started.
   for (const [at, change] of [{ host: "elsewhere" }, { since: "2001-01-01T00:00:00Z" }].entries()) {
     signed(change);
+    utimesSync(sign, new Date(0), new Date(0));
     expect((await run(["--out", out, "--resume", "--no-probe", "--no-report"], { pressAt: 16 + at })).text).toContain(`going on after step ${15 + at}`);
   }
   signed();
@@ -212,6 +214,17 @@ test("into the folder of a process that trains no other one does; that of one wh
   const on = await run(["--out", out, "--resume", "--no-probe", "--no-report"]);
   expect([on.code, on.text.includes("going on after step 17")]).toEqual([0, true]);
   expect(readdirSync(out).sort()).toEqual(["checkpoint.previous.safetensors", "checkpoint.safetensors", "metrics.jsonl", "mine.tmp", "run.json"]);
+});
+
+test("a run whose folder another process has taken stops before it writes anything more there", async () => {
+  const out = join(folder, "a");
+  const sign = join(out, "running.json");
+  const other = JSON.stringify({ pid: 78, host: "elsewhere", since: new Date().toISOString() });
+  const { code, text } = await run(["--out", out, "--no-probe", "--no-report"], { at: { step: 15, then: () => writeFileSync(sign, other) } });
+  expect(text).toContain(`error: another process (78 on elsewhere) has taken over ${out}: this one stops, and writes nothing more there; the last good state is step 10`);
+  expect(code).toBe(2);
+  expect(readFileSync(sign, "utf8")).toBe(other);
+  expect(readdirSync(out).sort()).toEqual(["checkpoint.safetensors", "metrics.jsonl", "run.json", "running.json"]);
 });
 
 test("options of the first start are remembered by a resumed run", async () => {
