@@ -35,13 +35,18 @@ export const deviceOptions: Readonly<Record<string, OptionSpec>> = {
   memory: { kind: "text", help: "for wgsl, GiB that all buffers together may take" },
 };
 
-/** What a plan must fit; `fallback` where nothing is said. For `here` there must be a device: @throws HostError "no-engine" */
-export async function planLimits(args: Pick<Arguments, "text">, fallback: "portable" | "here"): Promise<PlanLimits> {
+/** What a plan must fit; `fallback` where nothing is said. For `here` there must be a device that has what the precision needs: @throws HostError "no-engine" */
+export async function planLimits(args: Pick<Arguments, "text">, fallback: "portable" | "here", precision: "f32" | "f16"): Promise<PlanLimits> {
   const device = args.text("device") ?? fallback;
   const gigabytes = Number(args.text("memory") ?? NaN);
   if (args.text("memory") !== undefined && !(gigabytes > 0)) throw new CliError(`--memory is a number of GiB above 0, not ${args.text("memory") ?? ""}`, "write for example --memory 24");
-  const own = device === "large" ? large : device === "software" ? software : device === "here" ? await nodeLimits() : portable;
+  const own = device === "large" ? large : device === "software" ? software : device === "here" ? await nodeLimits(featuresOf(precision)) : portable;
   return { ...own, ...(gigabytes > 0 ? { memoryBytes: gigabytes * 2 ** 30 } : {}) };
+}
+
+/** Features of a device that a plan of a precision needs. */
+export function featuresOf(precision: "f32" | "f16"): readonly string[] {
+  return precision === "f16" ? ["shader-f16"] : [];
 }
 
 /** What values are stored as, from `--precision`. @throws CliError for f16 on a target that has none. */
@@ -82,7 +87,8 @@ export const compileCommand: Command = {
     const target = targetOf(args);
     refuseUnused(target, args, Object.keys(deviceOptions));
     const batch = batchOf(args);
-    const result = compile(opened.source, { ...readProgramOptions(args), ...(batch === undefined ? {} : { batch }), target, precision: precisionFor(target, args), ...(target === "wgsl" ? { device: await planLimits(args, "portable") } : {}) });
+    const precision = precisionFor(target, args);
+    const result = compile(opened.source, { ...readProgramOptions(args), ...(batch === undefined ? {} : { batch }), target, precision, ...(target === "wgsl" ? { device: await planLimits(args, "portable", precision) } : {}) });
     tellDiagnostics(result, opened, cx);
     if (!result.ok) return 1;
     const shown = args.text("out") ?? "out";

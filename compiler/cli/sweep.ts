@@ -12,8 +12,9 @@ import { existsSync, openSync, closeSync, readFileSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { counted } from "../../runtime/base/counted.js";
 import { makeFolder, writeAtomic } from "../../runtime/base/files.js";
+import { refuseTaken } from "../../runtime/train/claim.js";
 import { holdsRun, shellWord } from "../../runtime/train/run-folder.js";
-import { parseOptions } from "../../runtime/train/options.js";
+import { checkEngineRuns, parseOptions } from "../../runtime/train/options.js";
 import type { CompileResult } from "../compile.js";
 import { compile } from "../compile.js";
 import type { Command } from "./command.js";
@@ -76,7 +77,7 @@ export const sweepCommand: Command = {
       return 0;
     }
     const words = runWords(args).filter((word) => own.includes(word.replace(/^--(no-)?/, "").replace(/=.*$/s, "")));
-    parseOptions(words);
+    checkEngineRuns("tfjs", parseOptions(words).engine);
     const title = files.length === 1 ? basename(files[0] ?? "").replace(/\.jepa$/, "") : "ablations";
     const shown = args.text("out") ?? join("runs", `sweep-${title}`);
     const sweep: Sweep = { rows, words, folder: resolve(cx.cwd, shown), shown, title, cx };
@@ -117,8 +118,9 @@ function hashOf(result: CompileResult | undefined): string {
   return result?.manifest?.source.hash ?? "";
 }
 
-/** A folder of another program, or of other options, is not written into. @throws CliError */
+/** A folder of another program, of other options, or of another process that is training there, is not written into. @throws CliError or HostError */
 function refuseOther(sweep: Sweep, row: SweepRow, hash: string): void {
+  refuseTaken(join(sweep.folder, row.name), join(sweep.shown, row.name));
   const held = readRow(sweep, row);
   if (held === undefined || (held.hash === hash && held.words.join(" ") === said(sweep).join(" "))) return;
   throw new CliError(

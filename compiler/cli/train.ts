@@ -9,16 +9,18 @@ import { join, resolve } from "node:path";
 import { check, compile } from "../compile.js";
 import type { CompileResult } from "../compile.js";
 import type { Manifest, PlanTile } from "../../runtime/abi.js";
+import { nodeLimits } from "../../runtime/backends/webgpu/device.js";
 import { HostError } from "../../runtime/base/errors.js";
 import { refuseTaken } from "../../runtime/train/claim.js";
 import { checkGoesOn } from "../../runtime/train/checkpoint.js";
 import { loadCompiled, readManifest } from "../../runtime/train/compiled.js";
 import { trainingFolder } from "../../runtime/train/datasets.js";
-import { parseOptions, TRAINER_OPTIONS } from "../../runtime/train/options.js";
+import { checkEngineRuns, parseOptions, TRAINER_OPTIONS } from "../../runtime/train/options.js";
 import type { Trainer } from "../../runtime/train/main.js";
 import { chooseFolder, keptOptions, shellWord, stoppedEarly, wasBegun } from "../../runtime/train/run-folder.js";
+import type { PlanLimits } from "../targets/wgsl/plan.js";
 import type { Arguments, Command, OptionSpec } from "./command.js";
-import { compileInto, deviceOptions, planLimits, precisionFor, precisionOption, refuseUnused, targetOf, targets } from "./compile.js";
+import { compileInto, deviceOptions, featuresOf, planLimits, precisionFor, precisionOption, refuseUnused, targetOf, targets } from "./compile.js";
 import { missingFolders, removeMade } from "./output.js";
 import type { CliTerminal } from "./terminal.js";
 import { openSource, programOptions, readProgramOptions } from "./source.js";
@@ -94,8 +96,9 @@ async function prepare(args: Arguments, cx: CliTerminal): Promise<Prepared | und
   const target = args.given("target") || before === undefined ? targetOf(args) : before.target;
   const precision = args.given("precision") || before === undefined ? precisionFor(target, args) : target === "wgsl" ? before.precision ?? "f32" : "f32";
   refuseUnused(target, args, [...Object.keys(deviceOptions), ...Object.keys(tileOptions)]);
-  // No device is said before time goes into compiling for one; mistakes of the program are said before that.
-  const limits = target === "wgsl" && checked.ok ? await planLimits(args, "here") : undefined;
+  // What this machine or this target cannot run is said before time goes into compiling for it; mistakes of the program are said before that.
+  if (checked.ok) checkEngineRuns(target, options.engine);
+  const limits = target === "wgsl" && checked.ok ? await runLimits(args, precision) : undefined;
   // A plan is made for one size of batch.
   const batch = target !== "wgsl" ? undefined : options.batch ?? (options.resume === undefined ? undefined : (await keptOptions(resolve(cx.cwd, folder)))?.batch);
   const compiledWith = (tiles: readonly PlanTile[]): CompileResult =>
@@ -108,10 +111,21 @@ async function prepare(args: Arguments, cx: CliTerminal): Promise<Prepared | und
   // What cannot go on is refused while the run's own program is still there.
   if (result.manifest !== undefined && before !== undefined && !stoppedEarly(resolve(cx.cwd, folder))) checkGoesOn(before, result.manifest, `the run in ${folder}`, options);
   const made = missingFolders(compiled);
-  if (compileInto(opened, result, compiled, cx) === undefined) return undefined;
+  try {
+    if (compileInto(opened, result, compiled, cx) === undefined) return undefined;
+  } catch (error) {
+    removeMade(made);
+    throw error;
+  }
   const loaded = await loadCompiled(compiled, join(folder, "compiled"));
   const trainer = { ...loaded, argv, options: { out: folder }, folder: compiled, command: ["npx jepac train", shellWord(file), ...programWords(args)].join(" "), host: { terminal: cx.err } };
   return { trainer, folder: resolve(cx.cwd, folder), made };
+}
+
+/** What a plan must fit, on a machine that must have a device to run it, whatever it is made for. @throws HostError "no-engine" */
+async function runLimits(args: Arguments, precision: "f32" | "f16"): Promise<PlanLimits> {
+  if ((args.text("device") ?? "here") !== "here") await nodeLimits(featuresOf(precision));
+  return planLimits(args, "here", precision);
 }
 
 /** The manifest of the program that a run was compiled from; undefined where there is none that can be read. */

@@ -17,7 +17,7 @@ import { productKey, shapeOf, tileOf } from "../targets/wgsl/tile-book.js";
 import { generatorName, partTrials, productsOf, trialsOf } from "../targets/wgsl/tuning.js";
 import type { Arguments, Command } from "./command.js";
 import { CliError } from "./command.js";
-import { deviceOptions, planLimits, precisionOption } from "./compile.js";
+import { deviceOptions, planLimits, precisionFor, precisionOption } from "./compile.js";
 import { tellDiagnostics } from "./show.js";
 import { openSource, programOptions, readProgramOptions } from "./source.js";
 import type { CacheKey } from "./tile-cache.js";
@@ -172,7 +172,8 @@ export const tuneCommand: Command = {
   async run(args, cx) {
     const opened = openSource(args.need("file"), cx);
     const seconds = budgetOf(args.text("budget"));
-    const result = compile(opened.source, { ...readProgramOptions(args), target: "wgsl", precision: args.text("precision") === "f16" ? "f16" : "f32", device: await planLimits(args, "here") });
+    const precision = precisionFor("wgsl", args);
+    const result = compile(opened.source, { ...readProgramOptions(args), target: "wgsl", precision, device: await planLimits(args, "here", precision) });
     tellDiagnostics(result, opened, cx);
     if (result.plan === undefined) return 1;
     await tunePlan(result.plan, seconds, cx, "alone");

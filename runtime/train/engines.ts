@@ -22,7 +22,7 @@ import type { Profiler } from "../backends/webgpu/profiler.js";
 import { createProfiler } from "../backends/webgpu/profiler.js";
 import { HostError } from "../base/errors.js";
 import { initialState } from "./init.js";
-import { engineChoice } from "./options.js";
+import { checkEngineRuns, engineChoice, wrongEngine } from "./options.js";
 import type { EngineChoice } from "./options.js";
 import { openReplicas, replicaCount, replicaScript, threadsEach } from "./replicas.js";
 
@@ -81,10 +81,11 @@ export async function createEngine(manifest: Manifest, module: ProgramModule, ch
     throw new HostError("mismatch", `the manifest was compiled for ${manifest.target}, the module beside it was not`, "compile the program again into this folder");
   }
   if ("plan" in module) {
+    checkEngineRuns("wgsl", choice);
     if (wishes.run !== undefined) replicaCount({ manifest, asked: wishes.run.replicas, batch: wishes.run.batch, steps: wishes.run.steps });
-    return webgpuEngine(manifest, module, choice, seed, wishes);
+    return webgpuEngine(manifest, module, seed, wishes);
   }
-  if (choice === "webgpu") throw new HostError("no-engine", "webgpu runs programs that were compiled for wgsl, this one was compiled for tfjs", "compile it with --target wgsl");
+  if (choice === "webgpu") throw wrongEngine("tfjs", choice);
   if (wishes.profile !== undefined) throw new HostError("usage", "--profile measures the kernels of a program that was compiled for wgsl; this one was compiled for tfjs", "add --target wgsl, or profile the process with node --cpu-prof");
   try {
     return await tfjsEngine(manifest, module, choice, seed, wishes.run);
@@ -118,8 +119,7 @@ async function tfjsEngine(manifest: Manifest, module: CompiledModule, choice: Ex
   }
 }
 
-async function webgpuEngine(manifest: Manifest, module: WgslModule, choice: EngineChoice, seed: number, wishes: EngineWishes): Promise<ChosenEngine> {
-  if (choice !== "auto" && choice !== "webgpu") throw new HostError("no-engine", `${choice} runs programs that were compiled for tfjs, this one was compiled for wgsl`, "compile it with --target tfjs, or leave --engine away");
+async function webgpuEngine(manifest: Manifest, module: WgslModule, seed: number, wishes: EngineWishes): Promise<ChosenEngine> {
   checkPlan(module.plan);
   const { device, name, language, version, release } = await openNodeDevice(module, { timestamps: wishes.profile !== undefined });
   const profiler = wishes.profile === undefined ? undefined : createProfiler({ device, plan: module.plan, clock: () => performance.now(), steps: wishes.profile });

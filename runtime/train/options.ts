@@ -5,6 +5,7 @@
  * the check of options that a program gives as data. A word that is not an option, or a value that is not what an option takes, is a `HostError` "usage" with the
  * nearest option in its help; nothing is guessed.
  */
+import type { Manifest } from "../abi.js";
 import { HostError } from "../base/errors.js";
 import type { Which } from "./checkpoint-store.js";
 
@@ -89,6 +90,17 @@ export function engineChoice(value: string): EngineChoice {
   const found = ENGINE_CHOICES.find((engine) => engine === value);
   if (found === undefined) throw usage(`there is no engine ${value}`, `engines: ${ENGINE_CHOICES.join(", ")}`);
   return found;
+}
+
+/** Refuses an engine that does not run what is compiled for a target. Throws `HostError` "no-engine". */
+export function checkEngineRuns(target: Manifest["target"], engine: EngineChoice = "auto"): void {
+  if (engine !== "auto" && (engine === "webgpu") !== (target === "wgsl")) throw wrongEngine(target, engine);
+}
+
+/** What is said of an engine of the other target. */
+export function wrongEngine(target: Manifest["target"], engine: EngineChoice): HostError {
+  const other = target === "wgsl" ? "tfjs" : "wgsl";
+  return new HostError("no-engine", `${engine} runs programs that are compiled for ${other}, and this one is for ${target}`, `compile it with --target ${other}, or leave --engine away`);
 }
 
 /** The help text. */

@@ -14,7 +14,7 @@ import type { WgslModule } from "../../abi.js";
 import { HostError, errorText } from "../../base/errors.js";
 import { WEBGPU_PACKAGE, scriptCommand } from "../ways.js";
 import { describeBy } from "./forms.js";
-import { deviceRequest } from "./request.js";
+import { deviceRequest, lacksFeatures } from "./request.js";
 import { restingWait, waitBy } from "./waiting.js";
 
 /** A device with what a person wants to know of it. */
@@ -45,7 +45,7 @@ export interface DeviceWishes {
 
 /** Opens a device on which the plan fits. Throws `HostError` "no-engine". */
 export async function openNodeDevice(module: Pick<WgslModule, "plan">, wishes: DeviceWishes = {}): Promise<NodeDevice> {
-  const { gpu, adapter, name, version } = await openAdapter(wishes, dawnOptions(module));
+  const { gpu, adapter, name, version } = await openAdapter(wishes, dawnOptions(module.plan.features));
   const request = deviceRequest(module, adapter, name);
   const timestamps: GPUFeatureName[] = wishes.timestamps === true && adapter.features.has("timestamp-query") ? ["timestamp-query"] : [];
   try {
@@ -58,9 +58,14 @@ export async function openNodeDevice(module: Pick<WgslModule, "plan">, wishes: D
   }
 }
 
-/** What a plan must fit to run here: bytes of one binding and of one buffer, and what kind of device it is. Throws `HostError` "no-engine". */
-export async function nodeLimits(): Promise<{ readonly bindingBytes: number; readonly bufferBytes: number; readonly software: boolean; readonly ample: boolean }> {
-  const { adapter: { limits, info } } = await openAdapter();
+/**
+ * What a plan must fit to run here: bytes of one binding and of one buffer, and what kind of device it is. Throws `HostError`
+ * "no-engine" where there is no device, or none with the features that a plan will need.
+ */
+export async function nodeLimits(needed: readonly string[] = []): Promise<{ readonly bindingBytes: number; readonly bufferBytes: number; readonly software: boolean; readonly ample: boolean }> {
+  const { adapter: { features, limits, info }, name } = await openAdapter({}, dawnOptions(needed));
+  const missing = needed.filter((f) => !new Set<string>(features).has(f));
+  if (missing.length > 0) throw lacksFeatures(name, missing);
   return { bindingBytes: limits.maxStorageBufferBindingSize, bufferBytes: limits.maxBufferSize, software: info.isFallbackAdapter, ample: isAmple(info) };
 }
 
@@ -109,8 +114,8 @@ async function openAdapter(wishes: DeviceWishes = {}, options: readonly string[]
  * What Dawn is told: to show f16 on NVIDIA and subgroup matrices at all, and not to clamp every index. Kernels guard their
  * edges themselves, and a browser, where other people's programs run, goes on clamping (`docs/decisions/unchecked-indices.md`).
  */
-function dawnOptions({ plan }: Pick<WgslModule, "plan">): string[] {
-  const f16 = plan.features?.includes("shader-f16") === true ? ["allow_unsafe_apis", "vulkan_enable_f16_on_nvidia"] : [];
+function dawnOptions(needed: readonly string[] = []): string[] {
+  const f16 = needed.includes("shader-f16") ? ["allow_unsafe_apis", "vulkan_enable_f16_on_nvidia"] : [];
   return [`enable-dawn-features=${["disable_robustness", ...f16].join(",")}`];
 }
 

@@ -9,9 +9,9 @@ import { jepac, root, small, temporary } from "./support.js";
 const bin = join(root, "dist/compiler/cli/bin.js");
 
 /** Runs a process to its end; `during` is asked every 50 ms until it says that it has done its part. */
-function run(words: readonly string[], cwd: string, during: (child: ChildProcess) => boolean = () => true): Promise<{ code: number | null; out: string; err: string }> {
+function run(words: readonly string[], cwd: string, during: (child: ChildProcess) => boolean = () => true, program = process.execPath): Promise<{ code: number | null; out: string; err: string }> {
   return new Promise((done, fail) => {
-    const child = spawn(process.execPath, words, { cwd, env: { ...process.env, NO_COLOR: "1" } });
+    const child = spawn(program, words, { cwd, env: { ...process.env, NO_COLOR: "1" } });
     let out = "";
     let err = "";
     child.stdout.on("data", (part: Buffer) => { out += part.toString(); });
@@ -92,6 +92,31 @@ test("a run that cannot start says why and takes away what it made, and only tha
     expect(ran.err.replaceAll("\\", "/")).toContain(said);
     expect(ran.err).toMatch(/^help: ./m);
     expect(ran.code, ran.err).toBe(2);
+    expect(all(), words.join(" ")).toEqual(before);
+  }
+});
+
+test("a disk that is full while a program is compiled leaves no folder of a run: exit 2", { timeout: 60_000 }, async () => {
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small });
+  if (process.platform === "win32") return console.warn("NOT TESTED: a disk that is full while a program is compiled: only a shell's ulimit can make one");
+  // A limit on the size of files is told as a full disk is.
+  const ran = await run(["-c", `trap '' XFSZ; ulimit -f 8; exec ${JSON.stringify(process.execPath)} ${JSON.stringify(bin)} train small.jepa`], cwd, undefined, "sh");
+  expect([ran.code, ran.err]).toEqual([2, expect.stringContaining("cannot write into runs/tiny/compiled: ")]);
+  expect(existsSync(join(cwd, "runs"))).toBe(false);
+});
+
+test("an engine of the other target is refused before anything is compiled: exit 2", { timeout: 120_000 }, async () => {
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small });
+  const all = (): string[] => readdirSync(cwd, { recursive: true, encoding: "utf8" }).sort();
+  const before = all();
+  const refused: readonly [readonly string[], string][] = [
+    [["train", "small.jepa", "--target", "wgsl", "--engine", "wasm"], "error: wasm runs programs that are compiled for tfjs, and this one is for wgsl\nhelp: compile it with --target tfjs, or leave --engine away\n"],
+    [["train", "small.jepa", "--engine", "webgpu"], "error: webgpu runs programs that are compiled for wgsl, and this one is for tfjs\nhelp: compile it with --target wgsl, or leave --engine away\n"],
+    [["sweep", "small.jepa", "--engine", "webgpu"], "error: webgpu runs programs that are compiled for wgsl, and this one is for tfjs\nhelp: compile it with --target wgsl, or leave --engine away\n"],
+  ];
+  for (const [words, said] of refused) {
+    // Compiling is the first that would be told: what was linked, and which pictures there are.
+    expect(await jepac(words, { cwd })).toEqual({ code: 2, out: "", err: said });
     expect(all(), words.join(" ")).toEqual(before);
   }
 });

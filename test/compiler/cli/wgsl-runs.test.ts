@@ -85,17 +85,19 @@ test("without a device a run says so before it compiles, and mistakes of the pro
     return;
   }
   const cwd = temporary({ "package.json": "{}", "small.jepa": small, "wrong.jepa": small.replace("depth: 1", "dept: 1") });
-  const train = (file: string): ReturnType<typeof run> => run(cwd, bin, "train", file, "--target", "wgsl", "--out", "a", ...quick);
+  const train = (file: string, ...words: readonly string[]): ReturnType<typeof run> => run(cwd, bin, "train", file, "--target", "wgsl", "--out", "a", ...quick, ...words);
   const before = [process.env["VK_DRIVER_FILES"], process.env["VK_ICD_FILENAMES"]];
   try {
     process.env["VK_DRIVER_FILES"] = process.env["VK_ICD_FILENAMES"] = "/nonexistent/icd.json";
     // A copy of SwiftShader in the checkout would still be found.
-    const none = train("small.jepa");
-    if (none.code === 0) return;
-    expect([none.code, none.err]).toEqual([2, expect.stringContaining("error: WebGPU finds no adapter")]);
-    expect(none.err).not.toContain("synthetic pictures");
-    expect(none.err).not.toContain("linked");
-    expect(existsSync(join(cwd, "a"))).toBe(false);
+    for (const words of [[], ["--device", "portable"], ["--device", "software", "--precision", "f16"]]) {
+      const none = train("small.jepa", ...words);
+      if (none.code === 0) return;
+      expect([none.code, none.err]).toEqual([2, expect.stringContaining("error: WebGPU finds no adapter")]);
+      expect(none.err).not.toContain("synthetic pictures");
+      expect(none.err).not.toContain("linked");
+      expect(existsSync(join(cwd, "a"))).toBe(false);
+    }
     const wrong = train("wrong.jepa");
     expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining("dept")]);
     expect(wrong.err).not.toContain("no adapter");

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, expect, test } from "vitest";
 import type { Engine, WgslModule } from "../../../../runtime/abi.js";
-import { openNodeDevice } from "../../../../runtime/backends/webgpu/device.js";
+import { nodeLimits, openNodeDevice } from "../../../../runtime/backends/webgpu/device.js";
 import { createWebgpuEngine } from "../../../../runtime/backends/webgpu/engine.js";
 import { openSession } from "../../../../runtime/backends/webgpu/session.js";
 import { HostError } from "../../../../runtime/base/errors.js";
@@ -153,6 +153,7 @@ test("f16 on an adapter or a device without it is refused, and f32 named as the 
   node.release();
   // The same question to an adapter, about a feature that none has.
   await expect(openNodeDevice({ plan: { ...half.module.plan, features: ["shader-f17"] } })).rejects.toMatchObject(wanted("shader-f17"));
+  await expect(nodeLimits(["shader-f17"])).rejects.toMatchObject(wanted("shader-f17"));
 });
 
 test("memory that runs out ends with the plan's bytes and three ways out", async () => {
