@@ -121,13 +121,15 @@ export function compile(source: Source, options: CompileOptions = {}): CompileRe
   if (!result.ok || checked === undefined) return { ...result, files: [], manifest: undefined, step: undefined, stages: [] };
   const refused = untrainable(checked.graph);
   if (refused.length > 0) return { ...result, ok: false, diagnostics: [...result.diagnostics, ...refused], files: [], manifest: undefined, step: undefined, stages: [] };
-  const { lowered, step, manifest, records } = stepOf(checked, result, source.file, options);
-  const planned = options.target === "wgsl" ? fitPlan(step, manifest, options.device ?? portable, { storage: manifest.precision ?? "f32" }) : undefined;
-  const told = planned !== undefined && "limit" in planned ? [tooLarge(checked, manifest, planned)] : planned === undefined && manifest.train.recompute !== undefined ? [report("JEP7002", settingSpan(checked.program, "recompute"), {})] : [];
+  const { lowered, step, manifest: planless, records } = stepOf(checked, result, source.file, options);
+  const planned = options.target === "wgsl" ? fitPlan(step, planless, options.device ?? portable, { storage: planless.precision ?? "f32" }) : undefined;
+  const told = planned !== undefined && "limit" in planned ? [tooLarge(checked, planless, planned)] : planned === undefined && planless.train.recompute !== undefined ? [report("JEP7002", settingSpan(checked.program, "recompute"), {})] : [];
   if (planned !== undefined && "limit" in planned) return { ...result, ok: false, diagnostics: [...result.diagnostics, ...told], files: [], manifest: undefined, step: undefined, stages: records };
   const wgsl = planned === undefined ? undefined : emitPlanned(step, planned);
+  const run = wgsl === undefined ? emitTfjs(step) : wgsl.files;
+  const manifest: Manifest = { ...planless, files: Object.fromEntries(run.map(({ path, text }) => [path, sha256(text)])) };
   const files = [
-    ...(wgsl === undefined ? emitTfjs(step) : wgsl.files),
+    ...run,
     { path: "manifest.json", text: `${JSON.stringify(manifest, undefined, 1)}\n` },
     { path: "train.mjs", text: trainText(checked.graph.name) },
     { path: encodersFile, text: encodersText(lowered) },

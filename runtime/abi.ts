@@ -21,6 +21,8 @@ export interface Manifest {
   readonly precision?: "f16";
   /** SHA-256 of the canonical source text; a checkpoint of another hash is refused unless told otherwise. */
   readonly source: { readonly file: string; readonly hash: string };
+  /** SHA-256 of the files that a run reads beside the manifest (the module, the plan, its kernels), by name; absent where nobody has written them. */
+  readonly files?: Readonly<Record<string, string>>;
   readonly parameters: readonly Parameter[];
   readonly inputs: readonly ImageInput[];
   readonly views: readonly ViewSpec[];

@@ -13,7 +13,7 @@ import { nodeLimits } from "../../runtime/backends/webgpu/device.js";
 import { HostError } from "../../runtime/base/errors.js";
 import { refuseTaken } from "../../runtime/train/claim.js";
 import { checkGoesOn } from "../../runtime/train/checkpoint.js";
-import { loadCompiled, readManifest } from "../../runtime/train/compiled.js";
+import { comparedFiles, loadCompiled, named, readManifest } from "../../runtime/train/compiled.js";
 import { trainingFolder } from "../../runtime/train/datasets.js";
 import { checkEngineRuns, parseOptions, TRAINER_OPTIONS } from "../../runtime/train/options.js";
 import type { Trainer } from "../../runtime/train/main.js";
@@ -110,6 +110,7 @@ async function prepare(args: Arguments, cx: CliTerminal): Promise<Prepared | und
   if (result.ok && result.manifest !== undefined && options.resume === undefined) trainingFolder(result.manifest, options.data, compiled);
   // What cannot go on is refused while the run's own program is still there.
   if (result.manifest !== undefined && before !== undefined && !stoppedEarly(resolve(cx.cwd, folder))) checkGoesOn(before, result.manifest, `the run in ${folder}`, options);
+  if (before !== undefined) await keepChanges(compiled, before, folder);
   const made = missingFolders(compiled);
   try {
     if (compileInto(opened, result, compiled, cx) === undefined) return undefined;
@@ -120,6 +121,14 @@ async function prepare(args: Arguments, cx: CliTerminal): Promise<Prepared | und
   const loaded = await loadCompiled(compiled, join(folder, "compiled"));
   const trainer = { ...loaded, argv, options: { out: folder }, folder: compiled, command: ["npx jepac train", shellWord(file), ...programWords(args)].join(" "), host: { terminal: cx.err } };
   return { trainer, folder: resolve(cx.cwd, folder), made };
+}
+
+/** Files of a run's program that somebody has changed are not compiled over. @throws HostError "mismatch" */
+async function keepChanges(compiled: string, before: Manifest, folder: string): Promise<void> {
+  const { changed } = await comparedFiles(compiled, before);
+  if (changed.length === 0) return;
+  const shown = join(folder, "compiled");
+  throw new HostError("mismatch", `${named(changed)} of ${shown} ${changed.length === 1 ? "is" : "are"} not as compiled, and would be compiled again`, `go on with what is there: node ${shellWord(join(shown, "train.mjs"))} --out ${shellWord(folder)} --resume; or give the changes up: remove ${changed.length === 1 ? "that file" : "those files"} first`);
 }
 
 /** What a plan must fit, on a machine that must have a device to run it, whatever it is made for. @throws HostError "no-engine" */

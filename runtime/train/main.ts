@@ -56,6 +56,8 @@ export interface Trainer {
   readonly folder?: string;
   /** The model graph as SVG, when the caller has it; else `graph.svg` of the folder. */
   readonly graph?: string;
+  /** What a person should know of the compiled program's files; see `loadCompiled`. */
+  readonly warnings?: readonly string[];
   /** What a person typed to get here, for the hint on resuming. */
   readonly command?: string;
   readonly host?: Partial<TrainerHost>;
@@ -130,6 +132,7 @@ async function trainInto(folder: string, claim: Claim, progress: Progress, train
   // Nothing of a run that goes on is read before it is known that no other process is changing it.
   if (given.resume !== undefined && existsSync(folder)) claim.take();
   const options = given.resume === undefined ? given : await withRunOptions(folder, given);
+  for (const warning of trainer.warnings ?? []) progress.note(`warning: ${warning}`);
   const data = await openTrainingData(trainer.manifest, options.data, trainer.folder);
   for (const line of data.lines) progress.note(line);
   const test = options.probe === false && given.evalData === undefined ? undefined : await openTestData(trainer.manifest, data, options.evalData);

@@ -32,6 +32,8 @@ export interface ProbeRun {
   /** The folder of the compiled program. */
   readonly folder?: string;
   readonly terminal?: Terminal;
+  /** What a person should know of the compiled program's files; see `loadCompiled`. */
+  readonly warnings?: readonly string[];
   /** Another way to an engine, for tests. */
   readonly createEngine?: (manifest: Manifest, module: ProgramModule, options: TrainerOptions, seed: number) => Promise<ChosenEngine>;
 }
@@ -51,6 +53,7 @@ export async function probeRun(job: ProbeRun): Promise<ProbeReport | undefined> 
   const terminal = job.terminal ?? process.stderr;
   const progress = createProgress(terminal, () => performance.now(), { quiet: job.options?.quiet });
   const say = (text: string): void => progress.note(text);
+  for (const warning of job.warnings ?? []) say(`warning: ${warning}`);
   checkOptions(job.options ?? {});
   const which = job.options?.resume ?? "latest";
   const folder = chooseFolder(manifest.program, { ...job.options, resume: which });

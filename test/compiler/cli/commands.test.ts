@@ -1,5 +1,6 @@
 /** The other commands, and the words that are not commands. */
 import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { chmodSync, existsSync, lstatSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -65,7 +66,8 @@ test("compile writes a folder with code, manifest, trainer and graph, and a link
   expect(ran.out).toContain("linked out/node_modules/jepac");
   expect(ran.out).toContain("run it with: node out/train.mjs");
   const manifest: { program: string; source: { file: string } } = JSON.parse(readFileSync(join(cwd, "out/manifest.json"), "utf8"));
-  expect(manifest).toMatchObject({ program: "tiny", source: { file: "small.jepa" } });
+  const module = createHash("sha256").update(readFileSync(join(cwd, "out/model.mjs"))).digest("hex");
+  expect(manifest).toMatchObject({ program: "tiny", source: { file: "small.jepa" }, files: { "model.mjs": module } });
 });
 
 test("compile chooses a variant and sets numbers", async () => {

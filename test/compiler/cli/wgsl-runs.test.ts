@@ -130,7 +130,11 @@ test("a compiled folder that was damaged is told by the file, with the way out, 
   expect([help.code, help.out, help.err]).toEqual([0, expect.stringContaining("--steps"), ""]);
   const kernel = readdirSync(join(cwd, "out")).find((f) => f.endsWith(".wgsl")) ?? "";
   rmSync(join(cwd, "out", kernel));
-  expect(told()).toMatch(new RegExp(`cannot load out/model.mjs: .*${kernel}[^]*help: compile the program again`));
+  const again = "help: compile the program again: npx jepac compile small.jepa --program tiny --target wgsl -o out (with the --set, --batch and --device that it had)\n";
+  expect(told()).toBe(`error: out lacks ${kernel}\n${again}`);
+  rmSync(join(cwd, "out/plan.json"));
+  rmSync(join(cwd, "out/model.mjs"));
+  expect(told()).toMatch(/^error: out lacks (?=.*model\.mjs)(?=.*plan\.json).*\n/);
   compiled();
   const plan = readFileSync(join(cwd, "out/plan.json"), "utf8");
   for (const [text, words] of [[plan.slice(0, 5000), "cannot load out/model.mjs: plan.json: "], ["{}", "this plan has format undefined"], ["null", "plan.json is no object"], [plan.replace('"held"', '"hold"'), "plan.json has no `held`"], [plan.replace(/"bounds": \{[^}]*\}/, '"bounds": {"B":"x"}'), "plan.json has no bound for B"]] as const) {
@@ -141,7 +145,29 @@ test("a compiled folder that was damaged is told by the file, with the way out, 
   writeFileSync(join(cwd, "out/manifest.json"), "{");
   expect(told()).toContain("cannot read out/manifest.json");
   rmSync(join(cwd, "out/manifest.json"));
-  expect(told()).toContain("cannot read out/manifest.json");
+  expect(told()).toMatch(/^error: out has no manifest\.json, so it is no compiled program\nhelp: .*npx jepac compile <program>\.jepa -o out\n$/);
+});
+
+test("kernels that are not those of the plan are run and told by name, and no run that goes on compiles over them", () => {
+  if (!hasDevice) return;
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small });
+  const first = run(cwd, bin, "train", "small.jepa", "--target", "wgsl", "--steps", "2", "--out", "a", ...quick);
+  expect(first.code, first.err).toBe(0);
+  const trainer = [join(cwd, "a/compiled/train.mjs"), "--out", "a", "--resume", "--steps", "3", ...quick];
+  const kernel = join(cwd, "a/compiled/adamw.wgsl");
+  const compiled = readFileSync(kernel, "utf8");
+  const mine = `// mine\n${compiled}`;
+  writeFileSync(kernel, mine);
+  const told = run(cwd, ...trainer);
+  expect([told.code, told.err]).toEqual([0, expect.stringContaining("warning: adamw.wgsl of a/compiled is not as it was compiled: what runs is not what small.jepa says\n")]);
+  expect(run(cwd, bin, "probe", "a").err).toContain("warning: adamw.wgsl of a/compiled is not as it was compiled");
+  const refused = run(cwd, bin, "train", "small.jepa", "--out", "a", "--resume", "--steps", "4", ...quick);
+  expect([refused.code, refused.err]).toEqual([2, expect.stringContaining("error: adamw.wgsl of a/compiled is not as compiled, and would be compiled again\nhelp: go on with what is there: node a/compiled/train.mjs --out a --resume; or give the changes up: remove that file first\n")]);
+  expect(readFileSync(kernel, "utf8")).toBe(mine);
+  rmSync(kernel);
+  const anew = run(cwd, bin, "train", "small.jepa", "--out", "a", "--resume", "--steps", "4", ...quick);
+  expect([anew.code, anew.err]).toEqual([0, expect.not.stringContaining("warning:")]);
+  expect(readFileSync(kernel, "utf8")).toBe(compiled);
 });
 
 test("options that only plans have a use for are refused where there is none, and --profile takes its number with a blank", async () => {
