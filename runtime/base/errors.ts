@@ -15,6 +15,7 @@ export type HostErrorCode =
   | "not-found"
   | "empty-folder"
   | "bad-image"
+  | "unreadable-image"
   | "small-image"
   | "bad-data"
   | "bad-mask"

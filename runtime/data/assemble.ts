@@ -4,7 +4,8 @@
  * Owns what runs alike in a worker thread and in the main one: given dataset indices and their slots, it produces packed
  * rows per view. Small pictures are decoded once and kept as bytes up to a cap. A picture that cannot be decoded is
  * replaced by the next one that can (the same one every time and everywhere), or refused, as the source says; so is one
- * that is smaller than a view, unless the source has it scaled up.
+ * that is smaller than a view, unless the source has it scaled up, and one whose file cannot be read. That may be mended
+ * meanwhile, so it is tried again each time; many in a row mean that the folder is gone, and end the run.
  */
 import type { ViewSpec } from "../abi.js";
 import { HostError } from "../base/errors.js";
@@ -38,6 +39,8 @@ export interface AssemblerOptions {
 }
 
 const DECODES_AT_ONCE = 8;
+/** So many pictures in a row that cannot be read are no accident of a file. */
+const UNREADABLE_IN_A_ROW = 8;
 
 /** Decodes and augments; holds the cache of decoded pictures. */
 export class Assembler {
@@ -55,7 +58,7 @@ export class Assembler {
     this.#views = options.views.map((view) => compileView(view, options.mean, options.std));
   }
 
-  /** Does a share. Throws `HostError` "bad-image" or "small-image" when the source refuses such pictures or has no other. */
+  /** Does a share. Throws `HostError` "bad-image", "unreadable-image" or "small-image" when the source refuses such pictures or has no other, "io" where no file can be read. */
   async assemble(share: Share): Promise<DoneShare> {
     const count = share.indices.length;
     const rows = this.#views.map((view) => new Float32Array(count * viewSize(view)));
@@ -80,6 +83,7 @@ export class Assembler {
 
   /** The picture of an index, or of the next one that decodes. */
   async #picture(index: number, corrupt: { index: number; reason: string }[]): Promise<{ index: number; image: RawImage }> {
+    let unreadable = 0;
     for (let offset = 0; offset < this.#source.size; offset++) {
       const at = (index + offset) % this.#source.size;
       const held = this.#cache.get(at);
@@ -93,7 +97,8 @@ export class Assembler {
       } catch (error) {
         if (!(error instanceof HostError) || !this.#mayPass(error)) throw error;
         if (!this.#broken.has(at)) corrupt.push({ index: at, reason: error.message });
-        this.#broken.add(at);
+        if (error.code !== "unreadable-image") this.#broken.add(at);
+        else if (++unreadable === UNREADABLE_IN_A_ROW) throw new HostError("io", `${error.message}, nor the ${unreadable - 1} pictures before it in ${this.#source.name}`, "see that the folder is there and can be read, then go on with --resume", { cause: error });
       }
     }
     throw new HostError("bad-image", `not one picture of ${this.#source.name} can be used`, "check that the files are pictures, and large enough");
@@ -101,7 +106,7 @@ export class Assembler {
 
   /** Whether another picture may take the place of the one that gave the error. */
   #mayPass(error: HostError): boolean {
-    const rule = error.code === "bad-image" ? this.#source.onCorrupt : error.code === "small-image" ? this.#source.onSmall : "refuse";
+    const rule = error.code === "bad-image" || error.code === "unreadable-image" ? this.#source.onCorrupt : error.code === "small-image" ? this.#source.onSmall : "refuse";
     return rule === "skip";
   }
 

@@ -2,7 +2,7 @@
  * A whole source as arrays, for probes and features.
  *
  * Owns the deterministic view: of every picture the largest centered part of the wanted shape (all of it where the shapes are
- * alike), resized, without chance, normalized as in training. Pictures that cannot be decoded are left out and named (or refused, as the source says). A limit takes a fixed random
+ * alike), resized, without chance, normalized as in training. Pictures that cannot be read or decoded are left out and named (or refused, as the source says). A limit takes a fixed random
  * subset, so that a limited probe sees every class.
  */
 import { HostError } from "../base/errors.js";
@@ -93,7 +93,7 @@ async function decodeOrName(source: ImageSource, index: number): Promise<RawImag
   try {
     return await source.decode(index);
   } catch (error) {
-    if (error instanceof HostError && error.code === "bad-image" && source.onCorrupt === "skip") return undefined;
+    if (error instanceof HostError && ["bad-image", "unreadable-image"].includes(error.code) && source.onCorrupt === "skip") return undefined;
     throw error;
   }
 }

@@ -4,14 +4,17 @@
  * Owns finding pictures on disk and turning a file into 8-bit RGB. Class sub-folders give labels, sorted by name as every
  * framework does it; a folder with pictures and no sub-folders with pictures is unlabelled. Links are followed, to files and
  * to folders, unless they lead back into a folder that they lie in. What is left out is counted and named, never silently
- * dropped: files that are not pictures, and pictures beside class folders. Pictures stand as their EXIF orientation says. Whether a picture's body is corrupt is only known when it is decoded: the
- * loader handles that by the source's `onCorrupt`. Crops and resizing are not done here: that maths is our own.
+ * dropped: files that are not pictures, and pictures beside class folders. Pictures stand as their EXIF orientation says. Whether a picture's body is corrupt is only known when it is decoded, and
+ * whether its file can be read when it is read: the loader handles both by the source's `onCorrupt`. What is wrong with the
+ * machine, and not with a file, is tried again for some seconds and then ends the run: a picture that is there must not be
+ * replaced by another. Crops and resizing are not done here: that maths is our own.
  */
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { extname, join, relative, sep } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import sharp from "sharp";
 import { counted } from "../base/counted.js";
-import { errorText, HostError } from "../base/errors.js";
+import { errorText, HostError, systemCode } from "../base/errors.js";
 import type { ImageSource, RawImage, SourceReport, SourceSpec } from "./source.js";
 
 const EXTENSIONS: ReadonlySet<string> = new Set([".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".avif"]);
@@ -69,7 +72,8 @@ async function scan(root: string): Promise<Found> {
     await walk(root, new Set([await realpath(root)]), found);
   } catch (error) {
     if (error instanceof HostError) throw error;
-    throw new HostError("not-found", `cannot read the image folder ${root}: ${errorText(error)}`, "check the path; data paths are relative to where the command runs", { cause: error });
+    const missing = ["ENOENT", "ENOTDIR"].includes(systemCode(error));
+    throw new HostError(missing ? "not-found" : "io", `cannot read the image folder ${root}: ${errorText(error)}`, missing ? "check the path; data paths are relative to where the command runs" : "let it and all folders in it be read, then start again", { cause: error });
   }
   return found;
 }
@@ -98,7 +102,7 @@ function classify(root: string, pictures: readonly string[], options: FolderOpti
 
 /**
  * The pictures of a folder. `options` say what happens to files that cannot be decoded or are too small. Throws
- * `HostError` "not-found" for a folder that cannot be read, "empty-folder" for one without pictures.
+ * `HostError` "not-found" for a folder that is not there, "io" for one that cannot be read, "empty-folder" for one without pictures.
  */
 export async function folderSource(root: string, options: FolderOptions = {}): Promise<ImageSource> {
   const { pictures, strays, circles } = await scan(root);
@@ -144,10 +148,36 @@ function toRgb(data: Uint8Array, pixels: number, channels: number): Uint8Array {
   return rgb;
 }
 
-/** Decodes a file to 8-bit RGB, turned as its EXIF orientation says; alpha is dropped. Throws `HostError` "bad-image" that names it. */
-async function decodeFile(path: string): Promise<RawImage> {
+/** Milliseconds before a file is read again that could not be read. */
+const AGAIN: readonly number[] = [100, 400, 1600];
+/** Faults that may pass by themselves: those of the machine (or of the one that keeps the files), and a device's, which may as well be of this file alone. */
+const MACHINE: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "ENOMEM", "EAGAIN", "EBUSY", "ESTALE", "ETIMEDOUT", "ENOTCONN", "EHOSTDOWN", "EHOSTUNREACH"]);
+const DEVICE = "EIO";
+
+/** The bytes of a picture. Throws `HostError` "unreadable-image" where its file cannot be read, "io" where it is the machine that cannot. */
+async function readPicture(path: string, tried = 0): Promise<Uint8Array> {
   try {
-    const picture = sharp(await readFile(path), { failOn: "error" }).autoOrient().removeAlpha().toColourspace("srgb").raw({ depth: "uchar" });
+    return await readFile(path);
+  } catch (error) {
+    const code = systemCode(error);
+    const wait = AGAIN[tried];
+    if (wait !== undefined && (MACHINE.has(code) || code === DEVICE)) {
+      await sleep(wait);
+      return readPicture(path, tried + 1);
+    }
+    if (MACHINE.has(code)) throw new HostError("io", `cannot read ${path}, which may be a sound picture: ${errorText(error)}`, "mend that (EMFILE: raise `ulimit -n`, or take fewer --workers), then go on with --resume", { cause: error });
+    throw new HostError("unreadable-image", `cannot read ${path}: ${errorText(error)}`, "bring the file back or let it be read, or write on_corrupt: skip in the program's images(...)", { cause: error });
+  }
+}
+
+/**
+ * Decodes a file to 8-bit RGB, turned as its EXIF orientation says; alpha is dropped. Throws `HostError` "bad-image" that names
+ * it, and what reading it throws.
+ */
+async function decodeFile(path: string): Promise<RawImage> {
+  const bytes = await readPicture(path);
+  try {
+    const picture = sharp(bytes, { failOn: "error" }).autoOrient().removeAlpha().toColourspace("srgb").raw({ depth: "uchar" });
     const { data, info } = await picture.toBuffer({ resolveWithObject: true });
     return { width: info.width, height: info.height, data: toRgb(data, info.width * info.height, info.channels) };
   } catch (error) {

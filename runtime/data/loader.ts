@@ -62,7 +62,7 @@ export interface Loader {
   readonly stepsPerEpoch: number;
   /** Threads really running. */
   readonly workers: number;
-  /** The batch of a 0-based step. Rejects with `HostError` "bad-image", "small-image", "io" or "closed". */
+  /** The batch of a 0-based step. Rejects with `HostError` "bad-image", "unreadable-image", "small-image", "io" or "closed". */
   next(step: number): Promise<LoaderBatch>;
   /** What was skipped so far, and why. */
   report(): LoaderReport;

@@ -50,13 +50,13 @@ export interface ImageSource {
   readonly factors: readonly Factor[];
   readonly report: SourceReport;
   readonly spec: SourceSpec | undefined;
-  /** What to do with a picture that cannot be decoded, and with one smaller than a view in some direction. */
+  /** What to do with a picture that cannot be read or decoded, and with one smaller than a view in some direction. */
   readonly onCorrupt: "skip" | "refuse";
   readonly onSmall: "scale" | "skip" | "refuse";
   /** What to call picture `index` in a message: its path. */
   describe(index: number): string;
   /** Label of a picture for a factor (the first unless named), −1 when there is none. */
   label(index: number, factor?: string): number;
-  /** Throws `HostError` "bad-image" that names the picture when it cannot be decoded. */
+  /** Throws a `HostError` that names the picture: "bad-image" when it cannot be decoded, "unreadable-image" when its file cannot be read, "io" when the machine cannot read now. */
   decode(index: number): Promise<RawImage>;
 }

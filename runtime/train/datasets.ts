@@ -106,7 +106,7 @@ export async function probeSets(manifest: Manifest, data: TrainingData, test: Te
     const train = await probeSet(manifest, data.source, MOST.train, say);
     const known = sameClasses(await probeSet(manifest, test.source, MOST.test, say), train);
     if (train.feed.count === 0 || known.feed.count === 0) {
-      say(`no probe: not one picture of ${train.feed.count === 0 ? data.source.name : test.name} can be decoded`);
+      say(`no probe: not one picture of ${train.feed.count === 0 ? data.source.name : test.name} can be read and decoded`);
       return undefined;
     }
     return { train, test: known, testName: test.name };
@@ -164,7 +164,7 @@ async function probeSet(manifest: Manifest, source: ImageSource, most: number, s
   const [first] = sets.values();
   // The same pictures at every size: what is left out is left out of all.
   const { indices, count, corrupt } = first ?? { indices: new Int32Array(0), count: 0, corrupt: [] };
-  if (corrupt.length > 0) say(`${counted(corrupt.length, "picture")} of ${source.name} cannot be decoded and ${corrupt.length === 1 ? "is" : "are"} left out, such as ${corrupt[0] ?? ""}`);
+  if (corrupt.length > 0) say(`${counted(corrupt.length, "picture")} of ${source.name} cannot be read or decoded and ${corrupt.length === 1 ? "is" : "are"} left out, such as ${corrupt[0] ?? ""}`);
   if (count < source.size - corrupt.length) say(`probing on ${count} of ${source.size} pictures of ${source.name}`);
   const factors = source.factors.map(({ name, classes }): Factor => ({ name, classes, labels: indices.map((index) => source.label(index, name)) }));
   const images = (from: number, to: number, encoder: EncoderInfo): Promise<Float32Array> => {

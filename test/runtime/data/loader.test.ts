@@ -1,6 +1,6 @@
 /** The loader: a batch is a function of the step, whoever computes it. Threads run a worker compiled for this test. */
-import { execFile } from "node:child_process";
-import { copyFile, mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { execFile, spawnSync } from "node:child_process";
+import { copyFile, mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
@@ -126,6 +126,61 @@ test("a source that refuses corrupt pictures fails the batch by name, from threa
       await expect(loader.next(0)).rejects.toMatchObject({ name: "HostError", code: "bad-image", message: expect.stringMatching(/0[34]\.png/) });
     });
   }
+});
+
+test("a picture whose file cannot be read is told as that, and is taken again once it can", async () => {
+  const root = await folderWithDamage();
+  const source = await folderSource(root);
+  const gone = join(root, "a", "05.png");
+  const bytes = await readFile(gone);
+  const notes: string[] = [];
+  await rm(gone);
+  await withLoader(source, { batch: 12, workers: 0, onNote: (text) => notes.push(text) }, async (loader) => {
+    expect(Array.from((await loader.next(0)).indices)).not.toContain(5);
+    expect(notes).toContain(`cannot read ${gone}: ENOENT: no such file or directory, open '${gone}'; another picture takes its place`);
+    expect(notes.filter((text) => text.startsWith("cannot decode")).length).toBe(2);
+    await writeFile(gone, bytes);
+    expect(Array.from((await loader.next(1)).indices)).toContain(5);
+    expect(notes.length).toBe(3);
+  });
+  await rm(gone);
+  await withLoader(await folderSource(root, { onCorrupt: "refuse" }), { batch: 8, workers: 1 }, async (loader) => {
+    await rm(join(root, "a"), { recursive: true });
+    await expect(loader.next(0)).rejects.toMatchObject({ code: "unreadable-image", message: expect.stringContaining("cannot read"), help: expect.stringContaining("on_corrupt: skip") });
+  });
+});
+
+test("a folder that is gone ends the run, where single pictures would be passed over", async () => {
+  const root = await folderWithDamage();
+  const source = await folderSource(root);
+  await rm(join(root, "a"), { recursive: true });
+  for (const workers of [0, 2]) {
+    await withLoader(source, { batch: 12, workers }, async (loader) => {
+      await expect(loader.next(0)).rejects.toMatchObject({ code: "io", message: expect.stringMatching(/cannot read .*\.png: ENOENT.*, nor the 7 pictures before it/), help: expect.stringContaining("--resume") });
+    });
+  }
+});
+
+test("a process that may open no more files tries again, and then ends: a sound picture is not replaced", { timeout: 60_000 }, async () => {
+  if (process.platform !== "linux") return console.warn("NOT TESTED: a process that may open no more files: only tried on Linux");
+  const root = await folderWithDamage();
+  const code = `
+    import { closeSync, openSync } from "node:fs";
+    import { folderSource } from ${JSON.stringify(new URL("../../../dist/runtime/data/folder.js", import.meta.url).href)};
+    const source = await folderSource(${JSON.stringify(root)});
+    await source.decode(0);
+    const held = [];
+    const fill = () => { try { for (;;) held.push(openSync("/dev/null")); } catch {} };
+    fill();
+    setTimeout(() => held.splice(0).forEach((one) => closeSync(one)), 50);
+    const first = await source.decode(1);
+    fill();
+    const second = await source.decode(1).catch((error) => error);
+    held.forEach((one) => closeSync(one));
+    console.log(JSON.stringify([first.width, second.code, second.message, second.help]));`;
+  const { stdout, stderr } = spawnSync("sh", ["-c", 'ulimit -n 100; exec "$0" --input-type=module -e "$1"', process.execPath, code], { encoding: "utf8" });
+  expect(stderr).toBe("");
+  expect(JSON.parse(stdout)).toEqual([20, "io", expect.stringMatching(/cannot read .*01\.png, which may be a sound picture: EMFILE/), expect.stringContaining("--resume")]);
 });
 
 test("a picture smaller than a view is scaled up and counted, replaced, or refused by name, as the source says", async () => {

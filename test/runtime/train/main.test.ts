@@ -377,8 +377,8 @@ test("where no picture is left to test on there is no probe, and no table of nou
   mkdirSync(join(folder, "broken", "cat"), { recursive: true });
   writeFileSync(join(folder, "broken", "cat", "a.png"), "no picture");
   const broken = await run(["--data", root, "--eval-data", join(folder, "broken"), "--batch", "4", "--out", join(folder, "run"), "--steps", "1", "--no-report"]);
-  expect(broken.text).toContain(`1 picture of ${join(folder, "broken")} cannot be decoded and is left out`);
-  expect(broken.text).toContain(`no probe: not one picture of ${join(folder, "broken")} can be decoded`);
+  expect(broken.text).toContain(`1 picture of ${join(folder, "broken")} cannot be read or decoded and is left out`);
+  expect(broken.text).toContain(`no probe: not one picture of ${join(folder, "broken")} can be read and decoded`);
   expect(broken.code).toBe(0);
 });
 
