@@ -6,7 +6,7 @@
  * them. Rows are written one by one with a plain append: a lost last row is no harm, a lost checkpoint would be.
  */
 import { appendFileSync, readFileSync } from "node:fs";
-import { systemCode } from "../base/errors.js";
+import { HostError, systemCode } from "../base/errors.js";
 import { writeAtomic, writeError } from "../base/files.js";
 
 /** A row: anything that survives JSON, with the step it belongs to. */
@@ -32,7 +32,9 @@ export async function openRows<Row extends StepRow>(path: string, afterStep: num
       try {
         appendFileSync(path, `${JSON.stringify(row)}\n`);
       } catch (error) {
-        throw writeError(error, path);
+        // The file is not what it was, as one that is replaced would be: it may end in half a row, which a resumed run cuts off.
+        const { code, message } = writeError(error, path);
+        throw new HostError(code, message, "free some space, or let the file be written; then go on with --resume", { cause: error });
       }
     },
   };

@@ -54,6 +54,8 @@ test("a device that is full is told apart when appending", async () => {
     thrown = error;
   }
   expect(thrown instanceof HostError && thrown.code).toBe("disk-full");
+  // Half a row may be in the file: it is not "unchanged", and no reason to start anew.
+  expect(thrown instanceof HostError && thrown.help).toBe("free some space, or let the file be written; then go on with --resume");
 });
 
 test("a progress line says where the run is", () => {
