@@ -26,6 +26,7 @@ export { lineChart } from "./train/charts.js";
 export type { Chart, Series } from "./train/charts.js";
 export { checkFits, decodeCheckpoint, encodeCheckpoint } from "./train/checkpoint.js";
 export type { Checkpoint } from "./train/checkpoint.js";
+export type { LastGood } from "./train/checkpoint-store.js";
 export { meanPool, pooledFeatures } from "./train/features.js";
 export type { Factor, ImageFeed, ProbeSet } from "./train/features.js";
 export { initialState, initialValue, sincos2d } from "./train/init.js";

@@ -99,7 +99,7 @@ async function train() {
         step: (report) => afterStep(report, recipe, features),
         alarm: (alarm) => note(alarmText(alarm)),
         save: async (checkpoint) => { run.checkpoint = checkpoint; },
-        lastGood: async () => (run.checkpoint === undefined ? "no checkpoint had been kept yet" : `the last good state is step ${run.checkpoint.step}`),
+        lastGood: async () => (run.checkpoint === undefined ? { text: "no checkpoint had been kept yet" } : { step: run.checkpoint.step, text: `the last good state is step ${run.checkpoint.step}` }),
       },
     });
     run.ended = end.kind;

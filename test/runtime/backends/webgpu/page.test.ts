@@ -112,6 +112,19 @@ test("a lost device is said, and the page goes on from its last checkpoint on a 
   await page.close();
 });
 
+test("a loss that is not a number ends the run in words: which step, and what was kept before", async () => {
+  if (browser === undefined) return;
+  const wild = await servePage(file, text.replace("batch 2", "batch 2\n    learning_rate 1e30"));
+  try {
+    const { page, noise } = await openPage(browser, `${wild.address}?auto&steps=9`);
+    await until(page, done, noise);
+    expect(await noted(page)).toMatch(/^Step \d+: the loss is [-\w]+; no checkpoint had been kept yet\.\n/);
+    await page.close();
+  } finally {
+    wild.close();
+  }
+});
+
 test("pictures of a folder are taken; too few of them, or files that are none, are said", async () => {
   if (browser === undefined || server === undefined) return;
   const folder = mkdtempSync(join(tmpdir(), "jepac-page-"));
