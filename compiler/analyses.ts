@@ -38,6 +38,7 @@ export interface VerdictRecord {
   readonly allowed: boolean;
 }
 
+/** The verdict on one loss, with its name. */
 export interface LossVerdict extends VerdictRecord {
   readonly loss: string;
 }

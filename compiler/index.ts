@@ -20,6 +20,9 @@ export type { Attrs, Body, Func, ImageInput, Instance, LossTerm, Mask, ModelGrap
 export type { Axis, Grid, Positions, Space, ValueType } from "./types/value-type.js";
 export type { Dim, DimTerm } from "./types/dim.js";
 export type { Static } from "./check/values.js";
+export { explainProof } from "./proof.js";
+export type { Analyses, LossVerdict, VerdictRecord } from "./analyses.js";
+export type { Verdict } from "./collapse/analyze.js";
 export type { Read, Unreadable } from "./load.js";
 export type { StageRecord } from "./passes/pass.js";
 export type { Manifest, PlanTile } from "../runtime/abi.js";

@@ -23,7 +23,7 @@ type Texts = ReadonlyMap<string, string>;
 
 const words = { sound: "sound", risky: "risky", error: "refused" } as const;
 
-/** The proof of a whole program, ending with a line break. */
+/** The proof of a whole program as `jepac check --why` prints it, ending with a line break; `texts` as check gives them. */
 export function explainProof(analyses: Analyses, texts: Texts): string {
   const { facts, losses, program } = analyses;
   const place = placer(texts);

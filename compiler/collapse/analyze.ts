@@ -22,6 +22,7 @@ import { improper, runaways } from "./unbounded.js";
 import { isCall, paramPrefix, rootOf } from "../model/visit.js";
 import { constantOf } from "../types/dim.js";
 
+/** What is said of a loss or a program: it holds, it may collapse, it is refused. */
 export type Verdict = "sound" | "risky" | "error";
 
 /** What was found of one encoder. */

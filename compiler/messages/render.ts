@@ -5,6 +5,7 @@
  * plain. Source text is shown with control characters replaced, because a program may hold escape sequences, and long lines
  * are cut around the place. Widths are counted in UTF-16 units.
  */
+import { said } from "../base/said.js";
 import { lineColumn, lineTable } from "../base/span.js";
 import type { Span } from "../base/span.js";
 import { applyEdits } from "./fixes.js";
@@ -42,8 +43,15 @@ export function renderDiagnostic(diagnostic: Diagnostic, texts: Texts, style: St
   return lines.join("\n");
 }
 
-/** All of them, a blank line between, and a last line that counts; the empty text when there are none. */
-export function renderDiagnostics(diagnostics: readonly Diagnostic[], texts: Texts, style: Style = plain): string {
+/**
+ * All of them, a blank line between, and a last line that counts; the empty text when there are none. `given` is `texts` of what
+ * check or compile returns, or a function from a file's name to its text. Plain unless a style is given.
+ *
+ * @throws TypeError where the texts are neither.
+ */
+export function renderDiagnostics(diagnostics: readonly Diagnostic[], given: Texts | ReadonlyMap<string, string>, style: Style = plain): string {
+  if (typeof given !== "function" && !(given instanceof Map)) throw new TypeError(`the texts are ${said(given)}, not a map or a function from a file's name to its text. Give \`texts\` of what check or compile returns.`);
+  const texts = typeof given === "function" ? given : (file: string): string | undefined => given.get(file);
   if (diagnostics.length === 0) return "";
   return `${diagnostics.map((d) => renderDiagnostic(d, texts, style)).join("\n\n")}\n\n${renderCount(diagnostics, style)}\n`;
 }

@@ -13,6 +13,7 @@
  */
 import type { Body, Func, Instance, ModelGraph, Node, NodeId } from "./ir.js";
 import { opTable } from "./ops.js";
+import { requireGraph } from "./require.js";
 import { isCall, joinPath, paramPrefix, producer, rootOf } from "./visit.js";
 
 /** How much of a source reaches a value. */
@@ -68,8 +69,9 @@ const noTrace: Trace = new Map();
 const everything: Reach = { masks: undefined, without: nothing, local: true, gradient: true };
 const sightOf = ({ masks, without, local }: Sight): Sight => ({ masks, without, local });
 
-/** The flow of every value of the model. */
+/** The flow of every value of the model. @throws TypeError for what is no graph. */
 export function flow(graph: ModelGraph): Flow {
+  requireGraph(graph);
   const funcs = new Map<string, readonly ResultFlow[]>();
   for (const func of graph.funcs) funcs.set(func.name, summarize(func, funcs));
   const instances = new Map(graph.instances.map((i) => [i.name, i]));

@@ -11,6 +11,7 @@ import { printDim } from "../types/dim.js";
 import type { Grid, Positions, Space, ValueType } from "../types/value-type.js";
 import type { Attrs, Body, ModelGraph, Node, ParamDecl } from "./ir.js";
 import { opTable } from "./ops.js";
+import { requireGraph } from "./require.js";
 
 /** What a record of the notation can hold. */
 export type Literal = null | boolean | number | string | readonly Literal[] | LiteralRecord;
@@ -28,6 +29,7 @@ export interface PrintOptions {
 
 /** Text of a graph. */
 export function printGraph(graph: ModelGraph, options: PrintOptions = {}): string {
+  requireGraph(graph);
   const files = new Map<string, number>();
   const at = (span: Span): string => {
     if (options.origins === false) return "";

@@ -3,12 +3,14 @@
  *
  * Owns names (which node is `z_target`), what a loss trains, what a value depends on, typed edges, parameter counts.
  * Everything here is read off the graph and `flow.ts`; nothing is a verdict. An unknown name is the caller's mistake and
- * throws a `QueryError` that names what there is.
+ * throws a `QueryError` that names what there is; what is no graph at all, a `TypeError`.
  */
+import { said } from "../base/said.js";
 import { suggest } from "../base/suggest.js";
 import type { Instance, LossTerm, ModelGraph, Node, NodeId, Schedule } from "./ir.js";
 import type { Flow } from "./flow.js";
 import { flow, noFlow, parametersBehind, passesGradient } from "./flow.js";
+import { requireGraph } from "./require.js";
 import { isCall, parameters, producer, reachable, rootOf, sizeOf } from "./visit.js";
 
 /** A question about something that the graph does not have. */
@@ -21,8 +23,9 @@ export function nodeNamed(graph: ModelGraph, name: string): Node | undefined {
   return graph.body.nodes.find((n) => nameOf(n) === name);
 }
 
-/** Named model-level nodes, in evaluation order. */
+/** Named model-level nodes, in evaluation order. @throws TypeError for what is no graph. */
 export function namedNodes(graph: ModelGraph): ReadonlyMap<string, Node> {
+  requireGraph(graph);
   const table = new Map<string, Node>();
   for (const node of graph.body.nodes) {
     const name = nameOf(node);
@@ -35,24 +38,25 @@ function nameOf(node: Node): string | undefined {
   return node.op === "input" ? node.attrs.path : node.name;
 }
 
-/** The term of the objective with this name. @throws QueryError where there is none. */
-function lossNamed(graph: ModelGraph, name: string): LossTerm {
-  const loss = graph.losses.find((l) => l.name === name);
-  if (loss === undefined) throw unknown("loss", name, graph.losses.map((l) => l.name));
-  return loss;
+/** The term of the objective that is meant, by name or as one of the graph's own. @throws QueryError where there is none. */
+function lossOf(graph: ModelGraph, loss: string | LossTerm): LossTerm {
+  requireGraph(graph);
+  const found = graph.losses.find((l) => l === loss || l.name === loss);
+  if (found === undefined) throw unknown("loss", loss, graph.losses.map((l) => l.name));
+  return found;
 }
 
-/** The instance with this name. @throws QueryError where there is none. */
-function instanceNamed(graph: ModelGraph, name: string): Instance {
-  const instance = graph.instances.find((i) => i.name === name);
-  if (instance === undefined) throw unknown("instance", name, graph.instances.map((i) => i.name));
-  return instance;
+/** The instance that is meant, by name or as one of the graph's own. @throws QueryError where there is none. */
+function ownInstance(graph: ModelGraph, instance: string | Instance): Instance {
+  const found = graph.instances.find((i) => i === instance || i.name === instance);
+  if (found === undefined) throw unknown("instance", instance, graph.instances.map((i) => i.name));
+  return found;
 }
 
-function unknown(what: string, name: string, known: readonly string[]): QueryError {
-  const near = suggest(name, known);
+function unknown(what: string, given: unknown, known: readonly string[]): QueryError {
+  const near = typeof given === "string" ? suggest(given, known) : [];
   const rest = known.length === 0 ? "There is none." : `There ${known.length === 1 ? "is" : "are"} ${known.map((k) => `\`${k}\``).join(", ")}.`;
-  return new QueryError(`There is no ${what} \`${name}\`. ${near.length > 0 ? `Did you mean \`${near[0]}\`?` : rest}`);
+  return new QueryError(`There is no ${what} \`${typeof given === "string" ? given : said(given)}\`. ${near.length > 0 ? `Did you mean \`${near[0]}\`?` : rest}`);
 }
 
 /** Whether a weight is zero from the first step to the last: such a loss trains nothing. */
@@ -60,17 +64,17 @@ function isZero(weight: Schedule): boolean {
   return weight.points.every((p) => p === 0);
 }
 
-/** Which instances learn from this loss (by name, or as a term), in the order of their declaration. */
+/** Which instances learn from this loss (by name, or as a term of the graph), in the order of their declaration. @throws QueryError where there is no such loss. */
 export function trainedBy(graph: ModelGraph, loss: string | LossTerm): string[] {
-  const term = typeof loss === "string" ? lossNamed(graph, loss) : loss;
+  const term = lossOf(graph, loss);
   if (isZero(term.weight)) return [];
   const trains = flow(graph).nodes.get(term.node)?.trains ?? noFlow.trains;
   return graph.instances.flatMap((i) => (trains.has(i.name) ? [i.name] : []));
 }
 
-/** Which parameters learn from this loss, by full name, in the order of their declaration. */
+/** Which parameters learn from this loss, by full name, in the order of their declaration. @throws QueryError where there is no such loss. */
 export function parametersTrainedBy(graph: ModelGraph, loss: string | LossTerm): string[] {
-  const term = typeof loss === "string" ? lossNamed(graph, loss) : loss;
+  const term = lossOf(graph, loss);
   if (isZero(term.weight)) return [];
   const trained = new Set([...parameters(graph)].flatMap((p) => (p.decl.role === "learn" && p.instance.training.kind === "optimized" ? [p.name] : [])));
   const { learns } = parametersBehind(graph.body, [term.node], flow(graph).funcs, (path) => trained.has(path));
@@ -93,8 +97,9 @@ export interface Dependencies {
 
 /** What a node (by id, or by the name that the program gives it) depends on. @throws QueryError where there is none. */
 export function dependsOn(graph: ModelGraph, node: NodeId | string): Dependencies {
+  requireGraph(graph);
   const target = typeof node === "string" ? nodeNamed(graph, node) : graph.body.nodes[node];
-  if (target === undefined) throw unknown("value", String(node), [...namedNodes(graph).keys()]);
+  if (target === undefined) throw unknown("value", node, [...namedNodes(graph).keys()]);
   const facts = flow(graph);
   const own = facts.nodes.get(target.id) ?? noFlow;
   const behind = usedNodes(graph, target.id, facts);
@@ -190,7 +195,8 @@ export interface ParameterCount {
 
 /** Exact counts (below 2^53) of one instance, or of the whole model. @throws QueryError for an unknown instance. */
 export function parameterCount(graph: ModelGraph, instance?: string | Instance): ParameterCount {
-  const owners = instance === undefined ? graph.instances : [typeof instance === "string" ? instanceNamed(graph, instance) : instance];
+  requireGraph(graph);
+  const owners = instance === undefined ? graph.instances : [ownInstance(graph, instance)];
   const count = { trained: 0, untrained: 0, fixed: 0, state: 0, total: 0 };
   for (const owner of owners) {
     for (const decl of owner.params) {
@@ -205,6 +211,7 @@ export function parameterCount(graph: ModelGraph, instance?: string | Instance):
 
 /** Instances that no loss trains although they are there to be trained, in order. */
 export function neverTrained(graph: ModelGraph): string[] {
+  requireGraph(graph);
   const trained = new Set(graph.losses.flatMap((l) => trainedBy(graph, l)));
   return graph.instances.flatMap((i) => (i.training.kind === "optimized" && i.params.some((p) => p.role === "learn") && !trained.has(i.name) ? [i.name] : []));
 }

@@ -1,7 +1,8 @@
 /** What callers of the library may hand over: sources and options that are none are refused by name, with what is one. */
 import { expect, test } from "vitest";
 import type { CompileOptions, Source } from "../../compiler/index.js";
-import { check, compile, format, graph } from "../../compiler/index.js";
+import * as library from "../../compiler/index.js";
+import { check, compile, format, graph, QueryError } from "../../compiler/index.js";
 import { small } from "./cli/support.js";
 
 const source = { file: "small.jepa", text: small };
@@ -61,4 +62,45 @@ test("a text to format that is none, or a file without a name, is refused", () =
   }
   expect(refusal(call, small)).toMatch(/^`file` is undefined, not a string/);
   expect(refusal(call, small, "a.jepa")).toBe("accepted");
+});
+
+test("what is no graph is refused by every function over graphs, with the words where to get one", () => {
+  const { dependsOn, edges, flow, namedNodes, neverTrained, parameterCount, parametersTrainedBy, printGraph, toDot, toJson, toMermaid, toSvg, trainedBy } = library;
+  const functions: readonly ((graph: library.ModelGraph, name: string) => unknown)[] = [dependsOn, (g) => edges(g), flow, namedNodes, neverTrained, parameterCount, parametersTrainedBy, (g) => printGraph(g), (g) => toDot(g), (g) => toJson(g), (g) => toMermaid(g), (g) => toSvg(g), trainedBy];
+  const result = check(source);
+  for (const f of functions) {
+    const call = (...given: unknown[]): unknown => Reflect.apply(f, undefined, given);
+    for (const [given, words] of [[undefined, "undefined"], [null, "null"], [5, "5"], ["small", '"small"'], [[], "a list"], [{}, "an object"], [result, "an object"]] as const) {
+      expect(refusal(call, given), f.name).toBe(`the graph is ${words}, not the graph of a program. Give \`graph\` of what check or compile returns; it is undefined where the program has mistakes, which \`diagnostics\` tell.`);
+    }
+  }
+});
+
+test("a loss, a value or an instance that is none is answered with those that there are", () => {
+  const { dependsOn, parameterCount, parametersTrainedBy, trainedBy } = library;
+  const own = graph(source);
+  for (const given of [undefined, {}, { node: 1, weight: 2 }, 3]) {
+    for (const f of [trainedBy, parametersTrainedBy]) expect(() => Reflect.apply(f, undefined, [own, given])).toThrow(new QueryError(`There is no loss \`${typeof given === "object" ? "an object" : String(given)}\`. There is \`smooth_l1\`.`));
+  }
+  expect(() => Reflect.apply(parameterCount, undefined, [own, {}])).toThrow(/^There is no instance `an object`\. There are `student`, /);
+  expect(() => Reflect.apply(dependsOn, undefined, [own, undefined])).toThrow(/^There is no value `undefined`\. There are `image`, /);
+  const [loss] = own?.losses ?? [];
+  if (own === undefined || loss === undefined) throw new Error("no graph");
+  expect(trainedBy(own, loss)).toEqual(trainedBy(own, "smooth_l1"));
+  for (const instance of own.instances) expect(parameterCount(own, instance)).toEqual(parameterCount(own, instance.name));
+});
+
+test("diagnostics are rendered with the texts that check gives, or with a function", () => {
+  const { diagnostics, texts } = check({ file: "bad.jepa", text: "model {" });
+  const shown = library.renderDiagnostics(diagnostics, texts);
+  expect(shown).toMatch(/^error\[JEP1002\]: [^\n]*\n --> bad\.jepa:1:7\n/m);
+  expect(library.renderDiagnostics(diagnostics, (file) => texts.get(file))).toBe(shown);
+  for (const given of [undefined, {}, "model {"]) expect(refusal((...all) => Reflect.apply(library.renderDiagnostics, undefined, all), diagnostics, given)).toMatch(/^the texts are .*Give `texts` of what check or compile returns\.$/);
+});
+
+test("the proof that `jepac check --why` prints is had from the library", () => {
+  const { analyses, texts } = check(source);
+  if (analyses === undefined) throw new Error("no analyses");
+  expect(analyses.program.verdict).toBe("sound");
+  expect(library.explainProof(analyses, texts)).toMatch(/^ {2}loss smooth_l1: sound \(/m);
 });
