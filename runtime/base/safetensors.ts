@@ -261,19 +261,21 @@ function headerSum(header: Readonly<Record<string, unknown>>): string {
   return sum(new TextEncoder().encode(JSON.stringify(header)));
 }
 
-function dtypeOf(data: TensorData): DType {
+function dtypeOf(name: string, data: TensorData): DType {
   if (data instanceof Float32Array) return "F32";
   if (data instanceof Int32Array) return "I32";
   if (data instanceof BigInt64Array) return "I64";
-  return "U8";
+  if (data instanceof Uint8Array) return "U8";
+  throw new HostError("bad-data", `${show(name)} is no array of a type that is written`, "give a Float32Array, Int32Array, BigInt64Array or Uint8Array, such as Float32Array.from(values)");
 }
 
 /**
  * The bytes of a file with these tensors, in the order given; equal input gives equal bytes. The header is padded with
- * spaces to a multiple of 8. Throws `HostError` "bad-data" when a name is taken twice or a shape does not fit its data.
+ * spaces to a multiple of 8. Throws `HostError` "bad-data" when a name is taken twice, a shape does not fit its
+ * data, or the data are no array of a type that is written.
  */
 export function writeSafetensors(tensors: readonly TensorToWrite[], metadata: Readonly<Record<string, string>> = {}): Uint8Array {
-  const parts = [...safetensorsParts(tensors.map(({ name, shape, data }) => ({ name, shape, dtype: dtypeOf(data), length: data.length, make: () => data })), metadata)];
+  const parts = [...safetensorsParts(tensors.map(({ name, shape, data }) => ({ name, shape, dtype: dtypeOf(name, data), length: data.length, make: () => data })), metadata)];
   const out = new Uint8Array(parts.reduce((n, part) => n + part.byteLength, 0));
   let at = 0;
   for (const part of parts) {
@@ -300,7 +302,7 @@ export function* safetensorsParts(tensors: readonly TensorToMake[], metadata: Re
 
 function bytesOf(tensor: TensorToMake): Uint8Array {
   const data = tensor.make();
-  if (data.length !== tensor.length || dtypeOf(data) !== tensor.dtype) throw new HostError("bad-data", `${show(tensor.name)} was made with ${data.length} elements of ${dtypeOf(data)}`, `${tensor.length} of ${tensor.dtype} were promised`);
+  if (data.length !== tensor.length || dtypeOf(tensor.name, data) !== tensor.dtype) throw new HostError("bad-data", `${show(tensor.name)} was made with ${data.length} elements of ${dtypeOf(tensor.name, data)}`, `${tensor.length} of ${tensor.dtype} were promised`);
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 

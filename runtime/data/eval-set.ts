@@ -57,10 +57,22 @@ function classesOf(source: ImageSource, factor: string | undefined): readonly st
   throw new HostError("bad-data", `${source.name} has no factor '${factor}'`, known === "" ? "its pictures have no labels" : `it has ${known}`);
 }
 
-/** Decodes, resizes and normalizes. Throws `HostError` "bad-data" for an unknown factor or arrays beyond 4 GiB. */
+/** @throws RangeError where sizes, limit, mean or deviation are not what pictures can be laid out by. */
+function requireOptions({ mean, std, limit }: EvalOptions, height: number, width: number): void {
+  for (const side of [height, width]) if (!Number.isInteger(side) || side < 1) throw new RangeError(`height and width are whole numbers of pixels from 1 on, not ${height} and ${width}`);
+  if (limit !== undefined && (!Number.isInteger(limit) || limit < 0)) throw new RangeError(`the limit is ${limit}, not a whole number of pictures`);
+  const three = (values: readonly number[] | undefined): boolean => values?.length === 3 && values.every(Number.isFinite);
+  if (!three(mean) || !three(std) || std.includes(0)) throw new RangeError("mean and std are three numbers each, for red, green and blue, and no deviation is 0; those of training are manifest.train.mean and manifest.train.std");
+}
+
+/**
+ * Decodes, resizes and normalizes. Throws `HostError` "bad-data" for an unknown factor or arrays beyond 4 GiB, and a RangeError for sizes,
+ * a limit, a mean or a deviation that are none.
+ */
 export async function evalSet(source: ImageSource, options: EvalOptions): Promise<EvalSet> {
   const { mean, std, factor } = options;
   const { height, width } = "side" in options ? { height: options.side, width: options.side } : options;
+  requireOptions(options, height, width);
   const classes = classesOf(source, factor);
   const chosen = choose(source, options.limit);
   const size = height * width * 3;

@@ -90,6 +90,8 @@ export interface FolderOptions {
 
 function classify(root: string, pictures: readonly string[], options: FolderOptions): { spec: FolderSpec; loose: string[] } {
   const { onCorrupt = "skip", onSmall = "scale" } = options;
+  if (!["skip", "refuse"].includes(onCorrupt)) throw new RangeError(`onCorrupt is ${onCorrupt}; it is skip or refuse`);
+  if (!["scale", "skip", "refuse"].includes(onSmall)) throw new RangeError(`onSmall is ${onSmall}; it is scale, skip or refuse`);
   const paths = pictures.map((path) => relative(root, path));
   const inClasses = paths.filter((path) => path.includes(sep));
   if (inClasses.length === 0) return { spec: { kind: "folder", root, onCorrupt, onSmall, classes: [], files: paths, labels: paths.map(() => -1) }, loose: [] };
@@ -102,7 +104,8 @@ function classify(root: string, pictures: readonly string[], options: FolderOpti
 
 /**
  * The pictures of a folder. `options` say what happens to files that cannot be decoded or are too small. Throws
- * `HostError` "not-found" for a folder that is not there, "io" for one that cannot be read, "empty-folder" for one without pictures.
+ * `HostError` "not-found" for a folder that is not there, "io" for one that cannot be read, "empty-folder" for one without pictures, and a
+ * RangeError for options that are none.
  */
 export async function folderSource(root: string, options: FolderOptions = {}): Promise<ImageSource> {
   const { pictures, strays, circles } = await scan(root);

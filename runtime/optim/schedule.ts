@@ -14,9 +14,11 @@ export interface Horizon {
   readonly stepsPerEpoch: number;
 }
 
-/** A duration in whole steps: `trunc(epochs · stepsPerEpoch)`. */
+/** A duration in whole steps: `trunc(epochs · stepsPerEpoch)`. Throws a RangeError where that is no number of steps. */
 export function durationSteps(duration: Duration, stepsPerEpoch: number): number {
-  return Math.trunc(duration.unit === "epochs" ? duration.value * stepsPerEpoch : duration.value);
+  const steps = Math.trunc(duration.unit === "epochs" ? duration.value * stepsPerEpoch : duration.unit === "steps" ? duration.value : NaN);
+  if (!(steps >= 0 && Number.isFinite(steps))) throw new RangeError(`${duration.value} ${duration.unit} with ${stepsPerEpoch} steps an epoch are no number of steps`);
+  return steps;
 }
 
 function points(schedule: Schedule, count: number): readonly number[] {
@@ -48,9 +50,12 @@ function warmupCosine(start: number, peak: number, final: number, t: number, war
  * - `linear [from, to]`: the momentum form, `from + i(to − from)/(stretch · steps)` with `i = t − 1`: step 1 gets exactly `from`.
  * - `cosine [from, to]`: the weight-decay form; reaches `to` at `trunc(stretch · steps)` and stays.
  * - `warmup_cosine [start, peak, final]`: the learning-rate form, with the horizon `trunc(stretch · steps)`.
- * Throws `HostError` "bad-schedule" when the points do not fit the form.
+ * Throws `HostError` "bad-schedule" when the points do not fit the form, and a RangeError for a step or a horizon that is none.
  */
 export function scheduleValue(schedule: Schedule, t: number, horizon: Horizon): number {
+  for (const [what, value] of [["the step", t], ["the horizon's steps", horizon.steps], ["the horizon's stepsPerEpoch", horizon.stepsPerEpoch]] as const) {
+    if (!Number.isFinite(value)) throw new RangeError(`${what} is ${value}, not a number`);
+  }
   const total = Math.trunc(schedule.stretch * horizon.steps);
   switch (schedule.kind) {
     case "constant": {

@@ -24,7 +24,7 @@ const STRENGTHS = [1e-1, 1e-2, 1e-3, 1e-4] as const;
 
 /**
  * Fits a head on `train` and scores it on `test`; `classes` is the number of classes. Throws a RangeError where features or labels are
- * not the rows that a set says it has.
+ * not the rows that a set says it has or a set has none, and `HostError` "not-a-number" where a feature is not finite.
  */
 export function linearProbe(train: LabelledFeatures, test: LabelledFeatures, classes: number): LinearResult {
   requireSets(train, test, classes);

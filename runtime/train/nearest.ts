@@ -8,25 +8,30 @@
 import type { LabelledFeatures } from "./labelled.js";
 import { requireSets } from "./labelled.js";
 
-/** k and temperature of the vote. */
+/** How rows vote. */
 export interface NearestOptions {
+  /** Rows that vote, a whole number from 1 on; 20 unless said, and all rows where there are fewer. */
   readonly k?: number;
+  /** What similarities are divided by, above 0; 0.07 unless said. */
   readonly temperature?: number;
 }
 
 /** How many of `n` rows vote. */
-export function votersAmong(n: number, options: NearestOptions): number {
-  return Math.min(options.k ?? 20, n);
+export function votersAmong(n: number, { k = 20 }: NearestOptions): number {
+  if (!Number.isInteger(k) || k < 1) throw new RangeError(`k is ${k}, not a whole number of neighbors from 1 on`);
+  return Math.min(k, n);
 }
 
 /**
  * Share of `test` rows whose neighbors in `train` vote for the right one of `classes` classes. Throws a RangeError where features or
- * labels are not the rows that a set says it has.
+ * labels are not the rows that a set says it has, a set has none, or k or temperature are out of range, and `HostError` "not-a-number"
+ * where a feature is not finite.
  */
 export function nearestAccuracy(train: LabelledFeatures, test: LabelledFeatures, classes: number, options: NearestOptions = {}): number {
   requireSets(train, test, classes);
   const k = votersAmong(train.n, options);
   const temperature = options.temperature ?? 0.07;
+  if (!(temperature > 0 && Number.isFinite(temperature))) throw new RangeError(`the temperature is ${temperature}, not a number above 0`);
   const bank = normalized(train);
   const queries = normalized(test);
   const similarity = new Float64Array(train.n);
@@ -35,7 +40,7 @@ export function nearestAccuracy(train: LabelledFeatures, test: LabelledFeatures,
     cosines(bank, train.n, train.width, queries.subarray(q * train.width, (q + 1) * train.width), similarity);
     if (vote(similarity, train.labels, k, temperature, classes) === test.labels[q]) right += 1;
   }
-  return test.n === 0 ? 0 : right / test.n;
+  return right / test.n;
 }
 
 function vote(similarity: Float64Array, labels: Int32Array, k: number, temperature: number, classes: number): number {

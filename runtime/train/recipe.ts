@@ -35,11 +35,13 @@ export interface Recipe {
 
 /**
  * The recipe for `images` pictures. Throws `HostError` "bad-data" when there is not one whole batch and "bad-schedule" when
- * the run would have no step.
+ * the run would have no step, and a RangeError for a number of pictures, a batch or a duration that is none.
  */
 export function resolveRecipe(manifest: Pick<Manifest, "train" | "ema">, images: number, overrides: RecipeOverrides = {}): Recipe {
   const { train } = manifest;
   const batch = overrides.batch ?? train.batch;
+  if (!Number.isInteger(images) || images < 0) throw new RangeError(`the number of pictures is ${images}, not a whole number`);
+  if (!Number.isInteger(batch) || batch < 1) throw new RangeError(`the batch is ${batch}, not a whole number of pictures from 1 on`);
   const stepsPerEpoch = Math.floor(images / batch);
   if (stepsPerEpoch < 1) throw tooFew(images, batch);
   const totalSteps = durationSteps(overrides.duration ?? train.duration, stepsPerEpoch);

@@ -45,15 +45,22 @@ export async function createTfjsEngine(manifest: Manifest, module: TfjsModule<Te
     if (own(module.encoders, name) === undefined) throw new HostError("mismatch", `the compiled module has no encoder ${name}, its manifest does`, "compile the program again: module and manifest are of different versions");
   }
   const run = openRun(manifest, module, host);
+  let disposed = false;
+  const alive = (): Run => {
+    if (disposed) throw new HostError("closed", "the engine was disposed", "make another one with createEngine or createTfjsEngine");
+    return run;
+  };
   return {
     name: host.name,
     version: host.version,
-    step: (batch, hyper, want) => step(run, batch, hyper, want),
-    encode: (encoder, images, n) => encode(run, encoder, images, n),
-    exportState: () => exportState(run),
-    importState: (state) => importState(run, state),
+    step: async (batch, hyper, want) => step(alive(), batch, hyper, want),
+    encode: async (encoder, images, n) => encode(alive(), encoder, images, n),
+    exportState: async () => exportState(alive()),
+    importState: async (state) => importState(alive(), state),
     memory: () => ({ tensors: host.tf.memory().numTensors, bytes: host.tf.memory().numBytes }),
     dispose() {
+      if (disposed) return;
+      disposed = true;
       for (const tensor of run.state.values()) tensor.dispose();
       run.store.dispose();
       run.k.dispose();
