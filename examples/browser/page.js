@@ -6,8 +6,7 @@
  * the download all use the latest. `?auto&steps=20&program=name` starts by itself; `window.jepac` holds what tests read.
  */
 import { createWebgpuEngine } from "/runtime/backends/webgpu/engine.js";
-import { describeBy } from "/runtime/backends/webgpu/forms.js";
-import { deviceRequest } from "/runtime/backends/webgpu/request.js";
+import { openPageDevice, pageAdapter } from "/runtime/backends/webgpu/page.js";
 import { encoderPicture } from "/runtime/base/encoder-input.js";
 import { applyView, compileView } from "/runtime/data/augment.js";
 import { syntheticSignature, syntheticSource } from "/runtime/data/synthetic.js";
@@ -47,10 +46,10 @@ void guarded(open);
 async function open() {
   const programs = await fetched("/programs.json");
   $("program").replaceChildren(...programs.map(({ name, title }) => new Option(title, name)));
-  const adapter = await findAdapter();
-  $("t-device").textContent = $("t-device").title = nameOf(adapter);
+  const { adapter, name } = await pageAdapter();
+  $("t-device").textContent = $("t-device").title = name;
   // A software driver is told by its maker; the last program is the smallest.
-  const slow = adapter.info.isFallbackAdapter === true || /swiftshader|llvmpipe|software/i.test(nameOf(adapter));
+  const slow = adapter.info.isFallbackAdapter === true || /swiftshader|llvmpipe|software/i.test(name);
   $("program").value = programs.some((p) => p.name === wanted.get("program")) ? wanted.get("program") : programs.at(slow ? -1 : 0).name;
   await choose();
   say(slow ? "Ready. This browser computes WebGPU in software, so training will be slow." : "Ready.");
@@ -119,10 +118,9 @@ async function openEngine(seed) {
   run.engine?.dispose();
   run.engine = undefined;
   run.module = await import(`/compiled/${run.name}/model.mjs`);
-  const adapter = await findAdapter();
-  run.device = await adapter.requestDevice(deviceRequest(run.module, adapter, nameOf(adapter)));
-  describeBy(run.device, adapter.info);
-  run.engine = await createWebgpuEngine(manifest, run.module, { device: run.device, name: nameOf(adapter), version: navigator.userAgent, initial: initialState(manifest, seed) });
+  const { device, name } = await openPageDevice(run.module);
+  run.device = device;
+  run.engine = await createWebgpuEngine(manifest, run.module, { device, name, version: navigator.userAgent, initial: initialState(manifest, seed) });
   if (run.engine.notes.length > 0) note(run.engine.notes.map((passed) => `Passed over ${passed}.`).join(" "));
 }
 
@@ -244,19 +242,6 @@ function buttons() {
   $("save").disabled = run.busy || run.checkpoint === undefined;
   $("generated").hidden = run.folder === undefined;
   for (const id of ["program", "steps", "folder", "generated"]) $(id).disabled = run.busy;
-}
-
-async function findAdapter() {
-  const ways = "Chrome and Edge have WebGPU from version 113 on. Elsewhere it may have to be switched on: on Linux start Chrome with --enable-unsafe-webgpu, or set chrome://flags/#enable-unsafe-webgpu.";
-  if (!window.isSecureContext) throw failure("This page was not opened in a secure context, and WebGPU is only there in one.", "Open it as http://127.0.0.1 on the machine that serves it.");
-  if (navigator.gpu === undefined) throw failure("This browser has no WebGPU.", ways);
-  const adapter = await navigator.gpu.requestAdapter();
-  if (adapter === null) throw failure("This browser finds no WebGPU adapter: no graphics driver that it takes.", ways);
-  return adapter;
-}
-
-function nameOf({ info }) {
-  return [info.vendor, info.description || info.architecture].filter(Boolean).join(" ") || "WebGPU";
 }
 
 function countOf() {
