@@ -43,6 +43,8 @@ export type { EngineChoice, TrainerOptions } from "./train/options.js";
 export { maskGallery } from "./train/pictures.js";
 export { loadCheckpoint, probeRun, runProbe } from "./train/probe-main.js";
 export type { ProbeRun } from "./train/probe-main.js";
+export { openRunEncoder } from "./train/run-encoder.js";
+export type { RunEncoder, RunEncoderOptions, SourceFeatures } from "./train/run-encoder.js";
 export { renderReport } from "./train/report.js";
 export type { ReportData } from "./train/report.js";
 export { RUN_FILES } from "./train/run-folder.js";

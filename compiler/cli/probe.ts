@@ -48,7 +48,7 @@ export const probeCommand: Command = {
 };
 
 /** The run folder and which of its checkpoints. @throws CliError */
-function findRun(path: string, cwd: string): { readonly folder: string; readonly which: NonNullable<TrainerOptions["resume"]> } {
+export function findRun(path: string, cwd: string): { readonly folder: string; readonly which: NonNullable<TrainerOptions["resume"]> } {
   const absolute = resolve(cwd, path);
   if (!existsSync(absolute)) throw new CliError(`there is no ${path}`, "name the folder of a run, such as runs/ijepa_small");
   if (statSync(absolute).isDirectory()) return { folder: absolute, which: "latest" };

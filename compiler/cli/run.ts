@@ -18,6 +18,7 @@ import { devCommand } from "./dev.js";
 import { doctorCommand } from "./doctor.js";
 import { explainCommand } from "./explain.js";
 import { exportCommand } from "./export.js";
+import { featuresCommand } from "./features.js";
 import { fmtCommand } from "./fmt.js";
 import { diffCommand } from "./diff.js";
 import { graphCommand } from "./graph.js";
@@ -33,7 +34,7 @@ import { tuneCommand } from "./tune.js";
 
 /** All commands, in the order of the help text. */
 export const commands: readonly Command[] = [
-  checkCommand, compileCommand, trainCommand, tuneCommand, probeCommand, sweepCommand, exportCommand, importCommand, fmtCommand, graphCommand, diffCommand, listCommand, explainCommand, lspCommand, doctorCommand, devCommand,
+  checkCommand, compileCommand, trainCommand, tuneCommand, probeCommand, featuresCommand, sweepCommand, exportCommand, importCommand, fmtCommand, graphCommand, diffCommand, listCommand, explainCommand, lspCommand, doctorCommand, devCommand,
 ];
 
 /** Runs the command line `words` (after the program's name) and returns the exit code. Never throws. */

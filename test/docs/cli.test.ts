@@ -1,9 +1,10 @@
 /** The page of the command line and the README are executed: every `$ npx jepac …` prints what the page shows. */
 import { spawn } from "node:child_process";
-import { cpSync, createReadStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, createReadStream, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import sharp from "sharp";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { commands } from "../../compiler/cli/run.js";
 import { blocksOf, matches, root, sessionsOf } from "./page.js";
 
@@ -17,6 +18,14 @@ for (const block of blocks) {
   const file = /^jepa file=(\S+)$/.exec(block.info)?.[1];
   if (file !== undefined) writeFileSync(join(cwd, file), block.text);
 }
+
+// The folder of eight pictures in two classes that the page of the command line speaks of.
+beforeAll(async () => {
+  for (const [i, color] of ["red", "green", "blue", "black", "white", "gray", "pink", "brown"].entries()) {
+    mkdirSync(join(cwd, "photos", i % 2 === 0 ? "cats" : "dogs"), { recursive: true });
+    await sharp({ create: { width: 20, height: 16, channels: 3, background: color } }).png().toFile(join(cwd, "photos", i % 2 === 0 ? "cats" : "dogs", `${color}.png`));
+  }
+});
 
 /** Words of a command line: quotes hold together what they enclose. */
 function words(command: string): string[] {
