@@ -31,9 +31,6 @@ import { styleOf } from "./terminal.js";
 const formats = ["text", "short", "json", "sarif"] as const;
 
 export const checkCommand: Command = {
-  name: "check",
-  usage: "check <files..>",
-  summary: "Checks programs and reports every mistake, with its place and the way out",
   words: { files: "programs to check" },
   options: {
     format: { kind: "text", choices: formats, initial: "text", help: "how to report" },

@@ -19,10 +19,7 @@ export interface OptionSpec {
 
 /** A command of `jepac`. Exit codes: 0 well, 1 the program has mistakes, 2 usage, files or engine. */
 export interface Command {
-  readonly name: string;
-  /** As yargs reads it: `check <files..>`. */
-  readonly usage: string;
-  readonly summary: string;
+  /** Its words by name, as in the usage that `commands.ts` has. */
   readonly words: Readonly<Record<string, string>>;
   readonly options: Readonly<Record<string, OptionSpec>>;
   /** What to type, and what it does. */

@@ -66,9 +66,6 @@ export function refuseUnused(target: (typeof targets)[number], args: Pick<Argume
 export const precisionOption: OptionSpec = { kind: "text", choices: ["f32", "f16"], initial: "f32", help: "wgsl: what activations and copies of weights are stored as (sums, weights and optimizer state stay f32)" };
 
 export const compileCommand: Command = {
-  name: "compile",
-  usage: "compile <file>",
-  summary: "Compiles a program to a folder that trains with `node <folder>/train.mjs`",
   words: { file: "the program" },
   options: {
     target: { kind: "text", choices: targets, initial: "tfjs", help: "what to compile to" },

@@ -19,9 +19,6 @@ import { tellDiagnostics } from "./show.js";
 import { openSource, programOptions, readProgramOptions } from "./source.js";
 
 export const devCommand: Command = {
-  name: "dev",
-  usage: "dev <file>",
-  summary: "Shows the stages of a compilation: their list, their times, the text of any of them",
   words: { file: "the program" },
   options: {
     list: { kind: "flag", help: "list the stages, and which of them changed something" },

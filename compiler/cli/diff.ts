@@ -14,9 +14,6 @@ import { tellDiagnostics } from "./show.js";
 import { openSource } from "./source.js";
 
 export const diffCommand: Command = {
-  name: "diff",
-  usage: "diff <before> [after]",
-  summary: "Says what changes between two programs: graph, gradients, recipe, proofs, parameters, FLOPs, memory",
   words: { before: "a program", after: "another file; without it, a variant of the file against its base" },
   options: {
     program: { kind: "text", help: "the program of the second file (its first); without one, the variant to compare" },

@@ -7,9 +7,6 @@ import type { Command } from "./command.js";
 import { styleOf } from "./terminal.js";
 
 export const doctorCommand: Command = {
-  name: "doctor",
-  usage: "doctor",
-  summary: "Says which engines this machine has, and what is missing for the others",
   words: {},
   options: { format: { kind: "text", choices: ["text", "json"], initial: "text", help: "how to report" } },
   examples: [["jepac doctor", "what can train here"]],

@@ -4,7 +4,7 @@
  * Owns the choice of programs (all unless one is chosen), that what they say alike is said once, and the order. Shown on a
  * terminal by `check.ts`, in an editor by `language-server.ts`.
  */
-import { check } from "../compile.js";
+import { check } from "../check-source.js";
 import type { CheckResult, ProgramOptions, Source } from "../compile.js";
 import type { Diagnostic } from "../messages/report.js";
 import { createDiagnostics } from "../messages/report.js";

@@ -12,9 +12,6 @@ import { CliError } from "./command.js";
 import { styleOf } from "./terminal.js";
 
 export const explainCommand: Command = {
-  name: "explain",
-  usage: "explain <code>",
-  summary: "Explains a diagnostic: what it means, why it is one, and what to do",
   words: { code: "a code such as JEP3013, or its name such as spaces/mismatch" },
   options: {},
   examples: [["jepac explain JEP3013", "what a mismatch of spaces is"]],

@@ -22,9 +22,6 @@ import { vitFacts } from "./vit-facts.js";
 const formats = ["hf", "onnx"] as const;
 
 export const exportCommand: Command = {
-  name: "export",
-  usage: "export <run>",
-  summary: "Writes a trained encoder for other programs: Hugging Face transformers (IJepaModel) or ONNX",
   words: { run: "a run folder, or a checkpoint in one" },
   options: {
     format: { kind: "text", choices: formats, initial: "hf", help: "hf: config.json and model.safetensors for IJepaModel.from_pretrained; onnx: one file for onnxruntime" },

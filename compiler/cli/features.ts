@@ -19,9 +19,6 @@ import { runOptions } from "./train.js";
 const { engine } = runOptions;
 
 export const featuresCommand: Command = {
-  name: "features",
-  usage: "features <run> <pictures>",
-  summary: "Writes the features of a folder of pictures under a trained encoder, one row for each picture",
   words: { run: "a run folder, or a checkpoint in one", pictures: "a folder of pictures; sub-folders with pictures are classes" },
   options: {
     out: { kind: "text", alias: "o", initial: "features.safetensors", help: "the file to write" },

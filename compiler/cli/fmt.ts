@@ -14,9 +14,6 @@ import type { CliTerminal } from "./terminal.js";
 import { styleOf } from "./terminal.js";
 
 export const fmtCommand: Command = {
-  name: "fmt",
-  usage: "fmt [files..]",
-  summary: "Formats programs in place; comments and paragraphs stay",
   words: { files: "programs to format" },
   options: {
     check: { kind: "flag", help: "change nothing, name the files that would change, exit with 1 if there are any" },

@@ -4,7 +4,7 @@
  * Owns the choice of a form and of a place to put it. The forms are `compiler/model/export-*.ts` and `print.ts`.
  */
 import { resolve } from "node:path";
-import { check } from "../compile.js";
+import { check } from "../check-source.js";
 import { toDot } from "../model/export-dot.js";
 import { toJson } from "../model/export-json.js";
 import { toMermaid } from "../model/export-mermaid.js";
@@ -25,9 +25,6 @@ const formats: Readonly<Record<string, (graph: ModelGraph) => string>> = {
 };
 
 export const graphCommand: Command = {
-  name: "graph",
-  usage: "graph <file>",
-  summary: "Shows the model graph: values, modules, losses, and how gradients and averages flow",
   words: { file: "the program" },
   options: {
     format: { kind: "text", choices: Object.keys(formats), initial: "text", help: "the form" },

@@ -30,9 +30,6 @@ import { openSource, programOptions, readProgramOptions } from "./source.js";
 import { vitFacts } from "./vit-facts.js";
 
 export const importCommand: Command = {
-  name: "import",
-  usage: "import <weights>",
-  summary: "Reads weights of transformers' IJepaModel into a program: a run folder to train on, probe or export",
   words: { weights: "a folder with model.safetensors (or an index of shards), or such a file" },
   options: {
     into: { kind: "text", help: "the program whose encoder takes them" },

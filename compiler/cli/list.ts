@@ -16,9 +16,6 @@ import { openSource } from "./source.js";
 import type { CliTerminal } from "./terminal.js";
 
 export const listCommand: Command = {
-  name: "list",
-  usage: "list <files..>",
-  summary: "Lists the programs of files with their sizes, and the params that --set can change",
   words: { files: "programs" },
   options: {},
   examples: [["jepac list examples/ijepa-small.jepa", "what is in it"], ["jepac list specs/*.jepa", "what is in all of them"]],

@@ -7,9 +7,6 @@
 import type { Command } from "./command.js";
 
 export const lspCommand: Command = {
-  name: "lsp",
-  usage: "lsp",
-  summary: "Serves editors by the Language Server Protocol, on standard input and output",
   words: {},
   options: { stdio: { kind: "flag", help: "what some editors add; nothing else is spoken" } },
   examples: [["jepac lsp", "as an editor starts it: see docs/editors.md"]],

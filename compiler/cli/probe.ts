@@ -28,9 +28,6 @@ const options: Readonly<Record<string, OptionSpec>> = {
 };
 
 export const probeCommand: Command = {
-  name: "probe",
-  usage: "probe <run>",
-  summary: "Probes a run: linear and nearest-neighbor accuracy of its frozen features, beside the untrained encoder's",
   words: { run: "a run folder, or a checkpoint in one" },
   options,
   examples: [

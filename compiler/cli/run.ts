@@ -1,7 +1,7 @@
 /**
  * The command line as a function: words in, text on two streams, an exit code out.
  *
- * Owns the table of commands, the set-up of yargs from it, and what happens to errors: a mistake of usage, a file or an
+ * Owns the set-up of yargs from the table of commands, and what happens to errors: a mistake of usage, a file or an
  * engine ends with 2, a mistake of jepac itself with 70 and a request to report it. Unknown commands and options are
  * refused with the nearest known one. Leaves the work to one file per command.
  */
@@ -10,37 +10,23 @@ import type { Argv } from "yargs";
 import { suggest } from "../base/suggest.js";
 import { version } from "../version.js";
 import { HostError } from "../../runtime/base/errors.js";
-import { checkCommand } from "./check.js";
+import { TRAINER_OPTIONS } from "../../runtime/train/options.js";
 import { Arguments, CliError } from "./command.js";
 import type { Command } from "./command.js";
-import { compileCommand } from "./compile.js";
-import { devCommand } from "./dev.js";
-import { doctorCommand } from "./doctor.js";
-import { explainCommand } from "./explain.js";
-import { exportCommand } from "./export.js";
-import { featuresCommand } from "./features.js";
-import { fmtCommand } from "./fmt.js";
-import { diffCommand } from "./diff.js";
-import { graphCommand } from "./graph.js";
-import { importCommand } from "./import.js";
-import { listCommand } from "./list.js";
-import { lspCommand } from "./lsp.js";
-import { probeCommand } from "./probe.js";
-import { sweepCommand } from "./sweep.js";
+import { commands } from "./commands.js";
+import type { CommandEntry } from "./commands.js";
 import type { CliTerminal } from "./terminal.js";
 import { styleOf } from "./terminal.js";
-import { optionalValues, trainCommand } from "./train.js";
-import { tuneCommand } from "./tune.js";
 
-/** All commands, in the order of the help text. */
-export const commands: readonly Command[] = [
-  checkCommand, compileCommand, trainCommand, tuneCommand, probeCommand, featuresCommand, sweepCommand, exportCommand, importCommand, fmtCommand, graphCommand, diffCommand, listCommand, explainCommand, lspCommand, doctorCommand, devCommand,
-];
+/** Options whose value may be left out, with the words that they take (the first one stands for none). */
+const optionalValues: ReadonlyMap<string, readonly string[]> = new Map(
+  TRAINER_OPTIONS.flatMap((o) => (o.optional === undefined ? [] : [[o.name.slice(2), o.optional]])),
+);
 
 /** Runs the command line `words` (after the program's name) and returns the exit code. Never throws. */
 export async function runCli(words: readonly string[], cx: CliTerminal): Promise<number> {
   try {
-    const parsed = parseWords(words);
+    const parsed = parseWords(words, await named(words));
     if (parsed.kind === "text") {
       (parsed.code === 0 ? cx.out : cx.err).write(`${parsed.text}\n`);
       return parsed.code;
@@ -51,16 +37,25 @@ export async function runCli(words: readonly string[], cx: CliTerminal): Promise
   }
 }
 
+/** A command with what it takes. */
+type Loaded = Pick<CommandEntry, "name" | "usage" | "summary"> & Command;
+
+/** The commands that words may mean: those whose name is among them. */
+async function named(words: readonly string[]): Promise<ReadonlyMap<string, Loaded>> {
+  const meant = commands.filter((c) => words.includes(c.name));
+  return new Map(await Promise.all(meant.map(async ({ load, ...entry }) => [entry.name, { ...entry, ...(await load()) }] as const)));
+}
+
 type Parsed =
-  | { readonly kind: "run"; readonly command: Command; readonly args: Arguments }
+  | { readonly kind: "run"; readonly command: Loaded; readonly args: Arguments }
   | { readonly kind: "text"; readonly text: string; readonly code: number };
 
-function parseWords(words: readonly string[]): Parsed {
-  let selected: { command: Command; values: Record<string, unknown> } | undefined;
+function parseWords(words: readonly string[], loaded: ReadonlyMap<string, Loaded>): Parsed {
+  let selected: { command: Loaded; values: Record<string, unknown> } | undefined;
   let failure: string | undefined;
   let output = "";
   let rest: readonly (string | number)[] = [];
-  const parser = setUp((command, values) => { selected = { command, values }; }).fail((message, error) => {
+  const parser = setUp(loaded, (command, values) => { selected = { command, values }; }).fail((message, error) => {
     failure ??= message ?? error?.message ?? "the words cannot be read";
   });
   void parser.parse(normalize(words), {}, (_error: unknown, values: { _?: readonly (string | number)[] }, text: string) => {
@@ -70,26 +65,27 @@ function parseWords(words: readonly string[]): Parsed {
   const wantsHelp = words.includes("--help") || words.includes("-h") || words.includes("--version");
   if (output !== "" && wantsHelp) return { kind: "text", text: output, code: 0 };
   if (failure !== undefined) {
-    refuseUnknown(words);
-    const command = commands.find((c) => c.name === words.find((word) => !word.startsWith("-")));
+    const command = loaded.get(words.find((word) => !word.startsWith("-")) ?? "");
+    refuseUnknown(words, command);
     throw new CliError(sentence(failure), `${command === undefined ? "" : `it is used as: jepac ${command.usage}; `}run it with --help to see more`);
   }
   if (selected === undefined) return unknownCommand(rest, parser);
   return { kind: "run", command: selected.command, args: strict(selected.command, selected.values) };
 }
 
-function setUp(select: (command: Command, values: Record<string, unknown>) => void): Argv {
+function setUp(loaded: ReadonlyMap<string, Loaded>, select: (command: Loaded, values: Record<string, unknown>) => void): Argv {
   let parser = yargs([]).scriptName("jepac").usage("$0 <command>\n\nA compiler for joint-embedding predictive models.")
     .version(version).help().alias("help", "h").locale("en").wrap(100).exitProcess(false)
     .parserConfiguration({ "dot-notation": false, "camel-case-expansion": false, "greedy-arrays": false, "parse-positional-numbers": false })
     .epilogue("`jepac <command> --help` tells more. Exit codes: 0 well, 1 the program has mistakes, 2 usage, files or engine.");
-  for (const command of commands) {
-    parser = parser.command(command.usage, command.summary, (y) => describe(y, command), (values) => select(command, values));
+  for (const { name, usage, summary } of commands) {
+    const command = loaded.get(name);
+    parser = command === undefined ? parser.command(usage, summary) : parser.command(usage, summary, (y) => describe(y, command), (values) => select(command, values));
   }
   return parser;
 }
 
-function describe(y: Argv, command: Command): Argv {
+function describe(y: Argv, command: Loaded): Argv {
   let parser = y.usage(`$0 ${command.usage} [options]\n\n${command.summary}`).epilogue("");
   for (const [name, help] of Object.entries(command.words)) parser = parser.positional(name, { describe: help, type: "string" });
   for (const [name, option] of Object.entries(command.options)) {
@@ -121,7 +117,7 @@ function isNumber(word: string | undefined): boolean {
   return word !== undefined && /^\d+$/.test(word);
 }
 
-function strict(command: Command, values: Record<string, unknown>): Arguments {
+function strict(command: Loaded, values: Record<string, unknown>): Arguments {
   const known = new Set(["_", "$0", "--", ...Object.keys(command.words), ...optionNames(command)]);
   for (const key of Object.keys(values)) if (!known.has(key)) throw noSuchOption(command, key);
   const extra = Array.isArray(values["_"]) ? values["_"].slice(1) : [];
@@ -134,8 +130,7 @@ function optionNames(command: Command): string[] {
 }
 
 /** An option that does not exist may have taken the word that yargs says is missing: it is named first. @throws CliError */
-function refuseUnknown(words: readonly string[]): void {
-  const command = commands.find((c) => c.name === words.find((word) => !word.startsWith("-")));
+function refuseUnknown(words: readonly string[], command: Loaded | undefined): void {
   if (command === undefined) return;
   const known = optionNames(command);
   for (const word of words) {
@@ -145,7 +140,7 @@ function refuseUnknown(words: readonly string[]): void {
   }
 }
 
-function noSuchOption(command: Command, name: string): CliError {
+function noSuchOption(command: Loaded, name: string): CliError {
   const names = Object.keys(command.options);
   const near = suggest(name, names);
   return new CliError(`\`jepac ${command.name}\` has no option ${dashed(name)}`, near[0] === undefined ? `its options are ${names.map((n) => `--${n}`).join(", ") || "none"}` : `did you mean --${near[0]}?`);

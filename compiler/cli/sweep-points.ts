@@ -5,7 +5,7 @@
  * is wrong. Rows and their names are `sweep-rows.ts`; reading a sweep is `compiler/check/sweep.ts`.
  */
 import type { CheckResult, ProgramOptions, Source } from "../compile.js";
-import { check } from "../compile.js";
+import { check } from "../check-source.js";
 import type { SweepPoint } from "../check/sweep.js";
 import type { Diagnostic } from "../messages/report.js";
 

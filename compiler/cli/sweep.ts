@@ -51,9 +51,6 @@ interface Sweep {
 }
 
 export const sweepCommand: Command = {
-  name: "sweep",
-  usage: "sweep <files..>",
-  summary: "Trains every variant (and every point of every `sweep`) of some programs; one table, one plot; goes on where it stopped",
   words: { files: "programs" },
   options: {
     only: { kind: "texts", help: "only these rows (names with commas, or repeated)" },

@@ -26,11 +26,6 @@ import type { CliTerminal } from "./terminal.js";
 import { openSource, programOptions, readProgramOptions } from "./source.js";
 import { tilesForRun } from "./tune.js";
 
-/** Options whose value may be left out, with the words that they take (the first one stands for none). */
-export const optionalValues: ReadonlyMap<string, readonly string[]> = new Map(
-  TRAINER_OPTIONS.flatMap((o) => (o.optional === undefined ? [] : [[o.name.slice(2), o.optional]])),
-);
-
 /** The runtime's options as options of a command. `--no-x` is yargs' own way to say that a switch is off. */
 export const runOptions: Readonly<Record<string, OptionSpec>> = Object.fromEntries(
   TRAINER_OPTIONS.filter((o) => !o.name.startsWith("--no-") && o.name !== "--help").map((o) => [
@@ -45,9 +40,6 @@ const tileOptions: Readonly<Record<string, OptionSpec>> = {
 };
 
 export const trainCommand: Command = {
-  name: "train",
-  usage: "train <file>",
-  summary: "Compiles a program and trains it: progress, checkpoints, probes and a report in runs/<program>",
   words: { file: "the program" },
   options: { target: { kind: "text", choices: targets, initial: "tfjs", help: "what to compile to: tfjs (wasm, TensorFlow) or wgsl (WebGPU)" }, precision: precisionOption, ...runOptions, ...deviceOptions, ...tileOptions, ...programOptions },
   examples: [

@@ -163,9 +163,6 @@ function budgetOf(text: string | undefined): number {
 }
 
 export const tuneCommand: Command = {
-  name: "tune",
-  usage: "tune <file>",
-  summary: "Measures tiles for a program's matrix products on this machine's WebGPU device; later runs use the fastest",
   words: { file: "the program" },
   options: { budget: { kind: "text", initial: String(BUDGET), help: "seconds to spend at the most" }, precision: precisionOption, ...deviceOptions, ...programOptions },
   examples: [["jepac tune specs/ijepa.jepa --budget 120", "then: jepac train specs/ijepa.jepa --target wgsl"]],

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { chmodSync, existsSync, lstatSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { commands } from "../../../compiler/cli/run.js";
+import { commands } from "../../../compiler/cli/commands.js";
 import { parseGraph } from "../../../compiler/model/parse.js";
 import { parseModule } from "../../../compiler/tensor/parse.js";
 import { version } from "../../../compiler/version.js";
@@ -24,7 +24,7 @@ test("every command has help with an example", async () => {
     const ran = await jepac([command.name, "--help"]);
     expect(ran.code).toBe(0);
     expect(ran.out).toContain("Examples:");
-    for (const option of Object.keys(command.options)) expect(ran.out).toContain(`--${option}`);
+    for (const option of Object.keys((await command.load()).options)) expect(ran.out).toContain(`--${option}`);
   }
 });
 
