@@ -26,8 +26,8 @@ export interface CompiledProgram {
   readonly warnings: readonly string[];
 }
 
-/** Loads `manifest.json` and `model.mjs` of `folder` (absolute). Throws `HostError` "bad-file". */
-export async function loadCompiled(folder: string, shown: string): Promise<CompiledProgram> {
+/** Loads `manifest.json` and `model.mjs` of `folder`, which messages call `shown`. Throws `HostError` "bad-file". */
+export async function loadCompiled(folder: string, shown: string = folder): Promise<CompiledProgram> {
   const manifest = readManifest(folder, shown);
   const { missing, changed } = await comparedFiles(folder, manifest);
   const warnings = changed.length === 0 ? [] : [`${named(changed)} of ${shown} ${changed.length === 1 ? "is not as it was" : "are not as they were"} compiled: what runs is not what ${manifest.source.file} says`];
@@ -68,8 +68,8 @@ function compileAgain({ source, program, target, precision }: Manifest, shown: s
   return `compile the program again: npx jepac compile ${words.map(shellWord).join(" ")} (with the --set, --batch and --device that it had)`;
 }
 
-/** Reads the manifest. Throws `HostError` "bad-file". */
-export function readManifest(folder: string, shown: string): Manifest {
+/** Reads the manifest of `folder`, which messages call `shown`. Throws `HostError` "bad-file". */
+export function readManifest(folder: string, shown: string = folder): Manifest {
   if (!existsSync(join(folder, "manifest.json"))) throw new HostError("bad-file", `${shown} has no manifest.json, so it is no compiled program`, `name a folder that \`jepac compile\` or \`jepac train\` wrote, or make it one: npx jepac compile <program>.jepa -o ${shellWord(shown)}`);
   let value: unknown;
   try {

@@ -1,11 +1,11 @@
 /** Numbers that callers hand to the runtime: what would give a wrong number in place of an answer is refused in words. */
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Schedule } from "../../runtime/index.js";
 import { durationSteps, linearProbe, nearestAccuracy, resolveRecipe, scheduleValue, writeSafetensors } from "../../runtime/index.js";
 import { createEngine, evalSet, folderSource, loadCompiled, syntheticSource } from "../../runtime/node.js";
-import { temporary } from "../compiler/cli/support.js";
+import { small, temporary } from "../compiler/cli/support.js";
 import { compileRepo } from "../fidelity/compiled.js";
-import { small } from "../compiler/cli/support.js";
 
 /** Two classes on two axes, `each` rows of both: every neighbor of a row is of its class. */
 const set = (each: number, change: (features: Float32Array) => void = () => undefined): Parameters<typeof nearestAccuracy>[0] => {
@@ -69,7 +69,8 @@ test("pictures are laid out by sizes, limits and statistics that are some", asyn
 test("an engine that was disposed says so, whatever it is asked, and may be disposed twice", async () => {
   const { manifest, files } = compileRepo("small.jepa", { text: small });
   const folder = temporary(Object.fromEntries(files.map((f) => [f.path, f.text])));
-  const { module } = await loadCompiled(folder, "the program");
+  const { module } = await loadCompiled(folder);
+  await expect(loadCompiled(join(folder, "nowhere"))).rejects.toMatchObject({ code: "bad-file", message: expect.stringContaining(`cannot read ${join(folder, "nowhere")}/manifest.json: `) });
   const { engine } = await createEngine(manifest, module, "cpu");
   const state = await engine.exportState();
   engine.dispose();
