@@ -55,13 +55,15 @@ export function checkTraining(program: Program, params: ReadonlyMap<string, Stat
   const seen = new Map<string, ast.Setting>();
   for (const setting of program.settings) {
     const name = setting.name.text;
+    // No word could be read, and that has been told.
+    if (name === "") continue;
     const first = seen.get(name);
     if (first !== undefined) {
       diagnostics.add(report("JEP2002", setting.name.span, { name }, { help: "Keep one of the two lines.", related: [{ span: first.span, message: "said first here" }] }));
       continue;
     }
     seen.set(name, setting);
-    const other = seen.get(name === "epochs" ? "steps" : name === "steps" ? "epochs" : "");
+    const other = name === "epochs" ? seen.get("steps") : name === "steps" ? seen.get("epochs") : undefined;
     if (other !== undefined) {
       diagnostics.add(report("JEP6015", setting.span, { first: other.name.text, second: name }, { related: [{ span: other.span, message: "said first here" }] }));
       continue;
@@ -164,20 +166,25 @@ const wordSetting = <W extends string>(words: readonly W[], write: (draft: Draft
   else state.cx.diagnostics.add(report("JEP2010", setting.span, { what: `\`${setting.name.text}\``, expected: words.map((w) => `\`${w}\``).join(" or "), found: text !== undefined ? `\`${text}\`` : expr === undefined ? "nothing" : `\`${printExpr(expr)}\`` }));
 };
 
+const optimizers: Readonly<Record<string, readonly string[]>> = { adamw: ["beta1", "beta2", "eps"], sgd: ["momentum"], lars: ["momentum", "trust"] };
+
+/** Settings that take one of some words, alone or with arguments behind it. */
+export const settingChoices = { data: ["images", "shapes"], optimizer: Object.keys(optimizers), recompute: ["blocks"], on_collapse: ["warn", "stop"] } as const;
+
 const settings: Readonly<Record<string, Reader>> = {
   data: readData,
   epochs: durationSetting((draft, d) => { draft.duration = d; }, "epochs", true),
   steps: durationSetting((draft, d) => { draft.duration = d; }, "steps", true),
   batch: numberSetting(1, 1 << 20, true, (draft, n) => { draft.batch = n; }),
   accumulate: numberSetting(1, 1 << 16, true, (draft, n) => { draft.accumulate = n; }),
-  recompute: wordSetting(["blocks"], (draft, word) => { draft.recompute = word; }),
+  recompute: wordSetting(settingChoices.recompute, (draft, word) => { draft.recompute = word; }),
   seed: numberSetting(0, 2 ** 31 - 1, true, (draft, n) => { draft.seed = n; }),
   optimizer: readOptimizer,
   learning_rate: scheduleSetting(0, (draft, s) => { draft.learningRate = s; }),
   weight_decay: scheduleSetting(0, (draft, s) => { draft.weightDecay = s; }),
   gradient_clip: numberSetting(1e-9, 1e9, false, (draft, n) => { draft.gradientClip = n; }),
   checkpoint_every: durationSetting((draft, d) => { draft.checkpointEvery = d; }, "epochs"),
-  on_collapse: wordSetting(["warn", "stop"], (draft, w) => { draft.onCollapse = w; }),
+  on_collapse: wordSetting(settingChoices.on_collapse, (draft, w) => { draft.onCollapse = w; }),
 };
 
 function named(expr: ast.Expr): { name: string; args: readonly ast.Arg[]; block: readonly ast.Expr[] } | undefined {
@@ -214,7 +221,7 @@ function readData(state: State, setting: ast.Setting): void {
   const call = expr === undefined ? undefined : named(expr);
   const { cx } = state;
   if (call === undefined || (call.name !== "images" && call.name !== "shapes")) {
-    cx.diagnostics.add(report("JEP6007", setting.span, {}, expr === undefined || call === undefined ? {} : didYouMean(call.name, ["images", "shapes"], wordOf(expr))));
+    cx.diagnostics.add(report("JEP6007", setting.span, {}, expr === undefined || call === undefined ? {} : didYouMean(call.name, settingChoices.data, wordOf(expr))));
     return;
   }
   state.draft.data = call.name === "images" ? readImages(cx, call.args) : readShapes(cx, call.args);
@@ -267,8 +274,6 @@ function readNormalize(state: State, args: readonly ast.Arg[]): void {
     else state.cx.diagnostics.add(report("JEP2010", arg.span, { what: "`normalize`", expected: "`mean: [r, g, b]` and `std: [r, g, b]` above 0", found: describe(list) }));
   }
 }
-
-const optimizers: Readonly<Record<string, readonly string[]>> = { adamw: ["beta1", "beta2", "eps"], sgd: ["momentum"], lars: ["momentum", "trust"] };
 
 function readOptimizer(state: State, setting: ast.Setting): void {
   const expr = setting.values[0];

@@ -19,6 +19,10 @@ test("a run has one length", () => {
   expect(variant.checked?.training.train.duration).toEqual({ unit: "steps", value: 7 });
 });
 
+test("a line that is half typed is told once, and nothing of the lines after it", () => {
+  for (const half of ["(", "["]) expect(told(`  seed 3\n  ${half}\n  steps 2\n  batch 16\n`).map((d) => d.slice(0, 7)), half).toEqual(["JEP1002", "JEP1004"]);
+});
+
 test("a length is in the unit of its word, and steps are whole", () => {
   checkMarked(sound("", "", `  steps 2 epochs
 //      ^^^^^^^^ JEP2010 For \`steps\`, a number of steps is expected, and this is 2 epochs.
