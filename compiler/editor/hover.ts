@@ -30,7 +30,7 @@ const MOST_USES = 4;
 export function hoverText(files: Files, results: readonly CheckResult[], occurrence: Occurrence): string | undefined {
   const declared = declarationOf(files, occurrence);
   if (declared !== undefined) return parts(declaredParts(declared, results, programOf(results, occurrence.within)));
-  if (occurrence.role.kind !== "uses") return undefined;
+  if (occurrence.role.kind !== "uses" && occurrence.role.kind !== "word") return undefined;
   const program = programOf(results, occurrence.within);
   return parts([...builtInParts(occurrence.name.text), ...(isLoss(occurrence.name.text) ? lossParts(lossAt(program, occurrence.name.span), program) : [])]);
 }

@@ -7,9 +7,9 @@
  * types and verdicts to the graph.
  */
 import type { Span } from "../base/span.js";
-import { lossKind, lossNames } from "../model/losses.js";
 import type * as ast from "../syntax/ast.js";
 import { walk } from "../syntax/visit.js";
+import { wordsIn } from "./words.js";
 
 /** The files of a program, the one that is edited first. */
 export interface Files {
@@ -41,17 +41,15 @@ export type Named = ast.Module | ast.Model | ast.Variant | ast.Sweep;
 export interface Occurrence {
   readonly name: ast.Name;
   readonly within: ast.Item;
-  /** A declaration, a use, the name of an argument (`at:` of a call), the part of an instance after a dot. */
+  /** A declaration, a use, the name of an argument (`at:` of a call), the part of an instance after a dot, a word of the language. */
   readonly role:
     | { readonly kind: "declares"; readonly by: Declaring }
     | { readonly kind: "uses" }
+    | { readonly kind: "word" }
     | { readonly kind: "program" }
     | { readonly kind: "argument"; readonly callee: ast.Expr }
     | { readonly kind: "member"; readonly object: ast.Name };
 }
-
-/** Arguments that take a word and no value: the `mean` of `pool: mean` is not the program's. */
-const wordArguments: ReadonlySet<string> = new Set(["pool", "sampler", "overlap", "trim", "over", ...lossNames().flatMap((name) => Object.keys(lossKind(name).words))]);
 
 /** Every name of a file, in the order of the tree. */
 export function occurrences(file: ast.File): readonly Occurrence[] {
@@ -63,13 +61,12 @@ export function occurrences(file: ast.File): readonly Occurrence[] {
     for (const { name, by } of itemNames(item)) add(name, { kind: "declares", by });
     if (item.kind === "variant" || item.kind === "sweep") add(item.base, { kind: "program" });
     if (item.kind === "sweep") for (const axis of item.axes) pathOf(axis.path, add);
-    const words = new Set<ast.Expr>();
+    const words = wordsIn(item);
     walk(item, (node) => {
-      if (node.kind === "call") for (const { name, value } of node.args) if (name !== undefined && wordArguments.has(name.text)) words.add(value);
       if (node.kind === "train" || node.kind === "probe") add(node.model, { kind: "program" });
       if (node.kind === "repeat" && node.over !== undefined) add(node.over.list, { kind: "uses" });
-      if (node.kind === "ref" && !words.has(node)) add({ text: node.name, span: node.span }, { kind: "uses" });
-      if (node.kind === "call") for (const arg of node.args) add(arg.name, { kind: "argument", callee: node.callee });
+      if (node.kind === "ref") add({ text: node.name, span: node.span }, { kind: words.has(node) ? "word" : "uses" });
+      if (node.kind === "call" && !words.has(node.callee)) for (const arg of node.args) add(arg.name, { kind: "argument", callee: node.callee });
       if (node.kind === "member" && node.object.kind === "ref") add(node.member, { kind: "member", object: { text: node.object.name, span: node.object.span } });
     });
   }
@@ -93,6 +90,7 @@ export function declarationOf(files: Files, occurrence: Occurrence): Declared | 
   switch (role.kind) {
     case "declares": return { name, by: role.by, within: isTop(role.by) ? undefined : within };
     case "program": return topLevel(files).find((d) => d.name.text === name.text && d.by.kind !== "module");
+    case "word": return undefined;
     case "uses": return named(files, within, name);
     case "argument": return formalOf(moduleBehind(files, within, role.callee), name.text);
     case "member": return formalOf(moduleBehind(files, within, { kind: "ref", name: role.object.text, span: role.object.span }), name.text);
@@ -108,15 +106,22 @@ export function originOf(files: Files, declared: Declared): Declared {
 
 /** Every place in files of the user's that names what `declared` declares; declarations and what variants put in their place included. */
 export function placesOf(files: Files, declared: Declared): readonly Span[] {
-  const { start, file } = originOf(files, declared).name.span;
-  const isOne = (found: Declared | undefined): boolean => {
-    const origin = found === undefined ? undefined : originOf(files, found).name.span;
-    return origin?.file === file && origin.start === start;
-  };
-  const spans = [files.main, ...files.used].flatMap((f) => occurrences(f)
-    .filter((o) => o.name.text === declared.name.text && isOne(declarationOf(files, o)))
-    .map((o) => o.name.span));
-  return spans.filter((span, i) => spans.findIndex((s) => s.file === span.file && s.start === span.start) === i);
+  return occurrencesOf(files, declared).map((o) => o.name.span);
+}
+
+/** The same with the item in which each place lies. */
+export function occurrencesOf(files: Files, declared: Declared): readonly Occurrence[] {
+  const found = [files.main, ...files.used].flatMap((f) => occurrences(f).filter((o) => {
+    const to = o.name.text === declared.name.text ? declarationOf(files, o) : undefined;
+    return to !== undefined && isSame(files, to, declared);
+  }));
+  return found.filter(({ name: { span } }, i) => found.findIndex(({ name: { span: s } }) => s.file === span.file && s.start === span.start) === i);
+}
+
+/** Whether two declarations are of one thing, as a line of a variant and the one that it replaces. */
+export function isSame(files: Files, a: Declared, b: Declared): boolean {
+  const [one, other] = [originOf(files, a).name.span, originOf(files, b).name.span];
+  return one.file === other.file && one.start === other.start;
 }
 
 /** Names that may be written in an item: its own, those of its bases, and the modules of all files. */
