@@ -2,11 +2,12 @@
  * The language server: what editors ask by the Language Server Protocol, answered from the checker.
  *
  * Owns which requests are answered, and with what of `compiler/editor/`. Documents and their checks are `lsp-desk.ts`, places
- * of the protocol `lsp-places.ts`. A request about a document that is not open has no answer, and is no accident.
+ * of the protocol `lsp-places.ts`, files that use one another `lsp-files.ts`. A request about a document that is not open has no answer, and is no accident.
  */
-import type { CodeAction, CompletionItem, Connection, DocumentSymbol, InitializeResult, InlayHint, Position, SemanticTokens, TextEdit } from "vscode-languageserver/node.js";
+import { isDeepStrictEqual } from "node:util";
+import type { CodeAction, CompletionItem, Connection, DocumentSymbol, InitializeResult, InlayHint, Position, SemanticTokens, ServerCapabilities, TextEdit } from "vscode-languageserver/node.js";
 import {
-  CodeActionKind, CompletionItemKind, DocumentHighlightKind, ErrorCodes, InlayHintKind, MarkupKind, ResponseError, SemanticTokensBuilder, SymbolKind, TextDocumentSyncKind,
+  CodeActionKind, CompletionItemKind, DidChangeWatchedFilesNotification, DocumentHighlightKind, ErrorCodes, InlayHintKind, MarkupKind, ResponseError, SemanticTokensBuilder, SymbolKind, TextDocumentSyncKind,
 } from "vscode-languageserver/node.js";
 import type { TextDocument } from "vscode-languageserver-textdocument";
 import { coloring, colors } from "../editor/colors.js";
@@ -23,36 +24,48 @@ import type { Edit, Fix } from "../messages/report.js";
 import { isLibraryName } from "../std/names.js";
 import { format } from "../syntax/format.js";
 import { version } from "../version.js";
-import type { Checked, Desk } from "./lsp-desk.js";
+import type { Desk } from "./lsp-desk.js";
 import { openDesk } from "./lsp-desk.js";
 import type { Read } from "./lsp-places.js";
-import { changesOf, linesOf, locationOf, rangeOf, toldOf } from "./lsp-places.js";
+import { absoluteOf, changesOf, changesOfAll, linesOf, locationOf, rangeOf, usedAt } from "./lsp-places.js";
+import type { Checked } from "./lsp-shown.js";
 
 /** Serves one editor, whose unsaved documents are as if they lay in `cwd`. Returns at once; the connection ends with the process. */
 export function serve(connection: Connection, cwd: string): void {
-  connection.onInitialize((): InitializeResult => ({
-    serverInfo: { name: "jepac", version },
-    capabilities: {
-      textDocumentSync: TextDocumentSyncKind.Incremental,
-      hoverProvider: true,
-      definitionProvider: true,
-      referencesProvider: true,
-      documentHighlightProvider: true,
-      documentSymbolProvider: true,
-      documentFormattingProvider: true,
-      renameProvider: { prepareProvider: true },
-      completionProvider: { triggerCharacters: [".", "("] },
-      codeActionProvider: { codeActionKinds: [CodeActionKind.QuickFix, CodeActionKind.SourceFixAll] },
-      inlayHintProvider: true,
-      semanticTokensProvider: { legend: { tokenTypes: [...colors], tokenModifiers: [] }, full: true },
-    },
-  }));
-  const desk = openDesk(connection, cwd);
+  let refreshes = false;
+  // Hints are of the last check, which comes after the editor has asked for them.
+  const desk = openDesk(connection, cwd, () => { if (refreshes) connection.languages.inlayHint.refresh(); });
+  connection.onInitialize(({ capabilities: { workspace }, workspaceFolders, rootUri }): InitializeResult => {
+    refreshes = workspace?.inlayHint?.refreshSupport === true;
+    desk.setFolders(workspaceFolders?.map((f) => f.uri) ?? (rootUri === null || rootUri === undefined ? [] : [rootUri]));
+    connection.onInitialized(() => {
+      if (workspace?.didChangeWatchedFiles?.dynamicRegistration === true) void connection.client.register(DidChangeWatchedFilesNotification.type, { watchers: [{ globPattern: "**/*.jepa" }] });
+      if (workspace?.workspaceFolders !== true) return;
+      connection.workspace.onDidChangeWorkspaceFolders(() => { void connection.workspace.getWorkspaceFolders().then((all) => desk.setFolders(all?.map((f) => f.uri) ?? [])); });
+    });
+    return { serverInfo: { name: "jepac", version }, capabilities };
+  });
   answerNames(connection, desk);
   answerEdits(connection, desk);
   answerWhole(connection, desk);
   connection.listen();
 }
+
+const capabilities: ServerCapabilities = {
+  textDocumentSync: { openClose: true, change: TextDocumentSyncKind.Incremental, save: true },
+  workspace: { workspaceFolders: { supported: true, changeNotifications: true } },
+  hoverProvider: true,
+  definitionProvider: true,
+  referencesProvider: true,
+  documentHighlightProvider: true,
+  documentSymbolProvider: true,
+  documentFormattingProvider: true,
+  renameProvider: { prepareProvider: true },
+  completionProvider: { triggerCharacters: [".", "("] },
+  codeActionProvider: { codeActionKinds: [CodeActionKind.QuickFix, CodeActionKind.SourceFixAll] },
+  inlayHintProvider: true,
+  semanticTokensProvider: { legend: { tokenTypes: [...colors], tokenModifiers: [] }, full: true },
+};
 
 /** What asks about a place of a document. */
 interface Asked {
@@ -79,6 +92,19 @@ function declaredAt(desk: Desk, asked: Asked): (Pointed & { readonly declared: D
   return at === undefined || declared === undefined ? undefined : { ...at, declared };
 }
 
+/** The declaration of the name at a place in every program that has it: of the file that declares it, and of those that use that one, open or not. */
+function everywhere(connection: Connection, desk: Desk, { now, declared }: Pointed & { readonly declared: Declared }): readonly (Pointed & { readonly declared: Declared })[] {
+  const { file, start } = originOf(now.files, declared).name.span;
+  const { reads, whole } = isLibraryName(file) ? { reads: [], whole: true } : desk.around(absoluteOf(now.opened, file));
+  if (!whole) connection.window.showWarningMessage("jepac: the folder has too many files to look at all of them; some that use this name may be left out.");
+  return [now, ...reads.filter((r) => r.document.uri !== now.document.uri)].flatMap((read) => {
+    const own = [read.files.main, ...read.files.used, ...read.files.library].find((f) => (isLibraryName(file) ? f.span.file === file : absoluteOf(read.opened, f.span.file) === absoluteOf(now.opened, file)));
+    const occurrence = own === undefined ? undefined : occurrences(own).find((o) => o.role.kind === "declares" && o.name.span.start === start);
+    const found = occurrence === undefined ? undefined : declarationOf(read.files, occurrence);
+    return occurrence === undefined || found === undefined ? [] : [{ now: read, occurrence, declared: found }];
+  });
+}
+
 /** What is asked of a name: what it is, where it comes from, where else it stands. */
 function answerNames(connection: Connection, desk: Desk): void {
   connection.onHover((asked) => {
@@ -88,7 +114,10 @@ function answerNames(connection: Connection, desk: Desk): void {
   });
   connection.onDefinition((asked) => {
     const at = declaredAt(desk, asked);
-    if (at === undefined) return null;
+    if (at === undefined) {
+      const now = desk.read(asked.textDocument.uri);
+      return (now === undefined ? undefined : usedAt(now, now.document.offsetAt(asked.position))) ?? null;
+    }
     // From a line of a variant to the one of its base that it replaces.
     const { span } = (at.occurrence.role.kind === "declares" ? originOf(at.now.files, at.declared) : at.declared).name;
     return locationOf(at.now, span) ?? null;
@@ -96,8 +125,11 @@ function answerNames(connection: Connection, desk: Desk): void {
   connection.onReferences((asked) => {
     const at = declaredAt(desk, asked);
     if (at === undefined) return null;
-    const { file, start } = originOf(at.now.files, at.declared).name.span;
-    return placesOf(at.now.files, at.declared).filter((s) => asked.context.includeDeclaration || s.file !== file || s.start !== start).flatMap((s) => locationOf(at.now, s) ?? []);
+    const found = everywhere(connection, desk, at).flatMap(({ now, declared }) => {
+      const { file, start } = originOf(now.files, declared).name.span;
+      return placesOf(now.files, declared).filter((s) => asked.context.includeDeclaration || s.file !== file || s.start !== start).flatMap((s) => locationOf(now, s) ?? []);
+    });
+    return found.filter((one, i) => found.findIndex((other) => isDeepStrictEqual(one, other)) === i);
   });
   connection.onDocumentHighlight((asked) => {
     const at = declaredAt(desk, asked);
@@ -118,8 +150,15 @@ function answerEdits(connection: Connection, desk: Desk): void {
   connection.onRenameRequest((asked) => {
     const at = pointed(desk, asked);
     if (at === undefined) return null;
-    const result = rename(at.now.files, at.occurrence, asked.newName);
-    return "refused" in result ? refusal(result.refused) : changesOf(at.now, result.edits);
+    const declared = renamable(at.now.files, at.occurrence);
+    if ("refused" in declared) return refusal(declared.refused);
+    const all: { readonly now: Read; readonly edits: readonly Edit[] }[] = [];
+    for (const { now, occurrence } of everywhere(connection, desk, { ...at, declared })) {
+      const result = rename(now.files, occurrence, asked.newName);
+      if ("refused" in result) return refusal(now === at.now ? result.refused : `${now.opened.source.file}: ${result.refused}`);
+      all.push({ now, edits: result.edits });
+    }
+    return changesOfAll(all) ?? refusal("The files that use this name mean different things by one of its places.");
   });
   connection.onCompletion(({ textDocument: { uri }, position }): CompletionItem[] => {
     const now = desk.read(uri);
@@ -140,9 +179,9 @@ function answerEdits(connection: Connection, desk: Desk): void {
     if (last === undefined) return [];
     const wanted = (kind: string): boolean => context.only === undefined || context.only.some((k) => kind === k || kind.startsWith(`${k}.`));
     const [from, to] = [last.document.offsetAt(range.start), last.document.offsetAt(range.end)];
-    const quick = last.found.diagnostics.filter(({ span }) => span.file === last.opened.source.file && span.start <= to && from <= span.end).flatMap((d) => d.fixes.flatMap((fix): CodeAction[] => {
-      const edit = changesOf(last, fix.edits);
-      return edit === null ? [] : [{ title: fix.title, kind: CodeActionKind.QuickFix, edit, diagnostics: toldOf(last, [d]), ...(d.fixes.length === 1 && fix.guess !== true ? { isPreferred: true } : {}) }];
+    const quick = desk.shown(uri).filter(({ diagnostic: { span } }) => span.start <= to && from <= span.end).flatMap(({ diagnostic: { fixes }, by, told }) => fixes.flatMap((fix): CodeAction[] => {
+      const edit = changesOf(by, fix.edits);
+      return edit === null ? [] : [{ title: fix.title, kind: CodeActionKind.QuickFix, edit, diagnostics: [told], ...(fixes.length === 1 && fix.guess !== true ? { isPreferred: true } : {}) }];
     }));
     return [...(wanted(CodeActionKind.QuickFix) ? quick : []), ...(wanted(CodeActionKind.SourceFixAll) ? fixAll(last) : [])];
   });

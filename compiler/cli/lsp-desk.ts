@@ -1,32 +1,31 @@
 /**
  * The documents that an editor has open, and what the last check of each has found.
  *
- * Owns when a document is checked: when it is opened, and again a moment after a key, as others may use what was changed.
- * What is found is what `jepac check` finds of the same text; a file that is used counts with the text that the editor has of it.
+ * Owns when a document is checked: when it is opened, and again a moment after a key in it or in a file that it uses, one
+ * after the other, so that a request never waits for all of them. What is found is what `jepac check` finds of the same text.
+ * While a file of modules is open, files that use them are checked as well, open or not: nothing else finds their mistakes.
  */
-import { fileURLToPath, pathToFileURL } from "node:url";
-import type { Connection } from "vscode-languageserver/node.js";
+import { pathToFileURL } from "node:url";
+import { isDeepStrictEqual } from "node:util";
+import type { Connection, Diagnostic as Told } from "vscode-languageserver/node.js";
 import { TextDocuments } from "vscode-languageserver/node.js";
 import { TextDocument } from "vscode-languageserver-textdocument";
-import type { Files } from "../editor/names.js";
-import { load } from "../load.js";
 import type { Diagnostic } from "../messages/report.js";
-import { createDiagnostics } from "../messages/report.js";
 import { version } from "../version.js";
 import type { Found } from "./every-program.js";
 import { checkEvery } from "./every-program.js";
+import type { OpenFiles } from "./lsp-files.js";
+import { isFile, openFiles, pathOf } from "./lsp-files.js";
 import type { Read } from "./lsp-places.js";
-import { toldOf } from "./lsp-places.js";
-import { openText } from "./source.js";
+import { absoluteOf } from "./lsp-places.js";
+import type { Checked, Shown } from "./lsp-shown.js";
+import { isUnreached, modulesOf, nameIn, shownIn, toldOf } from "./lsp-shown.js";
 
-/** Milliseconds without a key pressed after which a text is checked. */
+/** Milliseconds without a key pressed after which texts are checked. */
 const PAUSE = 120;
 
-/** A document as it was last checked; `version` is its number then, as the document itself goes on. */
-export interface Checked extends Read {
-  readonly version: number;
-  readonly found: Found;
-}
+/** Most files that are not open and are checked all the same. */
+const MOST_UNOPENED = 8;
 
 /** What answers are given from. */
 export interface Desk {
@@ -36,72 +35,144 @@ export interface Desk {
   results(uri: string): Found["results"];
   /** The last check, where it is of the text as it is now: edits of an older one would fall in the wrong places. */
   current(uri: string): Checked | undefined;
+  /** What is shown in a document. */
+  shown(uri: string): readonly Shown[];
+  /** The file at an absolute path and those that use it, open or not; whether all folders could be looked at for them. */
+  around(absolute: string): { readonly reads: readonly Read[]; readonly whole: boolean };
+  /** Folders that the editor works in, by their addresses. */
+  setFolders(uris: readonly string[]): void;
 }
 
-/** Keeps the documents of an editor, and tells it their diagnostics. */
-export function openDesk(connection: Connection, cwd: string): Desk {
+/** Keeps the documents of an editor, and tells it their diagnostics; `refresh` is called when checks have come to an end. */
+export function openDesk(connection: Connection, cwd: string, refresh: () => void): Desk {
   const documents = new TextDocuments(TextDocument);
+  const files = openFiles(documents, cwd);
+  /** Checks by address: of open documents, and of files that use one and are not open. */
   const checked = new Map<string, Checked>();
-  const waiting = new Map<string, NodeJS.Timeout>();
-  const unsaved = (absolute: string): string | undefined => documents.get(pathToFileURL(absolute).href)?.getText();
+  /** Addresses to check, in this order, and those of files that are not open that were. */
+  const due = new Set<string>();
+  const unopened = new Set<string>();
+  /** What was told last of each document, and documents that are told when all is checked. */
+  const told = new Map<string, readonly Told[]>();
+  const later = new Set<string>();
+  let timer: NodeJS.Timeout | undefined;
 
-  const readDocument = (document: TextDocument): Read => {
-    const text = document.getText();
-    const opened = openText(pathOf(document.uri), text, { cwd }, unsaved);
-    const { main, used, library, texts } = load(opened.source.file, text, opened.source.read ?? (() => undefined), createDiagnostics());
-    return { document, opened, files: { main, used, library }, texts };
+  /** Tells what is known of a document; of one that was not checked itself, only what is new. */
+  const publish = (document: TextDocument, isNew: boolean): void => {
+    const { uri } = document;
+    const diagnostics = toldOf(document, checked);
+    // Of a text that has gone on, it is told when that is checked.
+    if (diagnostics === undefined) return;
+    // What stood in its modules is not taken away before the files that use it have been checked again.
+    if (diagnostics.length === 0 && isUnreached(document, checked) && (due.size > 0 || unopenedUser() !== undefined)) return void later.add(uri);
+    later.delete(uri);
+    const before = told.get(uri);
+    told.set(uri, diagnostics);
+    if (isNew || !isDeepStrictEqual(before, diagnostics)) void connection.sendDiagnostics({ uri, version: document.version, diagnostics: [...diagnostics] });
   };
   const look = (uri: string): void => {
-    waiting.delete(uri);
+    due.delete(uri);
     const document = documents.get(uri);
-    if (document === undefined) return;
+    if (document === undefined) unopened.add(uri);
     try {
-      const now = readDocument(document);
+      const now = document === undefined ? files.readPath(pathOf(uri)) : files.read(document);
+      if (now === undefined) return;
       const found = checkEvery(now.opened.source);
-      const diagnostics = found.diagnostics.filter((d) => !isOfModules(d, now.files));
-      checked.set(uri, { ...now, version: document.version, found: { ...found, diagnostics } });
-      void connection.sendDiagnostics({ uri, version: document.version, diagnostics: toldOf(now, diagnostics) });
+      const before = checked.get(uri);
+      checked.set(uri, { ...now, version: now.document.version, found: { ...found, diagnostics: found.diagnostics.filter((d) => !isOfModules(d, now)) } });
+      if (document !== undefined) publish(document, true);
+      // Open files whose modules it uses, or used, may have more to show, or less.
+      const touched = new Set([before, now].flatMap((r) => r?.files.used.map((f) => absoluteOf(r.opened, f.span.file)) ?? []));
+      for (const other of documents.all()) if (other.uri !== uri && touched.has(pathOf(other.uri))) publish(other, false);
     } catch (error) {
       // A mistake of jepac's own must not take the editor's help away for the rest of the day.
       connection.console.error(`jepac ${version} could not check ${uri}: ${error instanceof Error ? error.stack ?? error.message : String(error)}`);
     }
   };
-  const lookSoon = (uri: string): void => {
-    clearTimeout(waiting.get(uri));
-    waiting.set(uri, setTimeout(look, PAUSE, uri));
+  /** A file that is not open, and uses a module of an open one that no check has reached. */
+  const unopenedUser = (): string | undefined => {
+    if (unopened.size >= MOST_UNOPENED) return undefined;
+    return documents.all().filter((d) => isFile(d) && isUnreached(d, checked)).flatMap((d) => files.usersOf(pathOf(d.uri)))
+      .filter((path) => files.openAt(path) === undefined).map((path) => pathToFileURL(path).href).find((uri) => !unopened.has(uri));
+  };
+  /** One check, then what the editor asks, then the next one. */
+  const work = (): void => {
+    const [next = unopenedUser()] = due;
+    if (next !== undefined) {
+      look(next);
+      timer = setTimeout(work, 0);
+      return;
+    }
+    for (const uri of later) {
+      const document = documents.get(uri);
+      if (document !== undefined) publish(document, true);
+    }
+    refresh();
+  };
+  const lookSoon = (uris: readonly string[]): void => {
+    const rest = [...due].filter((uri) => !uris.includes(uri));
+    due.clear();
+    for (const uri of [...uris, ...rest]) due.add(uri);
+    clearTimeout(timer);
+    timer = setTimeout(work, PAUSE);
+  };
+  /** Files that are not open may have another text now, or use others. */
+  const forgetUnopened = (): void => {
+    for (const uri of unopened) checked.delete(uri);
+    unopened.clear();
   };
 
-  documents.onDidOpen(({ document }) => look(document.uri));
-  // Others may use the file that changed. One that was just opened has been looked at.
-  documents.onDidChangeContent(({ document }) => documents.keys().filter((uri) => uri !== document.uri || checked.get(uri)?.version !== document.version).forEach(lookSoon));
-  connection.onDidChangeWatchedFiles(() => documents.keys().forEach(lookSoon));
+  documents.onDidOpen(({ document }) => {
+    files.mayHaveChanged();
+    forgetUnopened();
+    look(document.uri);
+  });
+  documents.onDidChangeContent(({ document: { uri, version: now } }) => {
+    const path = pathOf(uri);
+    if ([...unopened].some((user) => { const by = checked.get(user); return by !== undefined && nameIn(by, path) !== undefined; })) forgetUnopened();
+    const text = documents.get(uri)?.getText();
+    const users = [...checked].filter(([user, by]) => {
+      const file = nameIn(by, path);
+      // What lacks a file may have been waiting for this one.
+      return user !== uri && (file === undefined ? by.found.diagnostics.some((d) => d.code === "JEP2028") : by.texts.get(file) !== text);
+    });
+    // One that was just opened has been looked at.
+    lookSoon([...(checked.get(uri)?.version === now ? [] : [uri]), ...users.map(([user]) => user)]);
+  });
+  documents.onDidSave(() => files.mayHaveChanged());
+  connection.onDidChangeWatchedFiles(() => {
+    files.mayHaveChanged();
+    forgetUnopened();
+    lookSoon(documents.keys());
+  });
   documents.onDidClose(({ document: { uri } }) => {
-    clearTimeout(waiting.get(uri));
-    waiting.delete(uri);
-    checked.delete(uri);
+    files.mayHaveChanged();
+    forgetUnopened();
+    for (const known of [due, told, checked, later]) known.delete(uri);
     void connection.sendDiagnostics({ uri, diagnostics: [] });
+    // What was not saved is gone: files that use it have the saved text again.
+    lookSoon([...checked].filter(([, by]) => nameIn(by, pathOf(uri)) !== undefined).map(([user]) => user));
   });
   documents.listen(connection);
+  return answersOf(documents, files, checked);
+}
 
+function answersOf(documents: TextDocuments<TextDocument>, files: OpenFiles, checked: ReadonlyMap<string, Checked>): Desk {
+  const of = <T>(uri: string, answer: (document: TextDocument) => T): T | undefined => {
+    const document = documents.get(uri);
+    return document === undefined ? undefined : answer(document);
+  };
   return {
-    read(uri) {
-      const document = documents.get(uri);
-      return document === undefined ? undefined : readDocument(document);
-    },
+    read: (uri) => of(uri, files.read),
     results: (uri) => checked.get(uri)?.found.results ?? [],
-    current(uri) {
-      const last = checked.get(uri);
-      return last?.version === documents.get(uri)?.version ? last : undefined;
-    },
+    current: (uri) => (checked.get(uri)?.version === documents.get(uri)?.version ? checked.get(uri) : undefined),
+    shown: (uri) => of(uri, (document) => shownIn(document, checked)) ?? [],
+    around: (absolute) => ({ reads: files.usersOf(absolute).flatMap((path) => files.readPath(path) ?? []).filter((read) => nameIn(read, absolute) !== undefined), whole: files.isWhole() }),
+    setFolders: files.setFolders,
   };
 }
 
 /** A file of modules alone has nothing to compile, and is no mistake while it is written. */
-function isOfModules({ code }: Diagnostic, { main }: Files): boolean {
-  return code === "JEP2031" && main.items.some((i) => i.kind === "module");
-}
-
-/** The path of a document; one that was never saved is as if it lay in the folder of the server. */
-function pathOf(uri: string): string {
-  return uri.startsWith("file:") ? fileURLToPath(uri) : "untitled.jepa";
+function isOfModules({ code }: Diagnostic, read: Read): boolean {
+  return code === "JEP2031" && modulesOf(read).length > 0;
 }

@@ -74,7 +74,7 @@ export function reason(error: unknown): string {
 }
 
 /** The nearest folder upward with a `package.json` or a `.git`, else the file's own. */
-function projectRoot(file: string): string {
+export function projectRoot(file: string): string {
   const own = dirname(file);
   for (let folder = own; ; folder = dirname(folder)) {
     if (existsSync(join(folder, "package.json")) || existsSync(join(folder, ".git"))) return folder;

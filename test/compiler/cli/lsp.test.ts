@@ -2,72 +2,15 @@
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { PassThrough } from "node:stream";
-import { fileURLToPath, pathToFileURL } from "node:url";
-import { afterAll, expect, test } from "vitest";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
 import type {
-  CodeAction, CompletionItem, Diagnostic, DocumentHighlight, DocumentSymbol, Hover, InitializeResult, InlayHint, Location, Position, SemanticTokens, TextEdit, WorkspaceEdit,
+  CodeAction, CompletionItem, DocumentHighlight, DocumentSymbol, Hover, InitializeResult, InlayHint, Location, SemanticTokens, TextEdit, WorkspaceEdit,
 } from "vscode-languageserver/node.js";
-import { createConnection, createProtocolConnection, StreamMessageReader, StreamMessageWriter } from "vscode-languageserver/node.js";
+import { createProtocolConnection, StreamMessageReader, StreamMessageWriter } from "vscode-languageserver/node.js";
 import { TextDocument } from "vscode-languageserver-textdocument";
-import { serve } from "../../../compiler/cli/language-server.js";
-import { jepac, root, small, temporary } from "./support.js";
-
-/** An editor with files of a folder; `open` shows a text, which need not be the saved one. */
-function editor(files: Readonly<Record<string, string>> = {}) {
-  const folder = temporary({ "package.json": "{}", ...files });
-  const [up, down] = [new PassThrough(), new PassThrough()];
-  serve(createConnection(new StreamMessageReader(up), new StreamMessageWriter(down)), folder);
-  const client = createProtocolConnection(new StreamMessageReader(down), new StreamMessageWriter(up));
-  const heard = new Map<string, Diagnostic[]>();
-  let tell: (() => void) | undefined;
-  client.onNotification("textDocument/publishDiagnostics", ({ uri, diagnostics }: { uri: string; diagnostics: Diagnostic[] }) => {
-    heard.set(uri, diagnostics);
-    tell?.();
-  });
-  client.listen();
-  afterAll(() => client.dispose());
-  const ready: Promise<InitializeResult> = client.sendRequest("initialize", { processId: null, rootUri: null, capabilities: {} });
-  const uriOf = (name: string): string => pathToFileURL(join(folder, name)).href;
-  const texts = new Map<string, TextDocument>();
-  const next = async (name: string): Promise<Diagnostic[]> => {
-    heard.delete(uriOf(name));
-    while (!heard.has(uriOf(name))) await new Promise<void>((resolve) => { tell = resolve; });
-    return heard.get(uriOf(name)) ?? [];
-  };
-  const ask = async <T>(method: string, name: string, more: object = {}): Promise<T> => await client.sendRequest(method, { textDocument: { uri: uriOf(name) }, ...more });
-  return {
-    folder, ready, uriOf, next, ask,
-    async open(name: string, text: string): Promise<Diagnostic[]> {
-      await ready;
-      texts.set(name, TextDocument.create(uriOf(name), "jepa", 1, text));
-      const told = next(name);
-      await client.sendNotification("textDocument/didOpen", { textDocument: { uri: uriOf(name), languageId: "jepa", version: 1, text } });
-      return await told;
-    },
-    async change(name: string, text: string): Promise<void> {
-      const version = (texts.get(name)?.version ?? 0) + 1;
-      texts.set(name, TextDocument.create(uriOf(name), "jepa", version, text));
-      await client.sendNotification("textDocument/didChange", { textDocument: { uri: uriOf(name), version }, contentChanges: [{ text }] });
-    },
-    async close(name: string): Promise<void> {
-      await client.sendNotification("textDocument/didClose", { textDocument: { uri: uriOf(name) } });
-    },
-    /** The place of the nth appearance of a text, plus so many letters. */
-    place(name: string, words: string, nth = 0, plus = 0): Position {
-      const document = texts.get(name);
-      let at = -1;
-      for (let i = 0; i <= nth; i++) at = document?.getText().indexOf(words, at + 1) ?? -1;
-      if (document === undefined || at < 0) throw new Error(`${name} has no \`${words}\``);
-      return document.positionAt(at + plus);
-    },
-    edited(name: string, edits: readonly TextEdit[]): string {
-      const document = texts.get(name);
-      return document === undefined ? "" : TextDocument.applyEdits(document, [...edits]);
-    },
-    text: (name: string, { range }: Pick<Location, "range">): string => texts.get(name)?.getText(range) ?? "",
-  };
-}
+import { editor } from "./lsp-editor.js";
+import { jepac, root, small } from "./support.js";
 
 const hoverOf = (hover: Hover | null): string => (hover !== null && typeof hover.contents === "object" && "value" in hover.contents ? hover.contents.value : "");
 
