@@ -255,7 +255,7 @@ function timesSchedule(weight: Schedule, factor: Schedule): Schedule {
 }
 
 /** Words that a space begins with. */
-const spaceWords: readonly string[] = ["pixels", "logits", "labels", "actions", "tokens", "latent"];
+export const spaceWords: readonly string[] = ["pixels", "logits", "labels", "actions", "tokens", "latent"];
 
 /** The space that an expression names: `pixels`, `latent(teacher)`, `logits`. */
 export function readSpace(cx: BodyCx, expr: ast.Expr): Space | undefined {

@@ -287,6 +287,9 @@ const otherInputs: Readonly<Record<string, OtherInput>> = {
   Label: { axes: [["feature"]], space: { kind: "labels" }, usage: "Label[classes]" },
 };
 
+/** All types that an input may have. */
+export const inputTypes: readonly string[] = ["Image", ...Object.keys(otherInputs)];
+
 /** `input action: Action[15, 7]`: `[B, 15, 7]`. A label is the one-hot row `[B, classes]`. */
 function runOtherInput(cx: BodyCx, statement: ast.Input): void {
   const name = statement.name.text;

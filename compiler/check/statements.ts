@@ -33,7 +33,7 @@ const patternAxes: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Types that a formal may name. */
-const typeNames = ["Tokens", "Vector", "Features", "Image", "Positions", "Tensor"] as const;
+export const typeNames = ["Tokens", "Vector", "Features", "Image", "Positions", "Tensor"] as const;
 
 /** Checks an argument against `x: Tokens[width]` and binds the names of the pattern that are new. */
 export function bindPattern(cx: BodyCx, pattern: ast.TypeExpr, type: ValueType | undefined, at: Span): boolean {

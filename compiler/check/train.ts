@@ -168,6 +168,9 @@ const wordSetting = <W extends string>(words: readonly W[], write: (draft: Draft
 
 const optimizers: Readonly<Record<string, readonly string[]>> = { adamw: ["beta1", "beta2", "eps"], sgd: ["momentum"], lars: ["momentum", "trust"] };
 
+/** Arguments of what settings are given: data and optimizers. */
+export const settingArguments: Readonly<Record<string, readonly string[]>> = { ...optimizers, images: ["on_corrupt", "on_small"], shapes: ["count"] };
+
 /** Settings that take one of some words, alone or with arguments behind it. */
 export const settingChoices = { data: ["images", "shapes"], optimizer: Object.keys(optimizers), recompute: ["blocks"], on_collapse: ["warn", "stop"] } as const;
 

@@ -164,7 +164,8 @@ function answerEdits(connection: Connection, desk: Desk): void {
     const now = desk.read(uri);
     if (now === undefined) return [];
     return completions(now.files, now.document.getText(), now.document.offsetAt(position))
-      .map(({ label, kind, detail, insert }) => ({ label, kind: completionKinds[kind], ...(detail === undefined ? {} : { detail }), ...(insert === undefined ? {} : { insertText: insert }) }));
+      // What fits best comes first; editors sort by letters unless told.
+      .map(({ label, kind, detail, insert }, i) => ({ label, kind: completionKinds[kind], sortText: String(i).padStart(4, "0"), ...(detail === undefined ? {} : { detail }), ...(insert === undefined ? {} : { insertText: insert }) }));
   });
   connection.onDocumentFormatting(({ textDocument: { uri } }): TextEdit[] | null => {
     const now = desk.read(uri);

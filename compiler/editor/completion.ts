@@ -7,13 +7,14 @@
 import { own } from "../base/own.js";
 import { builtinFormals, builtinNames } from "../check/builtins.js";
 import { maskKinds, maskOptions } from "../check/masks.js";
-import { probeKinds, settingNames } from "../check/train.js";
+import { probeKinds, settingArguments, settingNames } from "../check/train.js";
 import { transformKinds } from "../check/transforms.js";
 import { isLoss, lossKind, lossNames } from "../model/losses.js";
 import type * as ast from "../syntax/ast.js";
 import { printExpr } from "../syntax/print.js";
 import { itemWords, statementWords } from "../syntax/tokens.js";
 import { nodesAt } from "../syntax/visit.js";
+import { choicesAfter, settingChoicesAfter } from "./choices.js";
 import type { Declared, Files } from "./names.js";
 import { moduleBehind, namesIn, topLevel } from "./names.js";
 
@@ -34,24 +35,34 @@ export function completions(files: Files, text: string, offset: number): readonl
   const before = text.slice(0, offset);
   if (/(\/\/|#)[^\n]*$/.test(before) || /^[^"\n]*("[^"\n]*"[^"\n]*)*"[^"\n]*$/.test(before.slice(before.lastIndexOf("\n") + 1))) return [];
   if (headless(before)) return topLevel(files).filter((d) => d.by.kind === "model" || d.by.kind === "variant").map(({ name, by }) => ({ label: name.text, kind: "class", detail: by.kind }));
+  const choices = choicesAfter(before);
+  if (choices !== undefined) return words(choices);
   const item = itemAt(files.main, offset);
   if (item === undefined) return words(itemWords);
-  const object = /([A-Za-z_]\w*)\s*\.\s*\w*$/.exec(before)?.[1];
+  const object = /([A-Za-z_]\w*)\.\w*$/.exec(before)?.[1];
   if (object !== undefined) return partsOf(files, item, object);
   const line = /^\s*\w*$/.test(before.slice(Math.max(before.lastIndexOf("\n"), before.lastIndexOf("{"), before.lastIndexOf(";")) + 1));
   const recipe = recipeAt(files.main, offset);
+  // In recipes and sweeps there are no modules, and few kinds of names.
+  const valuesOf = (...kinds: readonly string[]): readonly Completion[] => names(files, item).filter(({ detail }) => detail !== undefined && kinds.includes(detail));
+  const mask = /\bmask\s+\w+\s*=[^\n]*$/.test(before);
   const called = calleeBefore(before);
-  const taken = called === undefined ? [] : argumentsOf(files, item, called);
-  if (recipe?.kind === "train") return line && blockDepth(before) <= (item === recipe ? 1 : 2) ? settingNames().map((label) => ({ label, kind: "property" as const })) : [...taken, ...transforms(), ...schedules, ...names(files, item)];
-  if (recipe?.kind === "probe") return [...taken, ...Object.keys(probeKinds()).map(asFunction), ...names(files, item)];
+  const taken = called === undefined ? [] : argumentsOf(files, item, called, recipe?.kind ?? (mask ? "mask" : "item"));
+  if (recipe?.kind === "train") {
+    if (line && blockDepth(before) <= (item === recipe ? 1 : 2)) return settingNames().map((label) => ({ label, kind: "property" as const }));
+    const chosen = called === undefined ? settingChoicesAfter(before) : undefined;
+    return chosen === undefined ? unique([...taken, ...transforms(), ...schedules, ...valuesOf("param")]) : words(chosen);
+  }
+  if (recipe?.kind === "probe") return called === undefined ? Object.keys(probeKinds()).map(asFunction) : [...taken, ...valuesOf("instance")];
+  if (item.kind === "sweep") return called === undefined ? valuesOf("param", "instance") : taken;
   const statement = line ? words(statementWords) : [];
-  const special = /\bmask\s+\w+\s*=[^\n]*$/.test(before) ? maskKinds.map(asFunction) : /\bloss\b[^\n]*$/.test(before) ? lossNames().map(asFunction) : [];
+  const special = mask ? maskKinds.map(asFunction) : /\bloss\b[^\n]*$/.test(before) ? lossNames().map(asFunction) : [];
   return unique([...taken, ...special, ...statement, ...names(files, item), ...builtinNames().map(asFunction), ...makers.map(asFunction), ...transforms()]);
 }
 
 /** Words that make instances, and inputs of other kinds, that are no built-in functions of values. */
 const makers = ["ema", "frozen", "pretrained", "stopgrad", "augment"] as const;
-const schedules: readonly Completion[] = ["cosine", "linear", "constant", "adamw", "sgd", "lars", "images", "shapes"].map(asFunction);
+const schedules: readonly Completion[] = ["cosine", "linear_schedule", "constant"].map(asFunction);
 
 /** The item around an offset. */
 function itemAt(file: ast.File, offset: number): ast.Item | undefined {
@@ -85,8 +96,11 @@ function headless(before: string): boolean {
   return /(^|\n)\s*((train|probe)\s+\w*|(variant|sweep)\s+\w+\s+of\s+\w*)$/.test(before);
 }
 
-function argumentsOf(files: Files, within: ast.Item, callee: string): readonly Completion[] {
-  const module = moduleBehind(files, within, { kind: "ref", name: callee, span: { file: "", start: Number.MAX_SAFE_INTEGER, end: Number.MAX_SAFE_INTEGER } });
+/** Arguments of what is called; masks, probes and recipes have calls of their own, whatever modules there are. */
+function argumentsOf(files: Files, within: ast.Item, callee: string, place: "mask" | "train" | "probe" | "item"): readonly Completion[] {
+  const special = place === "mask" ? (maskKinds.some((k) => k === callee) ? maskOptions : undefined) : place === "probe" ? own(probeKinds(), callee) : place === "train" ? own(settingArguments, callee) : undefined;
+  if (special !== undefined) return special.map((n) => argument(n, undefined));
+  const module = place === "item" ? moduleBehind(files, within, { kind: "ref", name: callee, span: { file: "", start: Number.MAX_SAFE_INTEGER, end: Number.MAX_SAFE_INTEGER } }) : undefined;
   const instance = module !== undefined && module.name.text !== callee;
   const formals = module === undefined ? undefined : (instance ? module.inputs : module.config).map((f) => argument(f.name.text, f.default === undefined ? undefined : `= ${printExpr(f.default)}`));
   if (formals !== undefined) return formals;
@@ -94,12 +108,15 @@ function argumentsOf(files: Files, within: ast.Item, callee: string): readonly C
     const { numbers, words: choices } = lossKind(callee);
     return [...Object.entries(numbers).map(([k, v]) => argument(k, `= ${v}`)), ...Object.entries(choices).map(([k, v]) => argument(k, v.join(" or ")))];
   }
-  const named = own(transformKinds(), callee) ?? own(probeKinds(), callee) ?? (maskKinds.some((k) => k === callee) ? maskOptions : undefined) ?? builtinFormals(callee)?.filter((f) => f.endsWith("?")).map((f) => f.slice(0, -1));
-  return (named ?? (callee === "ema" ? ["momentum"] : [])).map((n) => argument(n, undefined));
+  // The first argument is what a function is of, and is seldom named.
+  const named = own(transformKinds(), callee) ?? builtinFormals(callee)?.filter((f, i) => f.endsWith("?") || (i > 0 && f !== "...")).map((f) => f.replace("?", ""));
+  return (named ?? (callee === "augment" ? ["size"] : [])).map((n) => argument(n, undefined));
 }
 
+/** What follows the dot: in a sweep what an instance was given, elsewhere its parts. */
 function partsOf(files: Files, within: ast.Item, object: string): readonly Completion[] {
   const module = moduleBehind(files, within, { kind: "ref", name: object, span: { file: "", start: Number.MAX_SAFE_INTEGER, end: Number.MAX_SAFE_INTEGER } });
+  if (within.kind !== "sweep") return (module?.body ?? []).flatMap((s) => (s.kind === "part" ? [{ label: s.name.text, kind: "function" as const, detail: printExpr(s.value) }] : []));
   return (module?.config ?? []).map((f): Completion => ({ label: f.name.text, kind: "property", ...(f.default === undefined ? {} : { detail: `= ${printExpr(f.default)}` }) }));
 }
 

@@ -156,6 +156,14 @@ test("completion knows the words of a place", async () => {
   expect(await labels(small.replace("steps          4", "st|"), "st|")).toEqual(expect.arrayContaining(["steps", "epochs", "learning_rate"]));
   expect(await labels(`${small}\nsweep s of tiny { predict.| in [1] }\n`, "t.|")).toEqual(expect.arrayContaining(["width", "depth", "heads"]));
   expect(await labels(`${small}\nsweep s of t|`, "of t|")).toEqual(["tiny", "wider"]);
+  // Where one of a few words may stand, nothing else is offered; a mask's and a probe's words are not the modules of their names.
+  expect(await labels(small.replace("use std.vit", "use std.|"), "std.|")).toEqual(["heads", "nn", "vit"]);
+  expect(await labels(small.replace("image: Image", "image: Im|"), "Im|")).toEqual(["Image", "Video", "Action", "Label"]);
+  expect(await labels(small.replace("z_target)\n", "z_target) in l|\n"), "in l|")).toEqual(expect.arrayContaining(["latent", "pixels"]));
+  expect((await labels(small.replace("2 of block(", "2 of block(|"), "k(|")).slice(0, 3)).toEqual(["scale:", "aspect:", "ratio:"]);
+  expect(await labels(small.replace("linear(on", "linear(|on"), "r(|")).toEqual(["on:", "pool:", "student", "teacher", "predict"]);
+  expect(await labels(small.replace("batch          16", "optimizer a|"), "r a|")).toEqual(["adamw", "sgd", "lars"]);
+  expect(await labels(`${small}\nsweep s of tiny { p| in [1] }\n`, "p|")).toEqual(["width", "student", "teacher", "predict"]);
   expect(await labels(`${small}\n// a no|`, "no|")).toEqual([]);
 });
 
