@@ -147,7 +147,13 @@ function mendOpenString(token: IToken, sink: Sink): readonly IToken[] {
   const tail = /[)\]}{,;\s]*$/.exec(token.image)?.[0] ?? "";
   const length = Math.max(1, token.image.length - tail.length);
   const end = token.startOffset + length;
-  sink.add(report("JEP1006", { file: sink.file, start: token.startOffset, end }, {}, { fixes: fix("close the text", sink.file, end, end, '"') }));
+  const { file } = sink;
+  const start = token.startOffset;
+  const closing = fix("close the text", file, end, end, '"');
+  // One that a single quote opens is not closed by a double one alone.
+  const both = closing.map(({ title, edits }): Fix => ({ title, edits: [{ span: { file, start, end: start + 1 }, text: '"' }, ...edits] }));
+  const fixes = token.image.startsWith('"') ? closing : token.image.slice(0, length).includes('"') ? [] : both;
+  sink.add(report("JEP1006", { file, start, end }, {}, { fixes }));
   const rest: IToken[] = [];
   for (let i = length; i < token.image.length; i++) {
     const image = token.image.charAt(i);

@@ -50,6 +50,7 @@ const cases: readonly Case[] = [
   { name: "an open call before the next statement", marked: "model m {\n  y = f(g(1)\n            ^ JEP1004 `(` is never closed.\n  z = 3\n}", fixed: "model m {\n  y = f(g(1))\n  z = 3\n}" },
   { name: "a model without its brace", marked: "model m {\n  z = 3\n       ^ JEP1004 `{` is never closed.\n\ntrain m { epochs 3 }", fixed: "model m {\n  z = 3\n}\n\ntrain m { epochs 3 }" },
   { name: "a bracket too many", marked: "module f (x) { g(x)) }\n                   ^ JEP1005 This `)` closes nothing.", fixed: "module f (x) { g(x) }" },
+  { name: "a text without its end that a single quote opens", marked: "train m {\n  data images('a/b)\n              ^^^^ JEP1006\n}", fixed: "train m {\n  data images(\"a/b\")\n}" },
   { name: "a text without its end", marked: "train m {\n  data images(\"a/b)\n              ^^^^ JEP1006\n}", fixed: "train m {\n  data images(\"a/b\")\n}" },
   { name: "a comment without its end", marked: "use std.vit /* and\n            ^^ JEP1007", fixed: "use std.vit /* and */" },
   { name: "a Python comment", marked: "use std.vit # the library\n            ^ JEP1008", fixed: "use std.vit // the library" },
