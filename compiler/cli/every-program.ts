@@ -22,11 +22,27 @@ export interface Found {
 
 /** Checks all programs of a file, or the one chosen. */
 export function checkEvery(source: Source, options: ProgramOptions = {}): Found {
+  const checking = checkEach(source, options);
+  for (;;) {
+    const { done, value } = checking.next();
+    if (done === true) return value;
+  }
+}
+
+/** The same, one program a step, for who has other things to do in between. */
+export function* checkEach(source: Source, options: ProgramOptions = {}): Generator<undefined, Found> {
   const first = check(source, options);
   const chosen = options.program !== undefined || options.set !== undefined;
-  const others = chosen ? [] : first.programs.filter((name) => name !== first.graph?.name).map((program) => check(source, { program }));
-  const results = [first, ...others];
-  const points = results.flatMap((result) => refusedPoints(result, source, options.set ?? {}));
+  const results = [first];
+  for (const program of chosen ? [] : first.programs.filter((name) => name !== first.graph?.name)) {
+    yield undefined;
+    results.push(check(source, { program }));
+  }
+  const points: CheckResult[] = [];
+  for (const result of results) {
+    yield undefined;
+    points.push(...refusedPoints(result, source, options.set ?? {}));
+  }
   const sink = createDiagnostics();
   for (const result of [...results, ...points]) for (const d of result.diagnostics) sink.add(d);
   return { diagnostics: inOrder(sink.list, source.file), texts: first.texts, results, points };

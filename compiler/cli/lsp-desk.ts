@@ -1,9 +1,9 @@
 /**
  * The documents that an editor has open, and what the last check of each has found.
  *
- * Owns when a document is checked: when it is opened, and again a moment after a key in it or in a file that it uses, one
- * after the other, so that a request never waits for all of them. What is found is what `jepac check` finds of the same text.
- * While a file of modules is open, files that use them are checked as well, open or not: nothing else finds their mistakes.
+ * Owns which documents are checked: one that was opened or changed, and those that use it; when is `lsp-turns.ts`. What is
+ * found is what `jepac check` finds of the same text. While a file of modules is open, files that use them are checked as
+ * well, open or not: nothing else finds their mistakes.
  */
 import { pathToFileURL } from "node:url";
 import { isDeepStrictEqual } from "node:util";
@@ -13,16 +13,14 @@ import { TextDocument } from "vscode-languageserver-textdocument";
 import type { Diagnostic } from "../messages/report.js";
 import { version } from "../version.js";
 import type { Found } from "./every-program.js";
-import { checkEvery } from "./every-program.js";
+import { checkEach } from "./every-program.js";
 import type { OpenFiles } from "./lsp-files.js";
 import { isFile, openFiles, pathOf } from "./lsp-files.js";
 import type { Read } from "./lsp-places.js";
 import { absoluteOf } from "./lsp-places.js";
 import type { Checked, Shown } from "./lsp-shown.js";
+import { createTurns } from "./lsp-turns.js";
 import { isUnreached, modulesOf, nameIn, shownIn, toldOf } from "./lsp-shown.js";
-
-/** Milliseconds without a key pressed after which texts are checked. */
-const PAUSE = 120;
 
 /** Most files that are not open and are checked all the same. */
 const MOST_UNOPENED = 8;
@@ -49,13 +47,11 @@ export function openDesk(connection: Connection, cwd: string, refresh: () => voi
   const files = openFiles(documents, cwd);
   /** Checks by address: of open documents, and of files that use one and are not open. */
   const checked = new Map<string, Checked>();
-  /** Addresses to check, in this order, and those of files that are not open that were. */
-  const due = new Set<string>();
+  /** Addresses of files that are not open and were checked. */
   const unopened = new Set<string>();
   /** What was told last of each document, and documents that are told when all is checked. */
   const told = new Map<string, readonly Told[]>();
   const later = new Set<string>();
-  let timer: NodeJS.Timeout | undefined;
 
   /** Tells what is known of a document; of one that was not checked itself, only what is new. */
   const publish = (document: TextDocument, isNew: boolean): void => {
@@ -64,30 +60,26 @@ export function openDesk(connection: Connection, cwd: string, refresh: () => voi
     // Of a text that has gone on, it is told when that is checked.
     if (diagnostics === undefined) return;
     // What stood in its modules is not taken away before the files that use it have been checked again.
-    if (diagnostics.length === 0 && isUnreached(document, checked) && (due.size > 0 || unopenedUser() !== undefined)) return void later.add(uri);
+    if (diagnostics.length === 0 && isUnreached(document, checked) && (turns.isDue() || unopenedUser() !== undefined)) return void later.add(uri);
     later.delete(uri);
     const before = told.get(uri);
     told.set(uri, diagnostics);
     if (isNew || !isDeepStrictEqual(before, diagnostics)) void connection.sendDiagnostics({ uri, version: document.version, diagnostics: [...diagnostics] });
   };
-  const look = (uri: string): void => {
-    due.delete(uri);
+  /** Checks a document, or a file that is not open. */
+  const look = function* (uri: string): Generator<undefined, undefined> {
     const document = documents.get(uri);
     if (document === undefined) unopened.add(uri);
-    try {
-      const now = document === undefined ? files.readPath(pathOf(uri)) : files.read(document);
-      if (now === undefined) return;
-      const found = checkEvery(now.opened.source);
-      const before = checked.get(uri);
-      checked.set(uri, { ...now, version: now.document.version, found: { ...found, diagnostics: found.diagnostics.filter((d) => !isOfModules(d, now)) } });
-      if (document !== undefined) publish(document, true);
-      // Open files whose modules it uses, or used, may have more to show, or less.
-      const touched = new Set([before, now].flatMap((r) => r?.files.used.map((f) => absoluteOf(r.opened, f.span.file)) ?? []));
-      for (const other of documents.all()) if (other.uri !== uri && touched.has(pathOf(other.uri))) publish(other, false);
-    } catch (error) {
-      // A mistake of jepac's own must not take the editor's help away for the rest of the day.
-      connection.console.error(`jepac ${version} could not check ${uri}: ${error instanceof Error ? error.stack ?? error.message : String(error)}`);
-    }
+    const now = document === undefined ? files.readPath(pathOf(uri)) : files.read(document);
+    if (now === undefined) return;
+    const before = checked.get(uri);
+    const { version: last } = now.document;
+    const found = yield* checkEach(now.opened.source);
+    checked.set(uri, { ...now, version: last, found: { ...found, diagnostics: found.diagnostics.filter((d) => !isOfModules(d, now)) } });
+    if (document !== undefined) publish(document, true);
+    // Open files whose modules it uses, or used, may have more to show, or less.
+    const touched = new Set([before, now].flatMap((r) => r?.files.used.map((f) => absoluteOf(r.opened, f.span.file)) ?? []));
+    for (const other of documents.all()) if (other.uri !== uri && touched.has(pathOf(other.uri))) publish(other, false);
   };
   /** A file that is not open, and uses a module of an open one that no check has reached. */
   const unopenedUser = (): string | undefined => {
@@ -95,39 +87,29 @@ export function openDesk(connection: Connection, cwd: string, refresh: () => voi
     return documents.all().filter((d) => isFile(d) && isUnreached(d, checked)).flatMap((d) => files.usersOf(pathOf(d.uri)))
       .filter((path) => files.openAt(path) === undefined).map((path) => pathToFileURL(path).href).find((uri) => !unopened.has(uri));
   };
-  /** One check, then what the editor asks, then the next one. */
-  const work = (): void => {
-    const [next = unopenedUser()] = due;
-    if (next !== undefined) {
-      look(next);
-      timer = setTimeout(work, 0);
-      return;
-    }
-    for (const uri of later) {
-      const document = documents.get(uri);
-      if (document !== undefined) publish(document, true);
-    }
-    refresh();
-  };
-  const lookSoon = (uris: readonly string[]): void => {
-    const rest = [...due].filter((uri) => !uris.includes(uri));
-    due.clear();
-    for (const uri of [...uris, ...rest]) due.add(uri);
-    clearTimeout(timer);
-    timer = setTimeout(work, PAUSE);
-  };
+  const turns = createTurns({
+    check: look,
+    more: unopenedUser,
+    goesOn: (uri) => documents.get(uri) !== undefined,
+    // A mistake of jepac's own must not take the editor's help away for the rest of the day.
+    failed: (uri, error) => connection.console.error(`jepac ${version} could not check ${uri}: ${error instanceof Error ? error.stack ?? error.message : String(error)}`),
+    ended() {
+      for (const document of documents.all()) if (later.has(document.uri)) publish(document, true);
+      refresh();
+    },
+  });
   /** Files that are not open may have another text now, or use others. */
   const forgetUnopened = (): void => {
     for (const uri of unopened) checked.delete(uri);
     unopened.clear();
   };
 
-  documents.onDidOpen(({ document }) => {
+  documents.onDidOpen(() => {
     files.mayHaveChanged();
     forgetUnopened();
-    look(document.uri);
   });
-  documents.onDidChangeContent(({ document: { uri, version: now } }) => {
+  // A document that was opened has changed as well.
+  documents.onDidChangeContent(({ document: { uri } }) => {
     const path = pathOf(uri);
     if ([...unopened].some((user) => { const by = checked.get(user); return by !== undefined && nameIn(by, path) !== undefined; })) forgetUnopened();
     const text = documents.get(uri)?.getText();
@@ -136,22 +118,22 @@ export function openDesk(connection: Connection, cwd: string, refresh: () => voi
       // What lacks a file may have been waiting for this one.
       return user !== uri && (file === undefined ? by.found.diagnostics.some((d) => d.code === "JEP2028") : by.texts.get(file) !== text);
     });
-    // One that was just opened has been looked at.
-    lookSoon([...(checked.get(uri)?.version === now ? [] : [uri]), ...users.map(([user]) => user)]);
+    turns.soon([uri, ...users.map(([user]) => user)]);
   });
   documents.onDidSave(() => files.mayHaveChanged());
   connection.onDidChangeWatchedFiles(() => {
     files.mayHaveChanged();
     forgetUnopened();
-    lookSoon(documents.keys());
+    turns.soon(documents.keys());
   });
   documents.onDidClose(({ document: { uri } }) => {
     files.mayHaveChanged();
     forgetUnopened();
-    for (const known of [due, told, checked, later]) known.delete(uri);
+    turns.forget(uri);
+    for (const known of [told, checked, later]) known.delete(uri);
     void connection.sendDiagnostics({ uri, diagnostics: [] });
     // What was not saved is gone: files that use it have the saved text again.
-    lookSoon([...checked].filter(([, by]) => nameIn(by, pathOf(uri)) !== undefined).map(([user]) => user));
+    turns.soon([...checked].filter(([, by]) => nameIn(by, pathOf(uri)) !== undefined).map(([user]) => user));
   });
   documents.listen(connection);
   return answersOf(documents, files, checked);
