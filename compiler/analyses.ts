@@ -61,7 +61,7 @@ export interface Analyses {
 export function analyze(checked: Checked, texts: ReadonlyMap<string, string>): Analyses {
   const { graph, training } = checked;
   const { train } = training;
-  const facts = gatherFacts(graph, { batch: train.batch, decays: train.weightDecay.points.some((p) => p > 0) });
+  const facts = gatherFacts(graph, { batch: train.batch, decays: train.weightDecay.points.some((p) => p > 0), transforms: training.transforms });
   const collapse = analyzeCollapse(facts);
   const allows = (what: string): boolean => graph.allowed.some((a) => a.what === what);
   const shown = collapse.findings.map((f) => ({ finding: f, diagnostic: diagnosticOf(f, facts, texts, allows("collapse")) }));

@@ -8,7 +8,7 @@
  */
 import type { Flow, ValueFlow } from "../model/flow.js";
 import { flow, noFlow, parametersBehind } from "../model/flow.js";
-import type { Body, Func, ModelGraph, Node, NodeId } from "../model/ir.js";
+import type { Body, Func, ModelGraph, Node, NodeId, View } from "../model/ir.js";
 import { funcTable, isCall, paramPrefix, rootOf } from "../model/visit.js";
 import type { Sight } from "./sight.js";
 import { sightDomain } from "./sight.js";
@@ -21,6 +21,7 @@ import type { Group, Groups } from "./groups.js";
 import { moves, readGroups, sourcePath } from "./groups.js";
 import { constantNames } from "./fold.js";
 import { interpret } from "./interpret.js";
+import { withOnePicture } from "./pictures.js";
 import { reversing, turnedBelow } from "./reversal.js";
 
 /** What the recipe says that the analysis needs. */
@@ -28,6 +29,8 @@ export interface Recipe {
   readonly batch: number;
   /** Weight decay acts at some step. */
   readonly decays: boolean;
+  /** What is done to the inputs themselves, views apart. */
+  readonly transforms: View["transforms"];
 }
 
 /** Parameters behind a value, by the path of the group that they belong to or follow. */
@@ -79,7 +82,7 @@ const nobody: ReadonlySet<string> = new Set();
 
 /** Gathers the facts of a checked graph. */
 export function gatherFacts(graph: ModelGraph, recipe: Recipe): Facts {
-  const { body, terms: raw, forms } = expandObjective(graph);
+  const { body, terms: raw, forms } = expandObjective(withOnePicture(graph, recipe.transforms));
   const canonical = canonicalTerms(body, raw, forms);
   const flat = { ...graph, body };
   const flows = flow(flat);

@@ -107,7 +107,8 @@ function unmasked(facts: Facts, term: Term, [student, target]: readonly [number,
   const latent = [...flowOf(facts, target).depends].some((g) => facts.groups.get(g)?.learns === true && facts.groups.get(g)?.init === "random" && facts.groups.get(g)?.state !== "fixed");
   if (seen.size === 0 || !latent || trainedThrough(facts, target).size > 0 || term.role === "contrast") return [];
   const own = facts.sights[student] ?? new Map<string, SourceSight>();
-  if ([...seen.keys()].some((s) => !own.has(s)) || [...own.keys()].some((s) => !seen.has(s))) return [];
+  if ([...seen.keys()].some((s) => !own.has(s))) return [];
+  if ([...own.keys()].some((s) => !seen.has(s))) return told(term, own, seen);
   const hidden = [...own.values()].flatMap((s) => [...(s.only ?? []), ...s.except]);
   if (hidden.length > 0) {
     if (nodeAt(facts, target)?.type.positions.kind !== "all" || seenNarrow(seen)) return [];
@@ -115,6 +116,15 @@ function unmasked(facts: Facts, term: Term, [student, target]: readonly [number,
   }
   const source = [...seen.keys()][0] ?? "";
   return [{ rule: "M-LEAK", diagnostic: report("JEP5015", term.origin, { loss: term.kind, why: `both sides see all of \`${source}\`, unmasked and not augmented differently`, mask: "targets" }, { help: "Give the two sides different views (`view a, b = augment(…)`), or hide a part with a mask." }) }];
+}
+
+/** A prediction from other pictures that was also given all of those that its target shows. */
+function told(term: Term, own: ReadonlyMap<string, SourceSight>, seen: ReadonlyMap<string, SourceSight>): Fault[] {
+  const whole = [...seen.keys()].every((s) => own.get(s)?.only === undefined && own.get(s)?.except.length === 0);
+  if (!whole) return [];
+  const source = [...seen.keys()][0] ?? "";
+  const help = `Make the prediction without \`${source}\`, or hide a part of it with a mask.`;
+  return [{ rule: "M-LEAK", diagnostic: report("JEP5015", term.origin, { loss: term.kind, why: `all of \`${source}\`, which the target shows, went into the prediction too`, mask: "targets" }, { help }) }];
 }
 
 function seenNarrow(seen: ReadonlyMap<string, SourceSight>): boolean {

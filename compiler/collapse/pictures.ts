@@ -1,0 +1,41 @@
+/**
+ * Pictures that are one: views of an input whose transforms draw nothing at random, and the input itself.
+ *
+ * `view a, b = augment(image) {}` are two names of one picture, and what one of them shows the other shows too. Owns which
+ * transforms leave nothing to chance; what follows from seeing one picture twice is found by the rules for one picture.
+ */
+import type { ModelGraph, Node, View } from "../model/ir.js";
+
+type Transform = View["transforms"][number];
+
+/** The graph with every picture under the name of the first that is the same. `recipe`: transforms of the inputs themselves. */
+export function withOnePicture(graph: ModelGraph, recipe: readonly Transform[]): ModelGraph {
+  const first = new Map<string, string>();
+  const names = new Map<string, string>();
+  const plain = graph.inputs.map((i) => ({ name: i.name, input: i.name, height: i.height, width: i.width, transforms: recipe }));
+  for (const { name, input, height, width, transforms } of [...plain, ...graph.views]) {
+    const done = transforms.flatMap(effectOf);
+    if (done.includes(undefined)) continue;
+    const key = JSON.stringify([input, height, width, done]);
+    const known = first.get(key);
+    if (known === undefined) first.set(key, name);
+    else names.set(name, known);
+  }
+  if (names.size === 0) return graph;
+  const renamed = (node: Node): Node => {
+    const name = node.op === "input" ? names.get(node.attrs.path ?? "") : undefined;
+    return name === undefined ? node : { ...node, attrs: { ...node.attrs, path: name } };
+  };
+  return { ...graph, body: { ...graph.body, nodes: graph.body.nodes.map(renamed) } };
+}
+
+/** What a transform does to every picture alike: nothing, or something by name; undefined where it draws. */
+function effectOf({ name, args }: Transform): readonly (string | undefined)[] {
+  switch (name) {
+    case "resize": case "center_crop": return [name];
+    case "flip": case "grayscale": return args["p"] === 0 ? [] : [args["p"] === 1 ? name : undefined];
+    case "solarize": return args["p"] === 0 ? [] : [args["p"] === 1 ? JSON.stringify([name, args["threshold"]]) : undefined];
+    case "color_jitter": case "blur": return args["p"] === 0 ? [] : [undefined];
+    default: return [undefined];
+  }
+}

@@ -1,0 +1,54 @@
+/** Views that draw nothing at random are one picture, and a prediction that was given what its target shows predicts nothing. */
+import { expect, test } from "vitest";
+import { check } from "../../../compiler/compile.js";
+import { outcomeOf, pairOf } from "./pairs.js";
+
+const between = (c: string, d: string): string => `view c = augment(image) {\n${c}\n}\nview d = augment(image) {\n${d}\n}\npredictor p = mlp(64)\nloss mse(p(pool(f(c))), pool(t(d)))`;
+
+test.each([
+  ["nothing and nothing", "", ""],
+  ["a flip that never comes", "flip(p: 0)", "color_jitter(p: 0)\nblur(p: 0)\ngrayscale(p: 0)\nsolarize(p: 0)"],
+  ["the same flip always", "flip(p: 1)", "flip(p: 1)"],
+  ["one size", "resize()", "resize()"],
+])("%s: both sides see one picture", (_, c, d) => {
+  expect(outcomeOf(between(c, d))).toBe("error M-LEAK");
+});
+
+test.each([
+  ["a flip that may come", "", "flip(p: 0.5)"],
+  ["a flip of one of them", "", "flip(p: 1)"],
+  ["colors drawn for each", "color_jitter(p: 1)", "color_jitter(p: 1)"],
+  ["crops drawn for each", "random_resized_crop(scale: 1.0..1.0)", "random_resized_crop(scale: 1.0..1.0)"],
+  ["another threshold", "solarize(p: 1, threshold: 0.5)", "solarize(p: 1, threshold: 0.8)"],
+])("%s: two pictures", (_, c, d) => {
+  expect(outcomeOf(between(c, d))).toBe("sound");
+});
+
+test("a view without transforms is the input, unless the recipe transforms that", () => {
+  const text = pairOf("view c = augment(image) {\n}\npredictor p = mlp(64)\nloss mse(p(pool(f(image))), pool(t(c)))");
+  const rules = (source: string): readonly string[] | undefined => check({ file: "m.jepa", text: source }).analyses?.program.rules;
+  expect(rules(text)).toEqual(["M-LEAK"]);
+  expect(rules(text.replace("shapes(count: 256)", "shapes(count: 256) { flip(p: 0.5) }"))).toEqual([]);
+});
+
+test("agreement of a picture with itself attracts nothing", () => {
+  expect(outcomeOf("view c, d = augment(image) {\n}\nx = pool(f(c))\ny = pool(f(d))\nloss 25 * mse(x, y) + 25 * variance(x) + covariance(x)")).toBe("error E-NOATTRACT");
+});
+
+const joined = "predictor p = mlp(64, out: 32)";
+
+test.each([
+  ["the target", `${joined}\nloss mse(p(join(za, tb)), tb)`],
+  ["the target, stopped", `${joined}\nloss mse(p(join(za, stopgrad(zb))), stopgrad(zb))`],
+  ["the picture that the target shows", `${joined}\nloss mse(p(join(za, pool(patches(b, 4)))), tb)`],
+])("a prediction that is told %s is a leak", (_, lines) => {
+  expect(outcomeOf(lines)).toContain("M-LEAK");
+});
+
+test.each([
+  ["a third view", `view c = augment(image) { flip(p: 0.5) }\n${joined}\nloss mse(p(join(za, pool(f(c)))), tb)`],
+  ["a part of what the target shows", `mask some = random(0.3)\n${joined}\nloss mse(p(join(za, pool(f(b at some)))), tb)`],
+  ["the target, which trains against it in a contrast", `${joined}\nloss info_nce(p(join(za, zb)), zb)`],
+])("a prediction that is told of %s is none", (_, lines) => {
+  expect(outcomeOf(lines)).toBe("sound");
+});
