@@ -13,13 +13,12 @@ import type { Fact } from "./facts.js";
 import type { Finding } from "./findings.js";
 import { finding } from "./findings.js";
 import type { Facts } from "./gather.js";
-import { cone, factOf, nodeAt, sourcesBehind, trainedThrough } from "./gather.js";
+import { cone, factOf, lastModules, nodeAt, sourcesBehind, trainedThrough } from "./gather.js";
 import type { Grade, Protection, Protector } from "./null-test.js";
 import { gradeOf, protection, protectorsOver, refuses } from "./null-test.js";
 import type { Mechanism } from "./terms.js";
-import { after, hasTokens, judgeTerm, targetNeverChanges } from "./terms.js";
+import { after, hasTokens, judgeTerm, leastWeight, targetNeverChanges } from "./terms.js";
 import { improper, runaways } from "./unbounded.js";
-import { isCall, paramPrefix, rootOf } from "../model/visit.js";
 import { constantOf } from "../types/dim.js";
 
 /** What is said of a loss or a program: it holds, it may collapse, it is refused. */
@@ -178,9 +177,32 @@ function graded(facts: Facts, terms: readonly Term[], encoder: string, found: Gr
     const fixed = found.dynamic.filter((f) => f.rule === "W-FROZEN-TARGET" || f.rule === "W-DECAYED-TARGET");
     return fixed.length > 0 ? fixed : [finding("W-FROZEN-TARGET", term, encoder, parts)];
   }
-  if (found.grade === "full") return [...frozenKeys(facts, encoder, found.protectors), ...coefficients(facts, terms, encoder, found.protectors)];
+  if (found.grade === "full") return [...frozenKeys(facts, encoder, found.protectors), ...coefficients(facts, terms, encoder, found.protectors), ...outweighed(facts, terms, encoder, found.protectors)];
   if (found.held && found.dynamic.every((f) => f.level === "note")) return [];
   return found.grade === "dimensional" ? [finding("W-DIM", term, encoder, parts), ...coefficients(facts, terms, encoder, found.protectors)] : [finding("W-WEAK-GUARD", term, encoder, parts)];
+}
+
+/** Agreements beside which everything that protects weighs next to nothing. Weights of VICReg and SIGReg have their own bounds. */
+function outweighed(facts: Facts, terms: readonly Term[], encoder: string, protectors: readonly Protector[]): Finding[] {
+  const strongest = protectors.map((p) => ({ p, weight: strength(facts, p) })).sort((a, b) => b.weight - a.weight)[0];
+  const others = terms.filter((t) => t.sign > 0 && (t.role === "attract" || t.role === "classify") && trainedThrough(facts, t.node).has(encoder) && !protectors.some((p) => p.term === t));
+  const most = others.sort((a, b) => lasting(b) - lasting(a))[0];
+  if (strongest === undefined || most === undefined || strongest.weight >= leastWeight * lasting(most)) return [];
+  const detail = `${strongest.p.term.kind} ${Number(strongest.weight.toPrecision(3))} against ${most.kind} ${lasting(most)}`;
+  return [finding("W-COEF", strongest.p.term, encoder, { heads: [], other: strongest.p.term.operands[0], detail })];
+}
+
+/** The weight of a term at the end of training; of one that ends, before. */
+function lasting(term: Term): number {
+  const { points } = term.weight;
+  return Math.abs(points.at(-1) ?? 0) || Math.max(...points.map(Math.abs));
+}
+
+/** The weight of a protector in the units of its own difference: data times a small factor pull as little as a small weight. */
+function strength(facts: Facts, { term, because }: Protector): number {
+  if (because !== "anchor") return lasting(term);
+  const gain = Math.min(1, ...term.operands.map((o) => Math.abs(factOf(facts.values, o).gain)));
+  return lasting(term) * (term.kind === "mse" ? gain ** 2 : term.kind === "l1" || term.kind === "smooth_l1" ? gain : 1);
 }
 
 /** Contrast against a random network that never changes: it holds, and teaches little. */
@@ -249,7 +271,7 @@ function vacuous(facts: Facts, terms: readonly Term[], encoder: string, term: Te
   // A guard on the very value needs no second look.
   if (terms.some((t) => (t.role === "variance" || t.role === "gaussian") && own.has(number(t.operands[0])) && counts(t) && refuses(facts, t, trainsHead, sampleBit, values, constants) !== undefined)) return [];
   const others = terms.filter(counts);
-  const last = new Set([p, q].flatMap((o) => lastHeads(facts, o)).filter((g) => heads.has(g)));
+  const last = new Set([p, q].flatMap((o) => lastModules(facts, o)).filter((g) => heads.has(g)));
   const same = new Set(facts.numbers.flatMap((n, id) => (own.has(n) ? [id] : [])));
   const lowered = facts.under({ lost: last, axis: sampleBit, values: same, vary: new Map() });
   const isHeld = others.some((t) => refuses(facts, t, trainsHead, sampleBit, values, lowered) !== undefined);
@@ -258,22 +280,6 @@ function vacuous(facts: Facts, terms: readonly Term[], encoder: string, term: Te
 
 /** Facts of values that are all constant. */
 const constants: readonly Fact[] = [];
-
-/** The learned modules that make a value, seen through operations without parameters. */
-function lastHeads(facts: Facts, id: number | undefined): string[] {
-  const seen = new Set<number>();
-  const found = new Set<string>();
-  const todo = id === undefined ? [] : [id];
-  for (let at = todo.pop(); at !== undefined; at = todo.pop()) {
-    const node = nodeAt(facts, at);
-    if (node === undefined || seen.has(at)) continue;
-    seen.add(at);
-    const root = isCall(node) ? rootOf(paramPrefix(node)) : "";
-    if (root !== "" && facts.groups.get(root)?.learns === true) found.add(root);
-    else todo.push(...node.args);
-  }
-  return [...found];
-}
 
 /** What does not hang on one encoder: whitening ranks, queues, stopped anchors, terms without an end, objectives that nothing reads. */
 function generalFindings(facts: Facts, encoders: readonly EncoderProof[]): Finding[] {

@@ -153,7 +153,7 @@ function opFact(node: Node, args: readonly Fact[], place: Place): Fact {
     case "log_softmax": return { ...a, code: { ...a.code, temperature: (node.attrs.temperature ?? 1) / Math.abs(a.gain) } };
     case "normalize": return { ...withoutScale(a), normalized: true };
     case "l2_normalize": return { ...withoutScale(a), normalized: true };
-    case "batch_normalize": case "batch_norm": return overBatch({ ...a, gain: 1 }, node, why.standardized);
+    case "batch_normalize": case "batch_norm": return isFaint(a, node) ? { ...a, gain: a.gain / Math.sqrt(node.attrs.eps ?? 1), normalized: true } : overBatch({ ...a, gain: 1 }, node, why.standardized);
     case "whiten": return overBatch({ ...a, gain: 1 }, node, why.whitened);
     case "sinkhorn": return { ...overBatch(a, node, why.balanced), code: { ...a.code, temperature: (node.attrs.temperature ?? 1) / Math.abs(a.gain), balanced: true } };
     // A center that keeps all of its old value stays where it began, at zero.
@@ -291,6 +291,11 @@ function softmaxFact(a: Fact, node: Node): Fact {
 function withoutScale(a: Fact): Fact {
   const only = a.why !== 0 && (a.why & ~why.standardized) === 0;
   return only ? { ...a, must: 0, why: 0, gain: 1 } : { ...a, gain: 1 };
+}
+
+/** Beside an `eps` so large, what is standardized has a deviation of less than a tenth where its input has one of 1: it is scaled, and no more. */
+function isFaint(a: Fact, node: Node): boolean {
+  return a.gain ** 2 < 0.01 * (node.attrs.eps ?? 0);
 }
 
 /** Statistics over the rows of a batch (and its tokens, where it has some that differ) are forced: the rows must vary. */

@@ -244,3 +244,25 @@ export function cone(facts: Facts, id: number): number[] {
   }
   return [...seen].sort((a, b) => a - b);
 }
+
+/** The learned modules that make a value, seen through operations without parameters. */
+export function lastModules(facts: Facts, id: NodeId | undefined): string[] {
+  const seen = new Set<number>();
+  const found = new Set<string>();
+  const todo = id === undefined ? [] : [id];
+  for (let at = todo.pop(); at !== undefined; at = todo.pop()) {
+    const node = nodeAt(facts, at);
+    if (node === undefined || seen.has(at)) continue;
+    seen.add(at);
+    const root = isCall(node) ? rootOf(paramPrefix(node)) : "";
+    if (root !== "" && facts.groups.get(root)?.learns === true) found.add(root);
+    else todo.push(...node.args);
+  }
+  return [...found];
+}
+
+/** Whether the last learned modules of two values are one, or averages of one. */
+export function sameHeads(facts: Facts, p: NodeId, q: NodeId): boolean {
+  const [a, b] = [p, q].map((id) => new Set(lastModules(facts, id).map((g) => sourceName(g, facts.groups))));
+  return a !== undefined && b !== undefined && a.size > 0 && a.size === b.size && [...a].every((g) => b.has(g));
+}

@@ -99,6 +99,8 @@ function argument(c: Case, index: number): ReturnType<typeof argumentSpan> {
 function stopTarget(c: Case): Edits {
   const { term, encoder } = c.finding;
   if (term?.operands.length !== 2) return undefined;
+  // Of two encoders that follow each other, a stop leaves each with the other to follow.
+  if (term.operands.some((o) => !sourcesBehind(c.facts, o).has(encoder))) return undefined;
   const heads = term.operands.map((o) => after(c.facts, o, new Set([encoder])).filter((g) => g !== encoder && trainedThrough(c.facts, o).has(g)));
   const [left = [], right = []] = heads;
   const only = (a: readonly string[], b: readonly string[]): boolean => a.some((g) => !b.includes(g)) && b.every((g) => a.includes(g));
@@ -291,7 +293,7 @@ function distribute(c: Case): Edits {
 
 /** The softmax that makes the target's codes. */
 function softmaxOf(c: Case): Node | undefined {
-  const found = nodesBehind(c, c.finding.other, (n) => n.op === "softmax");
+  const found = nodesBehind(c, c.finding.other, (n) => n.op === "softmax" || n.op === "sinkhorn");
   return found.length === 1 ? found[0] : undefined;
 }
 
@@ -319,9 +321,13 @@ function sharpen(c: Case): Edits {
   return node === undefined ? undefined : setArgument(node.origin, "temperature", String(Number((0.4 * warm).toPrecision(2))), c.texts);
 }
 
+/** Sinkhorn in the place of a softmax; codes that are no sharper than the prediction are uniform all the same. */
 function balance(c: Case): Edits {
   const node = softmaxOf(c);
-  return node === undefined ? undefined : recall(node.origin, "softmax", "sinkhorn", c.texts);
+  const balanced = node === undefined ? undefined : recall(node.origin, "softmax", "sinkhorn", c.texts);
+  const blunt = (node?.attrs.temperature ?? 1) >= (c.finding.term?.numbers["temperature"] ?? 1);
+  const sharper = blunt ? sharpen(c) : [];
+  return balanced === undefined || sharper === undefined ? undefined : [...balanced, ...sharper];
 }
 
 function momentum(c: Case, name: string): Edits {

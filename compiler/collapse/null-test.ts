@@ -12,7 +12,7 @@ import type { Term } from "./canonicalize.js";
 import type { Fact } from "./facts.js";
 import { noAssumption, why } from "./facts.js";
 import type { Facts } from "./gather.js";
-import { factOf, nodeAt, sourcesBehind, trainedThrough } from "./gather.js";
+import { factOf, nodeAt, sameHeads, sourcesBehind, trainedThrough } from "./gather.js";
 import { isMixture } from "./mixture.js";
 import { losses } from "../model/losses.js";
 
@@ -102,12 +102,13 @@ export function refuses(facts: Facts, term: Term, reaches: (id: number) => boole
   // What is the same for all images from the start tells a pair from no other.
   const constant = (): boolean => [p, q].some((id) => (factOf(values, id).may & rowsOf(facts, id)) === 0);
   switch (term.role) {
-    case "attract": case "classify": return pairRefuses(term, reaches, axis, values, lowered);
+    case "attract": case "classify": return pairRefuses(facts, term, reaches, axis, values, lowered);
     case "contrast": {
       const over = axesOfWord(term.words["negatives"], sampleBit);
       if (constant()) return undefined;
       const lost = (low(p).may & axis) === 0 || (low(q).may & axis) === 0;
-      return (over & axis) !== 0 && lost ? { grade: "full", because: "negatives" } : undefined;
+      const grade = (term.numbers["negative_weight"] ?? 1) < leastShare ? "weak" : "full";
+      return (over & axis) !== 0 && lost ? { grade, because: "negatives" } : undefined;
     }
     case "correlate": case "correlate_diagonal": {
       const empty = [p, q].some((id) => (low(id).may & rowsOf(facts, id)) === 0);
@@ -133,6 +134,8 @@ function severalConstants(facts: Facts, id: number | undefined): boolean {
   return id !== undefined && isMixture(facts, facts.terms, id) && !facts.terms.some((t) => t.sign > 0 && t.role === "covariance" && facts.numbers[t.operands[0] ?? -1] === number);
 }
 
+/** Negatives that weigh less than this share of the pair: views of one image differ by about as much of what images differ by. */
+const leastShare = 0.1;
 /** A deviation of less than this, where agreement sees units, is next to a constant. */
 const leastDeviation = 0.1;
 /** Losses that see lengths. */
@@ -143,6 +146,8 @@ const distances: ReadonlySet<string> = new Set(["mse", "l1", "smooth_l1"]);
  * on what it reads since the last learned map. Normalized features have a length of their own, whatever the factor.
  */
 function isSlight(facts: Facts, term: Term, read: Fact): boolean {
+  // Up to the end of its range, the test sees a constant as far from normal as this.
+  if (term.role === "gaussian" && 1 - Math.exp(-((term.numbers["range"] ?? losses.sigreg.numbers.range) ** 2) / 2) < leastDeviation) return true;
   const target = term.role === "variance" ? (term.numbers["target"] ?? losses.variance.numbers.target) : 1;
   const compared = facts.terms.filter((t) => t.sign > 0 && distances.has(t.kind)).flatMap((t) => t.operands.map((o) => Math.abs(factOf(facts.values, o).gain)));
   return (target * Math.max(1, ...compared)) / (read.normalized ? 1 : Math.abs(read.gain)) < leastDeviation;
@@ -160,7 +165,7 @@ function rowsOf(facts: Facts, id: number | undefined): number {
 }
 
 /** Two sides cannot agree where one must vary and the other cannot. */
-function pairRefuses(term: Term, reaches: (id: number) => boolean, axis: number, values: readonly Fact[], lowered: readonly Fact[]): Refusal | undefined {
+function pairRefuses(facts: Facts, term: Term, reaches: (id: number) => boolean, axis: number, values: readonly Fact[], lowered: readonly Fact[]): Refusal | undefined {
   const [p, q] = term.operands;
   for (const [own, other] of [[p, q], [q, p]]) {
     if (own === undefined || other === undefined || !reaches(own)) continue;
@@ -170,11 +175,23 @@ function pairRefuses(term: Term, reaches: (id: number) => boolean, axis: number,
     const told = (left.may & axis) !== 0 && (axis !== sampleBit || left.from.split(",").some((n) => n !== "" && target.from.split(",").includes(n)));
     if ((target.must & axis) === 0 || told) continue;
     const reason = reasonOf(target.why);
+    // Uniform codes are balanced too: where the target is no sharper than the prediction of the same head, training goes there.
+    if (reason.because === "balance" && term.role === "classify" && isUnsharp(term, factOf(values, own), target) && sameHeads(facts, own, other)) continue;
     // Rounds of Newton's method do not whiten what hardly varies: a side that is not whitened itself leads both there.
     const alone = reason.because === "whitening" && (factOf(values, own).why & why.whitened) === 0;
     return alone ? { grade: "weak", because: "whitening" } : reason;
   }
   return undefined;
+}
+
+/** The temperature of a target's code and that of the prediction, on the scale of what the last learned map gave. */
+export function sharpness(term: Term, own: Fact, target: Fact): { readonly soft: number; readonly warm: number } {
+  return { soft: target.code.temperature ?? 0, warm: own.code.temperature ?? (term.numbers["temperature"] ?? 1) / Math.abs(own.gain) };
+}
+
+function isUnsharp(term: Term, own: Fact, target: Fact): boolean {
+  const { soft, warm } = sharpness(term, own, target);
+  return !target.code.hard && soft >= warm;
 }
 
 /** A loss of directions does not see lengths: what was forced on the batch by its variance is lost on it. */

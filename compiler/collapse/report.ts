@@ -40,6 +40,9 @@ export function diagnosticOf(finding: Finding, facts: Facts, texts: Texts, allow
 /** A way out of its own, where the catalogue's is for another kind of term. */
 function helpOf({ rule, term }: Finding): { readonly help?: string } {
   if (rule === "W-DIM" && term?.role === "correlate_diagonal") return { help: "Compare the whole correlation, `barlow(a, b)`, or add the rest of it: `+ 0.005 * barlow_off_diagonal(a, b)`." };
+  if (rule === "W-WEAK-GUARD" && term?.role === "contrast") return { help: "Negatives that weigh less than a tenth of the pair lose against it: leave `negative_weight` at 1." };
+  if (rule === "W-WEAK-GUARD" && term?.role === "gaussian" && (term.numbers["range"] ?? 5) < 1) return { help: "So near to zero a constant looks normal: let `range` be 5, where the test sees how far a value spreads." };
+  if (rule === "W-COEF" && term?.role !== "variance" && term?.role !== "gaussian") return { help: "Give what protects a weight nearer to that of the agreement: of a thousandth or less it gives way." };
   if (rule === "W-WEAK-GUARD" && (term?.role === "variance" || term?.role === "gaussian")) return { help: `\`${term.kind}\` is content with a deviation of less than a tenth of what agreement compares: ask for more (\`target: 1\`), or take the factor off what it reads.` };
   return {};
 }

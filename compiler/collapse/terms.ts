@@ -5,13 +5,13 @@
  * that it shares with the target; whether anything trains on the target's side; whether the target moves, and lags. Owns
  * the decision for one encoder and one term; guards that are there and do nothing are named in place of the bare verdict.
  */
-import { axesOfWord, sampleBit } from "./axes.js";
+import { axesOfWord, sampleBit, tokenBit } from "./axes.js";
 import type { Term } from "./canonicalize.js";
 import type { Fact } from "./facts.js";
 import { why } from "./facts.js";
 import type { Facts } from "./gather.js";
-import { cone, factOf, flowOf, nodeAt, sourcesBehind, trainedThrough } from "./gather.js";
-import { isStandardized } from "./null-test.js";
+import { cone, factOf, flowOf, lastModules, nodeAt, sameHeads, sourcesBehind, trainedThrough } from "./gather.js";
+import { isStandardized, sharpness } from "./null-test.js";
 import { paramsAfter } from "./order.js";
 import { moves } from "./groups.js";
 import type { Finding } from "./findings.js";
@@ -114,9 +114,9 @@ function oneSide(facts: Facts, terms: readonly Term[], encoder: string, term: Te
   const shrinking = [...target.reads].map(rootOf).filter((g) => facts.groups.get(g)?.shrinks === true && sourcesBehind(facts, sides.target).has(g));
   const findings: Finding[] = [];
   if (predictor.length > 0) {
-    // Sharpening its own average is a way to one code for all, and a predictor follows it there.
+    // Sharpening its own average is a way to one code for all, and balanced codes that are softer than the prediction to uniform ones: a predictor follows there.
     const coded = codes(facts, terms, encoder, term, sides, values);
-    if (coded?.findings.some((f) => f.rule === "E-ONEHOT")) return coded;
+    if (coded?.findings.some((f) => f.rule === "E-ONEHOT" || (f.rule === "E-UNIFORM" && factOf(values, sides.target).code.balanced))) return coded;
     if (shrinking.length > 0) findings.push(finding("W-DECAYED-TARGET", term, encoder, { heads: [...new Set(shrinking)], other: sides.target }));
     if (untied) {
       findings.push(finding("W-UNTIED", term, encoder, { heads: [...moving], other: sides.target }));
@@ -131,7 +131,8 @@ function oneSide(facts: Facts, terms: readonly Term[], encoder: string, term: Te
 function mixes(facts: Facts, path: string): boolean {
   const group = facts.groups.get(rootOf(path));
   const decl = group?.instance.params.find((p) => `${group.name}.${p.path}` === path);
-  return decl === undefined || decl.shape.length > 1;
+  // `[1, width]` is a vector by another spelling.
+  return decl === undefined || decl.shape.filter((d) => d !== 1).length > 1;
 }
 
 function once<T>(make: () => T): () => T {
@@ -268,23 +269,51 @@ function codes(facts: Facts, terms: readonly Term[], encoder: string, term: Term
   if (target.code.temperature === undefined && !target.code.hard) return undefined;
   if (term.role !== "classify" && own.code.temperature === undefined) return undefined;
   const other = sides.target;
-  const soft = target.code.temperature ?? 0;
-  const warm = own.code.temperature ?? (term.numbers["temperature"] ?? 1) / Math.abs(own.gain);
+  const { soft, warm } = sharpness(term, own, target);
   const sharp = target.code.hard || soft < warm;
   const lags = facts.behind(other).lagging.size > 0;
   const centered = target.code.center !== undefined;
-  const balancing = terms.some((t) => t.sign > 0 && t.role === "balance" && trainedThrough(facts, t.node).has(encoder));
+  const balancers = terms.filter((t) => balances(facts, t, encoder, sides.student, warm));
+  const balancing = balancers.length > 0;
+  // Balanced over images and their tokens alike: the tokens of one image can satisfy it by their places alone.
+  const byPlaces = balancers.every((t) => (factOf(values, t.operands[0]).may & tokenBit) !== 0);
   const targets = targetGroups(facts, other);
   const hold = (findings: Finding[]): Judgment => ({ findings, mechanism: { kind: "balanced codes", predictor: [], target: targets } });
   const lose = (rule: "E-ONEHOT" | "E-UNIFORM" | "E-UNBALANCED" | "E-CENTER-NO-EMA"): Judgment => ({ findings: [finding(rule, term, encoder, { heads: targets, other })], mechanism: undefined });
-  if (balancing && sharp) return hold([]);
-  // Balanced over images and their tokens alike: the tokens of one image can satisfy it by their places alone.
+  if (balancing && !sharp) return lose("E-UNIFORM");
+  if (balancing && byPlaces) return hold([finding("W-POSITION", term, encoder, { heads: targets, other })]);
+  if (balancing) return hold(slightly(term, encoder, balancers));
+  if (target.code.balanced && !sharp && sameHeads(facts, sides.student, other)) return lose("E-UNIFORM");
   if (target.code.balanced) return hold([finding("W-POSITION", term, encoder, { heads: targets, other })]);
   if (!centered) return sharp && lags ? lose("E-ONEHOT") : lose("E-UNBALANCED");
   if (!sharp) return lose("E-UNIFORM");
   if (!lags) return lose("E-CENTER-NO-EMA");
   const hot = soft > 0.06 || (target.code.center ?? 0) >= 0.999;
   return hold(hot ? [finding("W-TEMP", term, encoder, { heads: targets, other })] : []);
+}
+
+/** What protects with less than this share of an agreement's weight gives way to it. Measured: contrast, correlation and pixels of 1e-6 do. */
+export const leastWeight = 1e-3;
+
+/** A term that balances and weighs next to nothing beside the agreement. Measured: 1e-6 lets one code take all. */
+function slightly(term: Term, encoder: string, balancers: readonly Term[]): Finding[] {
+  const [first] = balancers;
+  const most = Math.max(...balancers.map((t) => Math.max(...t.weight.points)));
+  const own = Math.max(...term.weight.points);
+  return first === undefined || most >= leastWeight * own ? [] : [finding("W-COEF", first, encoder, { heads: [], other: first.operands[0], detail: `${first.kind} ${most} against ${term.kind} ${own}` })];
+}
+
+/** Codes that are softer than the compared ones by this factor are alike whichever of them an image takes. */
+const softest = 10;
+
+/** Whether a term asks the very codes that are compared to be in use: those of the head that makes them, and not much softer. */
+function balances(facts: Facts, term: Term, encoder: string, student: number, warm: number): boolean {
+  if (term.sign < 0 || term.role !== "balance") return false;
+  const reached = trainedThrough(facts, term.node);
+  const [read] = term.operands;
+  const code = factOf(facts.values, read).code;
+  const makers = lastModules(facts, student).filter((g) => trainedThrough(facts, student).has(g));
+  return reached.has(encoder) && makers.every((g) => reached.has(g)) && (code.hard || (code.temperature ?? 1) <= softest * warm);
 }
 
 /** Whether a value's node has tokens. */

@@ -70,3 +70,13 @@ test("a predictor is put in, once for both directions, and a head is moved to th
   expect(textOf("C121")).toContain("min_keep: 8");
   expect(textOf("C119")).not.toContain("overlap: true");
 });
+
+test("two encoders that follow each other get no stop: each would go on following the other", () => {
+  const other = "encoder g = vit(patch: 4, width: 32, depth: 2, heads: 2)\nhead u = linear(10)\nhead v = linear(10)\nlu = u(za)\nlv = v(pool(g(a)))";
+  expect(mend("", pairOf(`${other}\nloss cross_entropy(lu, softmax(lv)) + cross_entropy(lv, softmax(lu))`))).toBeUndefined();
+});
+
+test("codes that are balanced instead of nothing, and are no sharper than the prediction, are sharpened with it", () => {
+  const soft = mend("", pairOf("head d = prototypes(64)\nloss cross_entropy(d(za), stopgrad(softmax(d(zb), temperature: 0.1)), temperature: 0.1)"));
+  expect([soft?.verdict, soft?.text]).toEqual(["sound", expect.stringContaining("sinkhorn(d(zb), temperature: 0.04)")]);
+});
