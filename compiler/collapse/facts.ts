@@ -83,7 +83,8 @@ export function factDomain(groups: Groups, simple: ReadonlySet<string>, episodes
     parameter: (node, place) => parameterFact(node, place, groups),
     op: (node, args, place) => {
       const [a, b] = args;
-      const out = (node.op === "add" || node.op === "sub") && a !== undefined && b !== undefined ? sums(a, b, spreadTokens(node, place)) : opFact(node, args, place);
+      const sum = (node.op === "add" || node.op === "sub") && a !== undefined && b !== undefined ? sums(a, b, spreadTokens(node, place)) : opFact(node, args, place);
+      const out = a !== undefined && lessBatchMean(node, place) ? { ...sum, gain: a.gain, code: { ...a.code, center: 0 } } : sum;
       return place.root === "" ? holding(assume.values?.has(node.id) === true ? without(out, assume.axis) : out, assume.held?.get(node.id)) : out;
     },
     leave(fact, root, node) {
@@ -99,6 +100,17 @@ export function factDomain(groups: Groups, simple: ReadonlySet<string>, episodes
       return out;
     },
   };
+}
+
+/** A center that does not lag, by hand: `x - mean(x, over: images)` (DINO, appendix D: m = 0). */
+function lessBatchMean(node: Node, { body }: Place): boolean {
+  const unstopped = (id: number | undefined): Node | undefined => {
+    const at = id === undefined ? undefined : body.nodes[id];
+    return at?.op === "stop_gradient" ? unstopped(at.args[0]) : at;
+  };
+  const mean = node.op === "sub" ? unstopped(node.args[1]) : undefined;
+  const of = mean?.op === "mean" && mean.attrs.over?.includes("batch") === true ? unstopped(mean.args[0]) : undefined;
+  return of !== undefined && of === unstopped(node.args[0]);
 }
 
 /** A value that is proved to vary over samples, where it may. */

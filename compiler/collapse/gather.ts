@@ -261,8 +261,14 @@ export function lastModules(facts: Facts, id: NodeId | undefined): string[] {
   return [...found];
 }
 
-/** Whether the last learned modules of two values are one, or averages of one. */
+/** Whether the last learned modules of two values are the same, or averages of the same. */
 export function sameHeads(facts: Facts, p: NodeId, q: NodeId): boolean {
-  const [a, b] = [p, q].map((id) => new Set(lastModules(facts, id).map((g) => sourceName(g, facts.groups))));
-  return a !== undefined && b !== undefined && a.size > 0 && a.size === b.size && [...a].every((g) => b.has(g));
+  return headsWithin(facts, p, q) && headsWithin(facts, q, p);
+}
+
+/** Whether a value has last learned modules, and all are among another's, averages for what they follow. */
+export function headsWithin(facts: Facts, p: NodeId, q: NodeId): boolean {
+  const own = lastModules(facts, p);
+  const others = new Set(lastModules(facts, q).map((g) => sourceName(g, facts.groups)));
+  return own.length > 0 && own.every((g) => others.has(sourceName(g, facts.groups)));
 }

@@ -12,7 +12,7 @@ import type { Term } from "./canonicalize.js";
 import type { Fact } from "./facts.js";
 import { noAssumption, why } from "./facts.js";
 import type { Facts } from "./gather.js";
-import { factOf, nodeAt, sameHeads, sourcesBehind, trainedThrough } from "./gather.js";
+import { factOf, headsWithin, nodeAt, sameHeads, sourcesBehind, trainedThrough } from "./gather.js";
 import { isMixture } from "./mixture.js";
 import { losses } from "../model/losses.js";
 
@@ -216,6 +216,9 @@ const order: readonly Grade[] = ["full", "dimensional", "random target", "weak"]
 export function gradeOf(facts: Facts, terms: readonly Term[], encoder: string, list: readonly Protector[]): Grade {
   const best = order.find((g) => list.some((p) => p.grade === g)) ?? "weak";
   if (best !== "dimensional") return best;
-  const spreads = terms.some((t) => t.sign > 0 && (t.role === "covariance" || t.role === "decorrelate" || t.role === "spread") && trainedThrough(facts, t.node).has(encoder));
+  // Decorrelation of what another head makes asks nothing of what the guard reads: that head may shrink.
+  const guarded = list.flatMap((p) => (p.grade === "dimensional" ? p.term.operands : []));
+  const ofSame = (t: Term): boolean => t.operands.some((o) => guarded.some((g) => headsWithin(facts, o, g)));
+  const spreads = terms.some((t) => t.sign > 0 && (t.role === "covariance" || t.role === "decorrelate" || t.role === "spread") && trainedThrough(facts, t.node).has(encoder) && ofSame(t));
   return spreads ? "full" : "dimensional";
 }

@@ -131,8 +131,9 @@ function oneSide(facts: Facts, terms: readonly Term[], encoder: string, term: Te
 function mixes(facts: Facts, path: string): boolean {
   const group = facts.groups.get(rootOf(path));
   const decl = group?.instance.params.find((p) => `${group.name}.${p.path}` === path);
-  // `[1, width]` is a vector by another spelling.
-  return decl === undefined || decl.shape.filter((d) => d !== 1).length > 1;
+  // `[1, width]` is a vector by another spelling; `[width, 1]` maps features to one.
+  const first = decl?.shape.findIndex((d) => d !== 1) ?? -1;
+  return decl === undefined || (first >= 0 && decl.shape.length - first > 1);
 }
 
 function once<T>(make: () => T): () => T {

@@ -51,11 +51,25 @@ test("an anchor counts in the units of its data, and not beside what dynamics ho
 const within = (module: string): string => `${module}\n${pairOf("predictor p = own()\nloss mse(p(za), tb)")}`;
 
 test.each([
-  ["learn w[width] ~ zeros\n  x + w", "E-NOPRED"], ["learn w[1, width] ~ zeros\n  x + w", "E-NOPRED"], ["learn w[1, width] ~ ones\n  x * w", "E-NOPRED"],
+  ["learn w[width] ~ zeros\n  x + w", "E-NOPRED"], ["learn w[1, width] ~ zeros\n  x + w", "E-NOPRED"], ["learn w[1, width] ~ ones\n  x * w", "E-NOPRED"], ["learn w[1] ~ ones\n  x * w", "E-NOPRED"],
 ])("a predictor of %s mixes no features", (body, rule) => {
   expect(check({ file: "m.jepa", text: within(`module own() (x: Features[width]) -> Features[width] {\n  ${body}\n}`) }).analyses?.program.rules).toEqual([rule]);
 });
 
-test("a predictor of one map from features to features is one, of whatever rank", () => {
-  expect(check({ file: "m.jepa", text: within("module own() (x: Features[width]) -> Features[width] {\n  learn w[width, width] ~ trunc_normal(std: 0.02)\n  x @ w\n}") }).analyses?.program.rules).toEqual([]);
+test.each(["learn w[width, width] ~ trunc_normal(std: 0.02)\n  x @ w", "part inner = linear(1)\n  part outer = linear(width)\n  outer(inner(x))"])("a predictor of %s does, whatever its rank", (body) => {
+  expect(check({ file: "m.jepa", text: within(`module own() (x: Features[width]) -> Features[width] {\n  ${body}\n}`) }).analyses?.program.rules).toEqual([]);
+});
+
+test.each([
+  ["covariance(za)", "sound"], ["covariance(union(za, zb))", "sound"], ["barlow_off_diagonal(za, zb)", "sound"],
+  ["covariance(o(za))", "risky W-DIM"], ["0 * covariance(za)", "risky W-DIM"],
+])("beside variance, %s is %s: decorrelated must be what deviates", (term, outcome) => {
+  expect(outcomeOf(`head o = projector(64, 32)\nloss 25 * mse(za, zb) + 25 * variance(za) + ${term}`)).toBe(outcome);
+});
+
+test.each([
+  ["x - mean(x, over: images)", "sound"], ["x - stopgrad(mean(x, over: images))", "sound"],
+  ["x - mean(d(za), over: images)", "error E-ONEHOT"], ["x + mean(x, over: images)", "error E-ONEHOT"], ["x", "error E-ONEHOT"],
+])("codes less the mean of their batch are centered by hand: %s is %s", (code, outcome) => {
+  expect(outcomeOf(`head d = dino_head(64, 32, 128)\nhead dt = ema(d, momentum: 0.99)\nx = dt(tb)\nloss cross_entropy(d(za), stopgrad(softmax(${code}, temperature: 0.04)), temperature: 0.1)`)).toBe(outcome);
 });
