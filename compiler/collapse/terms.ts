@@ -114,9 +114,9 @@ function oneSide(facts: Facts, terms: readonly Term[], encoder: string, term: Te
   const shrinking = [...target.reads].map(rootOf).filter((g) => facts.groups.get(g)?.shrinks === true && sourcesBehind(facts, sides.target).has(g));
   const findings: Finding[] = [];
   if (predictor.length > 0) {
-    // Sharpening its own average is a way to one code for all, and balanced codes that are softer than the prediction to uniform ones: a predictor follows there.
+    // Sharpening its own average is a way to one code for all, and a predictor follows it there; it sharpens what is soft itself, unless that tells nothing.
     const coded = codes(facts, terms, encoder, term, sides, values);
-    if (coded?.findings.some((f) => f.rule === "E-ONEHOT" || (f.rule === "E-UNIFORM" && factOf(values, sides.target).code.balanced))) return coded;
+    if (coded?.findings.some((f) => f.rule === "E-ONEHOT" || (f.rule === "E-UNIFORM" && isBlunt(term, sides, values)))) return coded;
     if (shrinking.length > 0) findings.push(finding("W-DECAYED-TARGET", term, encoder, { heads: [...new Set(shrinking)], other: sides.target }));
     if (untied) {
       findings.push(finding("W-UNTIED", term, encoder, { heads: [...moving], other: sides.target }));
@@ -295,6 +295,13 @@ function codes(facts: Facts, terms: readonly Term[], encoder: string, term: Term
 
 /** What protects with less than this share of an agreement's weight gives way to it. Measured: contrast, correlation and pixels of 1e-6 do. */
 export const leastWeight = 1e-3;
+
+/** Whether balanced codes are so soft that they are uniform whatever the logits. */
+function isBlunt(term: Term, sides: Sides, values: readonly Fact[]): boolean {
+  const target = factOf(values, sides.target);
+  const { soft, warm } = sharpness(term, factOf(values, sides.student), target);
+  return target.code.balanced && soft > softest * warm;
+}
 
 /** A term that balances and weighs next to nothing beside the agreement. Measured: 1e-6 lets one code take all. */
 function slightly(term: Term, encoder: string, balancers: readonly Term[]): Finding[] {

@@ -28,6 +28,11 @@ test.each([
   expect(outcomeOf(balanced(code))).toBe(outcome);
 });
 
+test("a predictor may sharpen soft codes, and has nothing to do with uniform ones", () => {
+  const predicted = (temperature: number): string => outcomeOf(`head d = prototypes(64)\npredictor h = mlp_bn(64)\nloss cross_entropy(d(h(za)), stopgrad(sinkhorn(d(zb), temperature: ${temperature})), temperature: 0.1)`);
+  expect([0.05, 0.2, 100].map(predicted)).toEqual(["sound", "sound", "error E-UNIFORM"]);
+});
+
 test("the temperature of another head says nothing of a target's", () => {
   expect(outcomeOf("head d = prototypes(64)\nhead s = linear(64)\nids = stopgrad(sinkhorn(d(zb), temperature: 0.1))\nloss cross_entropy(d(za), stopgrad(sinkhorn(d(zb))), temperature: 0.1) + cross_entropy(s(za), ids, temperature: 0.1)")).toBe("sound");
 });
