@@ -57,6 +57,7 @@ export const failures: Readonly<Record<string, readonly Failure[]>> = {
   "E-CENTER-NO-EMA": ["constant"],
   "E-WHITEN-RANK": ["constant"],
   "E-NO-CODE": ["constant"],
+  "E-REVERSED": ["constant", "idle"],
   "M-LEAK": ["leak"],
   "M-NONTERM": ["endless"],
   "M-CTX-EMPTY": ["endless", "given up"],

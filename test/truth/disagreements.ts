@@ -41,6 +41,11 @@ export const explained: Readonly<Record<string, string>> = {
   U522: "half of the target is the student itself, so that it lags half as much: the spread falls from three seeds (0.17 -> 0.09, 0.04, 0.02), where the average alone holds (C084). Sound or risky was expected; that a part of a target does not lag is not judged.",
   U730: "one of three seeds holds (0.17 -> 0.32), two fall (0.09, 0.07): three quadrants from one are nearly a guess by place. The paper's weak case (15.5 against 54.2, table 6), sound by its form.",
   M028: "batch normalization before a loss of directions holds features apart here (std 0.26 -> 0.80, a pair -0.93, strangers 0.07 after 300 steps). The refusal promises more than was seen in a run of this length.",
+  U907: "the criterion does not reach it: at temperature 100 the target is uniform from the start, so that strangers are as near as a pair before training too. After 300 steps both are at 4.1591, where ln 64 is 4.1589.",
+  U912: "the criterion does not fit: it takes 0 for the least value, and with negatives of weight 0.1 that is near -10. After 300 steps from three seeds a pair is at -8.6, strangers at -7.1 to -7.2, and the spread has gone from 0.26 to between 0.70 and 0.73; with 0.03 (U911) both are at -9.57.",
+  U933: "no collapse within 300 steps from any of three seeds: std is 0.59 to 0.67, strangers are at 0.010 to 0.084 and a pair at 0.002 to 0.010. The variance of z and -z is that of z about zero, and what is spread at first meets it by growing; that c and -c meet it as well is a fact of the graph. U934, whose parts differ by a shift, ends in a constant.",
+  U940: "the criterion does not fit the term of patches: both its sides are of one view, so that strangers are no strangers to it (2.32 and 2.33). The term of pictures is at 2.3 for a pair and 7.4 for strangers after 300 steps from one seed, and the spread has gone from 0.26 to 0.85.",
+  U945: "as U511, from one seed: pooled features are alike (0.17 -> 0.014 in 300 steps) while their rank is 18 and the loss goes from 8.5 to 3.7: tokens at equal places are held apart over images (places alone would leave ln 64, 4.2), and nothing asks that of their mean.",
 };
 
 const falls = "what is said is true: the spread falls (see above).";
@@ -53,6 +58,7 @@ export const alarming: Readonly<Record<string, string>> = {
   U723: "the spread of what is watched falls with the loss (see above).",
   U730: falls,
   M012: "what is said is true, and no collapse: the head on the target's side gets no gradient and stays what it was at random (std of f 0.26 -> 0.53 in 300 steps, rank 5.4).",
+  U924: "heard early, behind an average of 0.9: the spread goes from 0.17 to 0.30 in 100 steps all the same.",
 };
 
 /** Programs that look as if they could be trained and are refused for another reason than collapse: the code, or the fault. */

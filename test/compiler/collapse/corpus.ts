@@ -8,6 +8,7 @@ import { adversarial } from "./unseen/adversarial.js";
 import { anchors } from "./unseen/anchors.js";
 import { codes } from "./unseen/codes.js";
 import { dynamics } from "./unseen/dynamics.js";
+import { guarded } from "./unseen/guarded.js";
 import { guards } from "./unseen/guards.js";
 import { maskedPrograms } from "./unseen/masked.js";
 import { masks } from "./unseen/masks.js";
@@ -65,7 +66,7 @@ export const corpus: readonly Case[] = [
 ];
 
 /** Programs written after the checker had been asked about the others: they stand apart, so that tests that rewrite the corpus keep their size. */
-export const later: readonly Unseen[] = [...relied, ...adversarial, ...spelled];
+export const later: readonly Unseen[] = [...relied, ...adversarial, ...spelled, ...guarded];
 
 /** Every program with a known verdict. The truth test measures all that can train. */
 export const everything: readonly Case[] = [...corpus, ...later.map(({ id, source, verdict, accept, rules }) => ({ id, source, verdict, accept, rules, trains: canTrain(source) }))];
