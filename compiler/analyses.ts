@@ -21,6 +21,7 @@ import { witness } from "./collapse/witness.js";
 import { findDeadParts } from "./dead/analyze.js";
 import { findLeaks } from "./leaks/analyze.js";
 import { findMaskFaults } from "./masks/analyze.js";
+import { findLoneTokens } from "./masks/lone.js";
 import { mendMask } from "./masks/mend.js";
 import type { Diagnostic } from "./messages/report.js";
 import type { MonitorSpec, TrivialValue } from "../runtime/abi.js";
@@ -66,14 +67,14 @@ export function analyze(checked: Checked, texts: ReadonlyMap<string, string>): A
   const allows = (what: string): boolean => graph.allowed.some((a) => a.what === what);
   const shown = collapse.findings.map((f) => ({ finding: f, diagnostic: diagnosticOf(f, facts, texts, allows("collapse")) }));
   const masked = [...findMaskFaults(graph, facts, train.batch), ...findLeaks(facts)].map((m) => mendMask(m, facts, texts)).map((m) => (m.diagnostic.severity === "error" && allows("leak") ? { ...m, diagnostic: { ...m.diagnostic, severity: "warning" as const }, relaxed: true } : { ...m, relaxed: false }));
-  const dead = findDeadParts(graph, facts);
+  const others = [...findDeadParts(graph, facts), ...findLoneTokens(graph, train.batch)];
   const losses = graph.losses.map((l) => lossVerdict(l.name, facts, collapse, shown, masked));
   // Of a sound program, the places by which its proof goes.
   const witnessed = shown.filter((s) => s.finding.level !== "note");
   const faulty = [...witnessed, ...masked.filter((m) => m.diagnostic.severity !== "note")].length > 0;
   const level = (m: { readonly diagnostic: Diagnostic; readonly relaxed: boolean }): Verdict => (m.relaxed || m.diagnostic.severity === "error" ? "error" : m.diagnostic.severity === "warning" ? "risky" : "sound");
   const program: VerdictRecord = {
-    verdict: worst([collapse.verdict, ...masked.map(level), ...dead.filter((d) => d.severity === "error").map((): Verdict => "error")]),
+    verdict: worst([collapse.verdict, ...masked.map(level), ...others.filter((d) => d.severity === "error").map((): Verdict => "error")]),
     reasons: [...new Set([...shown.map((s) => s.diagnostic.code), ...masked.map((m) => m.diagnostic.code)])],
     rules: [...new Set([...shown.map((s) => s.finding.rule), ...masked.map((m) => m.rule)])],
     get witness() {
@@ -86,7 +87,7 @@ export function analyze(checked: Checked, texts: ReadonlyMap<string, string>): A
   const relaxed = [...new Set(masked.filter((m) => m.relaxed).map((m) => m.diagnostic.code))];
   return {
     program, losses, facts, collapse,
-    diagnostics: [...shown.map((s) => s.diagnostic), ...masked.map((m) => m.diagnostic), ...dead],
+    diagnostics: [...shown.map((s) => s.diagnostic), ...masked.map((m) => m.diagnostic), ...others],
     monitors: monitorsOf(facts, collapse, trivial),
     watchlist: watchlist(facts, collapse),
     trivial,

@@ -12,8 +12,8 @@ import type { TrainConfig } from "../../runtime/abi.js";
 import type { Span } from "../base/span.js";
 import type { Diagnostics } from "../messages/report.js";
 import { report } from "../messages/report.js";
-import type { Mask, ModelGraph, Node } from "../model/ir.js";
-import { evaluate } from "../types/dim.js";
+import type { ModelGraph, Node } from "../model/ir.js";
+import { constantOf } from "../types/dim.js";
 
 const statistics = new Set<Node["op"]>(["batch_norm", "batch_normalize", "whiten", "sinkhorn"]);
 const overImages = new Set(["images", "all"]);
@@ -33,23 +33,18 @@ export function checkBatch(graph: ModelGraph, batch: number, diagnostics: Diagno
   if (node !== undefined) diagnostics.add(report("JEP6011", node.origin, {}));
 }
 
-/** Positions that a mask picks, where that is one number known here. */
-function picked({ kind, ratio, grid }: Mask): number | undefined {
-  if (kind !== "random" || ratio[0] !== ratio[1] || grid === undefined) return undefined;
-  const cells = grid.rows * grid.cols * (grid.frames ?? 1);
-  return cells - Math.trunc(cells * (1 - ratio[1]));
-}
-
-/** Reports losses whose statistic runs over the tokens of an image where there is one (JEP6018), as a batch of one is for those over images. */
+/**
+ * Reports losses whose statistic runs over the tokens of an image where there is one (JEP6018), as a batch of one is for those
+ * over images. Masks that may leave one are known later (`masks/lone.ts`).
+ */
 export function checkTokens(graph: ModelGraph, diagnostics: Diagnostics): void {
-  const lengths = new Map(graph.masks.flatMap((m): [string, number][] => (picked(m) === undefined ? [] : [[`K_${m.name}`, picked(m) ?? 0]])));
   for (const { nodes } of [graph.body, ...graph.funcs.map((f) => f.body)]) {
     for (const node of nodes) {
       const word = node.attrs.strings?.["over"] ?? node.attrs.strings?.["negatives"];
       const type = nodes[node.args[0] ?? -1]?.type;
       if (node.op !== "loss" || word !== "tokens" || type === undefined) continue;
       const tokens = type.shape[type.axes.indexOf("token")];
-      if (tokens !== undefined && evaluate(tokens, lengths) === 1) diagnostics.add(report("JEP6018", node.origin, { axis: word }));
+      if (tokens !== undefined && constantOf(tokens) === 1) diagnostics.add(report("JEP6018", node.origin, { is: "is", axis: word }));
     }
   }
 }

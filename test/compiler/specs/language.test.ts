@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { check, compile } from "../../../compiler/compile.js";
 import type { CheckResult } from "../../../compiler/compile.js";
+import { sampleMasks } from "../../../runtime/masks/sample.js";
 import { read } from "./harness.js";
 
 const train = "train m { data shapes(count: 64) }\n";
@@ -191,5 +192,17 @@ describe("one token to an image", () => {
     expect(codes(body("variance(s, over: tokens)", 16, 0.25))).toEqual(["JEP6018"]);
     expect(codes(body("variance(s, over: tokens)", 16, 0.5))).toEqual([]);
     expect(codes(body("variance(s)", 16, 0.25))).toEqual([]);
+  });
+
+  const ranged = (mask: string, loss: string): string => `use std.vit\nmodel m {\n  input image: Image[32, 32, 3]\n  mask other = random(0.8..0.9)\n  mask some = ${mask}\n  encoder f = vit(8, 16, 1, 2)\n  encoder t = ema(f, momentum: 0.9)\n  predictor h = mlp(16)\n  s = h(f(image)) at some\n  loss mse(s, stopgrad(t(image)) at some)${loss}\n  allow leak("masks alone")\n}\n${train}`;
+  it.each([
+    "random(0.05..0.5)", "random(0.1..0.5)", "block(scale: 0.07..0.3, aspect: 1.0, min_keep: 0)", "block(scale: 0.25..0.3, aspect: 1.0, min_keep: 1)",
+    "all minus other", "random(0.5) minus other", "all minus [other]", "block(scale: 0.3..0.4, aspect: 1.0, min_keep: 0, sampler: corrected)", "rasterized",
+  ])("is seen where a mask draws one in some step, as the sampler does: %s", (mask) => {
+    const { manifest } = compile({ file: "m.jepa", text: ranged(mask, ""), read });
+    if (manifest === undefined) throw new Error(`${mask} does not compile`);
+    const drawn = Array.from({ length: 200 }, (_, step) => sampleMasks(manifest.masks, { seed: 1, step, batch: manifest.train.batch }).get("some")?.length ?? NaN);
+    const found = check({ file: "m.jepa", text: ranged(mask, " + covariance(s, over: tokens)"), read });
+    expect(codes(found)).toEqual(Math.min(...drawn) === 1 ? ["JEP6018"] : []);
   });
 });
