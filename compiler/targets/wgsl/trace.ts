@@ -55,7 +55,7 @@ export function traceStep(program: StepProgram, scaled = false): Traced {
   g.backward = true;
   const gradients = traceFunc(g, module, backward, given, new Map());
   g.backward = false;
-  const named = (role: string): Named[] => forward.outputs.flatMap((o, i) => (o.role === role ? [{ name: o.path, tensor: g.whole(operand(results[i])) }] : []));
+  const named = (role: string): Named[] => forward.outputs.flatMap((o, i) => (o.role === role ? namedParts(g, o.path, results[i]) : []));
   const [losses, watches, state] = [named("loss"), named("watch"), named("data")];
   const pinned = new Set([...losses, ...watches, ...state].map((n) => n.tensor));
   const grads = backward.outputs.flatMap((o, i) => (o.role === "grad" ? placeGradient(g, o.path, results.length === 0 ? undefined : gradients[i], pinned) : []));
@@ -93,6 +93,12 @@ function entry(g: GraphBuilder, func: Func, input: Func["inputs"][number]): Hand
     return { kind: "stack", items: Array.from({ length: count }, (_, i) => under(path.replace("*", String(i)), rest)) };
   };
   return under(input.path, stack);
+}
+
+/** A result by its name; state of a list of modules is one tensor for each of them. */
+function namedParts(g: GraphBuilder, path: string, handle: Handle | undefined): Named[] {
+  if (handle?.kind === "stack") return handle.items.flatMap((item, i) => namedParts(g, path.replace("*", String(i)), item));
+  return [{ name: path, tensor: g.whole(operand(handle)) }];
 }
 
 /** Sees to it that the gradient lies in its parameter's place; gives the parameters' names. */
