@@ -18,11 +18,13 @@ export function wrap(line: string, indent: string): string[] {
   if (group === undefined) return [indent + line];
   const head = line.slice(0, group.open + 1);
   const pieces = splitCommas(line.slice(group.open + 1, group.close)).map((piece) => piece.trim());
-  const together = `${indent}  ${pieces.join(", ")},`;
+  // Round brackets that stand for themselves, as around the object that an arrow gives, allow no comma at their end.
+  const comma = line[group.open] === "(" && !/[\w$)\]]$/.test(line.slice(0, group.open)) ? "" : ",";
+  const together = `${indent}  ${pieces.join(", ")}${comma}`;
   if (line[group.open] === "(" && together.length <= width) return [indent + head, together, ...wrap(line.slice(group.close), indent)];
   return [
     indent + head,
-    ...pieces.flatMap((piece) => wrap(`${piece},`, `${indent}  `)),
+    ...pieces.flatMap((piece, i) => wrap(`${piece}${i < pieces.length - 1 ? "," : comma}`, `${indent}  `)),
     ...wrap(line.slice(group.close), indent),
   ];
 }
