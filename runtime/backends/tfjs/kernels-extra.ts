@@ -146,7 +146,8 @@ function making(tf: Tf) {
     fill: (shape: readonly number[], value: number): Tensor => tf.fill([...shape], value, "float32"),
     range: (size: number): Tensor => tf.range(0, size, 1, "int32"),
     broadcast: (x: Tensor, shape: readonly number[]): Tensor => tf.broadcastTo(x, [...shape]),
-    oneHot: (indices: Tensor, size: number): Tensor => tf.tidy(() => tf.oneHot(tf.cast(indices, "int32"), size).cast("float32")),
+    // tfjs refuses a depth of one, where every index is 0.
+    oneHot: (indices: Tensor, size: number): Tensor => tf.tidy(() => (size === 1 ? tf.fill([...indices.shape, 1], 1, "float32") : tf.oneHot(tf.cast(indices, "int32"), size).cast("float32"))),
     unpatches: (x: Tensor, size: number, height: number, width: number): Tensor => tf.tidy(() => {
       const [batch = 0, , inner = 0] = x.shape;
       const channels = inner / (size * size);
