@@ -107,14 +107,19 @@ const sigreg: LossRule = (b, args) => {
   return b.op("scale_dim", [meanAll(b, total)], { num: s.n, den: constantDim(1) });
 };
 
-/** −mean log of the distance to the nearest other row on the unit sphere: d² = 2 − 2 cos (KoLeo; DINOv2's code). */
+/**
+ * −mean log of the distance to the nearest other row on the unit sphere (KoLeo; DINOv2's code). Who is nearest is read off the
+ * cosines; how far it is, off the difference: of rows that lie close, 2 − 2 cos is rounding alone in 32 bits.
+ */
 const koleo: LossRule = (b, args) => {
   const s = samples(b, operand(args, 0), args.axes, "all");
   const z = l2Normalize(b, s.x, 1e-12);
   const cosines = b.op("matmul", [z, z], { ta: false, tb: true });
-  const others = b.op("add", [cosines, b.op("scale", [eye(b, s.n)], { by: farBelow })]);
-  const nearest = b.op("reduce_max", [others], { axes: [1], keep: false });
-  const squared = b.op("relu", [b.op("shift", [b.op("scale", [nearest], { by: -2 })], { by: 2 })]);
+  const others = b.op("stop_gradient", [b.op("add", [cosines, b.op("scale", [eye(b, s.n)], { by: farBelow })])]);
+  const chosen = complement(b, b.op("less", [others, b.op("reduce_max", [others], { axes: [1], keep: true })]));
+  // Of several that are as near, their mean.
+  const nearest = b.op("div", [b.op("matmul", [chosen, z], { ta: false, tb: false }), sumFeatures(b, chosen)]);
+  const squared = sumFeatures(b, b.op("square", [b.op("sub", [z, nearest])]));
   return b.op("scale", [meanAll(b, b.op("log", [b.op("shift", [squared], { by: args.number("eps") })]))], { by: -0.5 });
 };
 
