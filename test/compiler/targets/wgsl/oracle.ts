@@ -19,8 +19,15 @@ export function relative(got: ArrayLike<number>, wanted: ArrayLike<number>): num
   return got.length === wanted.length ? apart / Math.max(size, 1e-12) : Infinity;
 }
 
-/** Runs forward and backward in float64; losses, gradients and watches by name. */
-export function interpreted(step: StepProgram, state: ReadonlyMap<string, Float32Array>, batch: StepBatch): { losses: Map<string, NdArray>; grads: Map<string, Float64Array> } {
+/** What a step makes, by name. `state` is what running statistics become. */
+export interface Interpreted {
+  readonly losses: Map<string, NdArray>;
+  readonly grads: Map<string, Float64Array>;
+  readonly state: Map<string, Float64Array>;
+}
+
+/** Runs forward and backward in float64. */
+export function interpreted(step: StepProgram, state: ReadonlyMap<string, Float32Array>, batch: StepBatch): Interpreted {
   const env = new Map([["B", batch.size], ...Object.entries(batch.masks).map(([name, m]): [string, number] => [`K_${name}`, m.length])]);
   const given = new Map<string, NdArray>();
   const run = (name: string): void => {
@@ -31,6 +38,7 @@ export function interpreted(step: StepProgram, state: ReadonlyMap<string, Float3
       const known = given.get(input.path);
       if (input.role === "saved" && known !== undefined) return known;
       if (input.role === "param") return { shape: sizes, data: stacked(state, input.path, stack) };
+      if (input.role === "cotangent") return { shape: sizes, data: Float64Array.of(1) };
       return { shape: sizes, data: Float64Array.from(batch.masks[input.path]?.indices ?? batch.images[input.path] ?? batch.draws[input.path] ?? []) };
     });
     evaluate(step.module, name, args, env).forEach((value, i) => given.set(`${func.outputs[i]?.role === "grad" ? "grad " : ""}${func.outputs[i]?.path ?? ""}`, value));
@@ -39,14 +47,17 @@ export function interpreted(step: StepProgram, state: ReadonlyMap<string, Float3
   const losses = new Map([...given].filter(([name]) => funcOf(step.module, step.forward).outputs.some((o) => o.role === "loss" && o.path === name)));
   run(step.backward);
   const grads = new Map<string, Float64Array>();
-  for (const o of funcOf(step.module, step.backward).outputs) {
-    const value = given.get(`grad ${o.path}`);
-    const { stack } = typeOf(funcOf(step.module, step.backward), o.value);
-    if (value === undefined) continue;
-    const names = namesOf(o.path, stack);
-    names.forEach((name, i) => grads.set(name, value.data.subarray((i * value.data.length) / names.length, ((i + 1) * value.data.length) / names.length)));
+  const rewritten = new Map<string, Float64Array>();
+  for (const [name, role, into] of [[step.backward, "grad", grads], [step.forward, "data", rewritten]] as const) {
+    const func = funcOf(step.module, name);
+    for (const o of func.outputs) {
+      const value = given.get(`${role === "grad" ? "grad " : ""}${o.path}`);
+      if (o.role !== role || value === undefined) continue;
+      const names = namesOf(o.path, typeOf(func, o.value).stack);
+      names.forEach((own, i) => into.set(own, value.data.subarray((i * value.data.length) / names.length, ((i + 1) * value.data.length) / names.length)));
+    }
   }
-  return { losses, grads };
+  return { losses, grads, state: rewritten };
 }
 
 function namesOf(path: string, stack: readonly number[]): string[] {
