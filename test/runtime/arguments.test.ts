@@ -70,7 +70,7 @@ test("an engine that was disposed says so, whatever it is asked, and may be disp
   const { manifest, files } = compileRepo("small.jepa", { text: small });
   const folder = temporary(Object.fromEntries(files.map((f) => [f.path, f.text])));
   const { module } = await loadCompiled(folder);
-  await expect(loadCompiled(join(folder, "nowhere"))).rejects.toMatchObject({ code: "bad-file", message: expect.stringContaining(`cannot read ${join(folder, "nowhere")}/manifest.json: `) });
+  await expect(loadCompiled(join(folder, "nowhere"))).rejects.toMatchObject({ code: "bad-file", message: expect.stringContaining(`${join(folder, "nowhere")} has no manifest.json, so it is no compiled program`) });
   const { engine } = await createEngine(manifest, module, "cpu");
   const state = await engine.exportState();
   engine.dispose();

@@ -59,9 +59,10 @@ test("attention is between tokens of one width, with a value for each key", () =
   expect(told(tokens("x", "za", "za"))).toEqual(["JEP3004 za"]);
   expect(told(tokens("x", "patches(a, 4)", "x"))).toEqual(["JEP3001 attend(x, patches(a, 4), x, 2)"]);
   expect(told(tokens("x", "patches(a, 4)", "patches(a, 4)"))).toEqual(["JEP3001 attend(x, patches(a, 4), patches(a, 4), 2)"]);
-  // From one view to the other.
-  expect(told(tokens("x", "y", "y"))).toEqual([]);
-  expect(compile({ file: "m.jepa", text: program(tokens("x", "y", "y")) }).ok).toBe(true);
+  // From one view to the other is attention too, and shows the prediction what it is to predict.
+  expect(told(tokens("x", "y", "y"))).toEqual(["JEP5015 mse(q(pool(attend(x, y, y, 2))), stopgrad(zb))"]);
+  expect(told(tokens("x", "x", "x"))).toEqual([]);
+  expect(compile({ file: "m.jepa", text: program(tokens("x", "x", "x")) }).ok).toBe(true);
 });
 
 test("a parameter that could not start as it is written is refused where that stands", () => {

@@ -14,8 +14,12 @@ test.each(reversed)("%s under a guard rewards what it should forbid", (z) => {
   expect(outcomeOf(`loss 25 * mse(za, zb) + 25 * variance(${z}) + covariance(za)`)).toBe("error E-NOGUARD E-REVERSED");
 });
 
-test.each(["za", "-za", "0.1 * za + 0.9 * stopgrad(za)", "2 * za - stopgrad(za)", "stopgrad(za) + (za - stopgrad(za))", "za - 0.5 * stopgrad(tb)"])("%s learns as it should", (z) => {
+test.each(["za", "-za", "0.1 * za + 0.9 * stopgrad(za)", "2 * za - stopgrad(za)", "stopgrad(za) + (za - stopgrad(za))", "za - 0.5 * stopgrad(za)"])("%s learns as it should", (z) => {
   expect(outcomeOf(predicted(z))).toBe("sound");
+});
+
+test("a prediction that is given less of its target is told of the target, not of its gradient", () => {
+  expect(outcomeOf(predicted("za - 0.5 * stopgrad(tb)"))).toBe("error M-LEAK");
 });
 
 test("a reversal inside of a module is one", () => {
