@@ -4,17 +4,23 @@
  * Owns `running.json`, the sign that a process trains there, and what it is worth: two at once would mix their rows and pull
  * checkpoints from under each other. The sign of a process that is gone (killed, or before the machine was started again) is
  * taken over, and what it was writing is removed. Nothing is known of processes of another machine that shares the folder:
- * there the sign counts while it is renewed, as every run does with its own. Whoever finds another sign in the place of its
- * own has lost the folder, and writes nothing more.
+ * there the sign counts while it is renewed, as every run does with its own: from a thread, for a step, a probe or the start of
+ * an engine may take minutes in which the main one does nothing else. Whoever finds another sign in the place of its own has lost
+ * the folder, and writes nothing more.
  */
-import { readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, uptime } from "node:os";
-import { basename, dirname, join } from "node:path";
-import { errorText, HostError, systemCode } from "../base/errors.js";
+import { join } from "node:path";
+import { Worker } from "node:worker_threads";
+import { HostError, systemCode } from "../base/errors.js";
 import { makeFolder, removeTemporaries, writeError } from "../base/files.js";
+import { findScript } from "../base/scripts.js";
 import { CHECKPOINT_FILES } from "./checkpoint-store.js";
 import { isRecord } from "./guards.js";
+import type { PulseStart } from "./pulse.js";
 import { RUN_FILES } from "./run-folder.js";
+import { clockOf, LOOK, readSign, renew } from "./sign.js";
+import type { Sign } from "./sign.js";
 
 /** A folder that is, or may become, this process's to train into. */
 export interface Claim {
@@ -32,19 +38,20 @@ export interface Claim {
   release(): void;
 }
 
-/** Milliseconds after which a run looks at its sign, after which it renews it, and after which one of another machine that was not renewed counts for nothing. */
-const LOOK = 1000;
-const RENEW = 15_000;
+/** Milliseconds after which the sign of another machine that was not renewed counts for nothing. */
 const GONE = 120_000;
 
 /** A claim on a run's folder; nothing is written before it is taken. `say` hears of a folder that is taken over from another machine. */
 export function openClaim(folder: string, say: (text: string) => void): Claim {
   const path = join(folder, RUN_FILES.running);
   let sign: string | undefined;
+  let pulse: Worker | undefined;
   let looked = -Infinity;
   return {
     take() {
-      sign ??= writeSign(folder, path, say);
+      if (sign !== undefined) return;
+      sign = writeSign(folder, path, say);
+      pulse = startPulse(path, sign);
     },
     hold(now) {
       if (now === undefined && performance.now() - looked < LOOK) return;
@@ -55,17 +62,24 @@ export function openClaim(folder: string, say: (text: string) => void): Claim {
       renew(path, there);
     },
     release() {
+      void pulse?.terminate();
+      pulse = undefined;
       if (sign !== undefined && readSign(path)?.text === sign) rmSync(path, { force: true });
       sign = undefined;
     },
   };
 }
 
-/** A sign as it is in its file. */
-interface Sign {
-  readonly text: string;
-  /** When it was renewed last, by the clock of whoever keeps the files. */
-  readonly renewed: number;
+/** Renews a sign from a thread of its own; it keeps no process alive. Where it cannot run, steps alone renew the sign. */
+function startPulse(path: string, text: string): Worker | undefined {
+  const script = findScript(import.meta.url, "pulse", ["train", "base"]);
+  if (script === undefined) return undefined;
+  const start: PulseStart = { path, text };
+  // Without the words of this process: a thread refuses some (--input-type).
+  const pulse = new Worker(script, { workerData: start, execArgv: [] });
+  pulse.unref();
+  pulse.on("error", () => undefined);
+  return pulse;
 }
 
 function writeSign(folder: string, path: string, say: (text: string) => void): string {
@@ -105,39 +119,6 @@ export function refuseTaken(folder: string, shown = folder): void {
 function lost(folder: string, { text }: Sign): HostError {
   const { pid, host } = parse(text);
   return new HostError("usage", `another process (${String(pid)} on ${String(host)}) has taken over ${folder}: this one stops, and writes nothing more there`, "let that one go on, or stop it and go on with --resume");
-}
-
-function readSign(path: string): Sign | undefined {
-  try {
-    return { text: readFileSync(path, "utf8"), renewed: statSync(path).mtimeMs };
-  } catch (error) {
-    if (["ENOENT", "ENOTDIR"].includes(systemCode(error))) return undefined;
-    throw new HostError("io", `cannot read ${path}: ${errorText(error)}`, "check that it is a file that can be read", { cause: error });
-  }
-}
-
-/** Sets the time of an own sign, as whoever keeps the files has it, where it has become old. Where that cannot be done, the sign ages. */
-function renew(path: string, { renewed }: Sign): void {
-  if (Math.abs(Date.now() - renewed) < RENEW) return;
-  try {
-    const now = new Date(clockOf(path));
-    utimesSync(path, now, now);
-  } catch (error) {
-    if (systemCode(error) === "") throw error;
-  }
-}
-
-/** Milliseconds, by the clock that the times of files beside `path` have: machines that share a disk may not agree. This machine's where nothing can be written. */
-function clockOf(path: string): number {
-  const trial = join(dirname(path), `.${basename(path)}.${process.pid}.0.tmp`);
-  try {
-    writeFileSync(trial, "");
-    return statSync(trial).mtimeMs;
-  } catch {
-    return Date.now();
-  } finally {
-    rmSync(trial, { force: true });
-  }
 }
 
 /** Whether a sign is of another machine: nothing is known of its processes here. Two may have one name, and then differ in what they call their start. */

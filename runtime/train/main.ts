@@ -228,6 +228,7 @@ async function trainAndTell(first: Session, reopen: () => Promise<Engine>): Prom
     return undefined;
   });
   const probe = options.probe === false ? undefined : await attempt(probeAtEnd(session, end));
+  session.claim.hold("now");
   if (probe !== undefined) await attempt(writeAtomic(join(folder, RUN_FILES.probe), `${JSON.stringify(probe, null, 2)}\n`));
   if (options.report !== false) {
     const graph = session.trainer.graph;

@@ -118,3 +118,16 @@ test("a live run counts although the clock was set after it began", async () => 
   expect(refusal()).toBe("granted");
   expect(sign["host"]).toBe(hostname());
 });
+
+test("a run renews its sign while it computes and comes to nothing else", async () => {
+  const child = spawn(process.execPath, ["--input-type=module", "-e", `
+    import { utimesSync, writeSync } from "node:fs";
+    import { openClaim } from ${JSON.stringify(new URL("../../../dist/runtime/train/claim.js", import.meta.url).href)};
+    openClaim(${JSON.stringify(folder)}, () => {}).take();
+    utimesSync(${JSON.stringify(path)}, 1, 1);
+    writeSync(1, "taken");
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);`]);
+  await once(child.stdout, "data");
+  await expect.poll(() => statSync(path).mtimeMs, { timeout: 60_000 }).toBeGreaterThan(Date.now() - 60_000);
+  await end(child);
+}, 90_000);
