@@ -8,7 +8,7 @@
  * an engine may take minutes in which the main one does nothing else. Whoever finds another sign in the place of its own has lost
  * the folder, and writes nothing more.
  */
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, uptime } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
@@ -110,7 +110,7 @@ export function refuseTaken(folder: string, shown = folder): void {
   if (isElsewhere(sign)) {
     const silent = Math.max(0, Math.round((clockOf(path) - there.renewed) / 1000));
     if (silent * 1000 >= GONE) return;
-    const where = sign["host"] === hostname() ? "before this machine was started, or on another one of its name" : `on the machine ${String(sign["host"])}`;
+    const where = sign["host"] === hostname() ? "before this machine was started, in another container, or on another machine of its name" : `on the machine ${String(sign["host"])}`;
     throw new HostError("usage", `a process ${where} (${pid}) is training into ${shown}, by its sign of ${silent} s ago`, `wait until it ends, stop it there, or give another folder with --out; if it is gone, wait until its sign is ${GONE / 1000} s old, or remove ${shownSign}`);
   }
   if (isHere(pid, sign)) throw new HostError("usage", `another process (${pid}) is training into ${shown}`, `wait until it ends, stop it, or give another folder with --out; if process ${pid} is no run of jepac, remove ${shownSign}`);
@@ -136,12 +136,15 @@ function isHere(pid: number, { since, began }: Fields): boolean {
   return typeof since === "string" && Date.parse(since) >= Date.now() - uptime() * 1000;
 }
 
-/** What Linux calls this start of the machine, and how long after it a process began: by no clock that somebody sets. */
+/**
+ * What Linux calls this start of the machine and the set of processes that are seen here (containers of one name and start see
+ * each their own, with numbers of their own), and how long after it a process began: by no clock that somebody sets.
+ */
 function birth(pid: number): { readonly boot: string; readonly began: string } | undefined {
   try {
     // The name of a program, in parentheses, may hold anything; the start is the twentieth word after it (proc_pid_stat(5)).
     const began = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ")[19];
-    return began === undefined ? undefined : { boot: readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(), began };
+    return began === undefined ? undefined : { boot: `${readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()} ${readlinkSync("/proc/self/ns/pid")}`, began };
   } catch {
     return undefined;
   }

@@ -80,7 +80,14 @@ test("a machine of the same name is another one where its start is another", () 
   const boot = ownSign()["boot"];
   if (boot === undefined) return expect(process.platform).not.toBe("linux");
   writeFileSync(path, JSON.stringify({ ...ownSign(), pid: 77, boot: "another" }));
-  expect(refusal()).toContain("before this machine was started, or on another one of its name (77)");
+  expect(refusal()).toContain("before this machine was started, in another container, or on another machine of its name (77)");
+});
+
+test("numbers of processes in another container on this machine are told from those here", () => {
+  const { boot, ...sign } = ownSign();
+  if (boot === undefined) return expect(process.platform).not.toBe("linux");
+  writeFileSync(path, JSON.stringify({ ...sign, boot: String(boot).replace(/pid:\[\d+\]/, "pid:[1]") }));
+  expect(refusal()).toContain(`in another container, or on another machine of its name (${process.pid})`);
 });
 
 test("a run renews its sign before that is old, and gives the folder up to a process that has taken it", () => {
