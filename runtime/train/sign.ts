@@ -5,6 +5,7 @@
  */
 import { readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { threadId } from "node:worker_threads";
 import { errorText, HostError, systemCode } from "../base/errors.js";
 
 /** Milliseconds after which a run looks at its sign, and after which it renews it. */
@@ -41,7 +42,7 @@ export function renew(path: string, { renewed }: Sign): void {
 
 /** Milliseconds, by the clock that the times of files beside `path` have: machines that share a disk may not agree. This machine's where nothing can be written. */
 export function clockOf(path: string): number {
-  const trial = join(dirname(path), `.${basename(path)}.${process.pid}.0.tmp`);
+  const trial = join(dirname(path), `.${basename(path)}.${process.pid}.${threadId}.tmp`);
   try {
     writeFileSync(trial, "");
     return statSync(trial).mtimeMs;
