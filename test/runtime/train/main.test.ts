@@ -49,7 +49,7 @@ function stripes(images: Float32Array, n: number): Float32Array {
   return out;
 }
 
-function pictureEngine(manifest: Manifest, seed: number, faults: Faults, onStep: (step: number) => void): Engine {
+function pictureEngine(manifest: Manifest, seed: number, faults: Faults, onStep: (step: number | "probe") => void): Engine {
   const inner = linearEngine(manifest, seed, faults);
   const small = (batch: StepBatch): StepBatch => ({ ...batch, images: { image: stripes(batch.images["image"] ?? new Float32Array(0), batch.size) } });
   return {
@@ -58,7 +58,10 @@ function pictureEngine(manifest: Manifest, seed: number, faults: Faults, onStep:
       onStep(hyper.step);
       return inner.step(small(batch), hyper, want);
     },
-    encode: (encoder, images, n) => inner.encode(encoder, stripes(images, n), n),
+    encode(encoder, images, n) {
+      onStep("probe");
+      return inner.encode(encoder, stripes(images, n), n);
+    },
   };
 }
 
@@ -69,7 +72,7 @@ interface Outcome {
 
 const noModule: CompiledModule = { step: () => raise("the fake engine runs no module"), encoders: {} };
 
-async function run(argv: readonly string[], options: { manifest?: Manifest; faults?: Faults; pressAt?: number; at?: { step: number; then: () => void } } = {}): Promise<Outcome> {
+async function run(argv: readonly string[], options: { manifest?: Manifest; faults?: Faults; pressAt?: number; at?: { step: number | "probe"; then: () => void } } = {}): Promise<Outcome> {
   let text = "";
   const handlers = new Set<() => void>();
   const code = await runTrainer({
@@ -214,6 +217,15 @@ test("into the folder of a process that trains no other one does; that of one wh
   const on = await run(["--out", out, "--resume", "--no-probe", "--no-report"]);
   expect([on.code, on.text.includes("going on after step 17")]).toEqual([0, true]);
   expect(readdirSync(out).sort()).toEqual(["checkpoint.previous.safetensors", "checkpoint.safetensors", "metrics.jsonl", "mine.tmp", "run.json"]);
+});
+
+test("a run whose folder is taken while it probes leaves neither probe nor report there", async () => {
+  const out = join(folder, "a");
+  const other = JSON.stringify({ pid: 78, host: "elsewhere", since: new Date().toISOString() });
+  const { code, text } = await run(["--out", out], { at: { step: "probe", then: () => writeFileSync(join(out, "running.json"), other) } });
+  expect(text).toContain(`another process (78 on elsewhere) has taken over ${out}: this one stops, and writes nothing more there`);
+  expect(code).toBe(2);
+  expect(readdirSync(out).sort()).toEqual(["checkpoint.previous.safetensors", "checkpoint.safetensors", "metrics.jsonl", "run.json", "running.json"]);
 });
 
 test("a run whose folder another process has taken stops before it writes anything more there", async () => {
