@@ -99,7 +99,10 @@ function checkClasses(test: TestData, training: ImageSource, help: string): void
   }
 }
 
-/** The pictures to probe on, with `test` of `openTestData`; undefined, with the reason said, when there are no labels anywhere or none to test on. */
+/**
+ * The pictures to probe on, with `test` of `openTestData`; undefined, with the reason said, when there are no labels anywhere or none to
+ * test on. Throws what a source throws, and `HostError` "io" where pictures come or go while they are read.
+ */
 export async function probeSets(manifest: Manifest, data: TrainingData, test: TestData | undefined, say: (text: string) => void): Promise<ProbeSets | undefined> {
   const labelled = data.source.factors.length > 0;
   if (test !== undefined && test.source.factors.length > 0 && labelled) {
@@ -162,8 +165,9 @@ async function probeSet(manifest: Manifest, source: ImageSource, most: number, s
   const sets = new Map<string, EvalSet>();
   for (const [name, { height, width }] of sizes) sets.set(name, await evalSet(source, { height, width, mean: manifest.train.mean, std: manifest.train.std, limit }));
   const [first] = sets.values();
-  // The same pictures at every size: what is left out is left out of all.
   const { indices, count, corrupt } = first ?? { indices: new Int32Array(0), count: 0, corrupt: [] };
+  // The same pictures at every size: labels are by row. What cannot be decoded is left out of all; a file may come or go in between.
+  if ([...sets.values()].some((set) => set.indices.join() !== indices.join())) throw new HostError("io", `some pictures of ${source.name} could be read at one size and not at another`, "see that the folder can be read, then probe again (jepac probe)");
   if (corrupt.length > 0) say(`${counted(corrupt.length, "picture")} of ${source.name} cannot be read or decoded and ${corrupt.length === 1 ? "is" : "are"} left out, such as ${corrupt[0] ?? ""}`);
   if (count < source.size - corrupt.length) say(`probing on ${count} of ${source.size} pictures of ${source.name}`);
   const factors = source.factors.map(({ name, classes }): Factor => ({ name, classes, labels: indices.map((index) => source.label(index, name)) }));

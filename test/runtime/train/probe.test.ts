@@ -4,6 +4,9 @@
 import { expect, test } from "vitest";
 import type { ProbeSpec } from "../../../runtime/abi.js";
 import { stream } from "../../../runtime/base/random.js";
+import { HostError } from "../../../runtime/base/errors.js";
+import { syntheticSource } from "../../../runtime/data/synthetic.js";
+import { probeSets } from "../../../runtime/train/datasets.js";
 import { meanPool } from "../../../runtime/train/features.js";
 import type { ProbeSet } from "../../../runtime/train/features.js";
 import { minimize } from "../../../runtime/train/lbfgs.js";
@@ -146,4 +149,26 @@ test("features and labels that are not the rows that they are said to be are ref
     expect(() => score(set, { ...set, features: new Float32Array(8), width: 2 }, 3)).toThrow(new RangeError("rows to fit on have width 3, rows to test on 2"));
   }
   expect(() => meanPool(new Float32Array(10), 2, 3)).toThrow(new RangeError("10 numbers are not 2 rows of width 3"));
+});
+
+test("encoders of two sizes see the same pictures: one that cannot be read for the second of them would shift all labels after it", async () => {
+  const manifest = fakeManifest({
+    encoders: [8, 12].map((side) => ({ name: `at ${side}`, input: "image", width: WIDTH, tokens: 0, grid: undefined, trained: true, size: { height: side, width: side, channels: 3 } })),
+    probes: [8, 12].map((side): ProbeSpec => ({ kind: "linear", on: `at ${side}`, pool: "mean", args: {} })),
+  });
+  const source = syntheticSource({ count: 20, side: 8, seed: 1 });
+  const said: string[] = [];
+  const readWith = (misses: (index: number, times: number) => boolean): ReturnType<typeof probeSets> => {
+    const times = new Map<number, number>();
+    const decode = async (index: number): ReturnType<typeof source.decode> => {
+      times.set(index, (times.get(index) ?? 0) + 1);
+      if (misses(index, times.get(index) ?? 0)) throw new HostError("unreadable-image", `cannot read ${index}`, "let it be read");
+      return source.decode(index);
+    };
+    const own = { ...source, spec: undefined, onCorrupt: "skip" as const, describe: (index: number) => source.describe(index), label: (index: number, factor?: string) => source.label(index, factor), decode };
+    return probeSets(manifest, { source: own, lines: [], signature: "" }, undefined, (text) => said.push(text));
+  };
+  expect((await readWith((index) => index === 3))?.train.feed.count).toBe(16);
+  expect(said).toEqual([expect.stringMatching(/^1 picture of .* cannot be read or decoded and is left out/)]);
+  await expect(readWith((index, times) => index === 3 && times === 2)).rejects.toMatchObject({ code: "io", message: expect.stringContaining("could be read at one size and not at another") });
 });
