@@ -40,8 +40,8 @@ export const featuresCommand: Command = {
       const { engine: used, encoder, manifest, step } = trained;
       progress.note(`${source.report.lines.join("\n")}\nengine: ${used.name} ${used.version}; ${encoder.name} of ${manifest.program}, step ${step}`);
       const found = await trained.features(source, (done) => progress.status(`picture ${done} of ${source.size}`));
-      if (found.count === 0) throw new CliError(`none of the pictures in ${args.need("pictures")} can be decoded`, `the first is ${found.corrupt[0] ?? "unknown"}`);
-      if (found.corrupt.length > 0) progress.note(`${found.corrupt.length} of ${source.size} pictures cannot be decoded and have no row, such as ${relative(cx.cwd, found.corrupt[0] ?? "")}`);
+      if (found.count === 0) throw new CliError(`none of the pictures in ${args.need("pictures")} can be read and decoded`, `the first is ${found.corrupt[0] ?? "unknown"}`);
+      if (found.corrupt.length > 0) progress.note(`${found.corrupt.length} of ${source.size} pictures cannot be read or decoded and have no row, such as ${relative(cx.cwd, found.corrupt[0] ?? "")}`);
       await writeAtomic(resolve(cx.cwd, out), fileOf(trained, source, found));
       cx.out.write(`wrote ${out}: features [${found.count}, ${found.width}]${source.factors.length === 0 ? "" : `, labels [${found.count}]`}\n`);
     } finally {

@@ -38,7 +38,7 @@ export interface SourceFeatures {
   readonly width: number;
   /** By row, the picture's index in the source. */
   readonly indices: Int32Array;
-  /** Pictures that cannot be decoded, by name; they have no row. */
+  /** Pictures that cannot be read or decoded, by name; they have no row. */
   readonly corrupt: readonly string[];
 }
 

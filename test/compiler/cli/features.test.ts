@@ -31,7 +31,7 @@ test("every picture of a folder has its row, its label and its name; one that is
   const ran = await jepac(["features", folder, pictures, "-o", "out.safetensors", "--engine", "cpu"], { cwd });
   expect(ran.code, ran.err).toBe(0);
   expect(ran.out).toBe(`wrote out.safetensors: features [70, ${WIDTH}], labels [70]\n`);
-  expect(ran.err).toMatch(/71 pictures in .*, 2 classes\n1 file is not a picture[^]*engine: cpu .*; teacher of tiny, step 5\n[^]*1 of 71 pictures cannot be decoded and have no row, such as .*broken\.png\n/);
+  expect(ran.err).toMatch(/71 pictures in .*, 2 classes\n1 file is not a picture[^]*engine: cpu .*; teacher of tiny, step 5\n[^]*1 of 71 pictures cannot be read or decoded and have no row, such as .*broken\.png\n/);
   const { tensors, metadata } = readSafetensors(readFileSync(join(cwd, "out.safetensors")));
   const names: string[] = JSON.parse(metadata["pictures"] ?? "[]");
   expect(metadata).toMatchObject({ program: "tiny", step: "5", encoder: "teacher", pool: "mean", classes: '["cats","dogs"]' });
@@ -89,7 +89,7 @@ test("what cannot be done is said before anything is written", { timeout: 60_000
     return err;
   };
   expect(await refused(folder, "empty")).toContain("there are no pictures in");
-  expect(await refused(folder, "damaged", "--engine", "cpu")).toContain("none of the pictures in damaged can be decoded");
+  expect(await refused(folder, "damaged", "--engine", "cpu")).toContain("none of the pictures in damaged can be read and decoded");
   expect(await refused(folder, "empty", "-o", "rows.npy")).toContain("--out names a file that ends in .safetensors, not rows.npy");
   expect(await refused("nowhere", "empty")).toContain("there is no nowhere");
   expect(await refused(folder, "damaged", "--engine", "gpu")).toContain("there is no engine gpu");
