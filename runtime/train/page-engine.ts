@@ -5,6 +5,7 @@
  * declarations of it.
  */
 import type { Engine, Manifest, WgslModule } from "../abi.js";
+import { checkPlan } from "../backends/webgpu/check-plan.js";
 import { createWebgpuEngine } from "../backends/webgpu/engine.js";
 import { openPageDevice } from "../backends/webgpu/page.js";
 import { HostError } from "../base/errors.js";
@@ -24,12 +25,19 @@ export interface PageEngine extends Engine {
  * The engine of a program that was compiled for wgsl, in a page or a worker, with its initial parameters for `seed`. `module` is what
  * the compiled `model.mjs` exports, or `{ plan, kernels }` of what `compile` gives (texts of its `.wgsl` files by path). Weights of a
  * checkpoint come in by `importState(decodeCheckpoint(bytes, name).state)`. Throws `HostError` "no-engine" where the browser or its device
- * cannot run it, "mismatch" for a program of another target.
+ * cannot run it, "mismatch" for a program of another target or a plan of another version.
  */
 export async function openPageEngine(manifest: Manifest, module: WgslModule, seed: number = manifest.train.seed): Promise<PageEngine> {
   if (manifest.target !== "wgsl" || !("plan" in module)) throw new HostError("mismatch", `a page runs programs that were compiled for wgsl, this one was compiled for ${manifest.target}`, 'compile it with --target wgsl, or { target: "wgsl" }');
+  checkPlan(module.plan);
   const initial = initialState(manifest, seed);
   const { device, name } = await openPageDevice(module);
-  const engine = await createWebgpuEngine(manifest, module, { device, name, version: navigator.userAgent, initial });
-  return { ...engine, device: name, lost: device.lost.then(({ message, reason }) => message || reason) };
+  try {
+    const engine = await createWebgpuEngine(manifest, module, { device, name, version: navigator.userAgent, initial });
+    return { ...engine, device: name, lost: device.lost.then(({ message, reason }) => message || reason) };
+  } catch (error) {
+    // A page lives on, and so would the device.
+    device.destroy();
+    throw error;
+  }
 }

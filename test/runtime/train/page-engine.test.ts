@@ -68,11 +68,28 @@ test("an encoder whose weights come from a checkpoint gives in a page the featur
   await page.close();
 });
 
+test("an engine that cannot be made leaves no device behind", { timeout: 120_000 }, async () => {
+  if (browser === undefined || server === undefined) return;
+  const { page } = await openPage(browser, server.address);
+  const [code, reason]: [string, string] = await page.evaluate(`(async () => {
+    const [{ openPageEngine }, , manifest, module] = await ${opened};
+    const { requestDevice } = GPUAdapter.prototype;
+    const devices = [];
+    GPUAdapter.prototype.requestDevice = async function (...words) { const device = await requestDevice.apply(this, words); devices.push(device); return device; };
+    const parameters = module.plan.parameters.map((p, i) => (i === 0 ? { ...p, name: "of another program" } : p));
+    const code = await openPageEngine(manifest, { ...module, plan: { ...module.plan, parameters } }).then(() => "an engine", (error) => error.code);
+    return [code, (await devices[0].lost).reason];
+  })()`);
+  expect([code, reason]).toEqual(["mismatch", "destroyed"]);
+  await page.close();
+});
+
 test("a program of another target is refused in a page, and so is a browser without WebGPU", async () => {
   if (browser === undefined || server === undefined) return;
   const ask = `(async () => { const [{ openPageEngine }, , manifest, module] = await ${opened}; return openPageEngine(CHANGED, module).then(() => "an engine", (error) => [error.code, error.message, error.help].join(" | ")); })()`;
   const { page } = await openPage(browser, server.address);
   expect(await page.evaluate(ask.replace("CHANGED", '{ ...manifest, target: "tfjs" }'))).toBe('mismatch | a page runs programs that were compiled for wgsl, this one was compiled for tfjs | compile it with --target wgsl, or { target: "wgsl" }');
+  expect(await page.evaluate(ask.replace("CHANGED, module", "manifest, { ...module, plan: { format: 2 } }"))).toMatch(/^mismatch \| this plan has format 2, this runtime reads format 1/);
   await page.close();
   const plain = await openBrowser({ webgpu: false });
   if (plain === undefined) return;
