@@ -69,12 +69,13 @@ export function openDesk(connection: Connection, cwd: string, refresh: () => voi
   /** Checks a document, or a file that is not open. */
   const look = function* (uri: string): Generator<undefined, undefined> {
     const document = documents.get(uri);
-    if (document === undefined) unopened.add(uri);
     const now = document === undefined ? files.readPath(pathOf(uri)) : files.read(document);
-    if (now === undefined) return;
+    if (now === undefined) return void unopened.add(uri);
     const before = checked.get(uri);
     const { version: last } = now.document;
     const found = yield* checkEach(now.opened.source);
+    // Not before: one that a key has put an end to is to be looked at again.
+    if (document === undefined) unopened.add(uri);
     checked.set(uri, { ...now, version: last, found: { ...found, diagnostics: found.diagnostics.filter((d) => !isOfModules(d, now)) } });
     if (document !== undefined) publish(document, true);
     // Open files whose modules it uses, or used, may have more to show, or less.
@@ -92,7 +93,10 @@ export function openDesk(connection: Connection, cwd: string, refresh: () => voi
     more: unopenedUser,
     goesOn: (uri) => documents.get(uri) !== undefined,
     // A mistake of jepac's own must not take the editor's help away for the rest of the day.
-    failed: (uri, error) => connection.console.error(`jepac ${version} could not check ${uri}: ${error instanceof Error ? error.stack ?? error.message : String(error)}`),
+    failed(uri, error) {
+      if (documents.get(uri) === undefined) unopened.add(uri);
+      connection.console.error(`jepac ${version} could not check ${uri}: ${error instanceof Error ? error.stack ?? error.message : String(error)}`);
+    },
     ended() {
       for (const document of documents.all()) if (later.has(document.uri)) publish(document, true);
       refresh();

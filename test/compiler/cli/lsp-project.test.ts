@@ -80,6 +80,16 @@ test("mistakes in the modules of an open file are shown there, with their fixes,
   expect(await same).toEqual([]);
 });
 
+test.each([250, 400])("a key %i ms after a library was opened, while a file that uses it is checked, does not end what is known of that", { timeout: 60_000 }, async (ms) => {
+  const many = Array.from({ length: 40 }, (_, i) => `\nvariant v${i} of tiny {\n  head top = two_layers(hidden: 32, out: ${16 + i})\n  loss mse(top(z_hat), 0)\n}\n`).join("");
+  const e = editor({ "lib.jepa": broken, "user.jepa": `use "./lib.jepa"\n${small}${many}` });
+  const told = e.open("lib.jepa", broken, (found) => found.length > 0);
+  // Longer than the pause before a check, and shorter than forty programs take; the answer is the same at any time.
+  await new Promise((resolve) => { setTimeout(resolve, ms); });
+  await e.change("lib.jepa", `${broken}\n`);
+  expect((await told).map((d) => d.code)).toEqual(["JEP2001"]);
+});
+
 test.for([
   ["lib/encoders.jepa", "two_layers", "mlp_of_two", ["lib/encoders.jepa", "ablations/head.jepa"]],
   ["lib/encoders.jepa", "width", "features", ["lib/encoders.jepa", "base.jepa"]],
