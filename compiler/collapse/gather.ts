@@ -58,6 +58,8 @@ export interface Facts {
   readonly flow: Flow;
   readonly values: readonly Fact[];
   readonly sights: readonly Sight[];
+  /** The sights of the batches that a value is a union of, in their order; undefined where it is none. */
+  readonly sightsOfParts: readonly (readonly Sight[] | undefined)[];
   /** Groups that are no more than a linear map of what they are given. */
   readonly simple: ReadonlySet<string>;
   readonly encoders: readonly Group[];
@@ -117,12 +119,13 @@ export function gatherFacts(graph: ModelGraph, recipe: Recipe): Facts {
   };
   let named: readonly string[] | undefined;
   const values = under(noAssumption);
-  const sights = interpret(graph, body, sightDomain).map((seen) => seen.all);
+  const seen = interpret(graph, body, sightDomain);
+  const [sights, sightsOfParts] = [seen.map(({ all }) => all), seen.map(({ parts }) => parts)];
   const encoders = findEncoders(graph, body, flows, groups, simple);
   const byLoss = new Map<string, Term[]>();
   for (const term of canonical.terms) for (const loss of term.losses) byLoss.set(loss, [...(byLoss.get(loss) ?? []), term]);
   const termsOf = (loss: string): readonly Term[] => byLoss.get(loss) ?? [];
-  return { graph, body, recipe, terms: canonical.terms, termsOf, canonical, groups, flow: flows, values, sights, simple, encoders, episodes, under, behind, trains, opposes, sources, constantNames: () => (named ??= constantNames(graph, body)), numbers: canonical.numbers };
+  return { graph, body, recipe, terms: canonical.terms, termsOf, canonical, groups, flow: flows, values, sights, sightsOfParts, simple, encoders, episodes, under, behind, trains, opposes, sources, constantNames: () => (named ??= constantNames(graph, body)), numbers: canonical.numbers };
 }
 
 function readBehind(body: Body, id: NodeId, flows: Flow, groups: Groups, learnable: ReadonlySet<string>): Behind {

@@ -11,7 +11,7 @@ import { tokenBit } from "../collapse/axes.js";
 import type { Term } from "../collapse/canonicalize.js";
 import type { Facts } from "../collapse/gather.js";
 import { cone, factOf, flowOf, nodeAt, trainedThrough } from "../collapse/gather.js";
-import type { SourceSight } from "../collapse/sight.js";
+import type { Sight, SourceSight } from "../collapse/sight.js";
 import { report } from "../messages/report.js";
 import type { Mask } from "../model/ir.js";
 import { isCall, paramPrefix, rootOf } from "../model/visit.js";
@@ -103,10 +103,20 @@ function masked(facts: Facts, term: Term, mask: string, [student, target]: reado
 
 /** Without a mask: a prediction of a network's view of the very picture that was put in has nothing to predict. */
 function unmasked(facts: Facts, term: Term, [student, target]: readonly [number, number]): Fault[] {
-  const seen = facts.sights[target] ?? new Map<string, SourceSight>();
   const latent = [...flowOf(facts, target).depends].some((g) => facts.groups.get(g)?.learns === true && facts.groups.get(g)?.init === "random" && facts.groups.get(g)?.state !== "fixed");
-  if (seen.size === 0 || !latent || trainedThrough(facts, target).size > 0 || term.role === "contrast") return [];
-  const own = facts.sights[student] ?? new Map<string, SourceSight>();
+  if (!latent || trainedThrough(facts, target).size > 0 || term.role === "contrast") return [];
+  return compared(facts, student, target).map(([own, seen]) => ofPictures(facts, term, target, own, seen)).find((found) => found.length > 0) ?? [];
+}
+
+/** What stands on the two sides in the same rows: part by part where both are unions of as many batches, else all of each. */
+function compared(facts: Facts, student: number, target: number): readonly (readonly [Sight, Sight])[] {
+  const [own, seen] = [facts.sightsOfParts[student], facts.sightsOfParts[target]];
+  if (own !== undefined && own.length === seen?.length) return own.map((sight, i) => [sight, seen[i] ?? new Map()]);
+  return [[facts.sights[student] ?? new Map(), facts.sights[target] ?? new Map()]];
+}
+
+function ofPictures(facts: Facts, term: Term, target: number, own: Sight, seen: Sight): Fault[] {
+  if (seen.size === 0) return [];
   if ([...seen.keys()].some((s) => !own.has(s))) return [];
   if ([...own.keys()].some((s) => !seen.has(s))) return told(term, own, seen);
   const hidden = [...own.values()].flatMap((s) => [...(s.only ?? []), ...s.except]);
@@ -119,7 +129,7 @@ function unmasked(facts: Facts, term: Term, [student, target]: readonly [number,
 }
 
 /** A prediction from other pictures that was also given all of those that its target shows. */
-function told(term: Term, own: ReadonlyMap<string, SourceSight>, seen: ReadonlyMap<string, SourceSight>): Fault[] {
+function told(term: Term, own: Sight, seen: Sight): Fault[] {
   const whole = [...seen.keys()].every((s) => own.get(s)?.only === undefined && own.get(s)?.except.length === 0);
   if (!whole) return [];
   const source = [...seen.keys()][0] ?? "";
@@ -127,7 +137,7 @@ function told(term: Term, own: ReadonlyMap<string, SourceSight>, seen: ReadonlyM
   return [{ rule: "M-LEAK", diagnostic: report("JEP5015", term.origin, { loss: term.kind, why: `all of \`${source}\`, which the target shows, went into the prediction too`, mask: "targets" }, { help }) }];
 }
 
-function seenNarrow(seen: ReadonlyMap<string, SourceSight>): boolean {
+function seenNarrow(seen: Sight): boolean {
   return [...seen.values()].some((s) => s.only !== undefined || s.except.length > 0);
 }
 

@@ -52,3 +52,16 @@ test.each([
 ])("a prediction that is told of %s is none", (_, lines) => {
   expect(outcomeOf(lines)).toBe("sound");
 });
+
+const crossed = "view c = augment(image) { flip(p: 0.5) }\npredictor p = mlp(64)\nta = pool(t(a))";
+const all = "stopgrad(average(ta, tb))";
+
+test.each([
+  ["the views exchanged", "p(union(za, zb)), union(tb, ta)", "sound"],
+  ["each view for itself", "p(union(za, zb)), union(ta, tb)", "error M-LEAK"],
+  ["one view for itself, behind one that is not", "p(union(za, zb)), union(tb, tb)", "error M-LEAK"],
+  ["each view and the mean of both", `p(union(za, zb)), union(${all}, ${all})`, "sound"],
+  ["a third view that is given the second, behind one that is not", "p(union(pool(f(c)), average(pool(f(c)), zb))), union(tb, tb)", "error M-LEAK"],
+])("unions are compared row by row: %s", (_, sides, outcome) => {
+  expect(outcomeOf(`${crossed}\nloss mse(${sides})`)).toBe(outcome);
+});
