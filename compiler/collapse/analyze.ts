@@ -17,7 +17,7 @@ import { cone, factOf, lastModules, nodeAt, sourcesBehind, trainedThrough } from
 import type { Grade, Protection, Protector } from "./null-test.js";
 import { gradeOf, protection, protectorsOver, refuses } from "./null-test.js";
 import type { Mechanism } from "./terms.js";
-import { after, hasTokens, judgeTerm, leastWeight, targetNeverChanges } from "./terms.js";
+import { after, hasTokens, judgeTerm, lasting, leastWeight, targetNeverChanges } from "./terms.js";
 import { improper, runaways } from "./unbounded.js";
 import { constantOf } from "../types/dim.js";
 
@@ -190,12 +190,6 @@ function outweighed(facts: Facts, terms: readonly Term[], encoder: string, prote
   if (strongest === undefined || most === undefined || strongest.weight >= leastWeight * lasting(most)) return [];
   const detail = `${strongest.p.term.kind} ${Number(strongest.weight.toPrecision(3))} against ${most.kind} ${lasting(most)}`;
   return [finding("W-COEF", strongest.p.term, encoder, { heads: [], other: strongest.p.term.operands[0], detail })];
-}
-
-/** The weight of a term at the end of training; of one that ends, before. */
-function lasting(term: Term): number {
-  const { points } = term.weight;
-  return Math.abs(points.at(-1) ?? 0) || Math.max(...points.map(Math.abs));
 }
 
 /** The weight of a protector in the units of its own difference: data times a small factor pull as little as a small weight. */

@@ -21,7 +21,7 @@ import type { Group, Groups } from "./groups.js";
 import { moves, readGroups, sourcePath } from "./groups.js";
 import { constantNames } from "./fold.js";
 import { interpret } from "./interpret.js";
-import { withOnePicture } from "./pictures.js";
+import { onePicture, withOnePicture } from "./pictures.js";
 import { reversing, turnedBelow } from "./reversal.js";
 
 /** What the recipe says that the analysis needs. */
@@ -57,6 +57,8 @@ export interface Facts {
   readonly groups: Groups;
   readonly flow: Flow;
   readonly values: readonly Fact[];
+  /** Of every picture that another shows too, the first that does: the name by which it is known here. */
+  readonly pictures: ReadonlyMap<string, string>;
   readonly sights: readonly Sight[];
   /** The sights of the batches that a value is a union of, in their order; undefined where it is none. */
   readonly sightsOfParts: readonly (readonly Sight[] | undefined)[];
@@ -84,7 +86,8 @@ const nobody: ReadonlySet<string> = new Set();
 
 /** Gathers the facts of a checked graph. */
 export function gatherFacts(graph: ModelGraph, recipe: Recipe): Facts {
-  const { body, terms: raw, forms } = expandObjective(withOnePicture(graph, recipe.transforms));
+  const pictures = onePicture(graph, recipe.transforms);
+  const { body, terms: raw, forms } = expandObjective(withOnePicture(graph, pictures));
   const canonical = canonicalTerms(body, raw, forms);
   const flat = { ...graph, body };
   const flows = flow(flat);
@@ -125,7 +128,7 @@ export function gatherFacts(graph: ModelGraph, recipe: Recipe): Facts {
   const byLoss = new Map<string, Term[]>();
   for (const term of canonical.terms) for (const loss of term.losses) byLoss.set(loss, [...(byLoss.get(loss) ?? []), term]);
   const termsOf = (loss: string): readonly Term[] => byLoss.get(loss) ?? [];
-  return { graph, body, recipe, terms: canonical.terms, termsOf, canonical, groups, flow: flows, values, sights, sightsOfParts, simple, encoders, episodes, under, behind, trains, opposes, sources, constantNames: () => (named ??= constantNames(graph, body)), numbers: canonical.numbers };
+  return { graph, body, recipe, terms: canonical.terms, termsOf, canonical, groups, flow: flows, values, pictures, sights, sightsOfParts, simple, encoders, episodes, under, behind, trains, opposes, sources, constantNames: () => (named ??= constantNames(graph, body)), numbers: canonical.numbers };
 }
 
 function readBehind(body: Body, id: NodeId, flows: Flow, groups: Groups, learnable: ReadonlySet<string>): Behind {

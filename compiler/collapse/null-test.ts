@@ -175,8 +175,9 @@ function pairRefuses(facts: Facts, term: Term, reaches: (id: number) => boolean,
     const told = (left.may & axis) !== 0 && (axis !== sampleBit || left.from.split(",").some((n) => n !== "" && target.from.split(",").includes(n)));
     if ((target.must & axis) === 0 || told) continue;
     const reason = reasonOf(target.why);
-    // Uniform codes are balanced too: where the target is no sharper than the prediction of the same head, training goes there.
-    if (reason.because === "balance" && term.role === "classify" && isUnsharp(term, factOf(values, own), target) && sameHeads(facts, own, other)) continue;
+    // Uniform codes are balanced too: where a stopped target is no sharper than the prediction of the same head, training goes there.
+    const stopped = trainedThrough(facts, other).size === 0;
+    if (stopped && reason.because === "balance" && term.role === "classify" && isUnsharp(term, factOf(values, own), target) && sameHeads(facts, own, other)) continue;
     // Rounds of Newton's method do not whiten what hardly varies: a side that is not whitened itself leads both there.
     const alone = reason.because === "whitening" && (factOf(values, own).why & why.whitened) === 0;
     return alone ? { grade: "weak", because: "whitening" } : reason;

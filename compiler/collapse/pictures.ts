@@ -8,8 +8,8 @@ import type { ModelGraph, Node, View } from "../model/ir.js";
 
 type Transform = View["transforms"][number];
 
-/** The graph with every picture under the name of the first that is the same. `recipe`: transforms of the inputs themselves. */
-export function withOnePicture(graph: ModelGraph, recipe: readonly Transform[]): ModelGraph {
+/** Of every picture that another shows too, the first that does, by name. `recipe`: transforms of the inputs themselves. */
+export function onePicture(graph: ModelGraph, recipe: readonly Transform[]): ReadonlyMap<string, string> {
   const first = new Map<string, string>();
   const names = new Map<string, string>();
   const plain = graph.inputs.map((i) => ({ name: i.name, input: i.name, height: i.height, width: i.width, transforms: recipe }));
@@ -21,6 +21,11 @@ export function withOnePicture(graph: ModelGraph, recipe: readonly Transform[]):
     if (known === undefined) first.set(key, name);
     else names.set(name, known);
   }
+  return names;
+}
+
+/** The graph with every picture under the name of the first. */
+export function withOnePicture(graph: ModelGraph, names: ReadonlyMap<string, string>): ModelGraph {
   if (names.size === 0) return graph;
   const renamed = (node: Node): Node => {
     const name = node.op === "input" ? names.get(node.attrs.path ?? "") : undefined;

@@ -303,11 +303,17 @@ function isBlunt(term: Term, sides: Sides, values: readonly Fact[]): boolean {
   return target.code.balanced && soft > softest * warm;
 }
 
+/** The weight of a term at the end of training; of one that ends, before. */
+export function lasting(term: Term): number {
+  const { points } = term.weight;
+  return Math.abs(points.at(-1) ?? 0) || Math.max(...points.map(Math.abs));
+}
+
 /** A term that balances and weighs next to nothing beside the agreement. Measured: 1e-6 lets one code take all. */
 function slightly(term: Term, encoder: string, balancers: readonly Term[]): Finding[] {
   const [first] = balancers;
-  const most = Math.max(...balancers.map((t) => Math.max(...t.weight.points)));
-  const own = Math.max(...term.weight.points);
+  const most = Math.max(...balancers.map(lasting));
+  const own = lasting(term);
   return first === undefined || most >= leastWeight * own ? [] : [finding("W-COEF", first, encoder, { heads: [], other: first.operands[0], detail: `${first.kind} ${most} against ${term.kind} ${own}` })];
 }
 

@@ -11,7 +11,7 @@ import { flowOf, trainedThrough, usedMasks } from "../collapse/gather.js";
 import type { Diagnostic } from "../messages/report.js";
 import { report } from "../messages/report.js";
 import type { Body, Instance, ModelGraph, NodeId } from "../model/ir.js";
-import { isCall, paramPrefix, rootOf } from "../model/visit.js";
+import { isCall, paramPrefix, reachable, rootOf } from "../model/visit.js";
 
 /** Diagnostics for the dead parts of a program. */
 export function findDeadParts(graph: ModelGraph, facts: Facts): Diagnostic[] {
@@ -52,10 +52,12 @@ function calledBehind(body: Body, roots: readonly NodeId[]): string[] {
 
 function deadInputs(graph: ModelGraph, facts: Facts): Diagnostic[] {
   const used = usedMasks(graph);
+  const read = reachable(graph.body, graph.losses.map((l) => l.node));
+  const named = new Set(graph.body.nodes.flatMap((n) => (n.op === "input" && read.has(n.id) ? [n.attrs.path] : [])));
   const seen = new Set([...facts.terms.map((t) => t.node), ...facts.canonical.dropped.map((d) => d.term.node)].flatMap((n) => [...(facts.sights[n]?.keys() ?? [])]));
   return [
     ...graph.masks.filter((m) => !used.has(m.name)).map((m) => report("JEP4050", m.origin, { name: m.name })),
-    ...graph.views.filter((v) => !seen.has(v.name)).map((v) => report("JEP4051", v.origin, { name: v.name })),
+    ...graph.views.filter((v) => !named.has(v.name) || !seen.has(facts.pictures.get(v.name) ?? v.name)).map((v) => report("JEP4051", v.origin, { name: v.name })),
   ];
 }
 

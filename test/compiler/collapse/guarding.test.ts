@@ -15,6 +15,7 @@ test.each([
   ["codes of tokens, where pooled ones are compared", "mean_entropy(softmax(d(f(a)), temperature: 0.1))", "risky W-POSITION"],
   ["the codes with a weight of a hundredth", "0.01 * mean_entropy(softmax(c, temperature: 0.1))", "sound"],
   ["the codes with a weight of a millionth", "0.000001 * mean_entropy(softmax(c, temperature: 0.1))", "risky W-COEF"],
+  ["the codes with a weight that ends at a millionth", "(1 -> 0.000001) * mean_entropy(softmax(c, temperature: 0.1))", "risky W-COEF"],
 ])("mean entropy of %s", (_, term, outcome) => {
   expect(outcomeOf(`${sharp.replace("c = d(za)", term.includes("prototypes") ? "c = d(za)\nhead o = prototypes(64)" : "c = d(za)")} + ${term.replace("prototypes(64)(za)", "o(za)")}`)).toBe(outcome);
 });
@@ -26,6 +27,10 @@ test.each([
   ["softmax(d(zb), temperature: 0.04, over: images)", "sound"], ["softmax(d(zb), temperature: 1, over: images)", "error E-UNIFORM"],
 ])("balanced codes: %s is %s", (code, outcome) => {
   expect(outcomeOf(balanced(code))).toBe(outcome);
+});
+
+test("codes that train on both sides sharpen themselves: their loss is least where each image has one", () => {
+  expect(outcomeOf(balanced("x").replace("stopgrad(x)", "sinkhorn(d(zb), temperature: 0.1)"))).toBe("sound");
 });
 
 test("a predictor may sharpen soft codes, and has nothing to do with uniform ones", () => {

@@ -19,6 +19,13 @@ test("JEP4038: a head that no gradient reaches", () => {
   expect(codes(`  head p = linear(32)\n  loss mse(h(z1), stopgrad(p(z2)))`)).toContain("JEP4038");
 });
 
+test("a view that shows what the input shows is used where it is named, and another that shows it is not", () => {
+  const view = (name: string): string => `  view ${name} = augment(image) {\n  }\n`;
+  const loss = "  loss mse(h(z1), stopgrad(pool(f(c)))) + mse(h(z2), stopgrad(pool(f(image))))";
+  expect(codes(`${view("c")}${loss}`)).toEqual([]);
+  expect(codes(`${view("c")}${view("d")}${loss}`)).toEqual(["JEP4051"]);
+});
+
 test("JEP4050 and JEP4051: a mask and a view that nobody uses", () => {
   expect(codes(`  mask idle = random(0.5)\n  view c = augment(image) {\n    flip(p: 0.5)\n  }\n${simsiam}`)).toEqual(expect.arrayContaining(["JEP4050", "JEP4051"]));
 });
