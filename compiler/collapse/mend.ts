@@ -13,7 +13,8 @@ import type { Texts } from "./edits.js";
 import { argumentSpan, lineAfter, recall, replaceIn, setArgument, textAt, turnSign, unwrap, wrap } from "./edits.js";
 import type { Finding, RuleName } from "./findings.js";
 import type { Facts } from "./gather.js";
-import { cone, nodeAt, sourcesBehind, trainedThrough } from "./gather.js";
+import { cone, factOf, nodeAt, sourcesBehind, trainedThrough } from "./gather.js";
+import { sharpness } from "./null-test.js";
 import { after } from "./terms.js";
 
 /** What an edit is made from. */
@@ -315,18 +316,26 @@ function moveCenter(c: Case): Edits {
   });
 }
 
+/** By how much the target's codes are softer than the prediction, whatever factors both were given on the way. */
+function softness({ finding: { term, other }, facts }: Case): number | undefined {
+  const own = term?.operands.find((o) => o !== other);
+  if (term === undefined || own === undefined || other === undefined) return undefined;
+  const { soft, warm } = sharpness(term, factOf(facts.values, own), factOf(facts.values, other));
+  return soft / warm;
+}
+
+/** DINO's ratio of temperatures, 0.04 to 0.1. */
 function sharpen(c: Case): Edits {
-  const node = softmaxOf(c);
-  const warm = c.finding.term?.numbers["temperature"] ?? 1;
-  return node === undefined ? undefined : setArgument(node.origin, "temperature", String(Number((0.4 * warm).toPrecision(2))), c.texts);
+  const [node, softer = 0] = [softmaxOf(c), softness(c)];
+  const temperature = (0.4 * (node?.attrs.temperature ?? 1)) / softer;
+  return node === undefined || !Number.isFinite(temperature) ? undefined : setArgument(node.origin, "temperature", String(Number(temperature.toPrecision(2))), c.texts);
 }
 
 /** Sinkhorn in the place of a softmax; codes that are no sharper than the prediction are uniform all the same. */
 function balance(c: Case): Edits {
   const node = softmaxOf(c);
   const balanced = node === undefined ? undefined : recall(node.origin, "softmax", "sinkhorn", c.texts);
-  const blunt = (node?.attrs.temperature ?? 1) >= (c.finding.term?.numbers["temperature"] ?? 1);
-  const sharper = blunt ? sharpen(c) : [];
+  const sharper = (softness(c) ?? 0) >= 1 ? sharpen(c) : [];
   return balanced === undefined || sharper === undefined ? undefined : [...balanced, ...sharper];
 }
 

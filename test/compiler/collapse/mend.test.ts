@@ -80,3 +80,12 @@ test("codes that are balanced instead of nothing, and are no sharper than the pr
   const soft = mend("", pairOf("head d = prototypes(64)\nloss cross_entropy(d(za), stopgrad(softmax(d(zb), temperature: 0.1)), temperature: 0.1)"));
   expect([soft?.verdict, soft?.text]).toEqual(["sound", expect.stringContaining("sinkhorn(d(zb), temperature: 0.04)")]);
 });
+
+test.each([
+  ["cross_entropy(5 * d(za), stopgrad(sinkhorn(d(zb), temperature: 1)))", "sinkhorn(d(zb), temperature: 0.08)"],
+  ["cross_entropy(d(za), stopgrad(sinkhorn(10 * d(zb), temperature: 1)), temperature: 0.1)", "sinkhorn(10 * d(zb), temperature: 0.4)"],
+  ["mse(softmax(d(za), temperature: 0.1), stopgrad(softmax(d(zb), temperature: 1)))", "sinkhorn(d(zb), temperature: 0.04)"],
+])("%s is sharpened by what its codes are, not by what is written", (loss, code) => {
+  const mended = mend("", pairOf(`head d = prototypes(64)\nloss ${loss}`));
+  expect([mended?.verdict, mended?.text]).toEqual(["sound", expect.stringContaining(code)]);
+});
