@@ -82,8 +82,8 @@ function between(facts: Facts, name: string, target: string): Overlap {
 function masked(facts: Facts, term: Term, mask: string, [student, target]: readonly [number, number]): Fault[] {
   const found: Fault[] = [];
   const loss = term.kind;
-  for (const [source, answer] of facts.sights[target] ?? []) {
-    const own = facts.sights[student]?.get(source);
+  const shown = compared(facts, student, target).flatMap(([own, seen]) => [...seen].map(([source, answer]) => ({ source, answer, own: own.get(source) })));
+  for (const { source, answer, own } of shown) {
     // Only what the target itself shows at these positions is an answer.
     if (own === undefined || meets(facts, answer, mask).overlap === "none") continue;
     const { overlap, by } = meets(facts, own, mask);

@@ -65,3 +65,8 @@ test.each([
 ])("unions are compared row by row: %s", (_, sides, outcome) => {
   expect(outcomeOf(`${crossed}\nloss mse(${sides})`)).toBe(outcome);
 });
+
+test.each([["union(normalize(t(b)) at some, normalize(t(a)) at some)", "sound"], ["union(normalize(t(a)) at some, normalize(t(b)) at some)", "error M-LEAK"]])("so are unions at the places of a mask: %s", (target, outcome) => {
+  const given = "mask some = random(0.5)\npredictor h = vit_predictor(width: 32, depth: 1, heads: 2)";
+  expect(outcomeOf(`${given}\nloss mse(union(h(f(a), at: some), h(f(b), at: some)), stopgrad(${target}))`)).toBe(outcome);
+});
