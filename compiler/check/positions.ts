@@ -46,6 +46,7 @@ function isVector(type: ValueType): boolean {
 }
 
 function gather(cx: BodyCx, value: Tensor, mask: string, grid: Grid, at: Span): Value {
+  if (!ofOneBatch(cx, value.type, 1, at)) return poison;
   useMask(cx, mask, grid, at);
   const copies = constantDim(maskCount(cx, mask));
   const shape = value.type.shape.map((d, i) => (i === 0 ? mul(d, copies) : value.type.axes[i] === "token" ? maskLength(mask) : d));
@@ -63,6 +64,14 @@ function pickRun(cx: BodyCx, value: Tensor, parts: (Positions & { kind: "concat"
   }
   cx.diagnostics.add(report("JEP3007", at, { mask, found: printPositions(value.type.positions) }));
   return poison;
+}
+
+/** Whether tokens are those of a batch of images, in so many sets for each; a union's rows are more than a mask has places for. */
+function ofOneBatch(cx: BodyCx, type: ValueType, sets: number, at: Span): boolean {
+  const batches = (multipleOf(type.shape[0] ?? batch, batch) ?? sets) / sets;
+  if (batches === 1) return true;
+  cx.diagnostics.add(report("JEP3022", at, { batches }));
+  return false;
 }
 
 /** How many sets per image a mask draws. */
@@ -118,6 +127,7 @@ export function replaceAt(cx: BodyCx, x: Tensor, vector: Tensor, mask: string, a
     cx.diagnostics.add(report("JEP3001", at, { op: "replace", left: shapeText(x.type), right: shapeText(vector.type) }));
     return poison;
   }
+  if (!ofOneBatch(cx, x.type, 1, at)) return poison;
   useMask(cx, mask, positions.grid, at);
   return emit(cx, "replace_at", [x.id, vector.id], { mask, grid: positions.grid }, x.type, at);
 }
@@ -146,6 +156,7 @@ export function addTable(cx: BodyCx, x: Tensor, table: Value & { kind: "table" }
   const type: ValueType = { shape: [constantDim(size), width], axes: ["token", "feature"], positions: { kind: "all", grid }, space: anySpace, dtype: "f32", pending: undefined };
   const param = emit(cx, "param", [], { path }, type, table.span);
   if (positions.kind === "all") return emit(cx, "add", [x.id, param.id], {}, x.type, at);
+  if (!ofOneBatch(cx, x.type, maskCount(cx, positions.mask), at)) return poison;
   useMask(cx, positions.mask, grid, at);
   const rows = emit(cx, "table_at", [param.id], { mask: positions.mask, grid }, { ...x.type, space: anySpace }, table.span);
   return emit(cx, "add", [x.id, rows.id], {}, x.type, at);

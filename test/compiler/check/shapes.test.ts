@@ -261,3 +261,12 @@ test("one set of tokens goes with several, and two do not go with four", () => {
   checkMarked(contexts(1));
   checkMarked(contexts(2, "//        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP3021 `concat` joins 2 sets of tokens for each image with 4\n"));
 });
+
+test("a mask is used on the batches of a union, and not on the union", () => {
+  const told = "JEP3022 A mask has places for the images of one batch, and these are the tokens of 2 batches.\n";
+  const union = "  both = union(student(image), teacher(image))\n";
+  checkMarked(sound("  both = union(student(image at context), teacher(image at context))\n  spread = pool(both)\n"));
+  checkMarked(sound(`${union}  some = both at context\n//       ^^^^^^^^^^^^^^^ ${told}`));
+  checkMarked(sound(`  head hide = mask_tokens()\n${union}  some = hide(both, at: context)\n//       ^^^^^^^^^^^^^^^^^^^^^^^ ${told}`).replace("use std.vit", "use std.vit\nuse std.heads"));
+  checkMarked(sound(`  both = union(student(image at context), teacher(image at context))\n  some = predict(both, at: targets)\n//       ^^^^^^^^^^^^^^^^^^^^^^^^^^ ${told}`));
+});
