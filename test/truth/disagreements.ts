@@ -58,7 +58,6 @@ export const alarming: Readonly<Record<string, string>> = {
   U723: "the spread of what is watched falls with the loss (see above).",
   U730: falls,
   M012: "what is said is true, and no collapse: the head on the target's side gets no gradient and stays what it was at random (std of f 0.26 -> 0.53 in 300 steps, rank 5.4).",
-  U924: "heard early, behind an average of 0.9: the spread goes from 0.17 to 0.30 in 100 steps all the same.",
 };
 
 /** Programs that look as if they could be trained and are refused for another reason than collapse: the code, or the fault. */
