@@ -4,7 +4,7 @@
  * Owns the classes. Which words are the language's own is for the layout to say, as no word is reserved: a mask may be called
  * `at`. Works on texts with mistakes, as the lexer does.
  */
-import type { IToken } from "chevrotain";
+import type { IToken } from "../syntax/chevrotain.js";
 import { layOut } from "../syntax/layout.js";
 import { straighten } from "../syntax/lookalikes.js";
 import { createSink } from "../syntax/sink.js";

@@ -5,7 +5,7 @@
  * a `{` is left over does indentation judge, because people indent what they mean and a missing `}` would otherwise be
  * blamed on the outermost block. Linear in the number of tokens, whatever the input.
  */
-import type { IToken, TokenType } from "chevrotain";
+import type { IToken, TokenType } from "./chevrotain.js";
 import { T } from "./tokens.js";
 
 /** The brackets that have no partner. Indices are into the token list. */

@@ -6,8 +6,8 @@
  * statement skips to the next `Sep`. Slips that a reader can guess (`=` for `:`) are accepted and reported with a fix.
  * A class because chevrotain wants one; `parse.ts` is the door.
  */
-import { EarlyExitException, EmbeddedActionsParser, EOF, MismatchedTokenException, NoViableAltException } from "chevrotain";
-import type { IParserErrorMessageProvider, IRecognitionException, IToken, ParserMethod, TokenType } from "chevrotain";
+import { EarlyExitException, EmbeddedActionsParser, EOF, MismatchedTokenException, NoViableAltException } from "./chevrotain.js";
+import type { IParserErrorMessageProvider, IRecognitionException, IToken, ParserMethod, TokenType } from "./chevrotain.js";
 import type { Span } from "../base/span.js";
 import { suggest } from "../base/suggest.js";
 import { report } from "../messages/report.js";

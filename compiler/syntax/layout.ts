@@ -8,8 +8,8 @@
  * so that what follows them still means something.
  * The rules for line breaks are written down in docs/language-grammar.md ("Lines").
  */
-import { createTokenInstance } from "chevrotain";
-import type { IToken, TokenType } from "chevrotain";
+import { createTokenInstance } from "./chevrotain.js";
+import type { IToken, TokenType } from "./chevrotain.js";
 import { suggest } from "../base/suggest.js";
 import { report } from "../messages/report.js";
 import type { Fix } from "../messages/report.js";

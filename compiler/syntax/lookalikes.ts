@@ -7,8 +7,8 @@
  * stands in it; those that stand for two are put right as tokens. Inside texts and comments every character may stand, and
  * nothing is looked at there.
  */
-import { createTokenInstance } from "chevrotain";
-import type { ILexingResult, IToken, TokenType } from "chevrotain";
+import { createTokenInstance } from "./chevrotain.js";
+import type { ILexingResult, IToken, TokenType } from "./chevrotain.js";
 import { report } from "../messages/report.js";
 import type { Fix } from "../messages/report.js";
 import { shorten } from "./sink.js";

@@ -5,8 +5,8 @@
  * of what the grammar expected. The tree is there even when there are errors; holes mark what is missing. Comments are
  * given back beside it, for the formatter.
  */
-import type { IParserErrorMessageProvider, IRecognitionException, IToken, TokenType } from "chevrotain";
-import { EOF } from "chevrotain";
+import type { IParserErrorMessageProvider, IRecognitionException, IToken, TokenType } from "./chevrotain.js";
+import { EOF } from "./chevrotain.js";
 import type { Span } from "../base/span.js";
 import { report } from "../messages/report.js";
 import type { Diagnostic } from "../messages/report.js";

@@ -4,7 +4,7 @@
  * Owns the cap: a text that is not a program at all would otherwise be reported character by character, so after
  * `errorLimit` reports the sink only counts. Shared by slips, layout and grammar, so that one limit holds for the file.
  */
-import type { IToken } from "chevrotain";
+import type { IToken } from "./chevrotain.js";
 import type { Span } from "../base/span.js";
 import type { Diagnostic } from "../messages/report.js";
 

@@ -5,8 +5,8 @@
  * language and one slip costs one report. Every repair keeps the tokens' places in the text. Meaning by position (`=` where
  * `:` belongs) is the grammar's business.
  */
-import { createTokenInstance } from "chevrotain";
-import type { IToken, TokenType } from "chevrotain";
+import { createTokenInstance } from "./chevrotain.js";
+import type { IToken, TokenType } from "./chevrotain.js";
 import { report } from "../messages/report.js";
 import type { Fix } from "../messages/report.js";
 import { signs, splitUnknown } from "./lookalikes.js";

@@ -7,8 +7,8 @@
  * which is why `at`, `in`, `input` or `loss` may also name a thing.
  * Does not report mistakes; tokens that are mistakes (`#` comments, `==`, stray characters) are told apart by type.
  */
-import { createToken, Lexer } from "chevrotain";
-import type { TokenType } from "chevrotain";
+import { createToken, Lexer } from "./chevrotain.js";
+import type { TokenType } from "./chevrotain.js";
 
 /** The words that begin an item of a file. */
 export const itemWords = ["use", "module", "model", "train", "probe", "variant", "sweep"] as const;

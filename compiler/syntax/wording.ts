@@ -4,8 +4,8 @@
  * Owns words only: which mistake it is, is decided where it is found (the grammar, or `parse.ts` from what chevrotain
  * expected).
  */
-import { EOF } from "chevrotain";
-import type { IToken, TokenType } from "chevrotain";
+import { EOF } from "./chevrotain.js";
+import type { IToken, TokenType } from "./chevrotain.js";
 import { report } from "../messages/report.js";
 import type { Diagnostic, Fix } from "../messages/report.js";
 import { endOf, shorten, spanOf } from "./sink.js";

@@ -62,9 +62,9 @@ test("the contract holds types only", () => {
 });
 
 test("the compiler's core touches no file, clock, process or terminal", () => {
-  const allowed = ["chevrotain"];
   const core = compiler.filter((f) => !f.path.startsWith("compiler/cli/"));
-  expect(core.flatMap((f) => importsOf(f).filter((i) => !i.inside && !allowed.includes(i.to)).map((i) => `${f.path} imports ${i.to}`))).toEqual([]);
+  // One file names it, which the build puts its bundle in the place of.
+  expect(core.flatMap((f) => importsOf(f).filter((i) => !i.inside).map((i) => `${f.path} imports ${i.to}`))).toEqual(Array(2).fill("compiler/syntax/chevrotain.ts imports chevrotain"));
   expect(core.filter((f) => /\b(process\.|Date\.now|new Date\(|Math\.random|performance\.now|console\.)/.test(withoutTexts(f.text))).map((f) => f.path)).toEqual([]);
 });
 
