@@ -28,7 +28,7 @@ import { readResult, toCsv, toMarkdown, toSvg } from "./sweep-results.js";
 import type { SweepRow } from "./sweep-rows.js";
 import { chosenRows, sweepRows } from "./sweep-rows.js";
 import type { CliTerminal } from "./terminal.js";
-import { runOptions, runWords } from "./train.js";
+import { keepChanges, runOptions, runWords } from "./train.js";
 
 const own: readonly string[] = ["data", "eval-data", "engine", "steps", "epochs", "batch", "seed", "workers", "probe", "quiet"];
 const interrupted = 130;
@@ -78,7 +78,7 @@ export const sweepCommand: Command = {
     const title = files.length === 1 ? basename(files[0] ?? "").replace(/\.jepa$/, "") : "ablations";
     const shown = args.text("out") ?? join("runs", `sweep-${title}`);
     const sweep: Sweep = { rows, words, folder: resolve(cx.cwd, shown), shown, title, cx };
-    const compiled = compileAll(sweep);
+    const compiled = await compileAll(sweep);
     if (compiled === undefined) return 1;
     const code = await runAll(sweep, compiled, jobs);
     const results = await writeResults(sweep);
@@ -94,7 +94,7 @@ function readJobs(text: string): number {
 }
 
 /** Every row compiled before the first one runs: a mistake in the last must not wait for all the others. */
-function compileAll(sweep: Sweep): ReadonlyMap<SweepRow, CompileResult> | undefined {
+async function compileAll(sweep: Sweep): Promise<ReadonlyMap<SweepRow, CompileResult> | undefined> {
   const compiled = new Map<SweepRow, CompileResult>();
   let failed = false;
   for (const row of sweep.rows) {
@@ -107,7 +107,7 @@ function compileAll(sweep: Sweep): ReadonlyMap<SweepRow, CompileResult> | undefi
     compiled.set(row, result);
   }
   if (failed || compiled.size === 0) return undefined;
-  for (const row of sweep.rows) refuseOther(sweep, row, hashOf(compiled.get(row)));
+  for (const row of sweep.rows) await refuseOther(sweep, row, hashOf(compiled.get(row)));
   return compiled;
 }
 
@@ -115,13 +115,15 @@ function hashOf(result: CompileResult | undefined): string {
   return result?.manifest?.source.hash ?? "";
 }
 
-/** A folder of another program, of other options, or of another process that is training there, is not written into. @throws CliError or HostError */
-function refuseOther(sweep: Sweep, row: SweepRow, hash: string): void {
-  refuseTaken(join(sweep.folder, row.name), join(sweep.shown, row.name));
+/** A folder of another program, of other options, of files that somebody has changed, or of another process that is training there, is not written into. @throws CliError or HostError */
+async function refuseOther(sweep: Sweep, row: SweepRow, hash: string): Promise<void> {
+  const shown = join(sweep.shown, row.name);
+  refuseTaken(join(sweep.folder, row.name), shown);
   const held = readRow(sweep, row);
-  if (held === undefined || (held.hash === hash && held.words.join(" ") === said(sweep).join(" "))) return;
+  if (held === undefined) return;
+  if (held.hash === hash && held.words.join(" ") === said(sweep).join(" ")) return hasEnded(held) ? undefined : keepChanges(join(sweep.folder, row.name, "compiled"), shown);
   throw new CliError(
-    `${join(sweep.shown, row.name)} was run ${held.hash === hash ? `with other options (${held.words.join(" ") || "none"})` : "from another text of the program"}`,
+    `${shown} was run ${held.hash === hash ? `with other options (${held.words.join(" ") || "none"})` : "from another text of the program"}`,
     "give another folder with --out, or remove that one",
   );
 }

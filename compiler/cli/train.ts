@@ -102,7 +102,7 @@ async function prepare(args: Arguments, cx: CliTerminal): Promise<Prepared | und
   if (result.ok && result.manifest !== undefined && options.resume === undefined) trainingFolder(result.manifest, options.data, compiled);
   // What cannot go on is refused while the run's own program is still there.
   if (result.manifest !== undefined && before !== undefined && !stoppedEarly(resolve(cx.cwd, folder))) checkGoesOn(before, result.manifest, `the run in ${folder}`, options);
-  if (before !== undefined) await keepChanges(compiled, before, folder);
+  if (before !== undefined) await keepChanges(compiled, folder);
   const made = missingFolders(compiled);
   try {
     if (compileInto(opened, result, compiled, cx) === undefined) return undefined;
@@ -115,9 +115,10 @@ async function prepare(args: Arguments, cx: CliTerminal): Promise<Prepared | und
   return { trainer, folder: resolve(cx.cwd, folder), made };
 }
 
-/** Files of a run's program that somebody has changed are not compiled over. @throws HostError "mismatch" */
-async function keepChanges(compiled: string, before: Manifest, folder: string): Promise<void> {
-  const { changed } = await comparedFiles(compiled, before);
+/** Files of a run's program that somebody has changed are not compiled over; `folder` is the run's, as it is shown. @throws HostError "mismatch" */
+export async function keepChanges(compiled: string, folder: string): Promise<void> {
+  const before = manifestOf(compiled);
+  const { changed } = before === undefined ? { changed: [] } : await comparedFiles(compiled, before);
   if (changed.length === 0) return;
   const shown = join(folder, "compiled");
   throw new HostError("mismatch", `${named(changed)} of ${shown} ${changed.length === 1 ? "is" : "are"} not as compiled, and would be compiled again`, `go on with what is there: node ${shellWord(join(shown, "train.mjs"))} --out ${shellWord(folder)} --resume; or give the changes up: remove ${changed.length === 1 ? "that file" : "those files"} first`);

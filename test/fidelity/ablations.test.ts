@@ -157,6 +157,14 @@ test("a row that was cut off goes on to the very state of one that was not", asy
   expect(previous).not.toEqual(readFileSync(latest));
   writeFileSync(latest, previous);
   writeFileSync(row, JSON.stringify({ hash: held.hash, words: held.words }));
+  // What somebody changed in the row's program is not compiled over.
+  const module = join(cwd, "cut/single/compiled/model.mjs");
+  const compiled = readFileSync(module, "utf8");
+  writeFileSync(module, `// mine\n${compiled}`);
+  const refused = await jepac(words("cut"), { cwd });
+  expect([refused.code, refused.err]).toEqual([2, expect.stringMatching(/error: model\.mjs of \S*cut\/single\/compiled is not as compiled, and would be compiled again\nhelp: .*remove that file first/)]);
+  expect(readFileSync(module, "utf8")).toContain("// mine");
+  rmSync(module);
   const again = await jepac(words("cut"), { cwd });
   expect(again.code, again.err).toBe(0);
   expect(again.err).toContain("single: going on");
