@@ -12,7 +12,7 @@ import { readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, uptime } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
-import { HostError, systemCode } from "../base/errors.js";
+import { errorText, HostError, systemCode } from "../base/errors.js";
 import { makeFolder, removeTemporaries, writeError } from "../base/files.js";
 import { findScript } from "../base/scripts.js";
 import { CHECKPOINT_FILES } from "./checkpoint-store.js";
@@ -34,7 +34,7 @@ export interface Claim {
    * where another process has taken the folder over.
    */
   hold(now?: "now"): void;
-  /** Gives it back. */
+  /** Gives it back; never throws, for it is what is left to do where something else went wrong. */
   release(): void;
 }
 
@@ -64,7 +64,12 @@ export function openClaim(folder: string, say: (text: string) => void): Claim {
     release() {
       void pulse?.terminate();
       pulse = undefined;
-      if (sign !== undefined && readSign(path)?.text === sign) rmSync(path, { force: true });
+      try {
+        if (sign !== undefined && readSign(path)?.text === sign) rmSync(path, { force: true });
+      } catch (error) {
+        // What ended the run is the error to tell; a sign that stays is found to be of nobody.
+        say(`cannot remove ${path}: ${errorText(error)}`);
+      }
       sign = undefined;
     },
   };

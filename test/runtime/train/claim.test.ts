@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -101,6 +101,15 @@ test("a run renews its sign before that is old, and gives the folder up to a pro
   expect(refusal(() => own.hold("now"))).toMatch(/^usage: another process \(78 on elsewhere\) has taken over .* this one stops/);
   own.release();
   expect(readFileSync(path, "utf8")).toBe(other);
+});
+
+test("a sign that cannot be looked at or removed as a run ends is told, and hides no error of the run", () => {
+  const own = claim();
+  own.take();
+  rmSync(path);
+  mkdirSync(path);
+  own.release();
+  expect(said).toEqual([expect.stringMatching(/^cannot remove .*running\.json: cannot read /)]);
 });
 
 test("a number of a process that was given again is no run, whatever clocks say", async () => {
