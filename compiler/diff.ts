@@ -148,14 +148,13 @@ function expression(graph: ModelGraph, node: Node | undefined, named: ReadonlySe
     const arg = graph.body.nodes[id];
     return arg?.name !== undefined && named.has(id) ? arg.name : expression(graph, arg, named, depth + 1);
   });
-  const { attrs } = node;
   switch (node.op) {
-    case "input": case "param": return attrs.path ?? "?";
-    case "call": return `${attrs.instance ?? "?"}(${args.join(", ")})`;
-    case "at": return `${args[0] ?? ""} at ${attrs.mask ?? ""}`;
-    case "loss": return `${attrs.loss ?? ""}(${[...args, flat(attrs.numbers ?? {}), flat(attrs.strings ?? {})].filter((t) => t !== "").join(", ")})`;
+    case "input": case "param": return node.attrs.path;
+    case "call": return `${node.attrs.instance}(${args.join(", ")})`;
+    case "at": return `${args[0] ?? ""} at ${node.attrs.mask}`;
+    case "loss": return `${node.attrs.loss}(${[...args, flat(node.attrs.numbers ?? {}), flat(node.attrs.strings ?? {})].filter((t) => t !== "").join(", ")})`;
     default: {
-      const { mask, temperature, eps, value, over, momentum, start, size } = attrs;
+      const { mask, temperature, eps, value, over, momentum, start, size } = node.attrs;
       const settings = flat({ mask, temperature, eps, value, over: over?.join("+"), momentum, start, size });
       return `${node.op}(${[...args, settings].filter((t) => t !== "").join(", ")})`;
     }

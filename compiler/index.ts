@@ -16,7 +16,7 @@ export type { Texts } from "./messages/json.js";
 export { renderDiagnostics } from "./messages/render.js";
 export { lineColumn, lineTable } from "./base/span.js";
 export type { LineColumn, Span } from "./base/span.js";
-export type { Attrs, Body, Func, ImageInput, Instance, LossTerm, Mask, ModelGraph, ModelOp, Node, NodeId, ParamDecl, Schedule, View } from "./model/ir.js";
+export type { Attrs, Body, CallNode, Func, ImageInput, Instance, LossTerm, Mask, ModelGraph, ModelOp, Node, NodeId, NodeOf, ParamDecl, Schedule, View } from "./model/ir.js";
 export type { Axis, Grid, Positions, Space, ValueType } from "./types/value-type.js";
 export type { Dim, DimTerm } from "./types/dim.js";
 export type { Static } from "./check/values.js";

@@ -11,6 +11,7 @@ import type { Diagnostic, Diagnostics } from "../messages/report.js";
 import { report } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
 import type { Func, Instance, Mask, Node, NodeId, ParamDecl, Attrs, ModelOp, ImageInput, View } from "../model/ir.js";
+import { nodeOf } from "../model/node.js";
 import type { Dim } from "../types/dim.js";
 import { symbolDim } from "../types/dim.js";
 import type { Grid, ValueType } from "../types/value-type.js";
@@ -88,7 +89,7 @@ export function createBody(env: Env, diagnostics: Diagnostics, kind: BodyCx["kin
 /** Appends a node and gives it back as a value. */
 export function emit(cx: BodyCx, op: ModelOp, args: readonly NodeId[], attrs: Attrs, type: ValueType, origin: Span): Value & { kind: "tensor" } {
   const id = cx.nodes.length;
-  cx.nodes.push({ id, op, args, attrs, type, name: undefined, origin });
+  cx.nodes.push(nodeOf({ id, op, args, attrs, type, name: undefined, origin }));
   cx.env.budget.nodes++;
   return { kind: "tensor", id, type };
 }

@@ -10,6 +10,7 @@ import type { Span } from "../base/span.js";
 import type { LossRole } from "../model/losses.js";
 import { isLoss, lossKind } from "../model/losses.js";
 import type { Body, ModelGraph, Node, NodeId, Schedule } from "../model/ir.js";
+import { nodeOf } from "../model/node.js";
 import { funcTable, isCall, joinPath } from "../model/visit.js";
 import type { Form } from "./fold.js";
 import { foldConstants, sameValue } from "./fold.js";
@@ -73,7 +74,7 @@ function inlineLosses(graph: ModelGraph): { readonly body: Body; readonly moved:
   const funcs = funcTable(graph);
   const nodes: Node[] = [];
   const emit = (node: Node, args: readonly NodeId[], attrs: Node["attrs"]): NodeId => {
-    nodes.push({ ...node, id: nodes.length, args, attrs });
+    nodes.push(nodeOf({ ...node, id: nodes.length, args, attrs }));
     return nodes.length - 1;
   };
   const copy = (body: Body, prefix: string, given: readonly NodeId[], by: Node | undefined): Map<NodeId, NodeId> => {

@@ -5,7 +5,7 @@
  * loops. A function is evaluated once per different knowledge of its arguments (the domain's `key`), so that a network
  * applied a thousand times costs one evaluation and a thousand look-ups. Loops go round until nothing changes.
  */
-import type { Body, Func, ModelGraph, Node, NodeId } from "../model/ir.js";
+import type { Body, CallNode, Func, ModelGraph, Node, NodeId } from "../model/ir.js";
 import { isCall, joinPath, paramPrefix, rootOf } from "../model/visit.js";
 
 /** Where an op stands: the instance whose parameters it uses ("" at model level), and the body it is in. */
@@ -78,7 +78,7 @@ export function interpret<F>(graph: Pick<ModelGraph, "funcs">, body: Body, domai
       if (formal !== undefined) values.push(given?.[formal] ?? domain.nothing);
       else if (node.op === "input") values.push(domain.input(node));
       else if (node.op === "param") values.push(domain.parameter(node, place));
-      else if (node.op === "result") values.push(results.get(node.args[0] ?? -1)?.[node.attrs.index ?? 0] ?? domain.nothing);
+      else if (node.op === "result") values.push(results.get(node.args[0] ?? -1)?.[node.attrs.index] ?? domain.nothing);
       else if (isCall(node)) {
         const outs = call(node, args, place, given === undefined);
         results.set(node.id, outs);
@@ -88,8 +88,8 @@ export function interpret<F>(graph: Pick<ModelGraph, "funcs">, body: Body, domai
     return values;
   };
 
-  const call = (node: Node, args: readonly F[], place: Place, top: boolean): readonly F[] => {
-    const func = funcs.get(node.attrs.func ?? "");
+  const call = (node: CallNode, args: readonly F[], place: Place, top: boolean): readonly F[] => {
+    const func = funcs.get(node.attrs.func);
     if (func === undefined) return [];
     const prefix = joinPath(place.prefix, paramPrefix(node));
     const root = top ? rootOf(paramPrefix(node)) : place.root;

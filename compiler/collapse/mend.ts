@@ -6,7 +6,7 @@
  * to anchor on) has none. Tests apply each and check again. Owns which edit belongs to which rule; texts are `edits.ts`'s.
  */
 import type { Edit, Fix } from "../messages/report.js";
-import type { Instance, Node } from "../model/ir.js";
+import type { CallNode, Instance, Node } from "../model/ir.js";
 import { isCall, paramPrefix, rootOf } from "../model/visit.js";
 import { constantOf } from "../types/dim.js";
 import type { Texts } from "./edits.js";
@@ -144,9 +144,10 @@ function freeName(c: Case, wanted: string): string {
 }
 
 /** The one application of a head that is never trained, right under a value. */
-function deadHead(c: Case, id: number | undefined): Node | undefined {
+function deadHead(c: Case, id: number | undefined): CallNode | undefined {
   const found = nodesBehind(c, id, (n) => isCall(n) && c.facts.groups.get(rootOf(paramPrefix(n)))?.state === "idle" && !c.facts.encoders.some((e) => e.name === rootOf(paramPrefix(n))));
-  return found.length === 1 ? found[0] : undefined;
+  const [head] = found;
+  return found.length === 1 && head !== undefined && isCall(head) ? head : undefined;
 }
 
 function moveHead(c: Case): Edits {
@@ -280,8 +281,9 @@ function distribute(c: Case): Edits {
     const node = nodeAt(c.facts, id);
     return node !== undefined && isStop(node) ? skip(node.args[0]) : node;
   };
-  const outer = skip(other);
-  const inner = outer === undefined || !isCall(outer) ? undefined : skip(outer.args[0]);
+  const behind = skip(other);
+  const outer = behind !== undefined && isCall(behind) ? behind : undefined;
+  const inner = outer === undefined ? undefined : skip(outer.args[0]);
   if (outer !== undefined && inner?.op === "softmax" && c.facts.graph.instances.some((i) => i.name === rootOf(paramPrefix(outer)) && i.module === "center")) {
     const name = rootOf(paramPrefix(outer));
     const gone = unwrap(outer.origin, name, c.texts);

@@ -28,8 +28,9 @@ export function onePicture(graph: ModelGraph, recipe: readonly Transform[]): Rea
 export function withOnePicture(graph: ModelGraph, names: ReadonlyMap<string, string>): ModelGraph {
   if (names.size === 0) return graph;
   const renamed = (node: Node): Node => {
-    const name = node.op === "input" ? names.get(node.attrs.path ?? "") : undefined;
-    return name === undefined ? node : { ...node, attrs: { ...node.attrs, path: name } };
+    if (node.op !== "input") return node;
+    const { path } = node.attrs;
+    return { ...node, attrs: { ...node.attrs, path: names.get(path) ?? path } };
   };
   return { ...graph, body: { ...graph.body, nodes: graph.body.nodes.map(renamed) } };
 }

@@ -6,7 +6,7 @@
  * that the program names, of stops, and of applications of modules; one line each, in the order from loss to encoder.
  */
 import type { Span } from "../base/span.js";
-import type { Node, NodeId } from "../model/ir.js";
+import type { CallNode, Node, NodeId } from "../model/ir.js";
 import { isCall, paramPrefix, rootOf } from "../model/visit.js";
 import type { Term } from "./canonicalize.js";
 import type { Facts } from "./gather.js";
@@ -51,7 +51,7 @@ function next(facts: Facts, node: Node, encoder: string): Node | undefined {
   return chosen === undefined ? undefined : facts.body.nodes[chosen];
 }
 
-function sourceOf(facts: Facts, node: Node): string {
+function sourceOf(facts: Facts, node: CallNode): string {
   const root = rootOf(paramPrefix(node));
   return facts.groups.get(root)?.source ?? root;
 }

@@ -11,6 +11,7 @@ import { add, dim, dims, symbolDim, symbolsOf } from "../types/dim.js";
 import type { Axis, Grid, Space, ValueType } from "../types/value-type.js";
 import { anySpace, noPositions } from "../types/value-type.js";
 import type { Attrs, Func, Instance, LossTerm, Mask, ModelGraph, ModelOp, Node, NodeId, ParamDecl, Schedule, View } from "./ir.js";
+import { nodeOf } from "./node.js";
 import type { RuleContext } from "./rules.js";
 import { callType, inferType } from "./rules.js";
 import { joinPath, rootOf } from "./visit.js";
@@ -136,7 +137,7 @@ export class BodyBuilder {
   private push(op: ModelOp, args: readonly NodeId[], attrs: Attrs, type: ValueType, options: NodeOptions): NodeId {
     const id = this.nodes.length;
     const placed = options.space === undefined ? type : { ...type, space: options.space };
-    this.nodes.push({ id, op, args, attrs, type: placed, name: options.name, origin: options.origin ?? nowhere });
+    this.nodes.push(nodeOf({ id, op, args, attrs, type: placed, name: options.name, origin: options.origin ?? nowhere }));
     return id;
   }
 

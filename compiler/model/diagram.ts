@@ -8,7 +8,7 @@
  */
 import { printShape } from "../types/dim.js";
 import type { Positions, ValueType } from "../types/value-type.js";
-import type { Instance, LossTerm, Mask, ModelGraph, Node, NodeId, Schedule } from "./ir.js";
+import type { Instance, LossTerm, Mask, ModelGraph, Node, NodeId, NodeOf, Schedule } from "./ir.js";
 import type { Flow } from "./flow.js";
 import { flow } from "./flow.js";
 import { edges, instanceOf, parameterCount } from "./queries.js";
@@ -186,8 +186,8 @@ function groupBox(cx: Context, ids: readonly Node[]): Box {
 
 type Common = Pick<Box, "id" | "value" | "shape" | "place" | "state">;
 
-function inputBox(graph: ModelGraph, node: Node, common: Common): Box {
-  const name = node.attrs.path ?? "";
+function inputBox(graph: ModelGraph, node: NodeOf<"input">, common: Common): Box {
+  const name = node.attrs.path;
   const view = graph.views.find((v) => v.name === name);
   if (view === undefined) return { ...common, kind: "input", title: name, details: node.type.axes.includes("height") ? [node.type.axes.includes("time") ? "videos" : "images"] : [], tip: `input ${name}` };
   const steps = view.transforms.map((t) => t.name);
@@ -232,19 +232,18 @@ function maskText(mask: Mask): string {
 }
 
 function opText(node: Node): string {
-  const { attrs } = node;
   switch (node.op) {
-    case "at": return `at ${attrs.mask ?? "all"}`;
-    case "mean": case "sum": return `${node.op} over ${(attrs.over ?? []).join(", ")}`;
-    case "scale": return `× ${attrs.value ?? 1}`;
-    case "shift": return `+ ${attrs.value ?? 0}`;
-    case "replace_at": return `replace at ${attrs.mask ?? "all"}`;
-    case "slice_batch": return `part ${(attrs.index ?? 0) + 1} of ${attrs.count ?? 1}`;
-    case "slice_time": return `moments ${attrs.start ?? 0}..${(attrs.start ?? 0) + (attrs.size ?? 0)}`;
-    case "slice_features": return `features ${attrs.start ?? 0}..${(attrs.start ?? 0) + (attrs.size ?? 0)}`;
-    case "patches": return `patches ${attrs.patch ?? ""}`;
-    case "softmax": case "log_softmax": return attrs.temperature === 1 ? node.op : `${node.op} / ${attrs.temperature ?? 1}`;
-    case "param": return attrs.path ?? "param";
+    case "at": return `at ${node.attrs.mask}`;
+    case "mean": case "sum": return `${node.op} over ${node.attrs.over.join(", ")}`;
+    case "scale": return `× ${node.attrs.value}`;
+    case "shift": return `+ ${node.attrs.value}`;
+    case "replace_at": return `replace at ${node.attrs.mask}`;
+    case "slice_batch": return `part ${node.attrs.index + 1} of ${node.attrs.count}`;
+    case "slice_time": return `moments ${node.attrs.start}..${node.attrs.start + node.attrs.size}`;
+    case "slice_features": return `features ${node.attrs.start}..${node.attrs.start + node.attrs.size}`;
+    case "patches": return `patches ${node.attrs.patch}`;
+    case "softmax": case "log_softmax": return node.attrs.temperature === 1 ? node.op : `${node.op} / ${node.attrs.temperature}`;
+    case "param": return node.attrs.path;
     default: return node.op;
   }
 }

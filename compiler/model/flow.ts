@@ -11,7 +11,7 @@
  * positions narrows it; once tokens have mixed (attention, pooling), picking does not unsee anything. The parts of a union of
  * batches are not told apart: each is said to have seen what any of them has.
  */
-import type { Body, Func, Instance, ModelGraph, Node, NodeId } from "./ir.js";
+import type { Body, CallNode, Func, Instance, ModelGraph, Node, NodeId, NodeOf } from "./ir.js";
 import { opTable } from "./ops.js";
 import { requireGraph } from "./require.js";
 import { isCall, joinPath, paramPrefix, producer, rootOf } from "./visit.js";
@@ -75,7 +75,7 @@ export function flow(graph: ModelGraph): Flow {
   const funcs = new Map<string, readonly ResultFlow[]>();
   for (const func of graph.funcs) funcs.set(func.name, summarize(func, funcs));
   const instances = new Map(graph.instances.map((i) => [i.name, i]));
-  const traces = traceBody(graph.body, funcs, (node) => node.attrs.path ?? "?");
+  const traces = traceBody(graph.body, funcs, (node) => node.attrs.path);
   const nodes = new Map<NodeId, ValueFlow>();
   const values: Groups[] = [];
   // Long chains of values share their sets and traces, so what follows from one is worked out once.
@@ -114,14 +114,14 @@ interface Groups {
 function groupsOf(body: Body, node: Node, funcs: ReadonlyMap<string, readonly ResultFlow[]>, instances: ReadonlyMap<string, Instance>, values: readonly Groups[]): Groups {
   const from = producer(body, node);
   if (!isCall(from.node)) {
-    const own = node.op === "param" ? rootOf(node.attrs.path ?? "") : "";
+    const own = node.op === "param" ? rootOf(node.attrs.path) : "";
     const trained = instances.get(own)?.training.kind === "optimized" && instances.get(own)?.params.some((p) => p.role === "learn" && node.attrs.path === joinPath(own, p.path));
     return {
       trains: passesGradient(node) ? merge([...node.args.map((a) => values[a]?.trains), trained === true ? new Set([own]) : undefined]) : nothing,
       depends: merge([...node.args.map((a) => values[a]?.depends), instances.has(own) ? new Set([own]) : undefined]),
     };
   }
-  const result = funcs.get(from.node.attrs.func ?? "")?.[from.index];
+  const result = funcs.get(from.node.attrs.func)?.[from.index];
   const root = rootOf(paramPrefix(from.node));
   const trained = result !== undefined && result.learns.size > 0 && instances.get(root)?.training.kind === "optimized";
   const used = from.node.args.filter((_, i) => result?.inputs.has(i));
@@ -191,8 +191,8 @@ export function parametersBehind(body: Body, roots: readonly NodeId[], funcs: Re
     if (node === undefined || !used.has(id)) continue;
     const from = producer(body, node);
     if (node.op === "param") {
-      reads.add(node.attrs.path ?? "");
-      if (reached.has(id) && isTrained(node.attrs.path ?? "")) learns.add(node.attrs.path ?? "");
+      reads.add(node.attrs.path);
+      if (reached.has(id) && isTrained(node.attrs.path)) learns.add(node.attrs.path);
     } else if (isCall(from.node)) {
       const prefix = paramPrefix(from.node);
       for (const result of resultsBehind(from.node, from.index, funcs, false)) {
@@ -212,25 +212,25 @@ export function parametersBehind(body: Body, roots: readonly NodeId[], funcs: Re
 }
 
 /** The result of a call; for a loop that goes round, also the carried values that feed it (along gradients only, or all). */
-function resultsBehind(call: Node, index: number, funcs: ReadonlyMap<string, readonly ResultFlow[]>, gradient: boolean): readonly ResultFlow[] {
-  const results = funcs.get(call.attrs.func ?? "") ?? [];
-  if (call.op !== "repeat" || (call.attrs.count ?? 0) < 2) return results.slice(index, index + 1);
-  const carries = call.attrs.carries ?? 0;
+function resultsBehind(call: CallNode, index: number, funcs: ReadonlyMap<string, readonly ResultFlow[]>, gradient: boolean): readonly ResultFlow[] {
+  const results = funcs.get(call.attrs.func) ?? [];
+  if (call.op !== "repeat" || call.attrs.count < 2) return results.slice(index, index + 1);
+  const { carries } = call.attrs;
   const found = new Set([index]);
   for (const i of found) for (const [input, reach] of results[i]?.inputs ?? []) if (input < carries && (reach.gradient || !gradient)) found.add(input);
   return [...found].flatMap((i) => results[i] ?? []);
 }
 
 /** For every node of a body, what it has seen of each source. */
-function traceBody(body: Body, funcs: ReadonlyMap<string, readonly ResultFlow[]>, source: (node: Node) => string): Trace[] {
+function traceBody(body: Body, funcs: ReadonlyMap<string, readonly ResultFlow[]>, source: (node: NodeOf<"input">) => string): Trace[] {
   const traces: Trace[] = [];
   for (const node of body.nodes) {
     const from = producer(body, node);
     const args = from.node.args.map((a) => traces[a] ?? new Map<string, Reach>());
     if (node.op === "input") traces.push(new Map([[source(node), everything]]));
     else if (node.op === "param") traces.push(node.type.positions.kind === "none" ? new Map() : new Map([[table, everything]]));
-    else if (from.node.op === "call") traces.push(applyResult(funcs.get(from.node.attrs.func ?? "")?.[from.index], args));
-    else if (from.node.op === "repeat") traces.push(applyLoop(from.node, from.index, funcs.get(from.node.attrs.func ?? "") ?? [], args));
+    else if (from.node.op === "call") traces.push(applyResult(funcs.get(from.node.attrs.func)?.[from.index], args));
+    else if (from.node.op === "repeat") traces.push(applyLoop(from.node, from.index, funcs.get(from.node.attrs.func) ?? [], args));
     else traces.push(through(body, node, args));
   }
   return traces;
@@ -305,10 +305,10 @@ function applyResult(result: ResultFlow | undefined, args: readonly Trace[]): Tr
 }
 
 /** Goes round until nothing changes: what is seen only grows coarser, so this ends after a few rounds. */
-function applyLoop(node: Node, index: number, results: readonly ResultFlow[], args: readonly Trace[]): Trace {
-  const carries = node.attrs.carries ?? 0;
+function applyLoop(node: NodeOf<"repeat">, index: number, results: readonly ResultFlow[], args: readonly Trace[]): Trace {
+  const { carries } = node.attrs;
   let carried = args.slice(0, carries);
-  for (let round = 0; round < (node.attrs.count ?? 0); round++) {
+  for (let round = 0; round < node.attrs.count; round++) {
     const next = carried.map((_, k) => applyResult(results[k], [...carried, ...args.slice(carries)]));
     const same = next.every((trace, k) => sameTrace(trace, carried[k] ?? new Map<string, Reach>()));
     carried = next;

@@ -10,9 +10,12 @@
  * whatever its count. Facts (flow, verdicts, cost) stand beside the graph in maps by id, never in it.
  */
 import type { Span } from "../base/span.js";
-import type { Dim } from "../types/dim.js";
 import type { Grid, ValueType } from "../types/value-type.js";
 import type { Initializer } from "../../runtime/abi.js";
+import type { ModelOp, Schedule } from "./attrs.js";
+import type { AttrsOf } from "./ops.js";
+
+export type { Attrs, ModelOp, Schedule } from "./attrs.js";
 
 /** A node's place in its body's list of nodes. */
 export type NodeId = number;
@@ -31,26 +34,10 @@ export interface ParamDecl {
   readonly origin: Span;
 }
 
-/** The primitives of the model level. See `check/builtins.ts` for the typing rule of each. */
-export type ModelOp =
-  | "input" | "param" | "constant"
-  | "call" | "repeat" | "result"
-  | "patches" | "at" | "table_at" | "expand_at" | "replace_at" | "concat" | "slice_features" | "join_features"
-  | "union" | "slice_batch" | "slice_time"
-  | "affine" | "matmul" | "transpose" | "attend"
-  | "add" | "sub" | "mul" | "div" | "scale" | "shift"
-  | "neg" | "exp" | "log" | "sqrt" | "square" | "abs" | "relu" | "gelu" | "tanh" | "sigmoid"
-  | "softmax" | "log_softmax" | "normalize" | "l2_normalize" | "batch_normalize"
-  | "batch_norm" | "center" | "whiten" | "sinkhorn" | "assign"
-  | "mean" | "sum" | "stop_gradient" | "flatten"
-  | "loss";
-
-/** One value of a body: an operation on earlier values, with the type of its result. */
-export interface Node {
+/** What every value of a body has, whatever its op. */
+interface NodeBase {
   readonly id: NodeId;
-  readonly op: ModelOp;
   readonly args: readonly NodeId[];
-  readonly attrs: Attrs;
   /** The type of the (first) result; a `result` node picks a further one of a call. */
   readonly type: ValueType;
   /** The name that the source binds this value to, if it does. */
@@ -58,46 +45,14 @@ export interface Node {
   readonly origin: Span;
 }
 
-/** What an op needs besides operands; which fields are present is fixed per op (see `verify.ts`). */
-export interface Attrs {
-  /** call: the instance whose parameters it uses, relative to the body ("" = the body's own element). */
-  readonly instance?: string;
-  /** call, repeat: the function. */
-  readonly func?: string;
-  /** call, repeat: values of the callee's dims in the caller's. */
-  readonly dims?: Readonly<Record<string, Dim>>;
-  /** repeat: how often; the list of parts whose elements it walks; how many leading args are carried. */
-  readonly count?: number;
-  readonly list?: string;
-  readonly carries?: number;
-  /** result: which one of the call's results. */
-  readonly index?: number;
-  /** input, param: name or path. */
-  readonly path?: string;
-  /** at, table_at, expand_at: the mask; undefined = all positions. `runs`: which run of a concat `at` selects. */
-  readonly mask?: string;
-  readonly grid?: Grid;
-  readonly select?: { readonly start: Dim; readonly length: Dim };
-  readonly patch?: number;
-  readonly heads?: number;
-  readonly start?: number;
-  readonly size?: number;
-  readonly value?: number;
-  readonly eps?: number;
-  readonly temperature?: number;
-  /** batch_norm: share of the new statistics; center: share of the old center. */
-  readonly momentum?: number;
-  /** whiten, sinkhorn: rounds. */
-  readonly iterations?: number;
-  /** scale: a factor that changes over training; `value` is its first point. */
-  readonly schedule?: Schedule;
-  /** mean, sum: the axes removed; softmax: the axis that sums to one, where it is not the features. */
-  readonly over?: readonly string[];
-  /** loss: the kind in the loss table, its named numbers and words. */
-  readonly loss?: string;
-  readonly numbers?: Readonly<Record<string, number>>;
-  readonly strings?: Readonly<Record<string, string>>;
-}
+/** A node of one of these ops. */
+export type NodeOf<Op extends ModelOp> = { readonly [One in Op]: NodeBase & { readonly op: One; readonly attrs: AttrsOf<One> } }[Op];
+
+/** One value of a body: an operation on earlier values, with the type of its result. Where `op` is known, so is which attributes are there. */
+export type Node = NodeOf<ModelOp>;
+
+/** A node that runs a function. */
+export type CallNode = NodeOf<"call" | "repeat">;
 
 /** Inputs, nodes and results of one straight-line piece of program. */
 export interface Body {
@@ -135,14 +90,6 @@ export interface Instance {
     | { readonly kind: "ema"; readonly of: string; readonly momentum: Schedule };
   readonly params: readonly ParamDecl[];
   readonly origin: Span;
-}
-
-/** Values over training: constant, or from point to point. */
-export interface Schedule {
-  readonly kind: "constant" | "linear" | "cosine" | "warmup_cosine";
-  readonly points: readonly number[];
-  readonly warmup: { readonly unit: "epochs" | "steps"; readonly value: number } | undefined;
-  readonly stretch: number;
 }
 
 /** A mask as declared; its grid is known once the mask has been used. */

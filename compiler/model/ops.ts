@@ -5,7 +5,7 @@
  * against it, `print.ts` writes attributes in its order, `flow.ts` reads from it whether a token of the result has seen
  * other tokens than its own. Result types are in `rules.ts`.
  */
-import type { Attrs, ModelOp } from "./ir.js";
+import type { Attrs, ModelOp } from "./attrs.js";
 
 /** Names of attributes. */
 export type AttrName = keyof Attrs;
@@ -21,10 +21,15 @@ export interface OpRow {
 }
 
 const many = 4096;
-const row = (least: number, most: number, required: readonly AttrName[] = [], mixes: OpRow["mixes"] = "nothing", optional: readonly AttrName[] = []): OpRow => ({ args: [least, most], required, optional, mixes });
+const bare: readonly [] = [];
+function row(least: number, most: number): OpRow & { readonly required: readonly [] };
+function row<const R extends readonly AttrName[]>(least: number, most: number, required: R, mixes?: OpRow["mixes"], optional?: readonly AttrName[]): OpRow & { readonly required: R };
+function row(least: number, most: number, required: readonly AttrName[] = bare, mixes: OpRow["mixes"] = "nothing", optional: readonly AttrName[] = []): OpRow {
+  return { args: [least, most], required, optional, mixes };
+}
 
 /** Every op of the model graph. */
-export const opTable: Readonly<Record<ModelOp, OpRow>> = {
+export const opTable = {
   input: row(0, 0, ["path"]),
   param: row(0, 0, ["path"]),
   constant: row(0, 0, ["value"]),
@@ -83,7 +88,10 @@ export const opTable: Readonly<Record<ModelOp, OpRow>> = {
   stop_gradient: row(1, 1),
   flatten: row(1, 1, [], "tokens"),
   loss: row(1, 16, ["loss"], "tokens", ["numbers", "strings"]),
-};
+} satisfies Readonly<Record<ModelOp, OpRow>>;
+
+/** The attributes of an op's nodes: those that it needs are there. */
+export type AttrsOf<Op extends ModelOp> = Attrs & Required<Pick<Attrs, (typeof opTable)[Op]["required"][number]>>;
 
 /** Whether a word is an op. */
 export function isModelOp(word: string): word is ModelOp {

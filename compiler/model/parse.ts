@@ -12,6 +12,7 @@ import { parseDim } from "../types/dim.js";
 import type { Axis, Grid, Positions, Space, ValueType } from "../types/value-type.js";
 import type { Attrs, Body, Func, ImageInput, Instance, LossTerm, Mask, ModelGraph, Node, ParamDecl, Schedule, View } from "./ir.js";
 import { Cursor, Fields, GraphTextError, isListLiteral } from "./literal.js";
+import { missingAttrs, nodeOf } from "./node.js";
 import { isModelOp } from "./ops.js";
 import type { Initializer } from "../../runtime/abi.js";
 
@@ -223,7 +224,9 @@ function readNode(cx: Cursor, draft: Draft): void {
   const attrs = cx.at("{") ? attributes(cx, cx.fields()) : {};
   cx.expect(":");
   const type = readType(cx);
-  body.nodes.push({ id, op, args, attrs, type, name, origin: origin(cx, draft) });
+  const [lacking] = missingAttrs({ op, attrs });
+  if (lacking !== undefined) throw cx.bug(`\`${op}\` lacks \`${lacking}\``);
+  body.nodes.push(nodeOf({ id, op, args, attrs, type, name, origin: origin(cx, draft) }));
 }
 
 function attributes(cx: Cursor, f: Fields): Attrs {

@@ -11,7 +11,7 @@ import type { Instance, LossTerm, ModelGraph, Node, NodeId, Schedule } from "./i
 import type { Flow } from "./flow.js";
 import { flow, noFlow, parametersBehind, passesGradient } from "./flow.js";
 import { requireGraph } from "./require.js";
-import { isCall, parameters, producer, reachable, rootOf, sizeOf } from "./visit.js";
+import { isCall, paramPrefix, parameters, producer, reachable, rootOf, sizeOf } from "./visit.js";
 
 /** A question about something that the graph does not have. */
 export class QueryError extends Error {
@@ -125,7 +125,7 @@ function usedNodes(graph: ModelGraph, root: NodeId, facts: Flow): NodeId[] {
     if (node === undefined || !found.has(id)) continue;
     const from = producer(graph.body, node);
     if (node.op === "result") found.add(from.node.id);
-    const result = isCall(from.node) ? facts.funcs.get(from.node.attrs.func ?? "")?.[from.index] : undefined;
+    const result = isCall(from.node) ? facts.funcs.get(from.node.attrs.func)?.[from.index] : undefined;
     from.node.args.forEach((arg, i) => {
       if (result === undefined || result.inputs.has(i)) found.add(arg);
     });
@@ -168,7 +168,7 @@ function gradientOperands(graph: ModelGraph, facts: Flow): ReadonlySet<string> {
     const node = graph.body.nodes[id];
     if (node === undefined || !reached.has(id) || !passesGradient(node)) continue;
     const from = producer(graph.body, node);
-    const result = isCall(from.node) ? facts.funcs.get(from.node.attrs.func ?? "")?.[from.index] : undefined;
+    const result = isCall(from.node) ? facts.funcs.get(from.node.attrs.func)?.[from.index] : undefined;
     from.node.args.forEach((arg, operand) => {
       const passes = result === undefined ? !isCall(from.node) : result.inputs.get(operand)?.gradient === true;
       if (!passes || (facts.nodes.get(arg)?.trains.size ?? 0) === 0) return;
@@ -224,5 +224,5 @@ export function unusedNodes(graph: ModelGraph): NodeId[] {
 
 /** The instance behind a call at model level, or undefined for other nodes. */
 export function instanceOf(graph: ModelGraph, node: Node): Instance | undefined {
-  return isCall(node) ? graph.instances.find((i) => i.name === rootOf(node.attrs.instance ?? node.attrs.list ?? "")) : undefined;
+  return isCall(node) ? graph.instances.find((i) => i.name === rootOf(paramPrefix(node))) : undefined;
 }

@@ -10,8 +10,8 @@ import type { Dim } from "../types/dim.js";
 import { equalShapes, printShape, symbolsOf } from "../types/dim.js";
 import type { ValueType } from "../types/value-type.js";
 import { printPositions, samePositions } from "../types/value-type.js";
-import type { Body, Func, Instance, Mask, ModelGraph, Node, ParamDecl } from "./ir.js";
-import type { AttrName } from "./ops.js";
+import type { Body, Func, Instance, Mask, ModelGraph, Node, NodeOf, ParamDecl } from "./ir.js";
+import { missingAttrs } from "./node.js";
 import { opTable } from "./ops.js";
 import type { RuleContext } from "./rules.js";
 import { callType, inferType } from "./rules.js";
@@ -96,8 +96,7 @@ function checkAttrs(node: Node, report: (message: string) => void): void {
   const row = opTable[node.op];
   const present = Object.entries(node.attrs).flatMap(([name, value]) => (value === undefined ? [] : [name]));
   const allowed: readonly string[] = [...row.required, ...row.optional];
-  const missing = row.required.filter((name: AttrName) => node.attrs[name] === undefined);
-  for (const name of missing) report(`\`${node.op}\` lacks \`${name}\``);
+  for (const name of missingAttrs(node)) report(`\`${node.op}\` lacks \`${name}\``);
   for (const name of present) if (!allowed.includes(name)) report(`\`${node.op}\` does not take \`${name}\``);
 }
 
@@ -114,17 +113,17 @@ function checkNames(cx: Cx, func: Func | undefined, node: Node, report: (message
   if (mask !== undefined && func !== undefined && node.type.pending === undefined && !func.masks.includes(mask)) report(`\`${func.name}\` does not say that it reads \`${mask}\``);
   if (node.op === "param") checkParamNode(cx, func, node, report);
   if (!isCall(node)) return;
-  const callee = cx.func(node.attrs.func ?? "");
+  const callee = cx.func(node.attrs.func);
   if (callee === undefined) return;
   const prefix = paramPrefix(node);
   if (func === undefined && node.op === "call" && !cx.instances.has(rootOf(prefix))) report(`the instance \`${rootOf(prefix)}\` does not exist`);
   checkOwned(cx, func, prefix, callee, report);
   for (const m of callee.masks) if (func !== undefined && !func.masks.includes(m)) report(`\`${callee.name}\` reads \`${m}\`, which \`${func.name}\` does not say`);
-  for (const d of callee.dims) if (node.attrs.dims?.[d] === undefined) report(`the dimension \`${d}\` of \`${callee.name}\` is not given`);
+  for (const d of callee.dims) if (node.attrs.dims[d] === undefined) report(`the dimension \`${d}\` of \`${callee.name}\` is not given`);
 }
 
-function checkParamNode(cx: Cx, func: Func | undefined, node: Node, report: (message: string) => void): void {
-  const path = node.attrs.path ?? "";
+function checkParamNode(cx: Cx, func: Func | undefined, node: NodeOf<"param">, report: (message: string) => void): void {
+  const { path } = node.attrs;
   const decl = ownedParams(cx, func, path).get(func === undefined ? path.slice(rootOf(path).length + 1) : path);
   if (decl === undefined) report(`the parameter \`${path}\` is not declared`);
   else if (printShape(node.type.shape) !== `[${decl.shape.join(", ")}]`) report(`\`${path}\` is declared as [${decl.shape.join(", ")}]`);

@@ -5,7 +5,7 @@
  * reachability. Generators, because most questions stop early. Leaves gradients to `flow.ts`: what is reachable here is
  * what a value is computed from, stop-gradient or not.
  */
-import type { Body, Func, Instance, ModelGraph, Node, NodeId, ParamDecl } from "./ir.js";
+import type { Body, CallNode, Func, Instance, ModelGraph, Node, NodeId, ParamDecl } from "./ir.js";
 
 /** A body with the function that it belongs to; undefined for the model's own. */
 export interface Place {
@@ -25,13 +25,13 @@ export function* nodes(graph: ModelGraph): Generator<Place & { readonly node: No
 }
 
 /** Every call and loop of every body, with the function that it runs (undefined where there is none: see `verify.ts`). */
-export function* calls(graph: ModelGraph): Generator<Place & { readonly node: Node; readonly callee: Func | undefined }> {
+export function* calls(graph: ModelGraph): Generator<Place & { readonly node: CallNode; readonly callee: Func | undefined }> {
   const funcs = funcTable(graph);
-  for (const at of nodes(graph)) if (isCall(at.node)) yield { ...at, callee: funcs.get(at.node.attrs.func ?? "") };
+  for (const at of nodes(graph)) if (isCall(at.node)) yield { ...at, node: at.node, callee: funcs.get(at.node.attrs.func) };
 }
 
 /** Whether a node runs a function. */
-export function isCall(node: Node): boolean {
+export function isCall(node: Node): node is CallNode {
   return node.op === "call" || node.op === "repeat";
 }
 
@@ -73,15 +73,15 @@ export function joinPath(prefix: string, path: string): string {
 }
 
 /** The prefix that a call gives to its callee's parameters. */
-export function paramPrefix(node: Node): string {
-  return node.op === "repeat" ? `${node.attrs.list ?? ""}.*` : (node.attrs.instance ?? "");
+export function paramPrefix(node: CallNode): string {
+  return node.op === "repeat" ? `${node.attrs.list}.*` : node.attrs.instance;
 }
 
 /** The call that a node takes its value from, and which result: for a `result` node the call behind it. */
 export function producer(body: Body, node: Node): { readonly node: Node; readonly index: number } {
   if (node.op !== "result") return { node, index: 0 };
   const behind = body.nodes[node.args[0] ?? -1];
-  return behind === undefined ? { node, index: 0 } : { node: behind, index: node.attrs.index ?? 0 };
+  return behind === undefined ? { node, index: 0 } : { node: behind, index: node.attrs.index };
 }
 
 /** Every node that the roots are computed from, roots included. One pass from the last node to the first. */

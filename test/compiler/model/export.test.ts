@@ -14,6 +14,7 @@ import { toDot } from "../../../compiler/model/export-dot.js";
 import { graphData, toJson } from "../../../compiler/model/export-json.js";
 import { toMermaid } from "../../../compiler/model/export-mermaid.js";
 import { toSvg } from "../../../compiler/model/export-svg.js";
+import { nodeOf } from "../../../compiler/model/node.js";
 import { layout } from "../../../compiler/model/layout.js";
 import { dotString, escapeXml, mermaidString } from "../../../compiler/model/text.js";
 import { anyGraph, hostileNames, ijepa, mae, simsiam } from "./graphs.js";
@@ -26,7 +27,7 @@ function renamed(graph: ModelGraph, name: string): ModelGraph {
     ...graph, name, doc: name,
     masks: graph.masks.map((m) => ({ ...m, name: `${m.name}${name}`, minus: m.minus.map((x) => `${x}${name}`) })),
     instances: graph.instances.map((i) => ({ ...i, module: name, config: { [name]: name } })),
-    body: { ...graph.body, nodes: graph.body.nodes.map((n) => ({ ...n, name: n.name === undefined ? undefined : name, attrs: { ...n.attrs, ...(n.attrs.mask === undefined ? {} : { mask: `${n.attrs.mask}${name}` }) } })) },
+    body: { ...graph.body, nodes: graph.body.nodes.map((n) => nodeOf({ ...n, name: n.name === undefined ? undefined : name, attrs: { ...n.attrs, ...(n.attrs.mask === undefined ? {} : { mask: `${n.attrs.mask}${name}` }) } })) },
     losses: graph.losses.map((l) => ({ ...l, name, kind: name })),
   };
 }

@@ -7,7 +7,8 @@
 import { isDeepStrictEqual } from "node:util";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import type { ModelGraph, Node } from "../../../compiler/model/ir.js";
+import type { ModelGraph } from "../../../compiler/model/ir.js";
+import type { LooseNode } from "../../../compiler/model/node.js";
 import { GraphTextError } from "../../../compiler/model/literal.js";
 import { parseGraph } from "../../../compiler/model/parse.js";
 import { printGraph } from "../../../compiler/model/print.js";
@@ -86,8 +87,8 @@ test.each([
   expect(() => parseGraph(text)).toThrow(message);
 });
 
-function edit(graph: ModelGraph, id: number, change: Partial<Node>): ModelGraph {
-  return { ...graph, body: { ...graph.body, nodes: graph.body.nodes.map((n) => (n.id === id ? { ...n, ...change } : n)) } };
+function edit(graph: ModelGraph, id: number, change: Partial<LooseNode>): ModelGraph {
+  return { ...graph, body: { ...graph.body, nodes: graph.body.nodes.map((n) => (n.id === id ? Object.assign({}, n, change) : n)) } };
 }
 
 const base = ijepa();
