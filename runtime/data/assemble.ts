@@ -10,6 +10,7 @@
 import type { ViewSpec } from "../abi.js";
 import { HostError } from "../base/errors.js";
 import { applyView, compileView, viewSize, type CompiledView } from "./augment.js";
+import { channelsFor, inChannels, type Channels } from "./channels.js";
 import type { ImageSource, RawImage } from "./source.js";
 
 /** A share of the batch of a step: `indices[i]` goes to `slots[i]`. */
@@ -27,6 +28,8 @@ export interface DoneShare {
   readonly corrupt: readonly { readonly index: number; readonly reason: string }[];
   /** Pictures smaller than a view in some direction, which are scaled up. */
   readonly small: readonly number[];
+  /** The largest value of the first share's pictures of 16 bits, where normalization leaves next to nothing of such. */
+  readonly dark?: number;
 }
 
 /** What an assembler needs besides the source. */
@@ -50,12 +53,17 @@ export class Assembler {
   readonly #cache = new Map<number, RawImage>();
   readonly #broken = new Set<number>();
   readonly #smallSeen = new Set<number>();
+  /** Of all views, so that pictures are kept as they are needed. */
+  readonly #channels: Channels;
   #cached = 0;
+  /** The largest value of pictures of 16 bits until a share is done, which is what is known of their range. */
+  #brightest: number | undefined = 0;
 
   constructor(source: ImageSource, options: AssemblerOptions) {
     this.#source = source;
     this.#options = options;
     this.#views = options.views.map((view) => compileView(view, options.mean, options.std));
+    this.#channels = channelsFor(options.mean, options.std) ?? 3;
   }
 
   /** Does a share. Throws `HostError` "bad-image", "unreadable-image" or "small-image" when the source refuses such pictures or has no other, "io" where no file can be read. */
@@ -78,7 +86,15 @@ export class Assembler {
         });
       });
     }
-    return { rows, used, ...notes };
+    const dark = this.#lookBack();
+    return { rows, used, ...notes, ...(dark === undefined ? {} : { dark }) };
+  }
+
+  /** Files of 16 bits often hold 12, or the counts of a detector: what lies within one deviation of black is hardly seen. */
+  #lookBack(): number | undefined {
+    const most = this.#brightest;
+    this.#brightest = undefined;
+    return most !== undefined && most > 0 && most / 65535 < Math.min(...this.#options.std) ? most : undefined;
   }
 
   /** The picture of an index, or of the next one that decodes. */
@@ -90,7 +106,8 @@ export class Assembler {
       if (held !== undefined) return { index: at, image: held };
       if (this.#broken.has(at)) continue;
       try {
-        const image = await this.#source.decode(at);
+        const image = inChannels(await this.#source.decode(at), this.#channels, this.#source.describe(at));
+        if (this.#brightest !== undefined && image.data instanceof Uint16Array) this.#brightest = image.data.reduce((most, value) => Math.max(most, value), this.#brightest);
         if (this.#source.onSmall !== "scale") this.#largeEnough(at, image);
         this.#remember(at, image);
         return { index: at, image };
@@ -101,7 +118,8 @@ export class Assembler {
         else if (++unreadable === UNREADABLE_IN_A_ROW) throw new HostError("io", `${error.message}, nor the ${unreadable - 1} pictures before it in ${this.#source.name}`, "see that the folder is there and can be read, then go on with --resume", { cause: error });
       }
     }
-    throw new HostError("bad-image", `not one picture of ${this.#source.name} can be used`, "check that the files are pictures, and large enough");
+    const why = corrupt[0]?.reason;
+    throw new HostError("bad-image", `not one picture of ${this.#source.name} can be used${why === undefined ? "" : `: ${why}`}`, "check that the files are pictures, and large enough");
   }
 
   /** Whether another picture may take the place of the one that gave the error. */

@@ -9,11 +9,12 @@
 import type { Transform, ViewSpec } from "../abi.js";
 import { HostError } from "../base/errors.js";
 import { stream, type Stream } from "../base/random.js";
+import { channelsFor, inChannels, levelOf, type Channels } from "./channels.js";
 import { blur, brightness, contrast, hue, mirror, saturation, solarize } from "./color.js";
 import { centerWindow, randomWindow, resample, wholeWindow, type Picture, type Window } from "./resample.js";
 import type { RawImage } from "./source.js";
 
-/** Mean and standard deviation of ImageNet's pixels, as I-JEPA normalizes (facts, 4.3). */
+/** Mean and standard deviation of ImageNet's pixels in RGB, as I-JEPA normalizes (facts, 4.3). */
 export const IMAGENET_MEAN: readonly number[] = [0.485, 0.456, 0.406];
 export const IMAGENET_STD: readonly number[] = [0.229, 0.224, 0.225];
 
@@ -29,6 +30,7 @@ export interface CompiledView {
   readonly name: string;
   readonly width: number;
   readonly height: number;
+  readonly channels: Channels;
   readonly purpose: string;
   readonly steps: readonly Step[];
   readonly mean: readonly number[];
@@ -71,12 +73,18 @@ function pixels(state: State): Float32Array {
   const { picture } = state;
   if (picture.data instanceof Float32Array) return picture.data;
   const data = Float32Array.from(picture.data);
+  const level = levelOf(picture.data);
+  if (level !== 1) for (let i = 0; i < data.length; i++) data[i] = (data[i] ?? 0) * level;
   state.picture = { ...picture, data };
   return data;
 }
 
+function colorOnly(state: State, amount: number, change: (data: Float32Array, amount: number) => void): void {
+  if (state.picture.channels === 3) change(pixels(state), amount);
+}
+
 function crop(state: State, window: Window, width: number, height: number): void {
-  state.picture = { width, height, data: resample(state.picture, window, width, height) };
+  state.picture = { width, height, channels: state.picture.channels, data: resample(state.picture, window, width, height) };
 }
 
 interface Maker {
@@ -90,22 +98,21 @@ function sometimes(p: number, step: Step): Step {
   };
 }
 
-/** torchvision's ColorJitter: the four changes in random order, each by its own factor. */
+/** torchvision's ColorJitter: the four changes in random order, each by its own factor. A gray picture has no saturation and no hue; what is drawn is the same. */
 function jitter(place: Place, args: Args): Step {
   const b = numberArg(place, args, "brightness", 0.4, 0, 10);
   const c = numberArg(place, args, "contrast", 0.4, 0, 10);
   const s = numberArg(place, args, "saturation", 0.2, 0, 10);
   const h = numberArg(place, args, "hue", 0.1, 0, 0.5);
   const around = (strength: number, draws: Stream): number => draws.range(Math.max(0, 1 - strength), 1 + strength);
-  const changes: readonly ((data: Float32Array, draws: Stream) => void)[] = [
-    (data, draws) => brightness(data, around(b, draws)),
-    (data, draws) => contrast(data, around(c, draws)),
-    (data, draws) => saturation(data, around(s, draws)),
-    (data, draws) => hue(data, draws.range(-h, h)),
+  const changes: readonly ((state: State, draws: Stream) => void)[] = [
+    (state, draws) => brightness(pixels(state), around(b, draws)),
+    (state, draws) => contrast(pixels(state), state.picture.channels, around(c, draws)),
+    (state, draws) => colorOnly(state, around(s, draws), saturation),
+    (state, draws) => colorOnly(state, draws.range(-h, h), hue),
   ];
   return sometimes(numberArg(place, args, "p", 0.8, 0, 1), (state, draws) => {
-    const data = pixels(state);
-    for (const which of draws.permutation(4)) changes[which]?.(data, draws);
+    for (const which of draws.permutation(4)) changes[which]?.(state, draws);
   });
 }
 
@@ -122,15 +129,15 @@ const MAKERS: ReadonlyMap<string, Maker> = new Map<string, Maker>([
   ["center_crop", { args: [], make: (place) => (state) => crop(state, centerWindow(state.picture, place.view.width, place.view.height), place.view.width, place.view.height) }],
   ["flip", {
     args: ["p"],
-    make: (place, args) => sometimes(numberArg(place, args, "p", 0.5, 0, 1), (state) => mirror(pixels(state), state.picture.width, state.picture.height)),
+    make: (place, args) => sometimes(numberArg(place, args, "p", 0.5, 0, 1), (state) => mirror(pixels(state), state.picture.channels, state.picture.width, state.picture.height)),
   }],
   ["color_jitter", { args: ["brightness", "contrast", "saturation", "hue", "p"], make: jitter }],
-  ["grayscale", { args: ["p"], make: (place, args) => sometimes(numberArg(place, args, "p", 0.2, 0, 1), (state) => saturation(pixels(state), 0)) }],
+  ["grayscale", { args: ["p"], make: (place, args) => sometimes(numberArg(place, args, "p", 0.2, 0, 1), (state) => colorOnly(state, 0, saturation)) }],
   ["blur", {
     args: ["p", "radius"],
     make: (place, args) => {
       const radius = rangeArg(place, args, "radius", [0.1, 2], 1e-3, 100);
-      return sometimes(numberArg(place, args, "p", 0.5, 0, 1), (state, draws) => blur(pixels(state), state.picture.width, state.picture.height, draws.range(radius[0], radius[1])));
+      return sometimes(numberArg(place, args, "p", 0.5, 0, 1), (state, draws) => blur(pixels(state), state.picture.channels, state.picture.width, state.picture.height, draws.range(radius[0], radius[1])));
     },
   }],
   ["solarize", {
@@ -153,37 +160,37 @@ function compileStep(view: ViewSpec, transform: Transform): Step {
 }
 
 /**
- * Checks a view's transforms and readies them. `mean` and `std` are per channel, of values in 0..1. Throws `HostError`
+ * Checks a view's transforms and readies them. `mean` and `std` are of values in 0..1, three each for color and one each for
+ * gray: so many channels does the view have. Throws `HostError`
  * "bad-data" that names view, transform and argument.
  */
 export function compileView(view: ViewSpec, mean: readonly number[], std: readonly number[]): CompiledView {
   const place: Place = { view, name: "normalization" };
-  if (mean.length !== 3 || std.length !== 3 || ![...mean, ...std].every(Number.isFinite) || std.some((value) => value <= 0)) {
-    throw bad(place, `mean [${mean.join(", ")}] and std [${std.join(", ")}] do not fit RGB pictures`, "give three of each, std above 0");
-  }
+  const channels = channelsFor(mean, std);
+  if (channels === undefined) throw bad(place, `mean [${mean.join(", ")}] and std [${std.join(", ")}] fit no pictures`, "give three of each for color, one of each for gray, std above 0");
   for (const side of [view.width, view.height]) {
     if (!Number.isInteger(side) || side < 1 || side > 8192) throw bad({ view, name: "size" }, `${view.width} × ${view.height} is no picture size`, "give sides in 1..8192");
   }
-  return { name: view.name, width: view.width, height: view.height, purpose: `augment ${view.name}`, steps: view.transforms.map((one) => compileStep(view, one)), mean, std };
+  return { name: view.name, width: view.width, height: view.height, channels, purpose: `augment ${view.name}`, steps: view.transforms.map((one) => compileStep(view, one)), mean, std };
 }
 
-/** Writes a float picture in 0..255, normalized, into `out` from `offset` on. */
-export function normalizeInto(data: Float32Array | Uint8Array, mean: readonly number[], std: readonly number[], out: Float32Array, offset: number): void {
-  for (let c = 0; c < 3; c++) {
-    const scale = 1 / (255 * (std[c] ?? 1));
+/** Writes a picture's values, normalized, into `out` from `offset` on; it has as many channels as there are means. */
+export function normalizeInto(data: Picture["data"], mean: readonly number[], std: readonly number[], out: Float32Array, offset: number): void {
+  for (let c = 0; c < mean.length; c++) {
+    const scale = levelOf(data) / (255 * (std[c] ?? 1));
     const shift = (mean[c] ?? 0) / (std[c] ?? 1);
-    for (let i = c; i < data.length; i += 3) out[offset + i] = (data[i] ?? 0) * scale - shift;
+    for (let i = c; i < data.length; i += mean.length) out[offset + i] = (data[i] ?? 0) * scale - shift;
   }
 }
 
-/** Values in one view: `height · width · 3`. */
+/** Values in one view: `height · width · channels`. */
 export function viewSize(view: CompiledView): number {
-  return view.width * view.height * 3;
+  return view.width * view.height * view.channels;
 }
 
-/** Applies a view to a picture and writes `[height, width, 3]` normalized values into `out` from `offset` on. */
+/** Applies a view to a picture and writes `[height, width, channels]` normalized values into `out` from `offset` on. */
 export function applyView(view: CompiledView, image: RawImage, key: AugmentKey, out: Float32Array, offset: number): void {
-  const state: State = { picture: image };
+  const state: State = { picture: { ...inChannels(image, view.channels), channels: view.channels } };
   const draws = stream(key.seed, view.purpose, key.step, key.slot);
   for (const step of view.steps) step(state, draws);
   if (state.picture.width !== view.width || state.picture.height !== view.height) crop(state, wholeWindow(state.picture), view.width, view.height);

@@ -1,10 +1,12 @@
 /**
- * Changes of color and sharpness, in place, on float RGB in 0..255.
+ * Changes of color and sharpness, in place, on floats in 0..255: RGB, or gray where that is said.
  *
  * Owns the photometric half of augmentation: brightness, contrast, saturation and hue by the definitions of Pillow and
  * torchvision, grayscale, gaussian blur (a true gaussian; Pillow approximates it by boxes) and solarization. Geometry is
  * in `resample.ts`, and which of these happen, and how strongly, in `augment.ts`.
  */
+import type { Channels } from "./channels.js";
+
 
 /** Luma of ITU-R 601, as Pillow's mode L. */
 function luma(red: number, green: number, blue: number): number {
@@ -20,15 +22,15 @@ export function brightness(data: Float32Array, factor: number): void {
   for (let i = 0; i < data.length; i++) data[i] = clip((data[i] ?? 0) * factor);
 }
 
-/** Blends with the mean luma of the picture. */
-export function contrast(data: Float32Array, factor: number): void {
+/** Blends with the mean luma of the picture, which is the mean of a gray one. */
+export function contrast(data: Float32Array, channels: Channels, factor: number): void {
   let sum = 0;
-  for (let i = 0; i < data.length; i += 3) sum += luma(data[i] ?? 0, data[i + 1] ?? 0, data[i + 2] ?? 0);
-  const mean = sum / (data.length / 3);
+  for (let i = 0; i < data.length; i += channels) sum += channels === 1 ? (data[i] ?? 0) : luma(data[i] ?? 0, data[i + 1] ?? 0, data[i + 2] ?? 0);
+  const mean = sum / (data.length / channels);
   for (let i = 0; i < data.length; i++) data[i] = clip(mean + factor * ((data[i] ?? 0) - mean));
 }
 
-/** Blends every pixel with its own luma; factor 0 is grayscale. */
+/** Blends every pixel of RGB with its own luma; factor 0 is grayscale. */
 export function saturation(data: Float32Array, factor: number): void {
   for (let i = 0; i < data.length; i += 3) {
     const gray = luma(data[i] ?? 0, data[i + 1] ?? 0, data[i + 2] ?? 0);
@@ -36,7 +38,7 @@ export function saturation(data: Float32Array, factor: number): void {
   }
 }
 
-/** Turns the hue by `shift` of a full circle (−0.5..0.5), keeping saturation and value. */
+/** Turns the hue of RGB by `shift` of a full circle (−0.5..0.5), keeping saturation and value. */
 export function hue(data: Float32Array, shift: number): void {
   for (let i = 0; i < data.length; i += 3) {
     const red = data[i] ?? 0;
@@ -60,12 +62,12 @@ export function solarize(data: Float32Array, threshold: number): void {
 }
 
 /** Mirrors left to right. */
-export function mirror(data: Float32Array, width: number, height: number): void {
+export function mirror(data: Float32Array, channels: Channels, width: number, height: number): void {
   for (let r = 0; r < height; r++) {
     for (let a = 0, b = width - 1; a < b; a++, b--) {
-      for (let c = 0; c < 3; c++) {
-        const i = (r * width + a) * 3 + c;
-        const j = (r * width + b) * 3 + c;
+      for (let c = 0; c < channels; c++) {
+        const i = (r * width + a) * channels + c;
+        const j = (r * width + b) * channels + c;
         const held = data[i] ?? 0;
         data[i] = data[j] ?? 0;
         data[j] = held;
@@ -93,9 +95,10 @@ function blurLine(data: Float32Array, start: number, length: number, stride: num
 }
 
 /** Gaussian blur with standard deviation `sigma` in pixels. */
-export function blur(data: Float32Array, width: number, height: number, sigma: number): void {
+export function blur(data: Float32Array, channels: Channels, width: number, height: number, sigma: number): void {
   const kernel = gaussian(sigma);
   const line = new Float32Array(Math.max(width, height));
-  for (let r = 0; r < height; r++) for (let c = 0; c < 3; c++) blurLine(data, r * width * 3 + c, width, 3, kernel, line);
-  for (let x = 0; x < width; x++) for (let c = 0; c < 3; c++) blurLine(data, x * 3 + c, height, width * 3, kernel, line);
+  const row = width * channels;
+  for (let r = 0; r < height; r++) for (let c = 0; c < channels; c++) blurLine(data, r * row + c, width, channels, kernel, line);
+  for (let at = 0; at < row; at++) blurLine(data, at, height, row, kernel, line);
 }

@@ -8,6 +8,7 @@
 import { HostError } from "../base/errors.js";
 import { stream } from "../base/random.js";
 import { normalizeInto } from "./augment.js";
+import { channelsFor, inChannels, type Channels } from "./channels.js";
 import { centerWindow, resample } from "./resample.js";
 import type { ImageSource, RawImage } from "./source.js";
 
@@ -18,6 +19,7 @@ export type EvalSize = { readonly side: number } | { readonly height: number; re
 export type EvalOptions = EvalSize & EvalRest;
 
 interface EvalRest {
+  /** Three numbers for pictures in color, one for gray ones; so are deviations. Those of training are in `manifest.train`. */
   readonly mean: readonly number[];
   readonly std: readonly number[];
   /** The factor to label by; default the first. */
@@ -26,7 +28,7 @@ interface EvalRest {
   readonly limit?: number;
 }
 
-/** Pictures `[count, height, width, 3]` normalized, with labels. */
+/** Pictures `[count, height, width, channels]` normalized, with labels. */
 export interface EvalSet {
   readonly images: Float32Array;
   readonly labels: Int32Array;
@@ -58,11 +60,12 @@ function classesOf(source: ImageSource, factor: string | undefined): readonly st
 }
 
 /** @throws RangeError where sizes, limit, mean or deviation are not what pictures can be laid out by. */
-function requireOptions({ mean, std, limit }: EvalOptions, height: number, width: number): void {
+function requireOptions({ mean, std, limit }: EvalOptions, height: number, width: number): Channels {
   for (const side of [height, width]) if (!Number.isInteger(side) || side < 1) throw new RangeError(`height and width are whole numbers of pixels from 1 on, not ${height} and ${width}`);
   if (limit !== undefined && (!Number.isInteger(limit) || limit < 0)) throw new RangeError(`the limit is ${limit}, not a whole number of pictures`);
-  const three = (values: readonly number[] | undefined): boolean => values?.length === 3 && values.every(Number.isFinite);
-  if (!three(mean) || !three(std) || std.includes(0)) throw new RangeError("mean and std are three numbers each, for red, green and blue, and no deviation is 0; those of training are manifest.train.mean and manifest.train.std");
+  const channels = channelsFor(mean ?? [], std ?? []);
+  if (channels === undefined) throw new RangeError("mean and std are three numbers each, for red, green and blue, or one each, for gray, and deviations are above 0; those of training are manifest.train.mean and manifest.train.std");
+  return channels;
 }
 
 /**
@@ -72,10 +75,10 @@ function requireOptions({ mean, std, limit }: EvalOptions, height: number, width
 export async function evalSet(source: ImageSource, options: EvalOptions): Promise<EvalSet> {
   const { mean, std, factor } = options;
   const { height, width } = "side" in options ? { height: options.side, width: options.side } : options;
-  requireOptions(options, height, width);
+  const channels = requireOptions(options, height, width);
   const classes = classesOf(source, factor);
   const chosen = choose(source, options.limit);
-  const size = height * width * 3;
+  const size = height * width * channels;
   if (chosen.length * size * 4 > MAX_BYTES) throw new HostError("bad-data", `${chosen.length} pictures of ${width} × ${height} take more than 4 GiB at once`, "give a limit");
   const images = new Float32Array(chosen.length * size);
   const kept: number[] = [];
@@ -86,12 +89,12 @@ export async function evalSet(source: ImageSource, options: EvalOptions): Promis
     const found = await Promise.allSettled(part.map((index) => decodeOrName(source, index)));
     found.forEach((result, i) => {
       if (result.status === "rejected") throw result.reason;
-      const image = result.value;
       const index = part[i] ?? 0;
-      if (image === undefined) {
+      if (result.value === undefined) {
         corrupt.push(source.describe(index));
         return;
       }
+      const image = { ...inChannels(result.value, channels, source.describe(index)), channels };
       const same = image.width === width && image.height === height;
       normalizeInto(same ? image.data : resample(image, centerWindow(image, width, height), width, height), mean, std, images, kept.length * size);
       kept.push(index);

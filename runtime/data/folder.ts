@@ -1,7 +1,7 @@
 /**
  * Image folders, decoded by sharp.
  *
- * Owns finding pictures on disk and turning a file into 8-bit RGB. Class sub-folders give labels, sorted by name as every
+ * Owns finding pictures on disk and turning a file into RGB of 8 or 16 bits. Class sub-folders give labels, sorted by name as every
  * framework does it; a folder with pictures and no sub-folders with pictures is unlabelled. Links are followed, to files and
  * to folders, unless they lead back into a folder that they lie in. What is left out is counted and named, never silently
  * dropped: files that are not pictures, and pictures beside class folders. Pictures stand as their EXIF orientation says. Whether a picture's body is corrupt is only known when it is decoded, and
@@ -12,7 +12,7 @@
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { extname, join, relative, sep } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import sharp from "sharp";
+import sharp, { type Sharp } from "sharp";
 import { counted } from "../base/counted.js";
 import { errorText, HostError, systemCode } from "../base/errors.js";
 import type { ImageSource, RawImage, SourceReport, SourceSpec } from "./source.js";
@@ -142,15 +142,6 @@ export function folderFromSpec(spec: FolderSpec, report?: SourceReport): ImageSo
   };
 }
 
-function toRgb(data: Uint8Array, pixels: number, channels: number): Uint8Array {
-  if (channels === 3) return data;
-  const rgb = new Uint8Array(pixels * 3);
-  for (let i = 0; i < pixels; i++) {
-    for (let c = 0; c < 3; c++) rgb[i * 3 + c] = data[i * channels + (channels < 3 ? 0 : c)] ?? 0;
-  }
-  return rgb;
-}
-
 /** Milliseconds before a file is read again that could not be read. */
 const AGAIN: readonly number[] = [100, 400, 1600];
 /** Faults that may pass by themselves: those of the machine (or of the one that keeps the files), and a device's, which may as well be of this file alone. */
@@ -173,16 +164,37 @@ async function readPicture(path: string, tried = 0): Promise<Uint8Array> {
   }
 }
 
+/** How a file's values are to be read: `deep` where they have 16 bits, `profile` where their colors are those of a profile. */
+interface Values {
+  readonly deep: boolean;
+  readonly profile: boolean;
+}
+
+/** Looks at a file's head. A JPEG has 8 bits, and is not looked at: that takes a tenth of the time of decoding a photograph. Throws what is not to be read as a picture, in words. */
+async function valuesOf(picture: Sharp, bytes: Uint8Array): Promise<Values> {
+  if (bytes[0] === 0xff && bytes[1] === 0xd8) return { deep: false, profile: false };
+  const { depth, channels, space, icc } = await picture.metadata();
+  if (depth !== "uchar" && depth !== "ushort") throw new Error(`its values are of type ${depth}; pictures have 8 or 16 bits without a sign, from black at 0 to white`);
+  const colors = space === "b-w" || space === "grey16" ? 1 : space === "cmyk" ? 4 : 3;
+  if (channels > colors + 1) throw new Error(`it has ${channels} channels; pictures are gray or in color, and may have an alpha channel, which is left out`);
+  return { deep: depth === "ushort", profile: icc !== undefined && space === "rgb16" };
+}
+
 /**
- * Decodes a file to 8-bit RGB, turned as its EXIF orientation says; alpha is dropped. Throws `HostError` "bad-image" that names
- * it, and what reading it throws.
+ * Decodes a file to RGB of 8 bits, or of 16 where it has so many, turned as its EXIF orientation says; alpha is dropped.
+ * Throws `HostError` "bad-image" that names it, and what reading it throws.
  */
 async function decodeFile(path: string): Promise<RawImage> {
   const bytes = await readPicture(path);
   try {
-    const picture = sharp(bytes, { failOn: "error" }).autoOrient().removeAlpha().toColourspace("srgb").raw({ depth: "uchar" });
+    const picture = sharp(bytes, { failOn: "error" });
+    const { deep, profile } = await valuesOf(picture, bytes);
+    picture.autoOrient().removeAlpha().toColourspace(deep ? "rgb16" : "srgb").raw({ depth: deep ? "ushort" : "uchar" });
+    // Colors of a profile with 16 bits come out as those of Display P3 otherwise.
+    if (profile) picture.withIccProfile("srgb", { attach: false });
     const { data, info } = await picture.toBuffer({ resolveWithObject: true });
-    return { width: info.width, height: info.height, data: toRgb(data, info.width * info.height, info.channels) };
+    if (info.channels !== 3) throw new Error(`it has ${info.channels} channels that are not red, green and blue`);
+    return { width: info.width, height: info.height, data: deep ? new Uint16Array(data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength)) : data };
   } catch (error) {
     throw new HostError("bad-image", `cannot decode ${path}: ${errorText(error).split("\n")[0] ?? ""}`, "remove or replace the file, or write on_corrupt: skip in the program's images(...)", { cause: error });
   }

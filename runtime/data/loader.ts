@@ -31,7 +31,7 @@ export interface LoaderOptions {
   readonly cacheMegabytes?: number;
   /** The factor whose labels come with a batch; default the first. */
   readonly factor?: string;
-  /** Hears what a person should know, each thing once: corrupt files, small pictures, missing workers. */
+  /** Hears what a person should know, each thing once: corrupt files, small and dark pictures, missing workers. */
   readonly onNote?: (text: string) => void;
   /** Where the compiled worker is, if not beside this file. */
   readonly workerScript?: URL;
@@ -41,7 +41,7 @@ export interface LoaderOptions {
 export interface LoaderBatch {
   readonly step: number;
   readonly epoch: number;
-  /** `[B, height, width, 3]` normalized, by view name. */
+  /** `[B, height, width, channels]` normalized, by view name. */
   readonly images: Readonly<Record<string, Float32Array>>;
   /** The pictures used, by slot: replacements in the place of corrupt ones. */
   readonly indices: Int32Array;
@@ -80,6 +80,7 @@ class BatchLoader implements Loader {
   readonly #orders = new Map<number, Int32Array>();
   readonly #corrupt = new Map<number, string>();
   readonly #small = new Set<number>();
+  #darkTold = false;
   #closed = false;
 
   constructor(source: ImageSource, options: LoaderOptions, pool: Pool) {
@@ -131,10 +132,10 @@ class BatchLoader implements Loader {
   }
 
   async #make(step: number): Promise<LoaderBatch> {
-    const { batch, views, factor } = this.#options;
+    const { batch, views, factor, mean } = this.#options;
     const { epoch, from } = placeOf(step, batch, this.#source.size);
     const wanted = this.#order(epoch).subarray(from, from + batch);
-    const images = views.map((view) => new Float32Array(batch * view.height * view.width * 3));
+    const images = views.map((view) => new Float32Array(batch * view.height * view.width * mean.length));
     const indices = new Int32Array(batch);
     const owners = Math.max(1, this.#pool.workers);
     await Promise.all(
@@ -171,6 +172,10 @@ class BatchLoader implements Loader {
       this.#options.onNote?.(`some pictures are smaller than a view and are scaled up, such as ${this.#source.describe(done.small[0] ?? 0)}`);
     }
     for (const index of done.small) this.#small.add(index);
+    if (done.dark !== undefined && !this.#darkTold) {
+      this.#darkTold = true;
+      this.#options.onNote?.(`the pictures of 16 bits are dark: the largest value of the first ones is ${done.dark} of 65535, and normalization hardly tells them apart; say their mean and deviation with normalize(mean: …, std: …), white being 1`);
+    }
   }
 }
 

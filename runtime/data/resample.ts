@@ -7,12 +7,15 @@
  * after each, which differs by less than one level.
  */
 import type { Stream } from "../base/random.js";
+import { levelOf, type Channels } from "./channels.js";
+import type { RawImage } from "./source.js";
 
-/** A float picture in 0..255, row-major RGB. */
+/** A picture as it was decoded, or of floats in 0..255; row-major. */
 export interface Picture {
   readonly width: number;
   readonly height: number;
-  readonly data: Float32Array | Uint8Array;
+  readonly channels: Channels;
+  readonly data: Float32Array | RawImage["data"];
 }
 
 /** A window of a picture in whole pixels. */
@@ -62,11 +65,31 @@ function filterFor(from: number, to: number): Filter {
   return made;
 }
 
-/** Across: each row of the window to `width` pixels, planar by row. */
+/** Across: each row of the window to `width` pixels. */
 function resampleRows(source: Picture, window: Window, width: number): Float32Array {
+  const out = new Float32Array(window.height * width * source.channels);
+  if (source.channels === 1) grayRows(source, window, width, out);
+  else colorRows(source, window, width, out);
+  return out;
+}
+
+function grayRows({ data, width: stride }: Picture, window: Window, width: number, out: Float32Array): void {
   const { taps, starts, weights } = filterFor(window.width, width);
-  const data = source.data;
-  const out = new Float32Array(window.height * width * 3);
+  let to = 0;
+  for (let r = 0; r < window.height; r++) {
+    const rowStart = (window.top + r) * stride + window.left;
+    for (let i = 0; i < width; i++) {
+      const at = rowStart + (starts[i] ?? 0);
+      let gray = 0;
+      for (let t = 0; t < taps; t++) gray += (weights[i * taps + t] ?? 0) * (data[at + t] ?? 0);
+      out[to++] = gray;
+    }
+  }
+}
+
+function colorRows(source: Picture, window: Window, width: number, out: Float32Array): void {
+  const { taps, starts, weights } = filterFor(window.width, width);
+  const { data } = source;
   let to = 0;
   for (let r = 0; r < window.height; r++) {
     const rowStart = ((window.top + r) * source.width + window.left) * 3;
@@ -88,19 +111,19 @@ function resampleRows(source: Picture, window: Window, width: number): Float32Ar
       to += 3;
     }
   }
-  return out;
 }
 
 /** Resizes a window of a picture to `width × height`; float values in 0..255. */
 export function resample(source: Picture, window: Window, width: number, height: number): Float32Array {
   const across = resampleRows(source, window, width);
   const { taps, starts, weights } = filterFor(window.height, height);
-  const stride = width * 3;
+  const stride = width * source.channels;
+  const level = levelOf(source.data);
   const out = new Float32Array(height * stride);
   for (let r = 0; r < height; r++) {
     const to = r * stride;
     for (let t = 0; t < taps; t++) {
-      const weight = weights[r * taps + t] ?? 0;
+      const weight = (weights[r * taps + t] ?? 0) * level;
       if (weight === 0) continue;
       const from = ((starts[r] ?? 0) + t) * stride;
       for (let c = 0; c < stride; c++) out[to + c] = (out[to + c] ?? 0) + weight * (across[from + c] ?? 0);

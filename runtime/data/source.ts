@@ -6,11 +6,14 @@
  * factors). A source that can be rebuilt from plain data (`spec`) is decoded in worker threads; others in-process.
  */
 
-/** A decoded picture: 8-bit RGB, row-major, `height · width · 3` bytes. */
+/**
+ * A decoded picture, row-major: `height · width · 3` values in RGB, or `height · width` of a gray one; 8 bits each, or 16
+ * where the array has so many. A program gets the channels that it takes, whichever these are.
+ */
 export interface RawImage {
   readonly width: number;
   readonly height: number;
-  readonly data: Uint8Array;
+  readonly data: Uint8Array | Uint16Array;
 }
 
 /** Something to probe for: `shape` with its class names. Labels index `classes`. */

@@ -156,14 +156,15 @@ async function testSource(manifest: Manifest, data: TrainingData, evalData: stri
 }
 
 async function probeSet(manifest: Manifest, source: ImageSource, most: number, say: (text: string) => void): Promise<ProbeSet> {
+  const { mean, std } = manifest.train;
   const sizes = new Map(probedEncoders(manifest).map((encoder): [string, Size] => {
     const size = sizeFor(manifest, encoder);
     return [nameOf(size), size];
   }));
-  const bytes = [...sizes.values()].reduce((sum, { height, width }) => sum + height * width * 3 * 4, 0);
+  const bytes = [...sizes.values()].reduce((sum, { height, width }) => sum + height * width * mean.length * 4, 0);
   const limit = Math.max(1, Math.min(most, Math.floor(MOST.bytes / bytes)));
   const sets = new Map<string, EvalSet>();
-  for (const [name, { height, width }] of sizes) sets.set(name, await evalSet(source, { height, width, mean: manifest.train.mean, std: manifest.train.std, limit }));
+  for (const [name, { height, width }] of sizes) sets.set(name, await evalSet(source, { height, width, mean, std, limit }));
   const [first] = sets.values();
   const { indices, count, corrupt } = first ?? { indices: new Int32Array(0), count: 0, corrupt: [] };
   // The same pictures at every size: labels are by row. What cannot be decoded is left out of all; a file may come or go in between.
@@ -173,7 +174,7 @@ async function probeSet(manifest: Manifest, source: ImageSource, most: number, s
   const factors = source.factors.map(({ name, classes }): Factor => ({ name, classes, labels: indices.map((index) => source.label(index, name)) }));
   const images = (from: number, to: number, encoder: EncoderInfo): Promise<Float32Array> => {
     const size = sizeFor(manifest, encoder);
-    const pixels = size.height * size.width * 3;
+    const pixels = size.height * size.width * mean.length;
     return Promise.resolve((sets.get(nameOf(size))?.images ?? new Float32Array(0)).subarray(from * pixels, to * pixels));
   };
   return { feed: { count, images }, factors };

@@ -103,7 +103,7 @@ export function programText(seed: number): string {
   const own = d.chance(0.6);
   if (own) modules.push(moduleText(d, "trunk", width, { meets: meets && d.chance(0.5), tokens: true }, width, loops), `module net (image) -> Tokens[${width}] {\n  trunk()(linear(${width})(patches(image, ${patch}))${d.of("", ` + sincos2d(${width})`)})\n}\n`);
   const [seen, told] = views ? ["a", "b"] : ["image", "image"];
-  const model = [`input image: Image[${d.between(3, 4) * patch}, ${d.between(3, 5) * patch}, 3]`, ...(views ? ["view a, b = augment(image) { flip(p: 0.5) }"] : []),
+  const model = [`input image: Image[${d.between(3, 4) * patch}, ${d.between(3, 5) * patch}, ${seed % 3 === 0 ? 1 : 3}]`, ...(views ? ["view a, b = augment(image) { flip(p: 0.5) }"] : []),
     `encoder student = ${own ? "net()" : `vit(${patch}, ${width}, ${d.between(1, 3)}, ${d.of(1, 2)})`}`, `encoder teacher = ${d.of("frozen(student)", "student", "ema(student, momentum: 0.9)", "ema(student, momentum: 0.99 -> 1.0)", "ema(student, momentum: 0.5)")}`];
   const losses: string[] = [];
   const pick = (forms: readonly [string, ...string[]], left: string, right: string): number => losses.push(d.of(...forms).replaceAll(/\bL\b/g, left).replaceAll(/\bR\b/g, right));

@@ -25,23 +25,23 @@ test("a picture of the right size without transforms is only normalized", () => 
 });
 
 test("halving averages with a triangle of width four, and a constant stays constant at any size", () => {
-  const ramp: RawImage = { width: 8, height: 1, data: Uint8Array.from({ length: 24 }, (_, i) => 10 * Math.floor(i / 3)) };
+  const ramp = { width: 8, height: 1, channels: 3 as const, data: Uint8Array.from({ length: 24 }, (_, i) => 10 * Math.floor(i / 3)) };
   const half = resample(ramp, wholeWindow(ramp), 4, 1);
   // Weights 1/8 3/8 3/8 1/8 inside; at the border the missing tap is left out and the rest scaled up.
   expect(half[3]).toBeCloseTo((10 + 3 * 20 + 3 * 30 + 40) / 8, 4);
   expect(half[0]).toBeCloseTo((3 * 0 + 3 * 10 + 20) / 7, 4);
-  const flat: RawImage = { width: 7, height: 5, data: new Uint8Array(105).fill(77) };
+  const flat = { width: 7, height: 5, channels: 3 as const, data: new Uint8Array(105).fill(77) };
   for (const [w, h] of [[3, 2], [7, 5], [20, 31], [1, 1]] as const) for (const value of resample(flat, wholeWindow(flat), w, h)) expect(value).toBeCloseTo(77, 3);
 });
 
 test("enlarging interpolates between pixel centers and repeats the border", () => {
-  const two: RawImage = { width: 2, height: 1, data: Uint8Array.from([0, 0, 0, 100, 100, 100]) };
+  const two = { width: 2, height: 1, channels: 3 as const, data: Uint8Array.from([0, 0, 0, 100, 100, 100]) };
   const out = resample(two, wholeWindow(two), 4, 1);
   expect([out[0], out[3], out[6], out[9]].map((value) => Math.round(value ?? -1))).toEqual([0, 25, 75, 100]);
 });
 
 test("resizing agrees with an image library's bilinear reduction to within a few levels", async () => {
-  const image = drawPicture(5, 6, 96);
+  const image = { ...drawPicture(5, 6, 96), channels: 3 as const };
   const ours = resample(image, wholeWindow(image), 24, 24);
   const theirs = await sharp(image.data, { raw: { width: 96, height: 96, channels: 3 } }).resize(24, 24, { kernel: "linear" }).raw().toBuffer();
   let worst = 0;
@@ -90,7 +90,7 @@ test("a flip mirrors, and twice is nothing", () => {
   for (let r = 0; r < 8; r++) for (let c = 0; c < 8; c++) expect(flipped[(r * 8 + c) * 3]).toBe(plain[(r * 8 + 7 - c) * 3]);
   expect(apply(image, 8, [{ name: "flip", args: { p: 1 } }, { name: "flip", args: { p: 1 } }])).toEqual(plain);
   const odd = Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8, 9);
-  mirror(odd, 3, 1);
+  mirror(odd, 3, 3, 1);
   expect(odd).toEqual(Float32Array.of(7, 8, 9, 4, 5, 6, 1, 2, 3));
 });
 
@@ -104,7 +104,7 @@ test("changes of color are those of their definitions", () => {
   const gray = 0.299 * 200 + 0.587 * 100 + 0.114 * 50;
   expect(changed((data) => brightness(data, 1.5))).toEqual([255, 150, 75]);
   expect(changed((data) => saturation(data, 0))).toEqual([124.2, 124.2, 124.2]);
-  expect(changed((data) => contrast(data, 0.5))).toEqual([200, 100, 50].map((value) => Math.round((gray + 0.5 * (value - gray)) * 10) / 10));
+  expect(changed((data) => contrast(data, 3, 0.5))).toEqual([200, 100, 50].map((value) => Math.round((gray + 0.5 * (value - gray)) * 10) / 10));
   expect(changed((data) => hue(data, 1 / 3))).toEqual([50, 200, 100]);
   expect(changed((data) => hue(data, -1 / 3))).toEqual([100, 50, 200]);
   expect(changed((data) => solarize(data, 128))).toEqual([55, 100, 50]);
@@ -114,7 +114,7 @@ test("a blur keeps the mean inside and spreads a point as a gaussian", () => {
   const side = 31;
   const data = new Float32Array(side * side * 3);
   data[(15 * side + 15) * 3] = 1000;
-  blur(data, side, side, 2);
+  blur(data, 3, side, side, 2);
   let sum = 0;
   let spread = 0;
   for (let r = 0; r < side; r++) {
@@ -145,6 +145,6 @@ test("mistakes in a view are found when it is compiled, with the way out", () =>
   expect(() => compile("flip", { q: 1 })).toThrow(/takes no 'q'/);
   expect(() => compile("flip", { p: 2 })).toThrow(/p is 2/);
   expect(() => compile("random_resized_crop", { scale: [0.5, 0.2] })).toThrow(/scale is \[0.5,0.2\]/);
-  expect(() => compileView(view(8), [0], [1])).toThrow(/do not fit RGB/);
+  for (const [mean, std] of [[[0, 0], [1, 1]], [[0], [1, 1, 1]], [[0, 0, 0, 0], [1, 1, 1, 1]], [[0], [0]], [[], []]] as const) expect(() => compileView(view(8), mean, std)).toThrow(/fit no pictures/);
   expect(() => compileView(view(1e9), [0, 0, 0], [1, 1, 1])).toThrow(/no picture size/);
 });
