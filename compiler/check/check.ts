@@ -66,7 +66,7 @@ export function check(files: SourceFiles, options: CheckOptions, diagnostics: Di
   const model = elaborateModel(program, overrides, (file) => libraries.has(file), diagnostics);
   const variant = items.variants.get(program.name);
   if (variant !== undefined) reportDangling(program, variant, diagnostics);
-  const said = checkTraining(program, model.params, model.encoderNames, diagnostics);
+  const said = checkTraining(program, model.params, model.encoderNames, model.graph.inputs[0]?.channels, diagnostics);
   const training = options.batch === undefined ? said : { ...said, train: { ...said.train, batch: options.batch } };
   checkBatch(model.graph, training.train.batch, diagnostics);
   checkTokens(model.graph, diagnostics);

@@ -268,7 +268,10 @@ function runInput(cx: BodyCx, statement: ast.Input): void {
     return;
   }
   // What the loader makes of a picture. The input stands as it is written, so that what follows is checked too.
-  if (channels !== 3) cx.diagnostics.add(report("JEP3020", type.args[2]?.span ?? type.span, { found: channels, height, width }));
+  const [other] = cx.env.inputs.values();
+  const at = type.args[2]?.span ?? type.span;
+  if (channels !== 1 && channels !== 3) cx.diagnostics.add(report("JEP3020", at, { found: channels, height, width }));
+  else if (other !== undefined && other.channels !== channels) cx.diagnostics.add(report("JEP3023", at, { name, found: channels, other: other.name, others: other.channels }, { related: [{ span: other.origin, message: `\`${other.name}\` is declared here` }] }));
   const image: ImageInput = { name, height, width, channels, origin: statement.span };
   cx.env.inputs.set(name, image);
   cx.scope.set(name, emitInput(cx, name, imageType(image), statement.span));
@@ -328,7 +331,7 @@ function runView(cx: BodyCx, statement: ast.View): void {
   const taken = createTaken("augment", cx.diagnostics);
   const [size] = sizes.filter((a) => taken.take("size", placeOf(a)));
   const side = size === undefined ? undefined : asCount(evaluate(cx, size.value), "`size`", size.span, cx.diagnostics);
-  const transforms = readTransforms(cx, [...call.args.slice(1).filter((a) => !sizes.includes(a)).map((a) => a.value), ...(call.block ?? [])]);
+  const transforms = readTransforms(cx, [...call.args.slice(1).filter((a) => !sizes.includes(a)).map((a) => a.value), ...(call.block ?? [])], input.channels);
   for (const name of statement.names) {
     const view = { name: name.text, input: input.name, height: side ?? input.height, width: side ?? input.width, transforms, origin: statement.span };
     cx.env.views.set(name.text, view);

@@ -36,8 +36,12 @@ type Draft = { -readonly [K in keyof TrainConfig]: TrainConfig[K] };
 
 const constant = (value: number): TrainConfig["learningRate"] => ({ kind: "constant", points: [value], warmup: undefined, stretch: 1 });
 
-/** Reads all settings; every mistake is reported, and the rest keeps its meaning. */
-export function checkTraining(program: Program, params: ReadonlyMap<string, Static>, encoders: ReadonlyMap<string, string | undefined>, diagnostics: Diagnostics): CheckedTraining {
+/** Mean and deviation of ImageNet's pixels in red, green and blue, and of their luma: the mean exactly, the deviation as far as colors rise and fall together. */
+const ofColor = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const;
+const ofGray = { mean: [0.459], std: [0.226] } as const;
+
+/** Reads all settings; every mistake is reported, and the rest keeps its meaning. `channels` are those of the program's pictures. */
+export function checkTraining(program: Program, params: ReadonlyMap<string, Static>, encoders: ReadonlyMap<string, string | undefined>, channels: number | undefined, diagnostics: Diagnostics): CheckedTraining {
   const env: Env = {
     modules: new Map(), funcs: new Map(), faults: new Map(), params: new Map(), lacking: program.lacking, funcNames: new Set(), positional: new Set(), masks: new Map(), gridOrigins: new Map(), instances: new Map(),
     spaces: new Map(), inputs: new Map(), views: new Map(), active: [], tableGrid: { first: undefined }, isLibrary: () => false, budget: { nodes: 0 }, told: new Set(), later: new Set(),
@@ -48,9 +52,9 @@ export function checkTraining(program: Program, params: ReadonlyMap<string, Stat
     data: { kind: "synthetic", count: 4096 }, duration: { unit: "epochs", value: 1 }, batch: 64, seed: 0,
     optimizer: { kind: "adamw", beta1: 0.9, beta2: 0.999, eps: 1e-8 }, learningRate: constant(1e-3), weightDecay: constant(0.05),
     gradientClip: undefined, checkpointEvery: { unit: "epochs", value: 1 },
-    mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225], onCollapse: "warn",
+    ...(channels === 1 ? ofGray : ofColor), onCollapse: "warn",
   };
-  const state: State = { cx, draft, transforms: [] };
+  const state: State = { cx, draft, channels, transforms: [] };
   if (program.settings.length === 0 && !program.lacking) diagnostics.add(report("JEP6003", program.span, { name: program.name }));
   const seen = new Map<string, ast.Setting>();
   for (const setting of program.settings) {
@@ -99,6 +103,7 @@ function lengthOf({ value, unit }: Duration): string {
 interface State {
   readonly cx: BodyCx;
   readonly draft: Draft;
+  readonly channels: number | undefined;
   transforms: Transforms;
 }
 
@@ -234,7 +239,7 @@ function readData(state: State, setting: ast.Setting): void {
     return c?.name === "normalize" ? [c] : [];
   });
   for (const c of colors) readNormalize(state, c.args);
-  state.transforms = readTransforms(cx, block.filter((e) => named(e)?.name !== "normalize"));
+  state.transforms = readTransforms(cx, block.filter((e) => named(e)?.name !== "normalize"), state.channels);
 }
 
 function readImages(cx: BodyCx, args: readonly ast.Arg[]): DataConfig {
@@ -273,8 +278,13 @@ function readNormalize(state: State, args: readonly ast.Arg[]): void {
     const list = evaluate(state.cx, arg.value);
     const numbers = list.kind === "list" ? list.items.flatMap((v) => (v.kind === "static" && typeof v.value === "number" ? [v.value] : [])) : [];
     const key = arg.name?.text;
-    if ((key === "mean" || key === "std") && numbers.length > 0 && (key === "mean" || numbers.every((n) => n > 0))) state.draft[key] = numbers;
-    else state.cx.diagnostics.add(report("JEP2010", arg.span, { what: "`normalize`", expected: "`mean: [r, g, b]` and `std: [r, g, b]` above 0", found: describe(list) }));
+    const { channels } = state;
+    if ((key !== "mean" && key !== "std") || numbers.length === 0 || (key === "std" && !numbers.every((n) => n > 0))) {
+      const each = channels === 1 ? "[gray]" : "[r, g, b]";
+      state.cx.diagnostics.add(report("JEP2010", arg.span, { what: "`normalize`", expected: `\`mean: ${each}\` and \`std: ${each}\` above 0`, found: describe(list) }));
+    } else if ((channels === 1 || channels === 3) && numbers.length !== channels) {
+      state.cx.diagnostics.add(report("JEP6020", arg.span, { name: key, found: numbers.length, channels }));
+    } else state.draft[key] = numbers;
   }
 }
 

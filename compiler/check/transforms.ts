@@ -40,12 +40,30 @@ export function transformKinds(): Readonly<Record<string, readonly string[]>> {
   return Object.fromEntries(Object.entries(known).map(([name, formals]) => [name, Object.keys(formals)]));
 }
 
-/** Reads a list of transforms; those with mistakes are reported and left out. */
-export function readTransforms(cx: BodyCx, exprs: readonly ast.Expr[]): Transforms {
+/**
+ * Reads a list of transforms for pictures of so many channels. Those with mistakes are reported and left out, as is what does
+ * nothing to gray pictures: a view that only that would change is the picture itself.
+ */
+export function readTransforms(cx: BodyCx, exprs: readonly ast.Expr[], channels: number | undefined): Transforms {
   return exprs.flatMap((expr) => {
     const one = readTransform(cx, expr);
-    return one === undefined ? [] : [one];
+    if (one === undefined) return [];
+    return channels === 1 ? withoutColor(cx, one, expr) : [one];
   });
+}
+
+/** What is left of a transform on gray pictures. */
+function withoutColor(cx: BodyCx, one: Transforms[number], expr: ast.Expr): Transforms {
+  if (one.name === "grayscale") {
+    cx.diagnostics.add(report("JEP6021", expr.span, { what: one.name }, { fixes: [{ title: "remove it", edits: [{ span: expr.span, text: "" }] }] }));
+    return [];
+  }
+  if (one.name !== "color_jitter") return [one];
+  for (const arg of expr.kind === "call" ? expr.args : []) {
+    const what = arg.name?.text ?? "";
+    if ((what === "saturation" || what === "hue") && one.args[what] !== 0) cx.diagnostics.add(report("JEP6021", arg.span, { what }));
+  }
+  return [{ name: one.name, args: { ...one.args, saturation: 0, hue: 0 } }];
 }
 
 function readTransform(cx: BodyCx, expr: ast.Expr): Transforms[number] | undefined {

@@ -35,13 +35,16 @@ export function withOnePicture(graph: ModelGraph, names: ReadonlyMap<string, str
   return { ...graph, body: { ...graph.body, nodes: graph.body.nodes.map(renamed) } };
 }
 
+const strengths = ["brightness", "contrast", "saturation", "hue"] as const;
+
 /** What a transform does to every picture alike: nothing, or something by name; undefined where it draws. */
 function effectOf({ name, args }: Transform): readonly (string | undefined)[] {
   switch (name) {
     case "resize": case "center_crop": return [name];
     case "flip": case "grayscale": return args["p"] === 0 ? [] : [args["p"] === 1 ? name : undefined];
     case "solarize": return args["p"] === 0 ? [] : [args["p"] === 1 ? JSON.stringify([name, args["threshold"]]) : undefined];
-    case "color_jitter": case "blur": return args["p"] === 0 ? [] : [undefined];
+    case "blur": return args["p"] === 0 ? [] : [undefined];
+    case "color_jitter": return args["p"] === 0 || strengths.every((strength) => args[strength] === 0) ? [] : [undefined];
     default: return [undefined];
   }
 }

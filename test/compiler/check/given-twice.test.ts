@@ -36,7 +36,7 @@ test.each(lines)("%s", (line, callee, name, second, first) => {
 const settings: typeof lines = [
   ["data shapes(17, count: 5)", "shapes", "count", "count: 5", "17"],
   ["data images(\"a\", path: \"b\")", "images", "path", "path: \"b\"", "\"a\""],
-  ["data shapes(64) { normalize(mean: [0.5], mean: [0.4]) }", "normalize", "mean", "mean: [0.4]", "mean: [0.5]"],
+  ["data shapes(64) { normalize(mean: [0.5, 0.5, 0.5], mean: [0.4, 0.4, 0.4]) }", "normalize", "mean", "mean: [0.4, 0.4, 0.4]", "mean: [0.5, 0.5, 0.5]"],
   ["optimizer adamw(0.9, beta1: 0.8)", "adamw", "beta1", "beta1: 0.8", "0.9"],
   ["learning_rate cosine(1e-3 -> 1e-4, stretch: 1, stretch: 2)", "cosine", "stretch", "stretch: 2", "stretch: 1"],
 ];

@@ -1,5 +1,6 @@
 /** Families 5xxx and 6xxx: masks and recipes, each drawn in the source. */
 import { expect, test } from "vitest";
+import { check } from "../../../compiler/compile.js";
 import { checkMarked, sound } from "./marked.js";
 
 test("a mask is one of those there are", () => {
@@ -176,4 +177,36 @@ test("an augmentation is asked for no more than it can do, and for nothing it do
     checkMarked(sound("", "", `  epochs 1\n${line}\n${mark}\n`));
   }
   checkMarked(sound("", "", "  epochs 1\n  data shapes(count: 64) { random_resized_crop(scale: 0.3..1.0, aspect: 0.5..2.0), blur(p: 0.5, radius: 1), center_crop }\n"));
+});
+
+test("normalization has a value for each channel, and that of ImageNet unless said", () => {
+  const gray = (text: string): string => text.replace("Image[32, 32, 3]", "Image[32, 32, 1]");
+  const data = (words: string, marks = ""): string => `  epochs 1\n  data shapes(count: 64) { normalize(${words}) }\n${marks}`;
+  const trainOf = (text: string) => check({ file: "m.jepa", text }).checked?.training.train;
+  checkMarked(sound("", "", data("mean: [0.5]", `//                                   ^^^^^^^^^^^ JEP6020 The number of values in \`mean\` is 1, and the number of channels of these pictures is 3.\n`)));
+  checkMarked(gray(sound("", "", data("mean: [0.5], std: [0.2, 0.2, 0.2]", `//                                                ^^^^^^^^^^^^^^^^^^^^ JEP6020 The number of values in \`std\` is 3\n`))));
+  checkMarked(gray(sound("", "", data("std: 0.2", `//                                   ^^^^^^^^ JEP2010 \`mean: [gray]\` and \`std: [gray]\` above 0\n`))));
+  expect(trainOf(gray(sound("", "", data("mean: [0.02], std: [0.01]"))))).toMatchObject({ mean: [0.02], std: [0.01] });
+  const [red, green, blue] = trainOf(sound())?.mean ?? [];
+  const { mean = [], std = [] } = trainOf(gray(sound())) ?? {};
+  expect([mean.length, std.length]).toEqual([1, 1]);
+  expect(mean[0]).toBeCloseTo(0.299 * (red ?? NaN) + 0.587 * (green ?? NaN) + 0.114 * (blue ?? NaN), 3);
+});
+
+test("what changes colors only does nothing to gray pictures, and is said and left out", () => {
+  const gray = (text: string): string => text.replace("Image[32, 32, 3]", "Image[32, 32, 1]");
+  const recipe = `  epochs 1
+  data shapes(count: 64) {
+    color_jitter(brightness: 0.2, saturation: 0.3, hue: 0)
+//                                ^^^^^^^^^^^^^^^ JEP6021 \`saturation\` does nothing to pictures of one channel.
+    grayscale(p: 0.2)
+//  ^^^^^^^^^^^^^^^^^ JEP6021 \`grayscale\` does nothing to pictures of one channel.
+    blur(p: 0.1)
+  }
+`;
+  checkMarked(gray(sound("", "", recipe)), { fixed: gray(sound("", "", recipe.replace("grayscale(p: 0.2)", ""))) });
+  expect(check({ file: "m.jepa", text: gray(sound("", "", recipe)) }).checked?.training.transforms).toEqual([{ name: "color_jitter", args: { brightness: 0.2, saturation: 0, hue: 0 } }, { name: "blur", args: { p: 0.1 } }]);
+  // What nobody wrote is no mistake.
+  checkMarked(gray(sound("", "", "  epochs 1\n  data shapes(count: 64) { color_jitter(brightness: 0.2) }\n")));
+  expect(check({ file: "m.jepa", text: sound("", "", recipe) }).diagnostics).toEqual([]);
 });

@@ -1,6 +1,7 @@
 /** Families 3xxx: shapes, positions and spaces, each drawn in the source. */
 import { expect, test } from "vitest";
 import { check } from "../../../compiler/compile.js";
+import { printGraph } from "../../../compiler/model/print.js";
 import { checkMarked, sound } from "./marked.js";
 
 test("shapes must agree", () => {
@@ -228,17 +229,40 @@ train m { epochs 1 }
 `);
 });
 
-test("a picture has three channels, and a mistake there keeps nothing else from being told", () => {
-  for (const [channels, carets] of [["1", "^"], ["4", "^"], ["16", "^^"]] as const) {
+test("a picture has one channel or three, and a mistake there keeps nothing else from being told", () => {
+  for (const [channels, carets] of [["2", "^"], ["4", "^"], ["16", "^^"]] as const) {
     checkMarked(`model m {
   input image: Image[32, 32, ${channels}]
-//                           ${carets} JEP3020 Pictures have 3 channels (red, green, blue), and this says ${channels}.
+//                           ${carets} JEP3020 Pictures have 1 channel (gray) or 3 (red, green, blue), and this says ${channels}.
   loss mse(imag, image)
 //         ^^^^ JEP2001 Did you mean \`image\`
 }
 train m { epochs 1 }
 `);
   }
+});
+
+test("a gray picture goes through a model as one channel, and films may be gray too", () => {
+  const gray = (text: string): string => text.replace("Image[32, 32, 3]", "Image[32, 32, 1]");
+  checkMarked(gray(sound("  head paint = decode()\n  loss seen = mse(paint(z_hat), patches(image, 4) at targets)\n")));
+  const { graph } = check({ file: "m.jepa", text: gray(sound()) });
+  expect(graph?.inputs).toMatchObject([{ height: 32, width: 32, channels: 1 }]);
+  const film = "use std.vit\nmodel m {\n  input film: Video[4, 16, 16, 1]\n  encoder f = linear(8)\n  x = f(tubes(film, patch: 8, frames: 2))\n  loss mse(x, 0 * x)\n  allow collapse(\"shapes\")\n}\ntrain m { epochs 1 }\n";
+  const films = check({ file: "m.jepa", text: film }).graph;
+  expect(films === undefined ? "" : printGraph(films)).toContain("2x2/8x1*2");
+});
+
+test("the pictures of a program are all gray or all in color", () => {
+  checkMarked(`model m {
+  input image: Image[32, 32, 3]
+  input other: Image[16, 16, 1]
+//                           ^ JEP3023 The number of channels of \`other\` is 1, and of \`image\` it is 3
+  loss mse(image, 0 * image)
+  loss dark = mse(other, 0 * other)
+  allow collapse("shapes")
+}
+train m { epochs 1 }
+`);
 });
 
 test("a loss is one number", () => {

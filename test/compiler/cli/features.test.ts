@@ -94,3 +94,37 @@ test("what cannot be done is said before anything is written", { timeout: 60_000
   expect(await refused("nowhere", "empty")).toContain("there is no nowhere");
   expect(await refused(folder, "damaged", "--engine", "gpu")).toContain("there is no engine gpu");
 });
+
+test("a gray program: files of 16 bits come as they are, color ones as their luma, and what is exported says one channel", { timeout: 120_000 }, async () => {
+  const { folder, manifest, state } = await makeRun(small.replace(/(Image\[[^\]]*), 3\]/, "$1, 1]"));
+  expect([manifest.inputs[0]?.channels, manifest.train.mean.length, manifest.train.std.length]).toEqual([1, 1, 1]);
+  const cwd = temporary({ "photos/notes.txt": "" });
+  const deep = Uint16Array.from({ length: SIDE * SIDE }, (_, i) => (i * i * 251 + i * 57) % 65536);
+  await sharp(deep, { raw: { width: SIDE, height: SIDE, channels: 1 } }).toColourspace("grey16").png().toFile(join(cwd, "photos", "a.png"));
+  writeFileSync(join(cwd, "photos", "b.png"), await png(bytesOf(3)));
+  const ran = await jepac(["features", folder, "photos", "-o", "out.safetensors", "--engine", "cpu"], { cwd });
+  expect(ran.code, ran.err).toBe(0);
+  const found = readSafetensors(readFileSync(join(cwd, "out.safetensors"))).tensors.get("features")?.data ?? [];
+
+  const { module } = await loadCompiled(join(folder, "compiled"), "compiled");
+  const { engine } = await createEngine(manifest, module, "cpu", 0);
+  await engine.importState(state);
+  const [mean = NaN, std = NaN] = [...manifest.train.mean, ...manifest.train.std];
+  const rgb = bytesOf(3);
+  const shades = [Array.from(deep, (value) => value / 65535), Array.from({ length: SIDE * SIDE }, (_, i) => Math.floor((19595 * (rgb[3 * i] ?? 0) + 38470 * (rgb[3 * i + 1] ?? 0) + 7471 * (rgb[3 * i + 2] ?? 0)) / 65536 + 0.5) / 255)];
+  for (const [row, values] of shades.entries()) {
+    const tokens = await engine.encode("teacher", Float32Array.from(values, (value) => (value - mean) / std), 1);
+    for (let j = 0; j < WIDTH; j++) {
+      let sum = 0;
+      for (let t = 0; t < 16; t++) sum += tokens[t * WIDTH + j] ?? NaN;
+      expect(Math.abs(Number(found[row * WIDTH + j]) - sum / 16), `picture ${row}, feature ${j}`).toBeLessThan(2e-5);
+    }
+  }
+  engine.dispose();
+
+  expect((await jepac(["export", folder, "-o", "weights"], { cwd })).code).toBe(0);
+  const said = (name: string): unknown => JSON.parse(readFileSync(join(cwd, "weights", name), "utf8"));
+  expect(said("config.json")).toMatchObject({ num_channels: 1 });
+  expect(said("preprocessor_config.json")).toMatchObject({ image_mean: manifest.train.mean, image_std: manifest.train.std });
+  expect(readSafetensors(readFileSync(join(cwd, "weights", "model.safetensors"))).tensors.get("embeddings.patch_embeddings.projection.weight")?.shape).toEqual([WIDTH, 1, 4, 4]);
+});

@@ -10,6 +10,7 @@ test.each([
   ["a flip that never comes", "flip(p: 0)", "color_jitter(p: 0)\nblur(p: 0)\ngrayscale(p: 0)\nsolarize(p: 0)"],
   ["the same flip always", "flip(p: 1)", "flip(p: 1)"],
   ["one size", "resize()", "resize()"],
+  ["a jitter of nothing", "", "color_jitter(brightness: 0, contrast: 0, saturation: 0, hue: 0)"],
 ])("%s: both sides see one picture", (_, c, d) => {
   expect(outcomeOf(between(c, d))).toBe("error M-LEAK");
 });
@@ -22,6 +23,12 @@ test.each([
   ["another threshold", "solarize(p: 1, threshold: 0.5)", "solarize(p: 1, threshold: 0.8)"],
 ])("%s: two pictures", (_, c, d) => {
   expect(outcomeOf(between(c, d))).toBe("sound");
+});
+
+test("a gray picture has no color to change: views that only that tells apart are one", () => {
+  const rules = (channels: number): readonly string[] | undefined => check({ file: "m.jepa", text: pairOf(between("grayscale(p: 0.5)", "color_jitter(brightness: 0, contrast: 0)")).replace(/Image\[(\d+), (\d+), 3\]/, `Image[$1, $2, ${channels}]`) }).analyses?.program.rules;
+  expect(rules(3)).toEqual([]);
+  expect(rules(1)).toEqual(["M-LEAK"]);
 });
 
 test("a view without transforms is the input, unless the recipe transforms that", () => {
