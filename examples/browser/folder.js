@@ -1,5 +1,6 @@
 /**
- * Pictures of the user's own, as a source that the runtime's loader takes. They are decoded here and go nowhere.
+ * Pictures of the user's own, as a source that the runtime's loader takes. They are decoded here and go nowhere. A canvas has
+ * 8 bits: of 16-bit files a page sees less than `jepac train` does.
  */
 
 /** Pictures kept at most; each is scaled down to twice the program's size, so that crops still have something to take. */

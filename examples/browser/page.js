@@ -8,7 +8,7 @@
 import { createWebgpuEngine } from "/runtime/backends/webgpu/engine.js";
 import { openPageDevice, pageAdapter } from "/runtime/backends/webgpu/page.js";
 import { encoderPicture } from "/runtime/base/encoder-input.js";
-import { applyView, compileView } from "/runtime/data/augment.js";
+import { applyView, compileView, viewSize } from "/runtime/data/augment.js";
 import { syntheticSignature, syntheticSource } from "/runtime/data/synthetic.js";
 import { encodeCheckpoint } from "/runtime/train/checkpoint.js";
 import { initialState } from "/runtime/train/init.js";
@@ -167,7 +167,7 @@ function featurePictures(manifest, source) {
   const { height, width } = picture;
   const compiled = compileView({ name: encoder.input, input: encoder.input, height, width, transforms: [] }, manifest.train.mean, manifest.train.std);
   const n = Math.min(SHOWN, source.size);
-  const size = height * width * 3;
+  const size = viewSize(compiled);
   const pixels = new Float32Array(n * size);
   const ready = Promise.all(Array.from({ length: n }, async (_, i) => applyView(compiled, await source.decode(i), { seed: 0, step: 0, slot: i }, pixels, i * size)));
   return { encoder, picture, pixels, n, ready };

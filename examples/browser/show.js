@@ -20,7 +20,7 @@ export function showCurves(loss, rank, losses, ranks) {
 export function showMasks(box, manifest, batch, most = 8) {
   const [view] = manifest.views;
   const pixels = batch.images[view.name];
-  const size = view.height * view.width * 3;
+  const size = view.height * view.width * manifest.train.mean.length;
   const drawn = manifest.masks.filter((spec) => batch.masks[spec.name] !== undefined);
   // The mask that takes others out of itself, or the only one, is what the encoder sees; programs name it as they like.
   const seen = drawn.find((spec) => spec.name === "context") ?? drawn.find((spec) => spec.count === 1) ?? drawn[0];
@@ -40,7 +40,7 @@ export function showMasks(box, manifest, batch, most = 8) {
 export function showFeatures(box, manifest, { pixels, picture, encoder }, tokens, last) {
   const { rows, cols } = encoder.grid;
   const n = tokens.length / (rows * cols * encoder.width);
-  const size = picture.height * picture.width * 3;
+  const size = picture.height * picture.width * manifest.train.mean.length;
   const { colors, components } = patchColors(tokens, n, rows * cols, encoder.width, last);
   const canvases = canvasesIn(box, n, 2, picture, "a picture, and its patches colored by their features");
   for (let b = 0; b < n; b++) {
@@ -76,10 +76,15 @@ function canvasesIn(box, count, each, view, label) {
   }));
 }
 
+/** There are as many means as channels; one is shown as gray. */
 function paintPicture(pen, pixels, view, { mean, std }) {
+  const channels = mean.length;
   const image = new ImageData(view.width, view.height);
   for (let i = 0; i < view.width * view.height; i++) {
-    for (let c = 0; c < 3; c++) image.data[i * 4 + c] = (pixels[i * 3 + c] * std[c] + mean[c]) * 255;
+    for (let c = 0; c < 3; c++) {
+      const from = Math.min(c, channels - 1);
+      image.data[i * 4 + c] = (pixels[i * channels + from] * std[from] + mean[from]) * 255;
+    }
     image.data[i * 4 + 3] = 255;
   }
   const small = new OffscreenCanvas(view.width, view.height);
