@@ -232,6 +232,7 @@ export interface TrainConfig {
   readonly weightDecay: Schedule;
   readonly gradientClip: number | undefined;
   readonly checkpointEvery: Duration;
+  /** Normalization, of shades in 0..1: a value for each channel of the pictures. */
   readonly mean: readonly number[];
   readonly std: readonly number[];
   readonly onCollapse: "warn" | "stop";

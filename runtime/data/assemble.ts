@@ -28,8 +28,15 @@ export interface DoneShare {
   readonly corrupt: readonly { readonly index: number; readonly reason: string }[];
   /** Pictures smaller than a view in some direction, which are scaled up. */
   readonly small: readonly number[];
-  /** The largest value of the first share's pictures of 16 bits, where normalization leaves next to nothing of such. */
-  readonly dark?: number;
+  /** The range of the first share's pictures of 16 bits, where normalization leaves next to nothing of such. */
+  readonly dark?: Shades;
+}
+
+/** The largest value of some pictures, and for each channel the mean and the deviation of its shades in 0..1. */
+export interface Shades {
+  readonly most: number;
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
 }
 
 /** What an assembler needs besides the source. */
@@ -56,8 +63,8 @@ export class Assembler {
   /** Of all views, so that pictures are kept as they are needed. */
   readonly #channels: Channels;
   #cached = 0;
-  /** The largest value of pictures of 16 bits until a share is done, which is what is known of their range. */
-  #brightest: number | undefined = 0;
+  /** Pictures of 16 bits until a share is done, from which their range is known. */
+  #deep: RawImage[] | undefined = [];
 
   constructor(source: ImageSource, options: AssemblerOptions) {
     this.#source = source;
@@ -86,15 +93,11 @@ export class Assembler {
         });
       });
     }
-    const dark = this.#lookBack();
-    return { rows, used, ...notes, ...(dark === undefined ? {} : { dark }) };
-  }
-
-  /** Files of 16 bits often hold 12, or the counts of a detector: what lies within one deviation of black is hardly seen. */
-  #lookBack(): number | undefined {
-    const most = this.#brightest;
-    this.#brightest = undefined;
-    return most !== undefined && most > 0 && most / 65535 < Math.min(...this.#options.std) ? most : undefined;
+    const shades = shadesOf(this.#deep ?? [], this.#channels);
+    this.#deep = undefined;
+    // Files of 16 bits often hold 12, or the counts of a detector: what lies within one deviation of black is hardly seen.
+    const dark = shades.most > 0 && shades.most / 65535 < Math.min(...this.#options.std);
+    return { rows, used, ...notes, ...(dark ? { dark: shades } : {}) };
   }
 
   /** The picture of an index, or of the next one that decodes. */
@@ -107,7 +110,7 @@ export class Assembler {
       if (this.#broken.has(at)) continue;
       try {
         const image = inChannels(await this.#source.decode(at), this.#channels, this.#source.describe(at));
-        if (this.#brightest !== undefined && image.data instanceof Uint16Array) this.#brightest = image.data.reduce((most, value) => Math.max(most, value), this.#brightest);
+        if (image.data instanceof Uint16Array) this.#deep?.push(image);
         if (this.#source.onSmall !== "scale") this.#largeEnough(at, image);
         this.#remember(at, image);
         return { index: at, image };
@@ -150,4 +153,20 @@ export class Assembler {
     this.#smallSeen.add(index);
     small.push(index);
   }
+}
+
+function shadesOf(pictures: readonly RawImage[], channels: Channels): Shades {
+  const [sums, squares] = [new Float64Array(channels), new Float64Array(channels)];
+  const pixels = pictures.reduce((n, { data }) => n + data.length / channels, 0);
+  let most = 0;
+  for (const { data } of pictures) {
+    for (let i = 0; i < data.length; i++) {
+      const value = data[i] ?? 0;
+      most = Math.max(most, value);
+      sums[i % channels] = (sums[i % channels] ?? 0) + value / 65535;
+      squares[i % channels] = (squares[i % channels] ?? 0) + (value / 65535) ** 2;
+    }
+  }
+  const mean = Array.from(sums, (sum) => sum / pixels);
+  return { most, mean, std: Array.from(squares, (square, c) => Math.sqrt(Math.max(0, square / pixels - (mean[c] ?? 0) ** 2))) };
 }

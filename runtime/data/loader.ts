@@ -174,7 +174,9 @@ class BatchLoader implements Loader {
     for (const index of done.small) this.#small.add(index);
     if (done.dark !== undefined && !this.#darkTold) {
       this.#darkTold = true;
-      this.#options.onNote?.(`the pictures of 16 bits are dark: the largest value of the first ones is ${done.dark} of 65535, and normalization hardly tells them apart; say their mean and deviation with normalize(mean: …, std: …), white being 1`);
+      const { most, mean, std } = done.dark;
+      const list = (values: readonly number[]): string => `[${values.map((value) => value.toPrecision(2)).join(", ")}]`;
+      this.#options.onNote?.(`the pictures of 16 bits are dark: the largest value of the first ones is ${most} of 65535, and normalization hardly tells them apart; these would have normalize(mean: ${list(mean)}, std: ${list(std)})`);
     }
   }
 }
