@@ -1,5 +1,5 @@
 /**
- * Proofs in words: what `jepac check --why` prints for every loss of a program.
+ * Proofs in words: what `jepac check --why` prints for every loss of a program, and the same as data for who draws it.
  *
  * For each encoder the mechanism that holds it, or the rule that speaks against it, with the path of places from the loss to
  * the encoder; what a run will watch because of it; and what is known of the masks. A proof by dynamics says that runs of
@@ -7,13 +7,14 @@
  */
 import type { Span } from "./base/span.js";
 import { lineColumn, lineTable } from "./base/span.js";
-import type { Analyses } from "./analyses.js";
-import type { EncoderProof } from "./collapse/analyze.js";
+import type { Analyses, LossVerdict } from "./analyses.js";
+import type { EncoderProof, Verdict } from "./collapse/analyze.js";
 import { mechanismSources, protectorSources, ruleSources } from "./collapse/evidence.js";
 import type { Protector } from "./collapse/null-test.js";
 import { rules } from "./collapse/findings.js";
 import { trainedThrough } from "./collapse/gather.js";
 import type { Mechanism } from "./collapse/terms.js";
+import type { Step } from "./collapse/witness.js";
 import { witness } from "./collapse/witness.js";
 import { kept } from "./masks/draws.js";
 import type { Mask } from "./model/ir.js";
@@ -23,21 +24,55 @@ type Texts = ReadonlyMap<string, string>;
 
 const words = { sound: "sound", risky: "risky", error: "refused" } as const;
 
+/** A sentence of a proof, and the literature behind it. */
+export interface Ground {
+  readonly text: string;
+  readonly source: string | undefined;
+}
+
+/** Why an encoder stays from a constant under a loss or does not, and the paths from the loss to it: of each term of it, four at most. */
+export interface EncoderGrounds {
+  readonly grounds: readonly Ground[];
+  readonly paths: readonly Step[];
+}
+
+/** The verdict on a loss, the grounds for each encoder that it trains, and where it trains none, why. */
+export interface LossProof {
+  readonly verdict: LossVerdict;
+  readonly encoders: readonly EncoderGrounds[];
+  readonly idle: string | undefined;
+}
+
+/** The proofs of all losses of a program, in their order. */
+export function lossProofs(analyses: Analyses): readonly LossProof[] {
+  const { facts } = analyses;
+  return analyses.losses.map((verdict) => {
+    const terms = facts.termsOf(verdict.loss);
+    const encoders = proofsOf(analyses, verdict.loss).map((proof): EncoderGrounds => ({
+      grounds: held(proof, verdict.loss),
+      paths: terms.filter((t) => trainedThrough(facts, t.node).has(proof.encoder)).slice(0, 4).flatMap((term) => witness(facts, term, proof.encoder)),
+    }));
+    const idle = terms.length === 0 ? "It has no effect: its weight is zero, or other terms cancel it." : "It trains no encoder, so there is none that it could collapse.";
+    return { verdict, encoders, idle: encoders.length === 0 ? idle : undefined };
+  });
+}
+
+/** A verdict in the word that people are told. */
+export function verdictWord(verdict: Verdict): string {
+  return words[verdict];
+}
+
 /** The proof of a whole program as `jepac check --why` prints it, ending with a line break; `texts` as check gives them. */
 export function explainProof(analyses: Analyses, texts: Texts): string {
-  const { facts, losses, program } = analyses;
+  const { facts, program } = analyses;
   const place = placer(texts);
   const lines = [`${facts.graph.name}: ${words[program.verdict]}${program.allowed ? ", and allowed by the program" : ""}`];
-  for (const loss of losses) {
-    lines.push("", `  loss ${loss.loss}: ${words[loss.verdict]}${loss.rules.length === 0 ? "" : ` (${loss.rules.join(", ")})`}`);
-    const terms = facts.termsOf(loss.loss);
-    const proofs = proofsOf(analyses, loss.loss);
-    if (proofs.length === 0) lines.push(`    ${terms.length === 0 ? "It has no effect: its weight is zero, or other terms cancel it." : "It trains no encoder, so there is none that it could collapse."}`);
-    for (const proof of proofs) {
-      lines.push(...held(proof, loss.loss).map((l) => `    ${l}`));
-      for (const term of terms.filter((t) => trainedThrough(facts, t.node).has(proof.encoder)).slice(0, 4)) {
-        lines.push(...witness(facts, term, proof.encoder).map((s) => `      ${place(s.span).padEnd(24)} ${s.text}`));
-      }
+  for (const { verdict, encoders, idle } of lossProofs(analyses)) {
+    lines.push("", `  loss ${verdict.loss}: ${words[verdict.verdict]}${verdict.rules.length === 0 ? "" : ` (${verdict.rules.join(", ")})`}`);
+    if (idle !== undefined) lines.push(`    ${idle}`);
+    for (const { grounds, paths } of encoders) {
+      lines.push(...grounds.flatMap(groundLines).map((l) => `    ${l}`));
+      lines.push(...paths.map((s) => `      ${place(s.span).padEnd(24)} ${s.text}`));
     }
   }
   const others = analyses.diagnostics.filter((d) => !Object.values(rules).some((r) => r.code === d.code));
@@ -69,25 +104,25 @@ export function keptText(mask: Mask, masks: readonly Mask[], batch: number): str
   return count === undefined ? undefined : `keeps ${count.mean.toFixed(1)} of ${count.cells} positions on average, ${count.trimmed.toFixed(1)} after the cut to the shortest of ${count.images} rows`;
 }
 
-/** What holds an encoder against one loss, or speaks against it; the source below each line. */
-export function held(proof: EncoderProof, loss: string): string[] {
+/** What holds an encoder against one loss, or speaks against it. */
+export function held(proof: EncoderProof, loss: string): readonly Ground[] {
   const name = `\`${proof.encoder}\``;
-  const lines: string[] = [];
-  if (proof.grade !== undefined) {
-    lines.push(`${name} is protected by the objective: ${[...new Set(proof.protectors.map(protects))].join("; ")}.`);
-    lines.push(...sources(proof.protectors.map((p) => protectorSources[p.because])));
-  }
-  for (const { mechanism } of proof.mechanisms.filter((m) => m.term.losses.includes(loss))) lines.push(`${name} ${dynamics(mechanism)}`, ...sources([mechanismSources[mechanism.kind]]));
+  const grounds: Ground[] = [];
+  if (proof.grade !== undefined) grounds.push(ground(`${name} is protected by the objective: ${[...new Set(proof.protectors.map(protects))].join("; ")}.`, proof.protectors.map((p) => protectorSources[p.because])));
+  for (const { mechanism } of proof.mechanisms.filter((m) => m.term.losses.includes(loss))) grounds.push(ground(`${name} ${dynamics(mechanism)}`, [mechanismSources[mechanism.kind]]));
   for (const f of proof.findings.filter((x) => x.term?.losses.includes(loss) ?? true)) {
-    lines.push(`${f.rule} (${rules[f.rule].code}) speaks against it${f.heads.length === 0 ? "" : `: \`${f.heads.join("`, `")}\``}${f.detail === "" ? "" : ` ${f.detail}`}.`, ...sources([ruleSources[f.rule]]));
+    grounds.push(ground(`${f.rule} (${rules[f.rule].code}) speaks against it${f.heads.length === 0 ? "" : `: \`${f.heads.join("`, `")}\``}${f.detail === "" ? "" : ` ${f.detail}`}.`, [ruleSources[f.rule]]));
   }
-  if (lines.length === 0) lines.push(`Nothing in this loss protects ${name}, and nothing in it speaks against it.`);
-  return lines;
+  return grounds.length === 0 ? [{ text: `Nothing in this loss protects ${name}, and nothing in it speaks against it.`, source: undefined }] : grounds;
 }
 
-/** The literature behind what was said in the line above. */
-function sources(list: readonly string[]): string[] {
-  return [`  source: ${[...new Set(list)].join("; ")}`];
+function ground(text: string, sources: readonly string[]): Ground {
+  return { text, source: [...new Set(sources)].join("; ") };
+}
+
+/** A sentence, and under it what stands behind it. */
+export function groundLines({ text, source }: Ground): readonly string[] {
+  return source === undefined ? [text] : [text, `  source: ${source}`];
 }
 
 function protects({ term, because }: Protector): string {

@@ -6,6 +6,8 @@
  */
 import { resolve } from "node:path";
 import type { CheckResult, ProgramOptions } from "../compile.js";
+import type { Found } from "../every-program.js";
+import { checkEvery, waitingNote } from "../every-program.js";
 import { applyFixes, certainFixes } from "../messages/fixes.js";
 import type { VerdictRecord } from "../analyses.js";
 import type { Span } from "../base/span.js";
@@ -20,9 +22,7 @@ import { version } from "../version.js";
 import { writeAtomic } from "../../runtime/base/files.js";
 import type { Command } from "./command.js";
 import { CliError } from "./command.js";
-import type { Found } from "./every-program.js";
-import { checkEvery } from "./every-program.js";
-import { noteLine, waitingNote } from "./show.js";
+import { noteLine } from "./show.js";
 import type { Opened } from "./source.js";
 import { openSource, programOptions, readProgramOptions, readText, shownDiagnostics, shownTexts } from "./source.js";
 import type { CliTerminal } from "./terminal.js";

@@ -7,10 +7,10 @@
  */
 import type { Diagnostic as Told } from "vscode-languageserver/node.js";
 import type { TextDocument } from "vscode-languageserver-textdocument";
+import type { Found } from "../every-program.js";
 import type { Diagnostic } from "../messages/report.js";
 import { isLibraryName } from "../std/names.js";
 import type * as ast from "../syntax/ast.js";
-import type { Found } from "./every-program.js";
 import type { Read } from "./lsp-places.js";
 import { absoluteOf, toldAtUses, toldIn } from "./lsp-places.js";
 

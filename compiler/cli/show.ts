@@ -5,6 +5,7 @@
  * `check` has formats of its own.
  */
 import type { CheckResult } from "../compile.js";
+import { waitingNote } from "../every-program.js";
 import { renderDiagnostics } from "../messages/render.js";
 import type { Opened } from "./source.js";
 import { shownDiagnostics, shownTexts } from "./source.js";
@@ -16,18 +17,6 @@ export function tellDiagnostics(result: CheckResult, opened: Opened, cx: CliTerm
   const texts = shownTexts(result.texts, opened);
   cx.err.write(renderDiagnostics(shownDiagnostics(result.diagnostics, opened), (file) => texts.get(file), styleOf(cx.err, cx.env)));
   cx.err.write(noteLine(waitingNote([result]), cx.err, cx.env));
-}
-
-/**
- * That a program with errors was not looked at further, where that is so: without it, silence about collapse would look like
- * an acquittal. Names the programs where others of the file were.
- */
-export function waitingNote(results: readonly CheckResult[]): string | undefined {
-  // A file without a program has nothing that could collapse.
-  const waiting = results.filter((r) => !r.analyzed && r.diagnostics.some((d) => d.code !== "JEP2031"));
-  if (waiting.length === 0) return undefined;
-  const names = waiting.length === results.length ? [] : waiting.flatMap((r) => (r.graph === undefined ? [] : [r.graph.name]));
-  return `collapse, leaks and masks${names.length === 0 ? "" : ` of ${names.join(", ")}`} are not checked while these errors stand; they will be once those are gone`;
 }
 
 /** A note without a place, as a line of its own; nothing for none. */

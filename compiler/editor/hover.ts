@@ -14,7 +14,7 @@ import { isLoss, lossKind } from "../model/losses.js";
 import type { Instance, ModelGraph, Node } from "../model/ir.js";
 import { namedNodes, parameterCount, trainedBy } from "../model/queries.js";
 import { sizeOf } from "../model/visit.js";
-import { held, keptText, proofsOf } from "../proof.js";
+import { groundLines, held, keptText, proofsOf } from "../proof.js";
 import type * as ast from "../syntax/ast.js";
 import { printExpr, printType } from "../syntax/print.js";
 import { printDim } from "../types/dim.js";
@@ -144,7 +144,7 @@ function lossParts(name: string | undefined, program: CheckResult | undefined): 
   if (name === undefined || program?.graph === undefined || loss === undefined) return [];
   const trains = trainedBy(program.graph, loss).map((i) => `\`${i}\``);
   const verdict = program.analyses?.losses.find((l) => l.loss === name);
-  const proofs = (program.analyses === undefined ? [] : proofsOf(program.analyses, name)).flatMap((e) => held(e, name)).map((line) => `- ${line.trim()}`);
+  const proofs = (program.analyses === undefined ? [] : proofsOf(program.analyses, name)).flatMap((e) => held(e, name)).flatMap(groundLines).map((line) => `- ${line.trim()}`);
   return [
     `\`${loss.kind}\`, ${trains.length === 0 ? "trains nothing" : `trains ${trains.join(", ")}`}.`,
     verdict === undefined ? undefined : `**${verdict.verdict === "error" ? "refused" : verdict.verdict}**`,

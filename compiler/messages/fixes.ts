@@ -4,6 +4,7 @@
  * Owns the rule that edits never overlap: a fix goes in whole or not at all, first come first served, and what was left out
  * is told, so that a caller can check again and go on. Reads and writes nothing.
  */
+import { lineColumn, lineTable } from "../base/span.js";
 import type { Diagnostic, Edit, Fix } from "./report.js";
 
 /** A text with fixes applied. */
@@ -54,6 +55,15 @@ export function applyEdits(text: string, edits: readonly Edit[]): string {
   }
   parts.push(text.slice(at));
   return parts.join("");
+}
+
+/** The lines that stand, after edits that do not overlap, where the lines that they touch stood; what lies between those included. */
+export function editedLines(text: string, edits: readonly Edit[]): readonly string[] {
+  const table = lineTable(text);
+  const from = table[lineColumn(table, Math.min(...edits.map((e) => e.span.start))).line - 1] ?? 0;
+  const to = table[lineColumn(table, Math.max(...edits.map((e) => e.span.end))).line] ?? text.length;
+  const moved = edits.map((e) => ({ text: e.text, span: { ...e.span, start: e.span.start - from, end: e.span.end - from } }));
+  return applyEdits(text.slice(from, to), moved).replace(/(\r\n?|\n)$/, "").split("\n");
 }
 
 /** Two insertions at one offset collide too: their order would be a guess. */

@@ -8,7 +8,7 @@
 import { said } from "../base/said.js";
 import { lineColumn, lineTable } from "../base/span.js";
 import type { Span } from "../base/span.js";
-import { applyEdits } from "./fixes.js";
+import { editedLines } from "./fixes.js";
 import type { Texts } from "./json.js";
 import type { Diagnostic, Fix, Severity } from "./report.js";
 
@@ -127,13 +127,7 @@ function showFix(fix: Fix, texts: Texts, gutter: number, style: Style): string[]
   if (first === undefined || text === undefined) return lines;
   const table = lineTable(text);
   const numbers = new Set(fix.edits.flatMap((e) => [lineColumn(table, e.span.start).line, lineColumn(table, e.span.end).line]));
-  const [number] = numbers;
-  if (numbers.size !== 1 || number === undefined || fix.edits.some((e) => e.span.file !== first.span.file)) return lines;
-  const start = table[number - 1] ?? 0;
-  const source = text.slice(start, table[number] ?? text.length);
-  const edits = fix.edits.map((e) => ({ text: e.text, span: { ...e.span, start: e.span.start - start, end: e.span.end - start } }));
-  for (const line of applyEdits(source, edits).replace(/(\r\n?|\n)$/, "").split("\n")) {
-    lines.push(`${pad} ${style.dim("|")} ${style.good("+")} ${visible(line.slice(0, widestLine))}`);
-  }
+  if (numbers.size !== 1 || fix.edits.some((e) => e.span.file !== first.span.file)) return lines;
+  for (const line of editedLines(text, fix.edits)) lines.push(`${pad} ${style.dim("|")} ${style.good("+")} ${visible(line.slice(0, widestLine))}`);
   return lines;
 }

@@ -14,7 +14,8 @@ import type { WgslModule } from "../../abi.js";
 import { HostError, errorText } from "../../base/errors.js";
 import { WEBGPU_PACKAGE, scriptCommand } from "../ways.js";
 import { describeBy } from "./forms.js";
-import { deviceRequest, lacksFeatures } from "./request.js";
+import type { AdapterLimits } from "./request.js";
+import { deviceRequest, isAmple, lacksFeatures, limitsOf } from "./request.js";
 import { restingWait, waitBy } from "./waiting.js";
 
 /** A device with what a person wants to know of it. */
@@ -62,16 +63,11 @@ export async function openNodeDevice(module: Pick<WgslModule, "plan">, wishes: D
  * What a plan must fit to run here: bytes of one binding and of one buffer, and what kind of device it is. Throws `HostError`
  * "no-engine" where there is no device, or none with the features that a plan will need.
  */
-export async function nodeLimits(needed: readonly string[] = []): Promise<{ readonly bindingBytes: number; readonly bufferBytes: number; readonly software: boolean; readonly ample: boolean }> {
-  const { adapter: { features, limits, info }, name } = await openAdapter({}, dawnOptions(needed));
-  const missing = needed.filter((f) => !new Set<string>(features).has(f));
+export async function nodeLimits(needed: readonly string[] = []): Promise<AdapterLimits> {
+  const { adapter, name } = await openAdapter({}, dawnOptions(needed));
+  const missing = needed.filter((f) => !new Set<string>(adapter.features).has(f));
   if (missing.length > 0) throw lacksFeatures(name, missing);
-  return { bindingBytes: limits.maxStorageBufferBindingSize, bufferBytes: limits.maxBufferSize, software: info.isFallbackAdapter, ample: isAmple(info) };
-}
-
-/** NVIDIA and AMD give a thread 255 and 256 registers; WebGPU says nothing of them. */
-function isAmple({ vendor }: GPUAdapterInfo): boolean {
-  return vendor === "nvidia" || vendor === "amd";
+  return limitsOf(adapter);
 }
 
 /** Dawn's objects, held till the process ends. */

@@ -1,7 +1,8 @@
 /// <reference types="@webgpu/types" />
 /**
  * What a device is asked for on behalf of a plan, under Node and in a page: the limits that it needs, the features that it
- * needs, and those that it has other forms of kernels for where the adapter has them.
+ * needs, and those that it has other forms of kernels for where the adapter has them. And the other way round: what a plan must
+ * fit that is made for an adapter.
  */
 import type { WgslModule } from "../../abi.js";
 import { HostError } from "../../base/errors.js";
@@ -37,4 +38,22 @@ export function lacksFeatures(name: string, missing: readonly string[]): HostErr
 export function neededLimits({ plan }: Pick<WgslModule, "plan">): { readonly binding: number; readonly buffer: number } {
   const binding = programsOf(plan).reduce((n, p) => p.dispatches.reduce((m, d) => d.bind.reduce((k, r) => Math.max(k, r.bytes), m), n), 0);
   return { binding, buffer: plan.buffers.reduce((n, b) => Math.max(n, b.bytes), 0) };
+}
+
+/** What a plan must fit to run on an adapter's devices: bytes of one binding and of one buffer, and what kind of device it is. */
+export interface AdapterLimits {
+  readonly bindingBytes: number;
+  readonly bufferBytes: number;
+  readonly software: boolean;
+  readonly ample: boolean;
+}
+
+/** The limits of plans for an adapter. */
+export function limitsOf({ limits, info }: Pick<GPUAdapter, "limits" | "info">): AdapterLimits {
+  return { bindingBytes: limits.maxStorageBufferBindingSize, bufferBytes: limits.maxBufferSize, software: info.isFallbackAdapter, ample: isAmple(info) };
+}
+
+/** NVIDIA and AMD give a thread 255 and 256 registers; WebGPU says nothing of them. */
+export function isAmple({ vendor }: GPUAdapterInfo): boolean {
+  return vendor === "nvidia" || vendor === "amd";
 }

@@ -2,12 +2,13 @@
  * Points of a program's sweeps that do not compile, for `jepac check`: a sweep refuses them before its first row.
  *
  * Owns which points are looked at, and that their errors name the point: the text shows the base's value, not the one that
- * is wrong. Rows and their names are `sweep-rows.ts`; reading a sweep is `compiler/check/sweep.ts`.
+ * is wrong. Rows and their names are `cli/sweep-rows.ts`; reading a sweep is `check/sweep.ts`.
  */
-import type { CheckResult, ProgramOptions, Source } from "../compile.js";
-import { check } from "../check-source.js";
-import type { SweepPoint } from "../check/sweep.js";
-import type { Diagnostic } from "../messages/report.js";
+import type { ProgramOptions, Source } from "./arguments.js";
+import type { CheckResult } from "./check-source.js";
+import { check } from "./check-source.js";
+import type { SweepPoint } from "./check/sweep.js";
+import type { Diagnostic } from "./messages/report.js";
 
 /** Most points that are checked one and all; of more, every value of each axis is, with the first values of the others. */
 const most = 100;

@@ -1,13 +1,14 @@
 /**
  * All that `jepac check` says of a file: the mistakes of each program that it declares and of the points of their sweeps.
  *
- * Owns the choice of programs (all unless one is chosen), that what they say alike is said once, and the order. Shown on a
- * terminal by `check.ts`, in an editor by `language-server.ts`.
+ * Owns the choice of programs (all unless one is chosen), that what they say alike is said once, the order, and the word for
+ * what was not looked at. Shown on a terminal by `cli/check.ts`, in an editor by `cli/language-server.ts`, in a page by `editor/overview.ts`.
  */
-import { check } from "../check-source.js";
-import type { CheckResult, ProgramOptions, Source } from "../compile.js";
-import type { Diagnostic } from "../messages/report.js";
-import { createDiagnostics } from "../messages/report.js";
+import type { ProgramOptions, Source } from "./arguments.js";
+import type { CheckResult } from "./check-source.js";
+import { check } from "./check-source.js";
+import type { Diagnostic } from "./messages/report.js";
+import { createDiagnostics } from "./messages/report.js";
 import { refusedPoints } from "./sweep-points.js";
 
 /** What was found in a file and those that it uses. */
@@ -46,6 +47,18 @@ export function* checkEach(source: Source, options: ProgramOptions = {}): Genera
   const sink = createDiagnostics();
   for (const result of [...results, ...points]) for (const d of result.diagnostics) sink.add(d);
   return { diagnostics: inOrder(sink.list, source.file), texts: first.texts, results, points };
+}
+
+/**
+ * That a program with errors was not looked at further, where that is so: without it, silence about collapse would look like
+ * an acquittal. Names the programs where others of the file were.
+ */
+export function waitingNote(results: readonly CheckResult[]): string | undefined {
+  // A file without a program has nothing that could collapse.
+  const waiting = results.filter((r) => !r.analyzed && r.diagnostics.some((d) => d.code !== "JEP2031"));
+  if (waiting.length === 0) return undefined;
+  const names = waiting.length === results.length ? [] : waiting.flatMap((r) => (r.graph === undefined ? [] : [r.graph.name]));
+  return `collapse, leaks and masks${names.length === 0 ? "" : ` of ${names.join(", ")}`} are not checked while these errors stand; they will be once those are gone`;
 }
 
 /** The file itself first, then the files it uses; within each by place. */
