@@ -1,295 +1,238 @@
 /**
- * The page: a device, a compiled plan, the runtime's loop, and what a person sees of them.
+ * The page: a program is written, checked at every key, planned when it is sound, and trained.
  *
- * Everything under /runtime/ is jepac's own runtime, the same modules as under Node; a run on generated pictures is the
- * run of `jepac train --target wgsl` on the same program. Checkpoints are kept in memory: Stop and Go on, a lost device and
- * the download all use the latest. `?auto&steps=20&program=name` starts by itself; `window.jepac` holds what tests read.
+ * Owns what is open and how the parts hang together: the text (editor.js), the compiler in its workers (compiler.js), what it says
+ * (findings.js), training (train.js). `?program=name` opens a program of the server's, a fragment one of a link (sources.js);
+ * `?auto&steps=20` trains it at once. `window.jepac` holds what tests read.
  */
-import { createWebgpuEngine } from "/runtime/backends/webgpu/engine.js";
-import { openPageDevice, pageAdapter } from "/runtime/backends/webgpu/page.js";
-import { encoderPicture } from "/runtime/base/encoder-input.js";
-import { applyView, compileView, viewSize } from "/runtime/data/augment.js";
-import { syntheticSignature, syntheticSource } from "/runtime/data/synthetic.js";
-import { encodeCheckpoint } from "/runtime/train/checkpoint.js";
-import { initialState } from "/runtime/train/init.js";
-import { runLoop } from "/runtime/train/loop.js";
-import { alarmText } from "/runtime/train/monitors.js";
-import { plainBatches } from "/runtime/train/plain-batches.js";
-import { resolveRecipe } from "/runtime/train/recipe.js";
-import { folderPictures } from "./folder.js";
-import { showCurves, showFeatures, showMasks } from "./show.js";
+import { limitsOf } from "./runtime/backends/webgpu/request.js";
+import { pageAdapter } from "./runtime/backends/webgpu/page.js";
+import { keyOf, openCompiler } from "./compiler.js";
+import { openEditor } from "./editor.js";
+import { isAt, markHere, showAbout, showFindings, showNumbers, showProof, showVerdict } from "./findings.js";
+import { $, failure, guarded, say } from "./page-parts.js";
+import { declared, fragmentOf, programOfFragment, shipped } from "./sources.js";
+import { download, openTraining } from "./train.js";
 
-/** Seed of the generated pictures, as under Node: the data set is one, whatever the seed of the run. */
-const PICTURES_SEED = 0;
-/** Pictures whose patch features are shown. */
-const SHOWN = 8;
+/** Milliseconds without a key after which a plan is made, and the address takes the text in. */
+const REST = 500;
 
-const $ = (id) => document.getElementById(id);
 const wanted = new URLSearchParams(location.search);
+/** What is open. `overview` is the compiler's latest, `planned` the key of the plan that is shown. */
+const open = { file: "", program: undefined, overview: undefined, planned: undefined, asked: 0, resting: undefined, drawing: undefined };
 
-/** The run: what it is made of and where it stands. */
-const run = { name: "", manifest: undefined, module: undefined, engine: undefined, device: undefined, folder: undefined, checkpoint: undefined, ended: undefined, stopping: false, busy: false };
-/** What is on the screen. */
-const shown = { losses: [], ranks: new Map(), batches: new Map(), stepped: undefined, components: undefined, drawing: false, encoding: false, times: [] };
-window.jepac = { run, losses: [], done: false, error: undefined };
+const [sources, gpu] = await Promise.all([shipped().catch((error) => error), pageAdapter().catch((error) => error)]);
+const slow = !(gpu instanceof Error) && (gpu.adapter.info.isFallbackAdapter === true || /swiftshader|llvmpipe|software/i.test(gpu.name));
+const editor = openEditor($("editor"), { changed, moved });
+const training = openTraining({ plan, key: () => keyOf(now()) });
+const compiler = sources instanceof Error ? undefined : openCompiler({ files: sources.files, device: deviceOf(sources.device) }, {
+  overview: showOverview, drawing: showDrawing,
+  failed: (message) => void guarded(() => { throw new Error(message); }),
+});
 
-$("controls").addEventListener("submit", (event) => { event.preventDefault(); void guarded(train); });
-$("stop").addEventListener("click", () => { run.stopping = true; say("Stopping after this step …"); });
-$("again").addEventListener("click", () => { forget(); void guarded(train); });
-$("save").addEventListener("click", () => void guarded(save));
-$("program").addEventListener("change", () => void guarded(choose));
-$("folder").addEventListener("change", (event) => void guarded(() => take([...event.target.files])));
-$("generated").addEventListener("click", () => { run.folder = undefined; $("folder").value = ""; forget(); say("Ready, on generated pictures."); });
-void guarded(open);
+$("example").addEventListener("change", () => { take({ file: $("example").value, text: sources.files.get($("example").value) }); });
+$("program").addEventListener("change", () => { open.program = $("program").value; training.leave(); changed(); });
+$("format").addEventListener("click", () => void guarded(formatText));
+$("link").addEventListener("click", () => void guarded(copyLink));
+$("keep").addEventListener("click", () => download(open.file.split("/").at(-1) || "program.jepa", editor.text));
+$("text").addEventListener("keydown", keys);
+addEventListener("hashchange", () => void guarded(fromAddress));
+void guarded(begin);
 
-/** Programs that the server has, and whether this browser can run them. */
-async function open() {
-  const programs = await fetched("/programs.json");
-  $("program").replaceChildren(...programs.map(({ name, title }) => new Option(title, name)));
-  const { adapter, name } = await pageAdapter();
-  $("t-device").textContent = $("t-device").title = name;
-  // A software driver is told by its maker; the last program is the smallest.
-  const slow = adapter.info.isFallbackAdapter === true || /swiftshader|llvmpipe|software/i.test(name);
-  $("program").value = programs.some((p) => p.name === wanted.get("program")) ? wanted.get("program") : programs.at(slow ? -1 : 0).name;
-  await choose();
+async function begin() {
+  if (sources instanceof Error) throw sources;
+  const groups = new Map();
+  for (const file of sources.programs) groups.set(folderOf(file), [...(groups.get(folderOf(file)) ?? []), file]);
+  for (const [folder, files] of groups) {
+    const group = Object.assign(document.createElement("optgroup"), { label: folder || "here" });
+    group.append(...files.map((file) => new Option(file.split("/").at(-1).replace(/\.jepa$/, ""), file)));
+    $("example").append(group);
+  }
+  if (!(await fromAddress())) {
+    const asked = wanted.get("program");
+    const file = sources.programs.find((f) => declared(sources.files.get(f)).includes(asked));
+    const first = sources.programs.find((f) => f === (slow ? "examples/browser/ijepa-page.jepa" : "examples/ijepa-small.jepa")) ?? sources.programs[0];
+    // Programs that the server was started with come before those that it always has.
+    const chosen = file ?? (sources.programs[0] === "examples/barlow-twins-small.jepa" ? first : sources.programs[0]);
+    take({ file: chosen, text: sources.files.get(chosen), program: file === undefined ? undefined : asked });
+  }
+  if (gpu instanceof Error) throw gpu;
+  $("t-device").textContent = $("t-device").title = gpu.name;
+  $("t-device").dataset.ready = "";
   say(slow ? "Ready. This browser computes WebGPU in software, so training will be slow." : "Ready.");
-  if (wanted.has("auto")) await train();
+  training.refresh();
+  if (wanted.has("auto")) await training.train();
 }
 
-async function choose() {
-  run.name = $("program").value;
-  run.manifest = await fetched(`/compiled/${run.name}/manifest.json`);
-  run.folder = undefined;
-  $("folder").value = "";
-  $("steps").value = wanted.get("steps") ?? resolveRecipe(run.manifest, countOf()).totalSteps;
-  $("title").textContent = run.manifest.program;
-  document.title = `${run.manifest.program}, trained in this page`;
-  $("masks-part").hidden = run.manifest.masks.length === 0;
-  $("features-part").hidden = encoderOf(run.manifest) === undefined;
-  forget();
-  buttons();
+/** Opens the program of the address, where it holds one other than the one that is open. */
+async function fromAddress() {
+  const linked = await programOfFragment(location.hash);
+  if (linked === undefined) return false;
+  if (keyOf(linked) !== keyOf(now())) take(linked);
+  return true;
 }
 
-async function train() {
-  const { manifest } = run;
-  const resume = run.checkpoint;
-  run.busy = true;
-  run.stopping = false;
-  window.jepac.done = false;
-  buttons();
-  try {
-    const source = run.folder ?? syntheticSource({ count: countOf(), side: sideOf(manifest), seed: PICTURES_SEED });
-    const recipe = resolveRecipe(manifest, source.size, { duration: { unit: "steps", value: Math.max(1, Math.floor(Number($("steps").value)) || 1) } });
-    if (resume !== undefined && resume.step >= recipe.totalSteps) throw failure(`The run has ${resume.step} steps already.`, "Give more steps, or start over.");
-    const started = performance.now();
-    say("Compiling kernels …");
-    await openEngine(recipe.seed);
-    if (resume !== undefined) await run.engine.importState(resume.state);
-    say(`${resume === undefined ? "Training" : `Going on after step ${resume.step}`}. Everything was ready after ${((performance.now() - started) / 1000).toFixed(1)} s.`);
-    const features = featurePictures(manifest, source);
-    await look(features, resume === undefined ? "untrained" : `after step ${resume.step}`);
-    const batches = plainBatches(manifest, source, recipe);
-    shown.times = [[performance.now(), 0]];
-    const end = await runLoop({
-      manifest, recipe, engine: run.engine, resume, stopRequested: () => run.stopping,
-      batches: { next: async (step) => { const batch = await batches.next(step); shown.batches.set(step + 1, batch); return batch; } },
-      data: source.spec === undefined ? source.name : syntheticSignature(source.spec),
-      sink: {
-        step: (report) => afterStep(report, recipe, features),
-        alarm: (alarm) => note(alarmText(alarm)),
-        save: async (checkpoint) => { run.checkpoint = checkpoint; },
-        lastGood: async () => (run.checkpoint === undefined ? { text: "no checkpoint had been kept yet" } : { step: run.checkpoint.step, text: `the last good state is step ${run.checkpoint.step}` }),
-      },
-    });
-    run.ended = end.kind;
-    draw();
-    await look(features, `after step ${end.step}`);
-    say({ finished: `Done: ${end.step} steps.`, interrupted: `Stopped after step ${end.step}.`, collapsed: `Stopped after step ${end.step}: the features are collapsing.` }[end.kind]);
-    window.jepac.done = true;
-  } finally {
-    run.busy = false;
-    buttons();
+/** Opens a program. */
+function take({ file, text, program }) {
+  Object.assign(open, { file, program, overview: undefined, planned: undefined });
+  if ([...$("example").options].some((o) => o.value === file)) $("example").value = file;
+  editor.open(text);
+  showAbout($("about"), undefined);
+  training.leave();
+  changed();
+}
+
+function now() {
+  return { file: open.file, text: editor.text, ...(open.program === undefined ? {} : { program: open.program }) };
+}
+
+/** The text, or the choice of a program in it, has changed. */
+function changed() {
+  compiler?.check(now());
+  training.refresh();
+  clearTimeout(open.resting);
+  open.resting = setTimeout(() => void rest(), REST);
+}
+
+/** The hands rest: the address takes the text in, unless it is the server's own. */
+async function rest() {
+  open.resting = undefined;
+  const { file, text, program } = now();
+  const fragment = sources.files?.get(file) === text && program === undefined ? "" : await fragmentOf({ file, text, program });
+  if (keyOf(now()) === keyOf({ file, text, program }) && location.hash !== fragment) history.replaceState(null, "", `${location.pathname}${location.search}${fragment}`);
+  await planAhead();
+}
+
+/** Plans what the compiler finds no mistake in, so that Train need not wait and memory is known. */
+async function planAhead() {
+  const { overview } = open;
+  if (overview === undefined || overview.key !== keyOf(now()) || !trainable(overview) || training.busy) return;
+  const planned = await compiler.plan(now()).catch(() => undefined);
+  if (planned !== undefined) showPlan(planned);
+}
+
+function showPlan(planned) {
+  if (planned.key !== keyOf(now())) return;
+  open.planned = planned.ok ? planned : undefined;
+  if (planned.ok) training.offer(planned, wanted.get("steps") ?? undefined);
+  // What does not fit the device is found only now.
+  if (!planned.ok && open.overview?.key === planned.key) showOverview({ ...open.overview, findings: planned.findings }, open.overview.ms);
+  else showNumbers($("numbers"), open.overview?.program, open.planned);
+}
+
+/** The plan of the text as it is. Throws, with the way out, where the compiler refuses it. */
+async function plan() {
+  if (compiler === undefined) throw sources;
+  const planned = await compiler.plan(now());
+  showPlan(planned);
+  if (!planned.ok) {
+    const first = planned.findings.find((f) => f.severity === "error");
+    throw failure(`The compiler refuses this program${first === undefined || first.file !== undefined ? "" : `, first in line ${first.line}`}: ${first?.message ?? "it declares nothing to train"}`, first?.help ?? "Mend what is said beside the text");
+  }
+  const command = `${open.file}${open.overview !== undefined && open.overview.programs.length > 1 ? ` --program ${planned.manifest.program}` : ""}`;
+  return { ...planned, command, shipped: sources.files.get(open.file) === editor.text };
+}
+
+function showOverview(overview, ms) {
+  const { program, programs, findings, waiting } = overview;
+  open.overview = window.jepac.overview = { ...overview, key: keyOf(now()), ms };
+  showVerdict($("verdict"), overview, ms);
+  $("waiting").textContent = waiting === undefined ? "" : `Note: ${waiting}.`;
+  $("waiting").hidden = waiting === undefined;
+  showFindings($("findings"), findings, { go, mend });
+  showProof($("proof"), program, { go });
+  showNumbers($("numbers"), program, open.planned?.key === keyOf(now()) ? open.planned : undefined);
+  editor.mark(findings);
+  markHere($("findings"), findings, editor.caret);
+  $("graph-old").hidden = $("graph").hidden || program?.standing !== "broken";
+  const names = programs.map((p) => p.name);
+  if (names.join() !== [...$("program").options].map((o) => o.value).join()) $("program").replaceChildren(...names.map((n) => new Option(n, n)));
+  if (program !== undefined) $("program").value = program.name;
+  $("program-label").hidden = names.length < 2;
+  if (open.resting === undefined) void planAhead();
+  document.title = program === undefined ? "jepac in a page" : `${program.name} · jepac`;
+}
+
+function showDrawing(svg) {
+  if (svg === open.drawing) return;
+  open.drawing = svg;
+  const before = $("graph").src;
+  $("graph").src = URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" }));
+  $("graph").alt = `model graph of ${open.overview?.program?.name ?? "the program"}`;
+  $("graph").hidden = false;
+  $("graph-none").hidden = true;
+  if (before !== "") URL.revokeObjectURL(before);
+}
+
+/** Goes to a place of the text. */
+function go(start, end) {
+  editor.select(start, end);
+}
+
+/** Applies a fix, which then can be undone like what was typed. */
+function mend({ edits }) {
+  let text = editor.text;
+  for (const { start, end, text: put } of edits.toSorted((a, b) => b.start - a.start || b.end - a.end)) text = text.slice(0, start) + put + text.slice(end);
+  editor.become(text);
+}
+
+async function formatText() {
+  const { file, text } = now();
+  const formatted = await compiler.format({ file, text });
+  if (formatted.refused) throw failure("A text with mistakes of grammar is not formatted.", "Mend what is said beside the text");
+  if (editor.text === text) editor.become(formatted.text);
+}
+
+async function copyLink() {
+  const link = new URL(await fragmentOf(now()), location.href).href;
+  history.replaceState(null, "", link);
+  await navigator.clipboard.writeText(link).catch(() => { throw failure("The browser does not let the page copy.", "The address of the page is the link"); });
+  flash($("link"), "Copied");
+}
+
+/** A button says for a moment that it has been of use. */
+function flash(button, word) {
+  const usual = (button.dataset.usual ??= button.textContent);
+  button.textContent = word;
+  setTimeout(() => { button.textContent = usual; }, 1500);
+}
+
+/** The caret has moved: which findings are here, and what is known of the name. */
+async function moved(caret) {
+  markHere($("findings"), open.overview?.findings ?? [], caret);
+  const asked = ++open.asked;
+  await new Promise((wait) => setTimeout(wait, 150));
+  if (asked !== open.asked || compiler === undefined) return;
+  const text = await compiler.about(now(), caret).catch(() => undefined);
+  if (asked === open.asked) showAbout($("about"), text);
+}
+
+function keys(event) {
+  const findings = (open.overview?.findings ?? []).filter((f) => f.file === undefined);
+  if (event.key === "F8" && findings.length > 0) {
+    event.preventDefault();
+    const next = event.shiftKey ? findings.findLast((f) => f.end < editor.caret) ?? findings.at(-1) : findings.find((f) => f.start > editor.caret) ?? findings[0];
+    go(next.start, next.end);
+  } else if (event.key === "." && (event.ctrlKey || event.metaKey)) {
+    event.preventDefault();
+    const fix = findings.find((f) => isAt(f, editor.caret) && f.fixes.length > 0)?.fixes[0];
+    if (fix !== undefined) mend(fix);
+  } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+    event.preventDefault();
+    $("start").click();
   }
 }
 
-/** A fresh device and engine; what was there before is let go. */
-async function openEngine(seed) {
-  const { manifest } = run;
-  run.engine?.dispose();
-  run.engine = undefined;
-  run.module = await import(`/compiled/${run.name}/model.mjs`);
-  const { device, name } = await openPageDevice(run.module);
-  run.device = device;
-  run.engine = await createWebgpuEngine(manifest, run.module, { device, name, version: navigator.userAgent, initial: initialState(manifest, seed) });
-  if (run.engine.notes.length > 0) note(run.engine.notes.map((passed) => `Passed over ${passed}.`).join(" "));
+function trainable({ program, findings }) {
+  return program !== undefined && !findings.some((f) => f.severity === "error");
 }
 
-function afterStep({ row, signals, images }, recipe, features) {
-  window.jepac.losses.push(row.loss);
-  shown.losses.push([row.step, row.loss]);
-  if (row.signals !== undefined) {
-    for (const [name, { rank }] of Object.entries(row.signals)) shown.ranks.set(name, [...(shown.ranks.get(name) ?? []), [row.step, rank]]);
-    void look(features, `after step ${row.step}`).catch(() => undefined);
-  }
-  const [name, signal] = Object.entries(signals)[0] ?? [];
-  shown.times.push([performance.now(), images]);
-  if (shown.times.length > 30) shown.times.shift();
-  const seconds = (shown.times.at(-1)[0] - shown.times[0][0]) / 1000;
-  shown.tiles = {
-    "t-step": `${row.step} / ${recipe.totalSteps}`,
-    "t-loss": row.loss.toFixed(4),
-    "t-rank": signal === undefined ? "–" : signal.rank.toFixed(1),
-    "t-rank-name": name === undefined ? "effective rank of features" : `effective rank of ${name}`,
-    "t-rate": (shown.times.slice(1).reduce((n, [, count]) => n + count, 0) / Math.max(seconds, 1e-6)).toFixed(seconds > 3 ? 1 : 0),
-  };
-  shown.part = row.step / recipe.totalSteps;
-  shown.stepped = shown.batches.get(row.step);
-  // Steps may be begun before the results of earlier ones are there: only what is past can go.
-  for (const step of shown.batches.keys()) if (step <= row.step) shown.batches.delete(step);
-  if (shown.drawing) return;
-  shown.drawing = true;
-  requestAnimationFrame(draw);
+/** What plans are for: `here` is this browser's device where it has one. */
+function deviceOf(name) {
+  if (name !== "here") return name;
+  return gpu instanceof Error ? "portable" : { ...limitsOf(gpu.adapter), software: slow };
 }
 
-function draw() {
-  shown.drawing = false;
-  for (const [id, text] of Object.entries(shown.tiles ?? {})) $(id).textContent = text;
-  $("bar").value = shown.part ?? 0;
-  if (shown.losses.length > 0) showCurves($("loss"), $("rank"), shown.losses, shown.ranks);
-  if (shown.stepped !== undefined && run.manifest.masks.length > 0) showMasks($("masks"), run.manifest, shown.stepped, SHOWN);
-}
-
-/** The first pictures of a source as the encoder takes them, whole. */
-function featurePictures(manifest, source) {
-  const encoder = encoderOf(manifest);
-  const picture = encoder === undefined ? undefined : encoderPicture(manifest, encoder);
-  if (encoder === undefined || picture === undefined) return undefined;
-  const { height, width } = picture;
-  const compiled = compileView({ name: encoder.input, input: encoder.input, height, width, transforms: [] }, manifest.train.mean, manifest.train.std);
-  const n = Math.min(SHOWN, source.size);
-  const size = viewSize(compiled);
-  const pixels = new Float32Array(n * size);
-  const ready = Promise.all(Array.from({ length: n }, async (_, i) => applyView(compiled, await source.decode(i), { seed: 0, step: 0, slot: i }, pixels, i * size)));
-  return { encoder, picture, pixels, n, ready };
-}
-
-/** Encodes the shown pictures and draws what came out; one at a time, since results share a buffer. */
-async function look(features, when) {
-  if (features === undefined || shown.encoding) return;
-  shown.encoding = true;
-  try {
-    await features.ready;
-    const tokens = await run.engine.encode(features.encoder.name, features.pixels, features.n);
-    shown.components = showFeatures($("features"), run.manifest, features, tokens, shown.components);
-    $("features-encoder").textContent = features.encoder.name;
-    $("features-step").textContent = when;
-  } finally {
-    shown.encoding = false;
-  }
-}
-
-/** The moving average where there is one: it is what one would take along. */
-function encoderOf({ encoders, ema }) {
-  const onGrid = encoders.filter((e) => e.grid !== undefined && e.tokens === e.grid.rows * e.grid.cols);
-  return onGrid.find((e) => ema.some((edge) => edge.target === e.name)) ?? onGrid[0];
-}
-
-async function take(files) {
-  const { manifest } = run;
-  const { data, batch } = manifest.train;
-  try {
-    run.folder = await folderPictures(files, { side: sideOf(manifest), least: batch, onSmall: data.onSmall ?? "scale" }, say);
-  } catch (error) {
-    // What is refused is not what the next run is on.
-    $("folder").value = "";
-    throw error;
-  }
-  forget();
-  say(`Ready, on ${run.folder.name}.`);
-}
-
-/** A checkpoint as a file: what `jepac train --resume` goes on from, and what any reader of safetensors loads. */
-async function save() {
-  const bytes = encodeCheckpoint(run.checkpoint, run.manifest.parameters);
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([bytes], { type: "application/octet-stream" }));
-  link.download = "checkpoint.safetensors";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-  say(`Saved step ${run.checkpoint.step}. Put the file into runs/${run.manifest.program}, then go on there: npx jepac train ${run.manifest.source.file} --target wgsl --resume`);
-}
-
-/** Leaves the run: the next one begins at step 0. */
-function forget() {
-  run.checkpoint = undefined;
-  run.ended = undefined;
-  Object.assign(shown, { losses: [], ranks: new Map(), batches: new Map(), stepped: undefined, components: undefined, tiles: undefined, part: 0, times: [] });
-  window.jepac.losses = [];
-  for (const id of ["t-step", "t-loss", "t-rank", "t-rate"]) $(id).textContent = "–";
-  for (const id of ["loss", "rank", "masks", "features"]) $(id).innerHTML = '<p class="empty">not yet</p>';
-  $("features-step").textContent = "untrained";
-  $("bar").value = 0;
-  note("");
-  buttons();
-}
-
-function buttons() {
-  const going = run.checkpoint !== undefined && run.ended !== "collapsed";
-  $("start").textContent = going ? "Go on" : "Train";
-  $("start").disabled = run.busy || run.manifest === undefined;
-  $("again").hidden = run.busy || run.checkpoint === undefined;
-  $("stop").disabled = !run.busy;
-  $("save").disabled = run.busy || run.checkpoint === undefined;
-  $("generated").hidden = run.folder === undefined;
-  for (const id of ["program", "steps", "folder", "generated"]) $(id).disabled = run.busy;
-}
-
-function countOf() {
-  return run.folder?.size ?? run.manifest.train.data.count ?? 1024;
-}
-
-function sideOf(manifest) {
-  return Math.max(...manifest.inputs.map((input) => Math.max(input.height, input.width)));
-}
-
-async function fetched(path) {
-  const answer = await fetch(path).catch(() => undefined);
-  if (answer === undefined || !answer.ok) throw failure(`The server does not give ${path}.`, "Is examples/browser/serve.mjs still running?");
-  return answer.json();
-}
-
-function failure(message, help) {
-  return Object.assign(new Error(message), { help });
-}
-
-/** Runs something; what goes wrong is said, with the way out. */
-async function guarded(action) {
-  try {
-    note("");
-    await action();
-  } catch (error) {
-    // Reading back may fail a moment before the device says that it is gone.
-    const lost = error?.code === "device-lost" ? await Promise.race([run.device?.lost, new Promise((go) => setTimeout(go, 1000))]) : undefined;
-    const what = lost !== undefined ? `The device was lost: ${lost.message || lost.reason}` : error instanceof Error ? error.message : String(error);
-    const way = lost !== undefined ? (run.checkpoint === undefined ? "Train again: a new device is opened." : `Go on from step ${run.checkpoint.step}: a new device is opened.`) : error?.help ?? "";
-    note(`${sentence(what)}${way === "" ? "" : `\n${sentence(way)}`}`);
-    say(lost !== undefined ? "The device was lost." : "");
-    window.jepac.error = $("note").textContent;
-    buttons();
-  }
-}
-
-/** With a large letter, unless it begins with the name of a file. */
-function sentence(text) {
-  const first = /^\S*[./\\]\S/.test(text) ? text.charAt(0) : text.charAt(0).toUpperCase();
-  return `${first}${text.slice(1)}${/[.!?:)]$/.test(text) ? "" : "."}`;
-}
-
-function say(text) {
-  $("said").textContent = text;
-}
-
-function note(text) {
-  $("note").textContent = text;
-  $("note").hidden = text === "";
+function folderOf(file) {
+  return file.split("/").slice(0, -1).join("/");
 }

@@ -3,7 +3,7 @@
  *
  * Curves are the report's (runtime/train/charts); pictures are canvases, one for each picture, made once and drawn again.
  */
-import { lineChart, lossChart } from "/runtime/train/charts.js";
+import { lineChart, lossChart } from "./runtime/train/charts.js";
 import { patchColors } from "./features.js";
 
 /** Device pixels for each pixel of a picture, so that outlines are thin. */

@@ -68,6 +68,32 @@ test("the compiler's core touches no file, clock, process or terminal", () => {
   expect(core.filter((f) => /\b(process\.|Date\.now|new Date\(|Math\.random|performance\.now|console\.)/.test(withoutTexts(f.text))).map((f) => f.path)).toEqual([]);
 });
 
+test("what the page loads, of the compiler and of the runtime, needs nothing that a browser lacks", () => {
+  const page = filesIn(["examples/browser"], [".js"]);
+  const sources = new Map([...compiler, ...runtime].map((f) => [f.path, f]));
+  const loaded = new Set<string>();
+  const outside: string[] = [];
+  const visit = (path: string, by: string): void => {
+    const file = sources.get(path);
+    if (file === undefined) outside.push(`${by} imports ${path}`);
+    if (file === undefined || loaded.has(path)) return;
+    loaded.add(path);
+    for (const { to, inside } of valuesOf(file)) {
+      if (inside) visit(to, path);
+      else if (to !== "chevrotain") outside.push(`${path} imports ${to}`);
+    }
+  };
+  for (const file of page) for (const { to } of importsOf(file)) if (/^examples\/browser\/(compiler|runtime)\//.test(to)) visit(to.replace("examples/browser/", ""), file.path);
+  expect(outside).toEqual([]);
+  for (const path of ["compiler/index.ts", "compiler/editor/overview.ts", "runtime/train/loop.ts"]) expect([...loaded]).toContain(path);
+  expect([...loaded].filter((path) => path.startsWith("compiler/cli/"))).toEqual([]);
+});
+
+/** Imports that are there when the file runs: types are gone by then. */
+function valuesOf(file: SourceFile): ReturnType<typeof importsOf> {
+  return importsOf({ ...file, text: file.text.replace(/^(import|export) type [^;]*;/gm, "") });
+}
+
 /** Comments and quoted texts say many words (generated code among them) that are not calls. */
 function withoutTexts(text: string): string {
   return text.replace(/\/\*[^]*?\*\//g, "").replace(/\/\/.*$/gm, "").replace(/`[^`]*`/g, "``").replace(/"(?:[^"\\\n]|\\.)*"/g, '""');

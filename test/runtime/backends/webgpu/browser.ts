@@ -10,8 +10,8 @@ import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { chromium } from "playwright-core";
 import ts from "typescript";
-import { compile } from "../../../../compiler/compile.js";
-import { software } from "../../../../compiler/targets/wgsl/plan.js";
+import { check } from "../../../../compiler/check-source.js";
+import { isLibraryName } from "../../../../compiler/std/names.js";
 import { REPORT_STYLE } from "../../../../runtime/train/report-style.js";
 import { readRepo } from "../../../fidelity/compiled.js";
 
@@ -19,7 +19,8 @@ const root = join(import.meta.dirname, "../../../..");
 
 interface Found { readonly path: string; readonly from: string; readonly env: Readonly<Record<string, string>> }
 interface Places { findChromium(): Promise<Found | undefined>; readonly webgpuArgs: readonly string[] }
-interface Serve { pageServer(programs: readonly { name: string; title: string; files: ReadonlyMap<string, string> }[], runtime: (path: string) => string | undefined, report: string): Server }
+interface Offered { readonly programs: readonly string[]; readonly files: ReadonlyMap<string, string>; readonly device: string }
+interface Serve { pageServer(offered: Offered, moduleText: (path: string) => string | undefined, report: string): Server }
 
 /** A running browser, or undefined where there is none; that is said aloud. */
 export async function openBrowser(options: { readonly webgpu: boolean }): Promise<Browser | undefined> {
@@ -34,22 +35,25 @@ export async function openBrowser(options: { readonly webgpu: boolean }): Promis
   return chromium.launch({ executablePath: found.path, args, env: { ...process.env, ...found.env }, timeout: 120_000 });
 }
 
-/** Serves the page with one program, compiled for a software driver; `text` is compiled as if it stood in `file`. */
+/** Serves the page with one program, planned for a software driver; `text` is offered as if it stood in `file`. */
 export async function servePage(file: string, text: string): Promise<{ readonly address: string; close(): void }> {
   const { pageServer }: Serve = await import(join(root, "examples/browser/serve.mjs"));
-  const compiled = compile({ file, text, read: readRepo }, { target: "wgsl", device: software });
-  const name = compiled.manifest?.program ?? "";
-  const server = pageServer([{ name, title: name, files: new Map(compiled.files.map((f) => [f.path, f.text])) }], runtimeText, REPORT_STYLE);
+  const files = new Map([...check({ file, text, read: readRepo }).texts].filter(([path]) => !isLibraryName(path)));
+  const server = pageServer({ programs: [file], files, device: "software" }, moduleText, REPORT_STYLE);
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
   const address = server.address();
   return { address: `http://127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}/`, close: () => server.close() };
 }
 
-/** A runtime module as JavaScript: types taken out of the source. */
-function runtimeText(path: string): string | undefined {
-  const source = join(root, "runtime", path.replace(/\.js$/, ".ts"));
+const texts = new Map<string, string>();
+
+/** A module of the compiler or the runtime as JavaScript: types taken out of the source. */
+function moduleText(path: string): string | undefined {
+  const source = join(root, path.replace(/\.js$/, ".ts"));
   if (!existsSync(source)) return undefined;
-  return ts.transpileModule(readFileSync(source, "utf8"), { compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022, verbatimModuleSyntax: true } }).outputText;
+  const text = texts.get(path) ?? ts.transpileModule(readFileSync(source, "utf8"), { compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022, verbatimModuleSyntax: true } }).outputText;
+  texts.set(path, text);
+  return text;
 }
 
 /** A page with everything that it complains about. */

@@ -1,6 +1,7 @@
 /**
- * The page in headless Chromium: twenty steps number by number beside Node, weights that Node reads, pictures of a folder,
- * what its curve tells, and what it says when there is no WebGPU, when the device is lost, and when a folder is too small.
+ * The page in headless Chromium: a collapsing program refused and mended, twenty steps number by number beside Node, weights that
+ * Node reads, pictures of a folder, what its curve tells, and what it says when there is no WebGPU, when the device is lost, and
+ * when a folder is too small.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -36,6 +37,27 @@ variant page_test of ijepa_page {
 }
 `;
 
+/** Both sides are trained; small, so that SwiftShader has few kernels to compile. */
+const collapsing = `use std.vit
+
+model two_views {
+  input image: Image[16, 16, 3]
+  view a, b = augment(image) { random_resized_crop(scale: 0.3..1.0) }
+
+  encoder f = patch_embedding(patch: 8, width: 8)
+  predictor h = linear(8)
+  z1 = pool(f(a))
+  z2 = pool(f(b))
+  loss negative_cosine(h(z1), z2)
+}
+
+train two_views {
+  data shapes(count: 8)
+  batch 4
+  epochs 1
+}
+`;
+
 let browser: Browser | undefined;
 let server: { readonly address: string; close(): void } | undefined;
 beforeAll(async () => {
@@ -50,6 +72,44 @@ afterAll(async () => {
 const said = (page: Page): Promise<string> => page.evaluate("document.getElementById('said').textContent");
 const noted = (page: Page): Promise<string> => page.evaluate("document.getElementById('note').textContent");
 const done = "window.jepac.done || window.jepac.error";
+
+test("a collapsing program that is typed is refused with the reason, its fix makes it sound, and it trains", async () => {
+  if (browser === undefined || server === undefined) return;
+  const { page, noise } = await openPage(browser, server.address);
+  await until(page, "window.jepac.overview?.program?.standing === 'sound' && !document.getElementById('start').disabled", noise);
+  await page.fill("#text", collapsing);
+  await until(page, "window.jepac.overview.program?.standing === 'error'", noise);
+  expect(await page.textContent("#verdict")).toMatch(/^Refused.*two_views: 1 error/);
+  const findings = await page.textContent("#findings");
+  expect(findings).toContain("Both sides of negative_cosine are trained and nothing keeps f from a constant.");
+  expect(findings).toContain("SimSiam (Chen and He, 2021)");
+  // Nothing is trained that is refused.
+  await page.fill("#steps", "2");
+  await page.click("#start");
+  await until(page, "window.jepac.error", noise);
+  expect(await noted(page)).toMatch(/^The compiler refuses this program, first in line 11: Both sides/);
+  await page.evaluate("window.jepac.error = undefined");
+
+  await page.click("text=Fix: Stop the gradient of the target");
+  await until(page, "window.jepac.overview.program?.standing === 'sound'", noise);
+  const mended = collapsing.replace("h(z1), z2", "h(z1), stopgrad(z2)");
+  expect(await page.inputValue("#text")).toBe(mended);
+  expect(await page.textContent("#proof")).toContain("f is held by dynamics: h predicts, and the target is stopped.");
+  await page.keyboard.press("Control+Z");
+  expect(await page.inputValue("#text"), "a fix is undone like what was typed").toBe(collapsing);
+  await page.keyboard.press("Control+Shift+Z");
+  expect(await page.inputValue("#text")).toBe(mended);
+  await page.keyboard.press("Control+Enter");
+  await until(page, done, noise);
+  expect(await noted(page)).toBe("");
+  expect(await said(page)).toBe("Done: 2 steps.");
+  expect((await page.evaluate<number[]>("window.jepac.losses")).map(Number.isFinite)).toEqual([true, true]);
+  expect(await page.textContent("#numbers")).toMatch(/A step of 4 pictures takes [\d.]+ MiB/);
+  expect(await page.getAttribute("#graph", "alt")).toBe("model graph of two_views");
+  expect(await page.evaluate("import('/sources.js').then((m) => m.programOfFragment(location.hash))"), "the address holds the program").toEqual({ file, text: mended });
+  expect(noise).toEqual([]);
+  await page.close();
+});
 
 test("a page trains twenty steps on the batches and with the losses of Node, and Node loads its weights bit for bit", async () => {
   if (browser === undefined || server === undefined) return;
