@@ -71,6 +71,8 @@ export interface ProgramView {
   readonly standing: Standing;
   readonly word: string;
   readonly allowed: boolean;
+  /** Whether it compiles, as far as checking sees; other programs of the text may not. */
+  readonly ok: boolean;
   readonly losses: readonly LossView[];
   readonly parts: readonly PartView[];
   readonly parameters: number;
@@ -139,7 +141,7 @@ function programView(result: CheckResult, file: string): ProgramView | undefined
   const { total, trained } = parameterCount(graph);
   const proofs = analyses === undefined || standing === "broken" ? [] : lossProofs(analyses);
   return {
-    name: graph.name, standing, word: standing === "broken" ? "has mistakes" : verdictWord(standing), allowed: analyses?.program.allowed ?? false,
+    name: graph.name, standing, word: standing === "broken" ? "has mistakes" : verdictWord(standing), allowed: analyses?.program.allowed ?? false, ok: result.ok,
     losses: proofs.map(({ verdict: { loss, verdict, rules }, encoders, idle }) => ({
       name: loss, verdict, word: verdictWord(verdict), rules,
       grounds: idle === undefined ? encoders.flatMap((e) => e.grounds) : [{ text: idle, source: undefined }],

@@ -27,21 +27,21 @@ function redraw(element, data, draw) {
 }
 const drawn = new WeakMap();
 
-/** The line that says how the program stands, and how long it took to see; where compiling found more than checking, that counts. */
-export function showVerdict(element, { program, programs, findings }, ms) {
+/** How the program stands in a word, a class, and what there is to say beside it. */
+export function verdictOf({ program, programs, findings }) {
   const count = (severity) => { const n = findings.filter((f) => f.severity === severity).length; return n === 0 ? [] : [`${n} ${severity}${n === 1 ? "" : "s"}`]; };
-  const errors = findings.some((f) => f.severity === "error");
-  const standing = program === undefined || (errors && program.standing !== "error") ? "broken" : program.standing;
+  const standing = program === undefined || (!program.ok && program.standing !== "error") ? "broken" : program.standing;
   const counts = [...count("error"), ...count("warning"), ...count("note")].join(", ") || "no mistakes";
-  const others = programs.length > 1 ? ` Of ${programs.length} programs, ${programs.filter((p) => p.standing === "sound").length} sound.` : "";
-  const said = `${program === undefined ? "" : `${program.name}: `}${counts}${program?.allowed === true ? ", allowed by the program" : ""}.${others}`;
+  const name = program === undefined ? "" : `${program.name}${program.allowed ? ", which allows it" : ""}`;
+  const said = programs.length < 2 ? `${name}${name === "" ? "" : ": "}${counts}.` : `${name}. The file: ${counts}, ${programs.filter((p) => p.standing === "sound").length} of ${programs.length} programs sound.`;
+  return { standing, word: KINDS[standing], said };
+}
+
+/** The line with the verdict, and how long it took to see. */
+export function showVerdict(element, overview, ms) {
+  const { standing, word, said } = verdictOf(overview);
   element.className = `verdict ${standing}`;
-  // A status is read aloud when it changes: the time, which changes always, is no part of it.
-  if (element.dataset.said !== standing + said) {
-    element.dataset.said = standing + said;
-    element.replaceChildren(el("b", {}, KINDS[standing]), el("span", {}, said), el("span", { className: "took", ariaHidden: "true" }));
-  }
-  element.querySelector(".took").textContent = `checked in ${Math.max(1, Math.round(ms))} ms`;
+  element.replaceChildren(el("b", {}, word), el("span", {}, said), el("span", { className: "took" }, `checked in ${Math.max(1, Math.round(ms))} ms`));
 }
 
 /** The findings, each with the places it speaks of and its fixes. `go(start, end)` goes to a place, `mend(fix)` applies a fix. */
@@ -73,7 +73,7 @@ export function showProof(element, program, { go }) {
   redraw(element, { losses, masks, watched }, () => (losses.length === 0 ? [] : [
     el("h2", {}, "Why"),
     ...losses.map((l) => el("section", { className: "loss" },
-      el("h3", {}, el("code", {}, l.name), " is ", el("span", { className: `chip ${l.verdict}` }, l.word), l.rules.length === 0 ? undefined : el("span", { className: "soft" }, ` by ${l.rules.join(", ")}`)),
+      el("h3", {}, el("code", {}, l.name), " is ", el("span", { className: `chip ${l.verdict}` }, l.word), l.rules.length === 0 ? undefined : el("span", { className: "soft" }, ` (${l.rules.join(", ")})`)),
       ...l.grounds.map((g) => el("p", {}, ...rich(g.text), g.source === undefined ? undefined : el("span", { className: "soft" }, ` ${g.source}.`))),
       l.path.length === 0 ? undefined : el("details", {}, el("summary", {}, `The path, ${l.path.length} places`), el("ol", { className: "path" }, ...l.path.map((s) => el("li", {}, placeOf(s, go), el("span", {}, ...rich(s.text)))))))),
     ...masks.map((text) => el("p", { className: "soft" }, "Mask ", ...rich(text), ".")),
@@ -83,16 +83,16 @@ export function showProof(element, program, { go }) {
 
 /** Sizes of parts, and of a step where there is a plan. */
 export function showNumbers(element, program, plan) {
-  const { parts = [], parameters = 0, trained = 0 } = program ?? {};
+  const { parts = [], parameters = 0, trained = 0, ok = false } = program ?? {};
   const size = plan === undefined ? undefined : planSize(plan);
-  redraw(element, { parts, parameters, trained, size }, () => (parts.length === 0 ? [] : [
+  redraw(element, { parts, parameters, trained, size, ok }, () => (parts.length === 0 ? [] : [
     el("h2", {}, "Numbers"),
     el("div", { className: "wide" }, el("table", {},
       el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Part"), el("th", { scope: "col" }, "What it is"), el("th", { scope: "col", className: "n" }, "Parameters"))),
       el("tbody", {},
         ...parts.map((p) => el("tr", {}, el("td", {}, el("code", {}, p.name)), el("td", {}, p.how), el("td", { className: "n" }, grouped(p.parameters)))),
         el("tr", {}, el("th", { scope: "row" }, "All"), el("td", {}, `${grouped(trained)} trained`), el("td", { className: "n" }, grouped(parameters)))))),
-    el("p", { className: "caption" }, size ?? "Memory is planned once the program has no mistakes."),
+    el("p", { className: "caption" }, size ?? (ok ? "The step is being planned …" : "Memory is planned once the program has no mistakes.")),
   ]));
 }
 

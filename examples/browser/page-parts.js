@@ -16,6 +16,7 @@ export function say(text) {
 export function note(text) {
   $("note").textContent = text;
   $("note").hidden = text === "";
+  if (text !== "") $("note").scrollIntoView({ block: "nearest" });
 }
 
 /** A mistake with the way out of it. */

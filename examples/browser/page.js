@@ -9,7 +9,7 @@ import { limitsOf } from "./runtime/backends/webgpu/request.js";
 import { pageAdapter } from "./runtime/backends/webgpu/page.js";
 import { keyOf, openCompiler } from "./compiler.js";
 import { openEditor } from "./editor.js";
-import { isAt, markHere, showAbout, showFindings, showNumbers, showProof, showVerdict } from "./findings.js";
+import { isAt, markHere, showAbout, showFindings, showNumbers, showProof, showVerdict, verdictOf } from "./findings.js";
 import { $, failure, guarded, say } from "./page-parts.js";
 import { declared, fragmentOf, programOfFragment, shipped } from "./sources.js";
 import { download, openTraining } from "./train.js";
@@ -30,7 +30,9 @@ const compiler = sources instanceof Error ? undefined : openCompiler({ files: so
   failed: (message) => void guarded(() => { throw new Error(message); }),
 });
 
-$("example").addEventListener("change", () => { take({ file: $("example").value, text: sources.files.get($("example").value) }); });
+$("example").addEventListener("change", () => void guarded(() => choose({ file: $("example").value, text: sources.files.get($("example").value) })));
+$("choose").addEventListener("click", () => $("chosen").click());
+$("chosen").addEventListener("change", () => void guarded(chooseFile));
 $("program").addEventListener("change", () => { open.program = $("program").value; training.leave(); changed(); });
 $("format").addEventListener("click", () => void guarded(formatText));
 $("link").addEventListener("click", () => void guarded(copyLink));
@@ -42,25 +44,25 @@ void guarded(begin);
 async function begin() {
   if (sources instanceof Error) throw sources;
   const groups = new Map();
-  for (const file of sources.programs) groups.set(folderOf(file), [...(groups.get(folderOf(file)) ?? []), file]);
+  for (const file of sources.programs) groups.set(folderOf(sources.typed(file)), [...(groups.get(folderOf(sources.typed(file))) ?? []), file]);
   for (const [folder, files] of groups) {
     const group = Object.assign(document.createElement("optgroup"), { label: folder || "here" });
     group.append(...files.map((file) => new Option(file.split("/").at(-1).replace(/\.jepa$/, ""), file)));
     $("example").append(group);
   }
-  if (!(await fromAddress())) {
+  let damaged;
+  if (!(await fromAddress().catch((error) => { damaged = error; return false; }))) {
     const asked = wanted.get("program");
-    const file = sources.programs.find((f) => declared(sources.files.get(f)).includes(asked));
-    const first = sources.programs.find((f) => f === (slow ? "examples/browser/ijepa-page.jepa" : "examples/ijepa-small.jepa")) ?? sources.programs[0];
-    // Programs that the server was started with come before those that it always has.
-    const chosen = file ?? (sources.programs[0] === "examples/barlow-twins-small.jepa" ? first : sources.programs[0]);
-    take({ file: chosen, text: sources.files.get(chosen), program: file === undefined ? undefined : asked });
+    const named = sources.programs.find((f) => declared(sources.files.get(f)).includes(asked));
+    const file = named ?? sources.first ?? (slow ? "examples/browser/ijepa-page.jepa" : "examples/ijepa-small.jepa");
+    take({ file, text: sources.files.get(file), program: named === undefined ? undefined : asked });
   }
   if (gpu instanceof Error) throw gpu;
   $("t-device").textContent = $("t-device").title = gpu.name;
   $("t-device").dataset.ready = "";
   say(slow ? "Ready. This browser computes WebGPU in software, so training will be slow." : "Ready.");
   training.refresh();
+  if (damaged !== undefined) throw damaged;
   if (wanted.has("auto")) await training.train();
 }
 
@@ -68,6 +70,7 @@ async function begin() {
 async function fromAddress() {
   const linked = await programOfFragment(location.hash);
   if (linked === undefined) return false;
+  if (training.busy) throw failure("A run is under way, so the program of the address is not opened.", "Stop it, then load the page again");
   if (keyOf(linked) !== keyOf(now())) take(linked);
   return true;
 }
@@ -75,7 +78,8 @@ async function fromAddress() {
 /** Opens a program. */
 function take({ file, text, program }) {
   Object.assign(open, { file, program, overview: undefined, planned: undefined });
-  if ([...$("example").options].some((o) => o.value === file)) $("example").value = file;
+  // None of the list is chosen where it is none of them.
+  $("example").value = file;
   editor.open(text);
   showAbout($("about"), undefined);
   training.leave();
@@ -94,19 +98,45 @@ function changed() {
   open.resting = setTimeout(() => void rest(), REST);
 }
 
-/** The hands rest: the address takes the text in, unless it is the server's own. */
+/** The hands rest: what was found is read aloud to who listens, the address takes the text in, the step is planned. */
 async function rest() {
   open.resting = undefined;
+  speak();
+  await address();
+  await planAhead();
+}
+
+/** The address holds the text, unless it is the server's own. */
+async function address() {
   const { file, text, program } = now();
   const fragment = sources.files?.get(file) === text && program === undefined ? "" : await fragmentOf({ file, text, program });
   if (keyOf(now()) === keyOf({ file, text, program }) && location.hash !== fragment) history.replaceState(null, "", `${location.pathname}${location.search}${fragment}`);
-  await planAhead();
+}
+
+/** Another program in the place of this one. The browser's way back leads to what was written before. */
+async function choose(program) {
+  await address();
+  if (location.hash !== "") history.pushState(null, "", `${location.pathname}${location.search}`);
+  take(program);
+}
+
+/** A file of the user's; what it uses by relative paths are the server's files. */
+async function chooseFile() {
+  const [file] = $("chosen").files;
+  if (file !== undefined) await choose({ file: file.name, text: (await file.text()).replaceAll(/\r\n?/g, "\n") });
+  $("chosen").value = "";
+}
+
+function speak() {
+  if (open.overview === undefined) return;
+  const { word, said } = verdictOf(open.overview);
+  if ($("spoken").textContent !== `${word}. ${said}`) $("spoken").textContent = `${word}. ${said}`;
 }
 
 /** Plans what the compiler finds no mistake in, so that Train need not wait and memory is known. */
 async function planAhead() {
   const { overview } = open;
-  if (overview === undefined || overview.key !== keyOf(now()) || !trainable(overview) || training.busy) return;
+  if (overview === undefined || overview.key !== keyOf(now()) || overview.program?.ok !== true || training.busy) return;
   const planned = await compiler.plan(now()).catch(() => undefined);
   if (planned !== undefined) showPlan(planned);
 }
@@ -116,7 +146,7 @@ function showPlan(planned) {
   open.planned = planned.ok ? planned : undefined;
   if (planned.ok) training.offer(planned, wanted.get("steps") ?? undefined);
   // What does not fit the device is found only now.
-  if (!planned.ok && open.overview?.key === planned.key) showOverview({ ...open.overview, findings: planned.findings }, open.overview.ms);
+  if (!planned.ok && open.overview?.key === planned.key && open.overview.program?.ok === true) showOverview({ ...open.overview, program: { ...open.overview.program, ok: false }, findings: planned.findings }, open.overview.ms);
   else showNumbers($("numbers"), open.overview?.program, open.planned);
 }
 
@@ -129,7 +159,7 @@ async function plan() {
     const first = planned.findings.find((f) => f.severity === "error");
     throw failure(`The compiler refuses this program${first === undefined || first.file !== undefined ? "" : `, first in line ${first.line}`}: ${first?.message ?? "it declares nothing to train"}`, first?.help ?? "Mend what is said beside the text");
   }
-  const command = `${open.file}${open.overview !== undefined && open.overview.programs.length > 1 ? ` --program ${planned.manifest.program}` : ""}`;
+  const command = `${sources.typed(open.file)}${open.overview !== undefined && open.overview.programs.length > 1 ? ` --program ${planned.manifest.program}` : ""}`;
   return { ...planned, command, shipped: sources.files.get(open.file) === editor.text };
 }
 
@@ -143,13 +173,17 @@ function showOverview(overview, ms) {
   showProof($("proof"), program, { go });
   showNumbers($("numbers"), program, open.planned?.key === keyOf(now()) ? open.planned : undefined);
   editor.mark(findings);
+  editor.field.ariaInvalid = String(findings.some((f) => f.severity === "error"));
   markHere($("findings"), findings, editor.caret);
   $("graph-old").hidden = $("graph").hidden || program?.standing !== "broken";
   const names = programs.map((p) => p.name);
   if (names.join() !== [...$("program").options].map((o) => o.value).join()) $("program").replaceChildren(...names.map((n) => new Option(n, n)));
   if (program !== undefined) $("program").value = program.name;
   $("program-label").hidden = names.length < 2;
-  if (open.resting === undefined) void planAhead();
+  if (open.resting === undefined) {
+    speak();
+    void planAhead();
+  }
   document.title = program === undefined ? "jepac in a page" : `${program.name} · jepac`;
 }
 
@@ -160,6 +194,8 @@ function showDrawing(svg) {
   $("graph").src = URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" }));
   $("graph").alt = `model graph of ${open.overview?.program?.name ?? "the program"}`;
   $("graph").hidden = false;
+  // Wider than a narrow page: its middle is seen first.
+  void $("graph").decode().then(() => { const box = $("graph").parentElement; box.scrollLeft = (box.scrollWidth - box.clientWidth) / 2; }, () => undefined);
   $("graph-none").hidden = true;
   if (before !== "") URL.revokeObjectURL(before);
 }
@@ -221,10 +257,6 @@ function keys(event) {
     event.preventDefault();
     $("start").click();
   }
-}
-
-function trainable({ program, findings }) {
-  return program !== undefined && !findings.some((f) => f.severity === "error");
 }
 
 /** What plans are for: `here` is this browser's device where it has one. */

@@ -37,11 +37,11 @@ Serves a page in which programs are written, checked and trained, on 127.0.0.1 o
 const shipped = ["examples", "examples/browser", "examples/ablations", "specs", "specs/published"];
 
 /**
- * A server of the page. `programs` are paths, those to offer first come first; `files` are texts by path, theirs and those that
- * they use; `device` is what plans are for. `moduleText(path)` is the text of a module of the compiler or the runtime
+ * A server of the page. `programs` are the paths that are offered, `first` the one that is opened where the page does not choose;
+ * `files` are texts by path, theirs and those that they use; `typed` says how one types some of them on a command line; `device` is what plans are for. `moduleText(path)` is the text of a module of the compiler or the runtime
  * (`runtime/base/random.js`) or undefined, `report` the report's style sheet.
  */
-export function pageServer({ programs, files, device }, moduleText, report) {
+export function pageServer({ programs, first, files, typed = {}, device }, moduleText, report) {
   return createServer((request, response) => {
     const path = pathOf(request.url ?? "/");
     const text = path === undefined ? undefined : textOf(path);
@@ -51,7 +51,7 @@ export function pageServer({ programs, files, device }, moduleText, report) {
   });
 
   function textOf(path) {
-    if (path === "programs.json") return JSON.stringify({ device, programs, files: Object.fromEntries(files) });
+    if (path === "programs.json") return JSON.stringify({ device, programs, first, typed, files: Object.fromEntries(files) });
     if (path === "report.css") return report;
     if (path === "chevrotain.js") return readFileSync(join(dirname(createRequire(import.meta.url).resolve("chevrotain")), "../chevrotain.min.mjs"), "utf8");
     const [folder, ...rest] = path.split(/[/\\]/);
@@ -96,7 +96,8 @@ async function main() {
     if (text === undefined) throw new Error(`there is no program ${typed(file)}`);
     for (const [path, used] of check({ file, text, read }).texts) if (!path.startsWith("jepac:")) files.set(path, used);
   }
-  const server = pageServer({ programs: [...new Set([...given, ...programs])], files, device: values.device }, (path) => read(join("dist", path)), REPORT_STYLE);
+  const all = [...new Set([...given, ...programs])];
+  const server = pageServer({ programs: all, first: given[0], files, typed: Object.fromEntries(all.map((path) => [path, typed(path)])), device: values.device }, (path) => read(join("dist", path)), REPORT_STYLE);
   server.on("error", (error) => fail(error.code === "EADDRINUSE" ? `port ${port} is taken; give another with --port` : error.message));
   server.listen(port, "127.0.0.1", () => console.log(`open http://127.0.0.1:${server.address().port}/ in Chrome`));
 }

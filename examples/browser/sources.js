@@ -8,12 +8,12 @@
 /** Characters of a text that a link may hold; what is longer is no program, or is meant to fill the memory. */
 const MOST = 200_000;
 
-/** What the server offers: `{ device, programs, files }`. */
+/** What the server offers: `{ device, programs, first, files, typed }`; `first` is what it was started with, `typed(file)` is the file as one types it on a command line. */
 export async function shipped() {
   const answer = await fetch("programs.json").catch(() => undefined);
   if (answer === undefined || !answer.ok) throw Object.assign(new Error("The server does not give its programs."), { help: "Is examples/browser/serve.mjs still running?" });
-  const { device, programs, files } = await answer.json();
-  return { device, programs, files: new Map(Object.entries(files)) };
+  const { device, programs, first, typed, files } = await answer.json();
+  return { device, programs, first, files: new Map(Object.entries(files)), typed: (file) => typed[file] ?? file };
 }
 
 /** Names of models and variants that a text declares, in its order; of a text with mistakes too. */

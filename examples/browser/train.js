@@ -286,7 +286,7 @@ function buttons(key) {
   $("stop").disabled = !run.busy;
   $("save").disabled = run.busy || !kept;
   $("generated").hidden = run.folder === undefined;
-  for (const id of ["steps", "folder", "generated", "example", "program"]) $(id).disabled = run.busy;
+  for (const id of ["steps", "folder", "generated", "example", "choose", "program"]) $(id).disabled = run.busy;
 }
 
 function countOf(manifest) {

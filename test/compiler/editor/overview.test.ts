@@ -58,7 +58,7 @@ test("of several programs the one that is named is looked at; each has its stand
   const seen = see(text, "shortcut");
   expect(seen.program?.name).toBe("shortcut");
   expect(seen.programs).toEqual([{ name: "fine", standing: "sound" }, { name: "shortcut", standing: "error" }]);
-  expect(see(text).program?.name).toBe("fine");
+  expect([seen.program?.ok, see(text).program?.name, see(text).program?.ok]).toEqual([false, "fine", true]);
   const places = seen.findings.find((f) => f.code === "JEP4001")?.related ?? [];
   expect(places.map((p) => p.file)).toEqual(expect.arrayContaining(["specs/ijepa.jepa", undefined]));
 });

@@ -19,7 +19,7 @@ const root = join(import.meta.dirname, "../../../..");
 
 interface Found { readonly path: string; readonly from: string; readonly env: Readonly<Record<string, string>> }
 interface Places { findChromium(): Promise<Found | undefined>; readonly webgpuArgs: readonly string[] }
-interface Offered { readonly programs: readonly string[]; readonly files: ReadonlyMap<string, string>; readonly device: string }
+interface Offered { readonly programs: readonly string[]; readonly first?: string; readonly files: ReadonlyMap<string, string>; readonly device: string }
 interface Serve { pageServer(offered: Offered, moduleText: (path: string) => string | undefined, report: string): Server }
 
 /** A running browser, or undefined where there is none; that is said aloud. */
@@ -39,7 +39,7 @@ export async function openBrowser(options: { readonly webgpu: boolean }): Promis
 export async function servePage(file: string, text: string): Promise<{ readonly address: string; close(): void }> {
   const { pageServer }: Serve = await import(join(root, "examples/browser/serve.mjs"));
   const files = new Map([...check({ file, text, read: readRepo }).texts].filter(([path]) => !isLibraryName(path)));
-  const server = pageServer({ programs: [file], files, device: "software" }, moduleText, REPORT_STYLE);
+  const server = pageServer({ programs: [file], first: file, files, device: "software" }, moduleText, REPORT_STYLE);
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
   const address = server.address();
   return { address: `http://127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}/`, close: () => server.close() };

@@ -6,7 +6,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import type { Server } from "node:http";
 import { get } from "node:http";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { expect, test } from "vitest";
 
 const root = join(import.meta.dirname, "../../../..");
@@ -39,7 +39,7 @@ test("addresses that are none are refused, one by one, and the server goes on", 
     const port = typeof address === "object" && address !== null ? address.port : 0;
     for (const path of ["/%ff", "/%", "/runtime/%E0%A4%A", "//"]) expect(await ask(port, path), path).toBe("400 bad request");
     for (const path of ["/nothing", "/../package.json", "/%2e%2e/%2e%2e/package.json", "/runtime/%00", "/serve.mjs", "/compiler/../../serve.mjs", "/compiler/cli/bin.js"]) expect(await ask(port, path), path).toBe("404 not found");
-    expect(await ask(port, "/programs.json")).toBe('200 {"device":"here","programs":["one.jepa"],"files":{"one.jepa":"model one {}"}}');
+    expect(await ask(port, "/programs.json")).toBe('200 {"device":"here","programs":["one.jepa"],"typed":{},"files":{"one.jepa":"model one {}"}}');
     expect(await ask(port, "/runtime/a.js")).toBe("200 export {};");
     // The compiler's one package has an address of its own.
     expect(await ask(port, "/compiler/syntax/b.js")).toBe('200 import { EOF } from "../../chevrotain.js";');
@@ -75,10 +75,12 @@ test("what is no program is refused; one with mistakes is served first, with wha
     try {
       const said = await new Promise<string>((done) => child.stdout.setEncoding("utf8").once("data", done).once("end", () => done("nothing")));
       const port = Number(/^open http:\/\/127\.0\.0\.1:(\d+)\/ in Chrome\n$/.exec(said)?.[1]);
-      const { device, programs, files } = JSON.parse((await ask(port, "/programs.json")).replace(/^200 /, ""));
+      const { device, programs, first, typed, files } = JSON.parse((await ask(port, "/programs.json")).replace(/^200 /, ""));
       expect(device).toBe("software");
-      expect(programs[0]).toMatch(/few\.jepa$/);
+      expect(first).toMatch(/few\.jepa$/);
+      expect(programs[0]).toBe(first);
       expect(programs).toContain("examples/ijepa-small.jepa");
+      expect(typed[programs[0]]).toBe(relative(root, join(folder, "few.jepa")));
       expect(files[programs[0]]).toContain("model few");
       expect(Object.keys(files).some((path) => path.endsWith("/base.jepa")), "what it uses").toBe(true);
       expect(Object.keys(files).filter((path) => path.startsWith("jepac:"))).toEqual([]);
