@@ -24,7 +24,7 @@ const open = { file: "", program: undefined, overview: undefined, planned: undef
 const [sources, gpu] = await Promise.all([shipped().catch((error) => error), pageAdapter().catch((error) => error)]);
 const slow = !(gpu instanceof Error) && (gpu.adapter.info.isFallbackAdapter === true || /swiftshader|llvmpipe|software/i.test(gpu.name));
 const editor = openEditor($("editor"), { changed, moved });
-const training = openTraining({ plan, key: () => keyOf(now()) });
+const training = openTraining({ plan, key: () => keyOf(now()), ended: () => void planAhead() });
 const compiler = sources instanceof Error ? undefined : openCompiler({ files: sources.files, device: deviceOf(sources.device) }, {
   overview: showOverview, drawing: showDrawing,
   failed: (message) => void guarded(() => { throw new Error(message); }),

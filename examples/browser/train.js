@@ -33,10 +33,11 @@ window.jepac.run = run;
 
 /**
  * Wires the controls of training. `plan()` gives the plan of the text as it is, `{ manifest, module, key, title, command }`, or throws
- * with the way out; `key()` is what tells that text from others.
+ * with the way out; `key()` is what tells that text from others,
+ * `ended()` is called when a run has ended.
  */
-export function openTraining({ plan, key }) {
-  const train = () => guarded(() => start(plan), explainLoss).finally(() => buttons(key()));
+export function openTraining({ plan, key, ended }) {
+  const train = () => guarded(() => start(plan), explainLoss).finally(() => { buttons(key()); ended(); });
   $("controls").addEventListener("submit", (event) => { event.preventDefault(); void train(); });
   // How many steps a program asks for is known by its plan.
   $("start").addEventListener("click", (event) => {
