@@ -1,7 +1,7 @@
 /**
  * Serves the page: the texts of programs, and the page with the compiler and the runtime that it runs.
  *
- *   node examples/browser/serve.mjs [programs.jepa ..] [--port 8080] [--device software]
+ *   node examples/browser/serve.mjs [programs.jepa ..] [--port 8080] [--device software] [--write folder]
  *
  * then open the address it prints in Chrome. WebGPU wants a secure context, which 127.0.0.1 is. Programs are written, checked,
  * compiled and trained in the page; those that are named here stand first in its list, with mistakes or without. `--device` says
@@ -10,7 +10,7 @@
  * they use, and answers only this machine.
  */
 import { createServer } from "node:http";
-import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, extname, isAbsolute, join, normalize, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -23,13 +23,14 @@ const types = { ".html": "text/html", ".css": "text/css", ".js": "text/javascrip
 const own = readdirSync(here).filter((name) => /\.(html|css|js)$/.test(name));
 const devices = ["here", "portable", "large", "software"];
 
-const usage = `usage: node examples/browser/serve.mjs [programs.jepa ..] [--port 8080] [--device here]
+const usage = `usage: node examples/browser/serve.mjs [programs.jepa ..] [--port 8080] [--device here] [--write folder]
 
 Serves a page in which programs are written, checked and trained, on 127.0.0.1 only; open the address it prints in Chrome.
 
   --port <n>      where to listen; 0 takes a free one (8080)
   --device <of>   what plans are for: here (the browser's own device), portable (every WebGPU device), large
                   (graphics cards), or software (drivers that compute on a processor) (here)
+  --write <to>    writes the page into a folder instead, for any web server; it is all relative, and needs https
   --help          this text
 `;
 
@@ -37,11 +38,25 @@ Serves a page in which programs are written, checked and trained, on 127.0.0.1 o
 const shipped = ["examples", "examples/browser", "examples/ablations", "specs", "specs/published"];
 
 /**
- * A server of the page. `programs` are the paths that are offered, `first` the one that is opened where the page does not choose;
- * `files` are texts by path, theirs and those that they use; `typed` says how one types some of them on a command line; `device` is what plans are for. `moduleText(path)` is the text of a module of the compiler or the runtime
+ * All texts of the page by their paths, undefined where there is none. `programs` are the paths that are offered, `first` the one that is
+ * opened where the page does not choose; `files` are texts by path, theirs and those that they use; `typed` says how one types some
+ * of them on a command line; `device` is what plans are for. `moduleText(path)` is the text of a module of the compiler or the runtime
  * (`runtime/base/random.js`) or undefined, `report` the report's style sheet.
  */
-export function pageServer({ programs, first, files, typed = {}, device }, moduleText, report) {
+function pageTexts({ programs, first, files, typed = {}, device }, moduleText, report) {
+  return (path) => {
+    if (path === "programs.json") return JSON.stringify({ device, programs, first, typed, files: Object.fromEntries(files) });
+    if (path === "report.css") return report;
+    if (path === "chevrotain.js") return readFileSync(join(dirname(createRequire(import.meta.url).resolve("chevrotain")), "../chevrotain.min.mjs"), "utf8");
+    const [folder, ...rest] = path.split(/[/\\]/);
+    if ((folder === "runtime" || folder === "compiler") && !rest.includes("..")) return named(moduleText(path.replaceAll("\\", "/")), rest.length);
+    return own.includes(path) ? readFileSync(join(here, path), "utf8") : undefined;
+  };
+}
+
+/** A server of the page, from what `pageTexts` takes. */
+export function pageServer(offered, moduleText, report) {
+  const textOf = pageTexts(offered, moduleText, report);
   return createServer((request, response) => {
     const path = pathOf(request.url ?? "/");
     const text = path === undefined ? undefined : textOf(path);
@@ -49,15 +64,6 @@ export function pageServer({ programs, first, files, typed = {}, device }, modul
     response.writeHead(path === undefined ? 400 : text === undefined ? 404 : 200, { "content-type": `${type}; charset=utf-8`, "cache-control": "no-store" });
     response.end(text ?? (path === undefined ? "bad request" : "not found"));
   });
-
-  function textOf(path) {
-    if (path === "programs.json") return JSON.stringify({ device, programs, first, typed, files: Object.fromEntries(files) });
-    if (path === "report.css") return report;
-    if (path === "chevrotain.js") return readFileSync(join(dirname(createRequire(import.meta.url).resolve("chevrotain")), "../chevrotain.min.mjs"), "utf8");
-    const [folder, ...rest] = path.split(/[/\\]/);
-    if ((folder === "runtime" || folder === "compiler") && !rest.includes("..")) return named(moduleText(path.replaceAll("\\", "/")), rest.length);
-    return own.includes(path) ? readFileSync(join(here, path), "utf8") : undefined;
-  }
 }
 
 /** The compiler's one package by its address, seen from a module so many folders deep: workers take no import maps. */
@@ -76,7 +82,7 @@ function pathOf(url) {
 }
 
 async function main() {
-  const { positionals, values } = parseArgs({ allowPositionals: true, options: { port: { type: "string", default: "8080" }, device: { type: "string", default: "here" }, help: { type: "boolean", short: "h", default: false } } });
+  const { positionals, values } = parseArgs({ allowPositionals: true, options: { port: { type: "string", default: "8080" }, device: { type: "string", default: "here" }, write: { type: "string" }, help: { type: "boolean", short: "h", default: false } } });
   if (values.help) {
     process.stdout.write(usage);
     return;
@@ -96,10 +102,23 @@ async function main() {
     if (text === undefined) throw new Error(`there is no program ${typed(file)}`);
     for (const [path, used] of check({ file, text, read }).texts) if (!path.startsWith("jepac:")) files.set(path, used);
   }
-  const all = [...new Set([...given, ...programs])];
-  const server = pageServer({ programs: all, first: given[0], files, typed: Object.fromEntries(all.map((path) => [path, typed(path)])), device: values.device }, (path) => read(join("dist", path)), REPORT_STYLE);
+  const offered = { programs: [...new Set([...given, ...programs])], first: given[0], files, device: values.device };
+  const moduleText = (path) => read(join("dist", path));
+  if (values.write !== undefined) return write(values.write, pageTexts(offered, moduleText, REPORT_STYLE));
+  const server = pageServer({ ...offered, typed: Object.fromEntries(offered.programs.map((path) => [path, typed(path)])) }, moduleText, REPORT_STYLE);
   server.on("error", (error) => fail(error.code === "EADDRINUSE" ? `port ${port} is taken; give another with --port` : error.message));
   server.listen(port, "127.0.0.1", () => console.log(`open http://127.0.0.1:${server.address().port}/ in Chrome`));
+}
+
+/** The page as files of a folder. */
+function write(folder, textOf) {
+  const built = ["compiler", "runtime"].flatMap((part) => readdirSync(join(root, "dist", part), { recursive: true }).map((path) => `${part}/${path.replaceAll("\\", "/")}`));
+  const modules = built.filter((path) => path.endsWith(".js") && !path.startsWith("compiler/cli/"));
+  for (const path of [...own, "programs.json", "report.css", "chevrotain.js", ...modules]) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), textOf(path));
+  }
+  console.log(`wrote the page to ${folder}`);
 }
 
 /** A file of the repository as one would type it here. */

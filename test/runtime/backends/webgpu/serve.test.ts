@@ -2,7 +2,7 @@
  * The server of the page: what it answers to addresses that are none, and what its command line says of what it cannot take.
  */
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { Server } from "node:http";
 import { get } from "node:http";
 import { tmpdir } from "node:os";
@@ -58,6 +58,25 @@ test("the command line has a help, and refuses ports and options that are none",
     expect(serve(`--port=${port}`)).toMatchObject({ status: 2, stdout: "", stderr: `error: --port is a whole number from 0 to 65535, not ${port === "" ? "nothing" : port}\n` });
   }
   expect(serve("--prot", "1")).toMatchObject({ status: 2, stderr: expect.stringContaining("--prot") });
+});
+
+test("the page can be written into a folder, whole, for any place on a host, without the command line", () => {
+  if (!existsSync(join(root, "dist/compiler/index.js"))) {
+    console.warn("NOT TESTED: writing the page, which needs the built package: npm run build");
+    return;
+  }
+  const folder = mkdtempSync(join(tmpdir(), "jepac-serve-"));
+  try {
+    expect(serve("--write", join(folder, "site"))).toMatchObject({ status: 0, stderr: "" });
+    const files = readdirSync(join(folder, "site"), { recursive: true }).map((path) => String(path).replaceAll("\\", "/"));
+    for (const path of ["index.html", "page.js", "compiler-worker.js", "report.css", "programs.json", "chevrotain.js", "compiler/index.js", "runtime/train/loop.js"]) expect(files).toContain(path);
+    expect(files.filter((path) => path.startsWith("compiler/cli"))).toEqual([]);
+    const bare = files.filter((path) => path.endsWith(".js") && /^(?:import|export)\b[^"]*\bfrom\s*"(?!\.{1,2}\/|node:)/m.test(readFileSync(join(folder, "site", path), "utf8")));
+    expect(bare.filter((path) => path.startsWith("compiler/")), "every import of the compiler has an address").toEqual([]);
+    expect(readFileSync(join(folder, "site/index.html"), "utf8"), "nothing is asked of the top of the host").not.toMatch(/(src|href)="\//);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test("what is no program is refused; one with mistakes is served first, with what it uses, for the page to tell them", async () => {
