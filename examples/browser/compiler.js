@@ -6,10 +6,10 @@
  */
 
 /**
- * Opens the compiler over the texts of `files`, for plans that fit `device`. `told` has what is called with each overview
+ * Opens the compiler over the texts of `files`. `told` has what is called with each overview
  * (`overview`, and the milliseconds it took), drawing (`drawing`) and failure of the compiler's own (`failed`).
  */
-export function openCompiler({ files, device }, told) {
+export function openCompiler(files, told) {
   let ids = 0;
   const checker = start({
     check: ({ overview, ms, id }) => { if (id === lastCheck) told.overview(overview, ms); },
@@ -39,7 +39,7 @@ export function openCompiler({ files, device }, told) {
     return {
       post: (message) => { const id = ++ids; worker.postMessage({ ...message, id }); return id; },
       ask: (message) => new Promise((give, refuse) => { const id = ++ids; asked.set(id, { give, refuse }); worker.postMessage({ ...message, id }); }),
-      end: () => { worker.terminate(); for (const { refuse } of asked.values()) refuse(new Error("overtaken")); },
+      end: () => { worker.terminate(); for (const { refuse } of asked.values()) refuse(Object.assign(new Error("The text was changed while its step was being planned."), { help: "Train again" })); },
     };
   }
 
@@ -47,8 +47,8 @@ export function openCompiler({ files, device }, told) {
     check(program) { lastCheck = checker.post({ kind: "check", ...program }); },
     async format({ file, text }) { return checker.ask({ kind: "format", file, text }); },
     async about({ file, text }, offset) { return (await checker.ask({ kind: "about", file, text, offset })).text; },
-    /** The plan of a program; asked again for the same it is the same. Refused with "overtaken" when another is asked for first. */
-    plan(program) {
+    /** The plan of a program for a device; asked again for the same it is the same. Refused when another is asked for before it is there. */
+    plan(program, device) {
       const key = keyOf(program);
       if (planned?.key === key) return planned.answer;
       if (planned?.under === true) {

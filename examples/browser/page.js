@@ -21,14 +21,16 @@ const wanted = new URLSearchParams(location.search);
 /** What is open. `overview` is the compiler's latest, `planned` the key of the plan that is shown. */
 const open = { file: "", program: undefined, overview: undefined, planned: undefined, asked: 0, resting: undefined, drawing: undefined };
 
-const [sources, gpu] = await Promise.all([shipped().catch((error) => error), pageAdapter().catch((error) => error)]);
-const slow = !(gpu instanceof Error) && (gpu.adapter.info.isFallbackAdapter === true || /swiftshader|llvmpipe|software/i.test(gpu.name));
-const editor = openEditor($("editor"), { changed, moved });
-const training = openTraining({ plan, key: () => keyOf(now()), ended: () => void planAhead() });
-const compiler = sources instanceof Error ? undefined : openCompiler({ files: sources.files, device: deviceOf(sources.device) }, {
+const sources = await shipped().catch((error) => error);
+// Its worker loads while the browser looks for a device.
+const compiler = sources instanceof Error ? undefined : openCompiler(sources.files, {
   overview: showOverview, drawing: showDrawing,
   failed: (message) => void guarded(() => { throw new Error(message); }),
 });
+const gpu = await pageAdapter().catch((error) => error);
+const slow = !(gpu instanceof Error) && (gpu.adapter.info.isFallbackAdapter === true || /swiftshader|llvmpipe|software/i.test(gpu.name));
+const editor = openEditor($("editor"), { changed, moved });
+const training = openTraining({ plan, key: () => keyOf(now()), ended: () => void planAhead() });
 
 $("example").addEventListener("change", () => void guarded(() => choose({ file: $("example").value, text: sources.files.get($("example").value) })));
 $("choose").addEventListener("click", () => $("chosen").click());
@@ -137,7 +139,7 @@ function speak() {
 async function planAhead() {
   const { overview } = open;
   if (overview === undefined || overview.key !== keyOf(now()) || overview.program?.ok !== true || training.busy) return;
-  const planned = await compiler.plan(now()).catch(() => undefined);
+  const planned = await compiler.plan(now(), device()).catch(() => undefined);
   if (planned !== undefined) showPlan(planned);
 }
 
@@ -153,7 +155,7 @@ function showPlan(planned) {
 /** The plan of the text as it is. Throws, with the way out, where the compiler refuses it. */
 async function plan() {
   if (compiler === undefined) throw sources;
-  const planned = await compiler.plan(now());
+  const planned = await compiler.plan(now(), device());
   showPlan(planned);
   if (!planned.ok) {
     const first = planned.findings.find((f) => f.severity === "error");
@@ -260,8 +262,8 @@ function keys(event) {
 }
 
 /** What plans are for: `here` is this browser's device where it has one. */
-function deviceOf(name) {
-  if (name !== "here") return name;
+function device() {
+  if (sources.device !== "here") return sources.device;
   return gpu instanceof Error ? "portable" : { ...limitsOf(gpu.adapter), software: slow };
 }
 
