@@ -19,8 +19,8 @@ function offered(file: SourceFile): string[] {
 
 /** The source file that a module's name means: built files and those that a page is served stand for their sources. */
 function sourceOf(from: string, name: string): string {
-  const path = name.startsWith(".") ? posix.join(posix.dirname(from), name) : name.replace(/^\//, "");
-  return path.replace(/^dist\//, "").replace(/\.js$/, ".ts");
+  const path = name.startsWith(".") ? posix.join(posix.dirname(from), name) : name;
+  return path.replace(/^(dist|examples\/browser)\/(?=(compiler|runtime)\/)/, "").replace(/\.js$/, ".ts");
 }
 
 /** Names that a file takes from others, as `path name`; `path *` where it takes the whole module. */
