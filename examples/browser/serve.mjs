@@ -11,7 +11,6 @@
  */
 import { createServer } from "node:http";
 import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { dirname, extname, isAbsolute, join, normalize, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -47,9 +46,8 @@ function pageTexts({ programs, first, files, typed = {}, device }, moduleText, r
   return (path) => {
     if (path === "programs.json") return JSON.stringify({ device, programs, first, typed, files: Object.fromEntries(files) });
     if (path === "report.css") return report;
-    if (path === "chevrotain.js") return readFileSync(join(dirname(createRequire(import.meta.url).resolve("chevrotain")), "../chevrotain.min.mjs"), "utf8");
     const [folder, ...rest] = path.split(/[/\\]/);
-    if ((folder === "runtime" || folder === "compiler") && !rest.includes("..")) return named(moduleText(path.replaceAll("\\", "/")), rest.length);
+    if ((folder === "runtime" || folder === "compiler") && !rest.includes("..")) return moduleText(path.replaceAll("\\", "/"));
     return own.includes(path) ? readFileSync(join(here, path), "utf8") : undefined;
   };
 }
@@ -64,11 +62,6 @@ export function pageServer(offered, moduleText, report) {
     response.writeHead(path === undefined ? 400 : text === undefined ? 404 : 200, { "content-type": `${type}; charset=utf-8`, "cache-control": "no-store" });
     response.end(text ?? (path === undefined ? "bad request" : "not found"));
   });
-}
-
-/** The compiler's one package by its address, seen from a module so many folders deep: workers take no import maps. */
-function named(text, depth) {
-  return text?.replaceAll(/(from\s+)"chevrotain"/g, `$1"${"../".repeat(depth)}chevrotain.js"`);
 }
 
 /** The path that is asked for, or undefined where the address is none (`/%ff`, `//`). */
@@ -114,7 +107,7 @@ async function main() {
 function write(folder, textOf) {
   const built = ["compiler", "runtime"].flatMap((part) => readdirSync(join(root, "dist", part), { recursive: true }).map((path) => `${part}/${path.replaceAll("\\", "/")}`));
   const modules = built.filter((path) => path.endsWith(".js") && !path.startsWith("compiler/cli/"));
-  for (const path of [...own, "programs.json", "report.css", "chevrotain.js", ...modules]) {
+  for (const path of [...own, "programs.json", "report.css", ...modules]) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     writeFileSync(join(folder, path), textOf(path));
   }

@@ -6,7 +6,8 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import type { Server } from "node:http";
-import { join } from "node:path";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { chromium } from "playwright-core";
 import ts from "typescript";
@@ -47,8 +48,9 @@ export async function servePage(file: string, text: string): Promise<{ readonly 
 
 const texts = new Map<string, string>();
 
-/** A module of the compiler or the runtime as JavaScript: types taken out of the source. */
+/** A module of the compiler or the runtime as JavaScript: types taken out of the source. The parser's library is one file, as in what is built. */
 function moduleText(path: string): string | undefined {
+  if (path === "compiler/syntax/chevrotain.js") return readFileSync(join(dirname(createRequire(import.meta.url).resolve("chevrotain")), "../chevrotain.min.mjs"), "utf8");
   const source = join(root, path.replace(/\.js$/, ".ts"));
   if (!existsSync(source)) return undefined;
   const text = texts.get(path) ?? ts.transpileModule(readFileSync(source, "utf8"), { compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022, verbatimModuleSyntax: true } }).outputText;
