@@ -16,9 +16,11 @@ import type { Facts } from "./gather.js";
 import { cone, factOf, lastModules, nodeAt, sourcesBehind, trainedThrough } from "./gather.js";
 import type { Grade, Protection, Protector } from "./null-test.js";
 import { gradeOf, protection, protectorsOver, refuses } from "./null-test.js";
-import type { Mechanism } from "./terms.js";
-import { after, hasTokens, judgeTerm, lasting, leastWeight, targetNeverChanges } from "./terms.js";
+import type { Judgment, Mechanism } from "./terms.js";
+import { after, hasTokens, judgeTerm, once, targetNeverChanges } from "./terms.js";
 import { improper, runaways } from "./unbounded.js";
+import type { Guarded } from "./weights.js";
+import { losing } from "./weights.js";
 import { constantOf } from "../types/dim.js";
 
 /** What is said of a loss or a program: it holds, it may collapse, it is refused. */
@@ -43,6 +45,9 @@ export interface CollapseResult {
   /** All findings, each once. */
   readonly findings: readonly Finding[];
 }
+
+/** A term with what is found of it. */
+type Judged = Judgment & { readonly term: Term };
 
 const attracting: ReadonlySet<string> = new Set(["attract", "classify", "contrast", "correlate", "correlate_diagonal"]);
 const worse: Readonly<Record<Verdict, number>> = { sound: 0, risky: 1, error: 2 };
@@ -113,14 +118,12 @@ function judgeEncoder(facts: Facts, terms: readonly Term[], encoder: string, gua
   }
   const grade = protectors.length === 0 ? undefined : gradeOf(facts, terms, encoder, protectors);
   const pairs = attractive.filter((t) => t.role === "attract" || t.role === "classify");
-  const judged = grade === "full" ? [] : pairs.map((t) => ({ term: t, ...judgeTerm(facts, terms, encoder, t, guard.values) }));
+  const judge = (t: Term): Judged => ({ term: t, ...judgeTerm(facts, terms, encoder, t, guard.values) });
+  const judged = grade === "full" ? [] : pairs.map(judge);
   const dynamic = judged.flatMap((j) => j.findings);
   for (const j of judged) if (j.mechanism !== undefined) mechanisms.push({ term: j.term, mechanism: j.mechanism });
   if (grade === undefined) findings.push(...unguarded(facts, attractive, encoder, dynamic, mechanisms));
-  else findings.push(...graded(facts, terms, encoder, { protectors, grade, dynamic, held: pairs.length > 0 && mechanisms.length === pairs.length }));
-  // Weights matter where the regularizers are all that holds: not beside a predictor and an average (C-JEPA).
-  const alone = (): boolean => pairs.length === 0 || pairs.some((t) => judgeTerm(facts, terms, encoder, t, guard.values).mechanism === undefined);
-  if (grade === "full" && findings.some((f) => f.rule === "W-COEF") && !alone()) findings.splice(0, findings.length, ...findings.filter((f) => f.rule !== "W-COEF"));
+  else findings.push(...graded(facts, terms, encoder, { protectors, grade, dynamic, held: pairs.length > 0 && mechanisms.length === pairs.length, open: once(() => pairs.filter((t) => judge(t).mechanism === undefined)) }));
   if (grade !== undefined) findings.push(...sideFindings(facts, terms, encoder, guard.values, pairs));
   // An adversary beside what protects fully is a known method (Ganin et al., 2016); what is known of dynamics is known without one.
   const level = verdictOf(findings) === "error" ? "error" : "warning";
@@ -161,8 +164,7 @@ function predicts(facts: Facts, term: Term, encoder: string): boolean {
   return term.operands.some((o) => after(facts, o, new Set([encoder])).some((g) => g !== encoder && trainedThrough(facts, o).has(g)));
 }
 
-interface Graded {
-  readonly protectors: readonly Protector[];
+interface Graded extends Guarded {
   readonly grade: Grade;
   readonly dynamic: readonly Finding[];
   /** Every attractive term is held by dynamics as well. */
@@ -177,26 +179,9 @@ function graded(facts: Facts, terms: readonly Term[], encoder: string, found: Gr
     const fixed = found.dynamic.filter((f) => f.rule === "W-FROZEN-TARGET" || f.rule === "W-DECAYED-TARGET");
     return fixed.length > 0 ? fixed : [finding("W-FROZEN-TARGET", term, encoder, parts)];
   }
-  if (found.grade === "full") return [...frozenKeys(facts, encoder, found.protectors), ...coefficients(facts, terms, encoder, found.protectors), ...outweighed(facts, terms, encoder, found.protectors)];
+  if (found.grade === "full") return [...frozenKeys(facts, encoder, found.protectors), ...losing(facts, terms, encoder, found)];
   if (found.held && found.dynamic.every((f) => f.level === "note")) return [];
-  return found.grade === "dimensional" ? [finding("W-DIM", term, encoder, parts), ...coefficients(facts, terms, encoder, found.protectors)] : [finding("W-WEAK-GUARD", term, encoder, parts)];
-}
-
-/** Agreements beside which everything that protects weighs next to nothing. Weights of VICReg and SIGReg have their own bounds. */
-function outweighed(facts: Facts, terms: readonly Term[], encoder: string, protectors: readonly Protector[]): Finding[] {
-  const strongest = protectors.map((p) => ({ p, weight: strength(facts, p) })).sort((a, b) => b.weight - a.weight)[0];
-  const others = terms.filter((t) => t.sign > 0 && (t.role === "attract" || t.role === "classify") && trainedThrough(facts, t.node).has(encoder) && !protectors.some((p) => p.term === t));
-  const most = others.sort((a, b) => lasting(b) - lasting(a))[0];
-  if (strongest === undefined || most === undefined || strongest.weight >= leastWeight * lasting(most)) return [];
-  const detail = `${strongest.p.term.kind} ${Number(strongest.weight.toPrecision(3))} against ${most.kind} ${lasting(most)}`;
-  return [finding("W-COEF", strongest.p.term, encoder, { heads: [], other: strongest.p.term.operands[0], detail })];
-}
-
-/** The weight of a protector in the units of its own difference: data times a small factor pull as little as a small weight. */
-function strength(facts: Facts, { term, because }: Protector): number {
-  if (because !== "anchor") return lasting(term);
-  const gain = Math.min(1, ...term.operands.map((o) => Math.abs(factOf(facts.values, o).gain)));
-  return lasting(term) * (term.kind === "mse" ? gain ** 2 : term.kind === "l1" || term.kind === "smooth_l1" ? gain : 1);
+  return found.grade === "dimensional" ? [finding("W-DIM", term, encoder, parts), ...losing(facts, terms, encoder, found)] : [finding("W-WEAK-GUARD", term, encoder, parts)];
 }
 
 /** Contrast against a random network that never changes: it holds, and teaches little. */
@@ -206,24 +191,6 @@ function frozenKeys(facts: Facts, encoder: string, protectors: readonly Protecto
   if (first === undefined || targets.some((t) => t.target === undefined)) return [];
   const heads = [...sourcesBehindRaw(facts, first.target)].filter((g) => facts.groups.get(g)?.learns === true);
   return [finding("W-FROZEN-TARGET", first.term, encoder, { heads, other: first.target })];
-}
-
-/** Weights of regularizers outside of what is known to work, where nothing else protects. */
-function coefficients(facts: Facts, terms: readonly Term[], encoder: string, protectors: readonly Protector[]): Finding[] {
-  const guards = new Set(["variance", "normality"]);
-  if (protectors.some((p) => !guards.has(p.because))) return [];
-  const reaching = terms.filter((t) => t.sign > 0 && trainedThrough(facts, t.node).has(encoder));
-  const weight = (role: Term["role"]): number => Math.max(0, ...reaching.filter((t) => t.role === role).map((t) => Math.max(...t.weight.points)));
-  const [attract, variance, covariance, gaussian] = [weight("attract"), weight("variance"), weight("covariance"), weight("gaussian")];
-  const odd: string[] = [];
-  if (variance > 0 && covariance >= variance) odd.push(`covariance ${covariance} against variance ${variance}`);
-  if (variance > 0 && attract / variance >= 10) odd.push(`agreement ${attract} against variance ${variance}`);
-  if (attract > 0 && variance / attract >= 10) odd.push(`variance ${variance} against agreement ${attract}`);
-  if (gaussian > 0 && gaussian < attract / 200) odd.push(`normality ${gaussian} against agreement ${attract}`);
-  if (gaussian > 0 && attract > 0 && gaussian / attract >= 100) odd.push(`normality ${gaussian} against agreement ${attract}`);
-  if (odd.length === 0) return [];
-  const term = reaching.find((t) => t.role === "variance" || t.role === "gaussian");
-  return [finding("W-COEF", term, encoder, { heads: [], other: term?.operands[0], detail: odd.join(", ") })];
 }
 
 /** Axes besides samples, vacuous terms and stopped anchors of a protected encoder. */

@@ -95,6 +95,12 @@ function askedDeviation(numbers: RawTerm["numbers"]): number {
   return target <= 0 ? 0 : Math.sqrt(Math.max(0, target * target - eps));
 }
 
+/** The weight of a term at the end of training; of one that ends, before. */
+export function lasting(term: Pick<Term, "weight">): number {
+  const { points } = term.weight;
+  return Math.abs(points.at(-1) ?? 0) || Math.max(...points.map(Math.abs));
+}
+
 /** Whether a term compares a value with itself, or with what it takes for the same: lengths and offsets do not count everywhere. */
 function isAlike({ kind, operands: [p = -1, q = -1, ...more] }: RawTerm, forms: readonly Form[]): boolean {
   if (q < 0 || more.length > 0 || kind === "cross_entropy") return false;

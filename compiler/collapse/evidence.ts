@@ -75,5 +75,5 @@ export const protectorSources: Readonly<Record<Protector["because"], string>> = 
   variance: "VICReg, table 7: 68.6 with covariance, 57.5 without",
   normality: "LeJEPA (Balestriero and LeCun, 2025), 6.1 and table 4",
   neighbors: "KoLeo (Sablayrolles et al., 2019)",
-  codes: "MSN (Assran et al., 2022), Prop. 1",
+  codes: "MSN (Assran et al., 2022), Prop. 1; SCAN (Van Gansbeke et al., 2020)",
 };

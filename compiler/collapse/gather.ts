@@ -8,7 +8,7 @@
  */
 import type { Flow, ValueFlow } from "../model/flow.js";
 import { flow, noFlow, parametersBehind } from "../model/flow.js";
-import type { Body, Func, ModelGraph, Node, NodeId, View } from "../model/ir.js";
+import type { Body, ModelGraph, Node, NodeId, View } from "../model/ir.js";
 import { funcTable, isCall, paramPrefix, rootOf } from "../model/visit.js";
 import type { Sight } from "./sight.js";
 import { sightDomain } from "./sight.js";
@@ -171,16 +171,17 @@ function sourceName(name: string, groups: Groups): string {
   return group !== undefined && moves(group) ? group.source : name;
 }
 
-const bends: ReadonlySet<string> = new Set(["attend", "gelu", "relu", "tanh", "sigmoid", "exp", "square", "abs"]);
+/** Without one of these, what a module computes is linear but for normalization. */
+export const bends: ReadonlySet<string> = new Set(["attend", "gelu", "relu", "tanh", "sigmoid", "exp", "square", "abs"]);
 
-/** Functions without a bend: what they compute is linear but for normalization. */
-function straight(funcs: ReadonlyMap<string, Func>): (name: string) => boolean {
+/** Whether a node is one of some ops, or applies a module that holds one. Each module is looked at once: those that double one another have no end otherwise. */
+export function applying(graph: ModelGraph, ops: ReadonlySet<string>): (node: Node) => boolean {
+  const funcs = funcTable(graph);
   const known = new Map<string, boolean>();
-  const ask = (name: string): boolean => {
-    const old = known.get(name);
-    if (old !== undefined) return old;
-    const func = funcs.get(name);
-    const answer = func?.body.nodes.every((n) => !bends.has(n.op) && (!isCall(n) || ask(n.attrs.func ?? ""))) ?? true;
+  const ask = (node: Node): boolean => {
+    if (!isCall(node)) return ops.has(node.op);
+    const name = node.attrs.func ?? "";
+    const answer = known.get(name) ?? funcs.get(name)?.body.nodes.some(ask) ?? false;
     known.set(name, answer);
     return answer;
   };
@@ -188,9 +189,9 @@ function straight(funcs: ReadonlyMap<string, Func>): (name: string) => boolean {
 }
 
 function simpleGroups(graph: ModelGraph, body: Body): ReadonlySet<string> {
-  const ask = straight(funcTable(graph));
+  const bent = applying(graph, bends);
   const simple = new Set(graph.instances.map((i) => i.name));
-  for (const node of body.nodes) if (isCall(node) && !ask(node.attrs.func ?? "")) simple.delete(rootOf(paramPrefix(node)));
+  for (const node of body.nodes) if (isCall(node) && bent(node)) simple.delete(rootOf(paramPrefix(node)));
   // An average that is never applied is what its source is.
   for (const i of graph.instances) if (i.training.kind === "ema" && !simple.has(i.training.of)) simple.delete(i.name);
   return simple;

@@ -9,12 +9,12 @@ import type { Edit, Fix } from "../messages/report.js";
 import type { CallNode, Instance, Node } from "../model/ir.js";
 import { isCall, paramPrefix, rootOf } from "../model/visit.js";
 import { constantOf } from "../types/dim.js";
+import { balanceShare, sharpness } from "./codes.js";
 import type { Texts } from "./edits.js";
 import { argumentSpan, lineAfter, recall, replaceIn, setArgument, textAt, turnSign, unwrap, wrap } from "./edits.js";
 import type { Finding, RuleName } from "./findings.js";
 import type { Facts } from "./gather.js";
 import { cone, factOf, nodeAt, sourcesBehind, trainedThrough } from "./gather.js";
-import { sharpness } from "./null-test.js";
 import { after } from "./terms.js";
 
 /** What an edit is made from. */
@@ -224,7 +224,9 @@ function raiseTarget(c: Case): Edits {
 
 /** A variance term on each side of the comparison, as heavy as it. */
 function addVariance(c: Case): Edits {
-  const { term, encoder } = c.finding;
+  const { term, encoder, other } = c.finding;
+  // Codes that are sharpened need their balance heavier, and no deviation.
+  if (c.facts.terms.some((t) => t.operands[0] === other && balanceShare(c.facts, t) !== undefined)) return undefined;
   const beside = instanceOf(c, encoder);
   if (term?.operands.length !== 2 || beside === undefined) return undefined;
   const weight = Math.max(...term.weight.points);

@@ -9,6 +9,7 @@
  */
 import { axesOfWord, sampleBit, timeBit, tokenBit } from "./axes.js";
 import type { Term } from "./canonicalize.js";
+import { balanceShare, sharpness } from "./codes.js";
 import type { Fact } from "./facts.js";
 import { noAssumption, why } from "./facts.js";
 import type { Facts } from "./gather.js";
@@ -123,7 +124,10 @@ export function refuses(facts: Facts, term: Term, reaches: (id: number) => boole
       return (over & axis) === 0 ? undefined : term.role === "variance" ? { grade: "dimensional", because: "variance" } : { grade: "full", because: "normality" };
     }
     case "spread": return (low(p).may & rowsOf(facts, p)) === 0 ? { grade: "weak", because: "neighbors" } : undefined;
-    case "balance": return factOf(values, p).code.hard && (low(p).may & rowsOf(facts, p)) === 0 ? { grade: "full", because: "codes" } : undefined;
+    case "balance": {
+      const share = factOf(values, p).code.hard ? 1 : (balanceShare(facts, term) ?? 0);
+      return share > leastBalance && (low(p).may & rowsOf(facts, p)) === 0 ? { grade: share < 1 ? "weak" : "full", because: "codes" } : undefined;
+    }
     case "covariance": case "decorrelate": case "unknown": return undefined;
   }
 }
@@ -134,8 +138,10 @@ function severalConstants(facts: Facts, id: number | undefined): boolean {
   return id !== undefined && isMixture(facts, facts.terms, id) && !facts.terms.some((t) => t.sign > 0 && t.role === "covariance" && facts.numbers[t.operands[0] ?? -1] === number);
 }
 
-/** Negatives that weigh less than this share of the pair: views of one image differ by about as much of what images differ by. */
-const leastShare = 0.1;
+/** Negatives and data that weigh less than this share of an agreement: views of one image differ by about as much of what images differ by. */
+export const leastShare = 0.1;
+/** Mean entropy with this share of what it needs, or less, gives way to one code for all. */
+const leastBalance = 0.5;
 /** A deviation of less than this, where agreement sees units, is next to a constant. */
 const leastDeviation = 0.1;
 /** Losses that see lengths. */
@@ -177,17 +183,13 @@ function pairRefuses(facts: Facts, term: Term, reaches: (id: number) => boolean,
     const reason = reasonOf(target.why);
     // Uniform codes are balanced too: where a stopped target is no sharper than the prediction of the same head, training goes there.
     const stopped = trainedThrough(facts, other).size === 0;
-    if (stopped && reason.because === "balance" && term.role === "classify" && isUnsharp(term, factOf(values, own), target) && sameHeads(facts, own, other)) continue;
+    const coded = term.role === "classify" || factOf(values, own).code.temperature !== undefined;
+    if (stopped && reason.because === "balance" && coded && isUnsharp(term, factOf(values, own), target) && sameHeads(facts, own, other)) continue;
     // Rounds of Newton's method do not whiten what hardly varies: a side that is not whitened itself leads both there.
     const alone = reason.because === "whitening" && (factOf(values, own).why & why.whitened) === 0;
     return alone ? { grade: "weak", because: "whitening" } : reason;
   }
   return undefined;
-}
-
-/** The temperature of a target's code and that of the prediction, on the scale of what the last learned map gave. */
-export function sharpness(term: Term, own: Fact, target: Fact): { readonly soft: number; readonly warm: number } {
-  return { soft: target.code.temperature ?? 0, warm: own.code.temperature ?? (term.numbers["temperature"] ?? 1) / Math.abs(own.gain) };
 }
 
 function isUnsharp(term: Term, own: Fact, target: Fact): boolean {

@@ -8,6 +8,7 @@ import type { Span } from "../base/span.js";
 import type { Diagnostic } from "../messages/report.js";
 import { report } from "../messages/report.js";
 import { isLibraryName } from "../std/names.js";
+import { balanceShare } from "./codes.js";
 import type { Texts } from "./edits.js";
 import { ruleSources } from "./evidence.js";
 import type { Finding } from "./findings.js";
@@ -29,7 +30,7 @@ export function diagnosticOf(finding: Finding, facts: Facts, texts: Texts, allow
   const severity = finding.level === "error" && allowed ? "warning" : finding.level;
   return report(code, span, params, {
     severity,
-    ...helpOf(finding),
+    ...helpOf(finding, facts),
     source: ruleSources[finding.rule],
     related: dedupe(steps.map((s) => ({ span: s.span, message: s.text })), span),
     // An author who allows collapse wants it; a loss of a base that a variant inherits is not the variant's to change.
@@ -38,12 +39,17 @@ export function diagnosticOf(finding: Finding, facts: Facts, texts: Texts, allow
 }
 
 /** A way out of its own, where the catalogue's is for another kind of term. */
-function helpOf({ rule, term }: Finding): { readonly help?: string } {
+function helpOf({ rule, term, other, detail }: Finding, facts: Facts): { readonly help?: string } {
   if (rule === "W-DIM" && term?.role === "correlate_diagonal") return { help: "Compare the whole correlation, `barlow(a, b)`, or add the rest of it: `+ 0.005 * barlow_off_diagonal(a, b)`." };
   if (rule === "W-WEAK-GUARD" && term?.role === "contrast") return { help: "Negatives that weigh less than a tenth of the pair lose against it: leave `negative_weight` at 1." };
   if (rule === "W-WEAK-GUARD" && term?.role === "gaussian" && (term.numbers["range"] ?? 5) < 1) return { help: "So near to zero a constant looks normal: let `range` be 5, where the test sees how far a value spreads." };
-  if (rule === "W-COEF" && term?.role !== "variance" && term?.role !== "gaussian") return { help: "Give what protects a weight nearer to that of the agreement: of a thousandth or less it gives way." };
+  if (rule === "W-COEF" && term?.role !== "variance" && term?.role !== "gaussian") return { help: "Give what protects a weight nearer to that of the agreement: data of less than a tenth give way to it, and anything of a thousandth." };
+  if (rule === "W-WEAK-GUARD" && detail === "given back") return { help: `The head in between gives what \`${term?.kind ?? ""}\` reads its deviation, however little of it agreement leaves: compare what \`${term?.kind ?? ""}\` reads, or let it read what is compared.` };
   if (rule === "W-WEAK-GUARD" && (term?.role === "variance" || term?.role === "gaussian")) return { help: `\`${term.kind}\` is content with a deviation of less than a tenth of what agreement compares: ask for more (\`target: 1\`), or take the factor off what it reads.` };
+  const balance = facts.terms.find((t) => t.role === "balance" && t.sign > 0 && (rule === "W-WEAK-GUARD" ? t === term : t.operands[0] === other));
+  if ((rule === "W-WEAK-GUARD" || rule === "E-NOGUARD") && balance !== undefined && balanceShare(facts, balance) !== undefined) {
+    return { help: `\`${balance.kind}\` keeps codes in use that the cross-entropies sharpen where it weighs as much as all of these together, at a temperature no higher than theirs.` };
+  }
   return {};
 }
 

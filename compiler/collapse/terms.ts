@@ -7,11 +7,13 @@
  */
 import { axesOfWord, sampleBit, tokenBit } from "./axes.js";
 import type { Term } from "./canonicalize.js";
+import { lasting } from "./canonicalize.js";
+import { balances, sharpness, softest } from "./codes.js";
 import type { Fact } from "./facts.js";
 import { why } from "./facts.js";
 import type { Facts } from "./gather.js";
-import { cone, factOf, flowOf, lastModules, nodeAt, sameHeads, sourcesBehind, trainedThrough } from "./gather.js";
-import { isStandardized, sharpness } from "./null-test.js";
+import { applying, bends, cone, factOf, flowOf, nodeAt, sameHeads, sourcesBehind, trainedThrough } from "./gather.js";
+import { isStandardized } from "./null-test.js";
 import { paramsAfter } from "./order.js";
 import { moves } from "./groups.js";
 import type { Finding } from "./findings.js";
@@ -116,7 +118,9 @@ function oneSide(facts: Facts, terms: readonly Term[], encoder: string, term: Te
   if (predictor.length > 0) {
     // Sharpening its own average is a way to one code for all, and a predictor follows it there; it sharpens what is soft itself, unless that tells nothing.
     const coded = codes(facts, terms, encoder, term, sides, values);
-    if (coded?.findings.some((f) => f.rule === "E-ONEHOT" || (f.rule === "E-UNIFORM" && isBlunt(term, sides, values)))) return coded;
+    // Nor does it leave the one code that all images are nearest to from the start.
+    const nearest = !untied && factOf(values, sides.target).code.hard;
+    if (coded?.findings.some((f) => f.rule === "E-ONEHOT" || (f.rule === "E-UNBALANCED" && nearest) || (f.rule === "E-UNIFORM" && isBlunt(term, sides, values)))) return coded;
     if (shrinking.length > 0) findings.push(finding("W-DECAYED-TARGET", term, encoder, { heads: [...new Set(shrinking)], other: sides.target }));
     if (untied) {
       findings.push(finding("W-UNTIED", term, encoder, { heads: [...moving], other: sides.target }));
@@ -136,7 +140,8 @@ function mixes(facts: Facts, path: string): boolean {
   return decl === undefined || (first >= 0 && decl.shape.length - first > 1);
 }
 
-function once<T>(make: () => T): () => T {
+/** A value that is made when it is first asked for. */
+export function once<T>(make: () => T): () => T {
   let made: { readonly value: T } | undefined;
   return () => (made ??= { value: make() }).value;
 }
@@ -173,17 +178,11 @@ function withPredictor(facts: Facts, encoder: string, term: Term, sides: Sides, 
 
 /** No bend between the data and the target. */
 function straightTarget(facts: Facts, target: number): boolean {
+  const bent = applying(facts.graph, bends);
   return cone(facts, target).every((id) => {
     const node = facts.body.nodes[id];
-    return node === undefined || !isCall(node) || straightCall(facts, node.attrs.func ?? "");
+    return node === undefined || !isCall(node) || !bent(node);
   });
-}
-
-const bends: ReadonlySet<string> = new Set(["attend", "gelu", "relu", "tanh", "sigmoid", "exp", "square", "abs"]);
-
-function straightCall(facts: Facts, name: string): boolean {
-  const func = facts.graph.funcs.find((f) => f.name === name);
-  return func?.body.nodes.every((n) => !bends.has(n.op) && (!isCall(n) || straightCall(facts, n.attrs.func ?? ""))) ?? true;
 }
 
 /** Groups that are applied, on the way to a value, to what the given groups computed; those groups themselves where they go on. */
@@ -303,31 +302,12 @@ function isBlunt(term: Term, sides: Sides, values: readonly Fact[]): boolean {
   return target.code.balanced && soft > softest * warm;
 }
 
-/** The weight of a term at the end of training; of one that ends, before. */
-export function lasting(term: Term): number {
-  const { points } = term.weight;
-  return Math.abs(points.at(-1) ?? 0) || Math.max(...points.map(Math.abs));
-}
-
 /** A term that balances and weighs next to nothing beside the agreement. Measured: 1e-6 lets one code take all. */
 function slightly(term: Term, encoder: string, balancers: readonly Term[]): Finding[] {
   const [first] = balancers;
   const most = Math.max(...balancers.map(lasting));
   const own = lasting(term);
   return first === undefined || most >= leastWeight * own ? [] : [finding("W-COEF", first, encoder, { heads: [], other: first.operands[0], detail: `${first.kind} ${most} against ${term.kind} ${own}` })];
-}
-
-/** Codes that are softer than the compared ones by this factor are alike whichever of them an image takes. */
-const softest = 10;
-
-/** Whether a term asks the very codes that are compared to be in use: those of the head that makes them, and not much softer. */
-function balances(facts: Facts, term: Term, encoder: string, student: number, warm: number): boolean {
-  if (term.sign < 0 || term.role !== "balance") return false;
-  const reached = trainedThrough(facts, term.node);
-  const [read] = term.operands;
-  const code = factOf(facts.values, read).code;
-  const makers = lastModules(facts, student).filter((g) => trainedThrough(facts, student).has(g));
-  return reached.has(encoder) && makers.every((g) => reached.has(g)) && (code.hard || (code.temperature ?? 1) <= softest * warm);
 }
 
 /** Whether a value's node has tokens. */

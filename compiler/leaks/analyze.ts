@@ -10,7 +10,7 @@ import type { MaskFinding } from "../collapse/fault.js";
 import { tokenBit } from "../collapse/axes.js";
 import type { Term } from "../collapse/canonicalize.js";
 import type { Facts } from "../collapse/gather.js";
-import { cone, factOf, flowOf, nodeAt, trainedThrough } from "../collapse/gather.js";
+import { applying, cone, factOf, flowOf, nodeAt, trainedThrough } from "../collapse/gather.js";
 import type { Sight, SourceSight } from "../collapse/sight.js";
 import { report } from "../messages/report.js";
 import type { Mask } from "../model/ir.js";
@@ -25,7 +25,7 @@ export function findLeaks(facts: Facts): MaskFinding[] {
   const matters = (t: Term): boolean => encoders.length === 0 || encoders.some((e) => trainedThrough(facts, t.node).has(e.name));
   const terms = facts.terms.filter((t) => t.sign > 0 && t.operands.length === 2 && (t.role === "attract" || t.role === "classify" || t.role === "contrast") && matters(t));
   const moments = facts.body.nodes.some((n) => n.op === "slice_time");
-  const found = terms.flatMap((term) => (moments && acrossTime(facts, term) ? [] : ofTerm(facts, term)).map((f) => ({ ...f, losses: term.losses })));
+  const found = terms.flatMap((term) => (moments && acrossTime(facts, term) ? [] : ofTerm(facts, term, terms)).map((f) => ({ ...f, losses: term.losses })));
   return [...found, ...blindEncoders(facts)];
 }
 
@@ -34,14 +34,30 @@ function acrossTime(facts: Facts, term: Term): boolean {
   return term.operands.some((o) => cone(facts, o).some((id) => facts.body.nodes[id]?.op === "slice_time"));
 }
 
-function ofTerm(facts: Facts, term: Term): Fault[] {
+function ofTerm(facts: Facts, term: Term, terms: readonly Term[]): Fault[] {
   const [p, q] = term.operands;
   if (p === undefined || q === undefined) return [];
-  const positions = nodeAt(facts, p)?.type.positions;
-  const mask = positions?.kind === "mask" ? positions.mask : undefined;
+  const mask = maskOf(facts, term);
   const sides = studentFirst(facts, p, q);
   if (mask === undefined) return unmasked(facts, term, sides);
-  return [...masked(facts, term, mask, sides), ...alike(facts, term, mask, sides), ...targetAtInput(facts, term, mask, sides)];
+  return [...masked(facts, term, mask, sides, () => hiddenBeside(facts, term, mask, terms)), ...alike(facts, term, mask, sides), ...targetAtInput(facts, term, mask, sides)];
+}
+
+/** The mask at whose positions a term compares. */
+function maskOf(facts: Facts, term: Term): string | undefined {
+  const positions = nodeAt(facts, term.operands[0])?.type.positions;
+  return positions?.kind === "mask" ? positions.mask : undefined;
+}
+
+/** The mask of another term that trains the same encoder and predicts what is hidden. */
+function hiddenBeside(facts: Facts, term: Term, mask: string, terms: readonly Term[]): string | undefined {
+  const trained = trainedThrough(facts, term.node);
+  const own = facts.encoders.filter((e) => trained.has(e.name));
+  return terms.map((t) => {
+    const [other, [p, q]] = [maskOf(facts, t), t.operands];
+    if (other === undefined || other === mask || p === undefined || q === undefined || !own.some((e) => trainedThrough(facts, t.node).has(e.name))) return undefined;
+    return masked(facts, t, other, studentFirst(facts, p, q), () => undefined).some((f) => f.rule === "M-LEAK") ? undefined : other;
+  }).find((other) => other !== undefined);
 }
 
 /** The side with a gradient, and the other; of two with one, the side that has seen less comes first. */
@@ -79,7 +95,8 @@ function between(facts: Facts, name: string, target: string): Overlap {
   return "possible";
 }
 
-function masked(facts: Facts, term: Term, mask: string, [student, target]: readonly [number, number]): Fault[] {
+/** `beside`: the mask of another term that predicts what is hidden; then what is compared at the student's own positions is a loss on its context (V-JEPA 2.1). */
+function masked(facts: Facts, term: Term, mask: string, [student, target]: readonly [number, number], beside: () => string | undefined): Fault[] {
   const found: Fault[] = [];
   const loss = term.kind;
   const shown = compared(facts, student, target).flatMap(([own, seen]) => [...seen].map(([source, answer]) => ({ source, answer, own: own.get(source) })));
@@ -88,7 +105,10 @@ function masked(facts: Facts, term: Term, mask: string, [student, target]: reado
     if (own === undefined || meets(facts, answer, mask).overlap === "none") continue;
     const { overlap, by } = meets(facts, own, mask);
     const related = [{ span: nodeAt(facts, student)?.origin ?? term.origin, message: "the prediction is made here" }];
-    if (overlap === "full") {
+    const hidden = overlap === "full" && by === mask && answer.only === undefined ? beside() : undefined;
+    if (hidden !== undefined) {
+      found.push({ rule: "M-LOSS-CTX", diagnostic: report("JEP5021", term.origin, { loss, mask: hidden }, { related }) });
+    } else if (overlap === "full") {
       const why = by === undefined ? `all of \`${source}\` went into it, the positions of \`${mask}\` too` : by === mask ? `it is made from the positions of \`${mask}\` themselves` : `\`${by}\` holds every position`;
       found.push({ rule: "M-LEAK", diagnostic: report("JEP5015", term.origin, { loss, why, mask }, { related }) });
     } else if (overlap === "possible") {
@@ -104,9 +124,26 @@ function masked(facts: Facts, term: Term, mask: string, [student, target]: reado
 /** Without a mask: a prediction of a network's view of the very picture that was put in has nothing to predict. */
 function unmasked(facts: Facts, term: Term, [student, target]: readonly [number, number]): Fault[] {
   const latent = [...flowOf(facts, target).depends].some((g) => facts.groups.get(g)?.learns === true && facts.groups.get(g)?.init === "random" && facts.groups.get(g)?.state !== "fixed");
-  if (!latent || trainedThrough(facts, target).size > 0 || term.role === "contrast") return [];
+  if (!latent || trainedThrough(facts, target).size > 0 || term.role === "contrast" || isOwnCode(facts, student, target)) return [];
   return compared(facts, student, target).map(([own, seen]) => ofPictures(facts, term, target, own, seen)).find((found) => found.length > 0) ?? [];
 }
+
+/**
+ * Whether nothing is predicted: the target is made of the very value that is compared with it (VQ-VAE's commitment to its own
+ * code, self-labelling), or what is compared is that value's nearest code.
+ */
+function isOwnCode(facts: Facts, own: number, target: number): boolean {
+  const number = (id: number): number => facts.numbers[id] ?? id;
+  const reads = (id: number, value: number): boolean => cone(facts, id).some((at) => number(at) === number(value));
+  const stopped = nodeAt(facts, target)?.op === "stop_gradient" ? (nodeAt(facts, target)?.args[0] ?? target) : target;
+  const assigns = applying(facts.graph, quantizing);
+  return reads(target, own) || cone(facts, own).some((at) => {
+    const node = nodeAt(facts, at);
+    return node !== undefined && assigns(node) && reads(at, stopped);
+  });
+}
+
+const quantizing: ReadonlySet<string> = new Set(["assign"]);
 
 /** What stands on the two sides in the same rows: part by part where both are unions of as many batches, else all of each. */
 function compared(facts: Facts, student: number, target: number): readonly (readonly [Sight, Sight])[] {

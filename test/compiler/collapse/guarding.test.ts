@@ -54,7 +54,7 @@ test.each([
 
 test("an anchor counts in the units of its data, and not beside what dynamics hold", () => {
   const anchored = (agreement: string, pixels: string): string => outcomeOf(`predictor p = mlp(64)\nhead dec = linear(48)\nloss ${agreement} + mse(dec(za), ${pixels} * pool(patches(a, 4)))`);
-  expect(["1", "0.1", "0.001"].map((by) => anchored("mse(za, zb)", by))).toEqual(["sound", "sound", "risky W-COEF"]);
+  expect(["1", "0.4", "0.1", "0.001"].map((by) => anchored("mse(za, zb)", by))).toEqual(["sound", "sound", "risky W-COEF", "risky W-COEF"]);
   expect(anchored("mse(p(za), tb)", "0.001")).toBe("sound");
 });
 
