@@ -15,7 +15,7 @@ import { report } from "../messages/report.js";
 import type { ModelGraph, Node } from "../model/ir.js";
 import { constantOf } from "../types/dim.js";
 
-const statistics = new Set<Node["op"]>(["batch_norm", "batch_normalize", "whiten", "sinkhorn"]);
+const statistics = new Set<Node["op"]>(["batch_norm", "batch_normalize", "whiten", "sinkhorn", "similarities", "second_moments"]);
 const overImages = new Set(["images", "all"]);
 
 function needsCompany(node: Node): boolean {

@@ -8,7 +8,7 @@ import type { Span } from "../base/span.js";
 import { report } from "../messages/report.js";
 import type { ModelOp } from "../model/ir.js";
 import type { Axis, ValueType } from "../types/value-type.js";
-import { noPositions } from "../types/value-type.js";
+import { namedAxes, noPositions } from "../types/value-type.js";
 import type { BodyCx } from "./body.js";
 import { emit } from "./body.js";
 import type { ArgValue } from "./expr.js";
@@ -86,15 +86,15 @@ export const pointwise = (op: ModelOp): Builtin => ({
   },
 });
 
-/** Words for axes. */
-export const axisWords: Readonly<Record<string, readonly Axis[]>> = {
-  tokens: ["token"], token: ["token"], images: ["batch"], samples: ["batch"], batch: ["batch"], time: ["time"],
+/** Words for axes, and for the second one of a matrix of pairs. */
+export const axisWords: Readonly<Record<string, readonly (Axis | "column")[]>> = {
+  columns: ["column"], tokens: ["token"], token: ["token"], images: ["batch"], samples: ["batch"], batch: ["batch"], time: ["time"],
   features: ["feature"], feature: ["feature"],
 };
 
-/** The type without some axes; without tokens there are no positions, without any axis it is a scalar. */
-export function reduce(type: ValueType, axes: readonly Axis[]): ValueType {
-  const keep = type.axes.map((a) => !axes.includes(a));
+/** The type without the axes that `over` names; without tokens there are no positions, without any axis it is a scalar. */
+export function reduce(type: ValueType, over: readonly string[]): ValueType {
+  const keep = namedAxes(type.axes, over).map((gone) => !gone);
   const left = type.axes.filter((_, i) => keep[i]);
   return {
     ...type,

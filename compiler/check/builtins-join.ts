@@ -8,7 +8,7 @@
 import { report } from "../messages/report.js";
 import { constantDim, constantOf, divide, equalShapes, total } from "../types/dim.js";
 import type { ValueType } from "../types/value-type.js";
-import { samePositions } from "../types/value-type.js";
+import { isPairwise, samePositions } from "../types/value-type.js";
 import { emit } from "./body.js";
 import type { Builtin, Call, Tensor } from "./builtin-call.js";
 import { count, maskName, tensor } from "./builtin-call.js";
@@ -128,8 +128,8 @@ export const joinBuiltins: Readonly<Record<string, Builtin>> = {
     run: (call) => {
       const x = tensor(call, "x");
       if (x === undefined) return poison;
-      if (x.type.shape.length === 2 && !x.type.axes.includes("batch")) return emit(call.cx, "transpose", [x.id], {}, { ...x.type, shape: [...x.type.shape].reverse() }, call.at);
-      call.cx.diagnostics.add(report("JEP3003", call.at, { what: "the operand of `transpose`", expected: "a matrix of parameters", found: shapeText(x.type) }));
+      if (x.type.shape.length === 2 && (isPairwise(x.type) || !x.type.axes.includes("batch"))) return emit(call.cx, "transpose", [x.id], {}, { ...x.type, shape: [...x.type.shape].reverse() }, call.at);
+      call.cx.diagnostics.add(report("JEP3003", call.at, { what: "the operand of `transpose`", expected: "a matrix of parameters or of pairs", found: shapeText(x.type) }));
       return poison;
     },
   },

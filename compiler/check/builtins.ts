@@ -13,7 +13,7 @@ import type { ModelOp } from "../model/ir.js";
 import type { Dim } from "../types/dim.js";
 import { constantDim, constantOf, equalShapes } from "../types/dim.js";
 import type { Axis, ValueType } from "../types/value-type.js";
-import { noPositions } from "../types/value-type.js";
+import { namedAxes, noPositions } from "../types/value-type.js";
 import type { BodyCx } from "./body.js";
 import { emit } from "./body.js";
 import type { ArgValue } from "./expr.js";
@@ -24,6 +24,7 @@ import type { Builtin, Call, Tensor } from "./builtin-call.js";
 import { axisWords, count, maskName, number, pointwise, reduce, tensor, within } from "./builtin-call.js";
 import { batchBuiltins } from "./builtins-batch.js";
 import { joinBuiltins } from "./builtins-join.js";
+import { pairBuiltins, refusesPairs } from "./builtins-pairs.js";
 import { concatTokens, patches, placeAt, spread } from "./positions.js";
 import { asSchedule, constantSchedule } from "./static.js";
 import { describe, num, poison } from "./values.js";
@@ -77,7 +78,7 @@ export function callBuiltin(cx: BodyCx, name: string, args: readonly ArgValue[],
     cx.diagnostics.add(report("JEP2005", expr.span, { callee: name, name: missing }));
     return poison;
   }
-  return entry.run({ cx, name, at: expr.span, args: bound, rest });
+  return refusesPairs(cx, name, args) ? poison : entry.run({ cx, name, at: expr.span, args: bound, rest });
 }
 
 const normalizing = (op: ModelOp, eps: number): Builtin => ({
@@ -97,18 +98,18 @@ const soft = (op: ModelOp): Builtin => ({
     if (x === undefined || t === undefined) return poison;
     const over = axisNamed(call, x.type, "features");
     if (over === undefined) return poison;
-    if (t > 0) return emit(call.cx, op, [x.id], { temperature: t, ...(over === "feature" ? {} : { over: [over] }) }, { ...x.type, space: { kind: "logits" } }, call.at);
+    if (t > 0) return emit(call.cx, op, [x.id], { temperature: t, ...(over === "feature" || over === "column" ? {} : { over: [over] }) }, { ...x.type, space: { kind: "logits" } }, call.at);
     call.cx.diagnostics.add(report("JEP2011", call.at, { what: "`temperature`", bounds: "a number above 0", found: t }));
     return poison;
   },
 });
 
 /** The one axis that `over` names. */
-function axisNamed(call: Call, type: ValueType, fallback: string): Axis | undefined {
+function axisNamed(call: Call, type: ValueType, fallback: string): Axis | "column" | undefined {
   const over = call.args.get("over");
   const word = over === undefined ? fallback : over.bare ?? (over.value.kind === "static" ? String(over.value.value) : "");
   const axis = own(axisWords, word)?.[0];
-  if (axis !== undefined && type.axes.includes(axis)) return axis;
+  if (axis !== undefined && namedAxes(type.axes, [axis]).includes(true)) return axis;
   call.cx.diagnostics.add(report("JEP3004", over?.span ?? call.at, { op: call.name, axis: word, axes: type.axes.join(", ") }));
   return undefined;
 }
@@ -137,7 +138,7 @@ const reducing = (op: "mean" | "sum"): Builtin => ({
     const over = call.args.get("over");
     const word = over === undefined ? "all" : over.bare ?? (over.value.kind === "static" ? String(over.value.value) : "");
     const axes = word === "all" ? x.type.axes : own(axisWords, word);
-    if (axes === undefined || axes.some((a) => !x.type.axes.includes(a))) {
+    if (axes === undefined || axes.some((a) => !namedAxes(x.type.axes, [a]).includes(true))) {
       call.cx.diagnostics.add(report("JEP3004", over?.span ?? call.at, { op, axis: word, axes: x.type.axes.join(", ") }));
       return poison;
     }
@@ -225,6 +226,7 @@ const untrained = (init: "random" | "pretrained" | "identity"): Builtin => ({
 const table: Readonly<Record<string, Builtin>> = {
   ...batchBuiltins,
   ...joinBuiltins,
+  ...pairBuiltins,
   patches: {
     formals: ["image", "patch?"],
     run: (call) => {

@@ -13,7 +13,8 @@ import type * as ast from "../syntax/ast.js";
 import type { Dim } from "../types/dim.js";
 import { constantOf, equal, divide, printDim } from "../types/dim.js";
 import type { Axis, Positions, ValueType } from "../types/value-type.js";
-import { printPositions, samePositions } from "../types/value-type.js";
+import { isPairwise, printPositions, samePositions } from "../types/value-type.js";
+import { mixedRows } from "../model/rules.js";
 import type { BodyCx } from "./body.js";
 import { emit, lookup, visibleNames } from "./body.js";
 import { callBuiltin, builtinNames, isBuiltin } from "./builtins.js";
@@ -169,7 +170,7 @@ function matmul(cx: BodyCx, a: Value & { kind: "tensor" }, b: Value & { kind: "t
   }
   const out = b.type.shape[1];
   if (out === undefined) return poison;
-  return emit(cx, "matmul", [a.id, b.id], {}, { ...a.type, shape: [...a.type.shape.slice(0, -1), out] }, expr.span);
+  return emit(cx, "matmul", [a.id, b.id], {}, { ...a.type, shape: [...a.type.shape.slice(0, -1), out], ...mixedRows(a.type, b.type) }, expr.span);
 }
 
 /** `[B, 64, 128]` */
@@ -183,6 +184,11 @@ function broadcastTypes(cx: BodyCx, a: ValueType, b: ValueType, expr: ast.Binary
   if (positions === undefined) return undefined;
   const long = a.shape.length >= b.shape.length ? a : b;
   const short = long === a ? b : a;
+  if (isPairwise(long) && long.axes[0] === "batch" && short.axes.join() === "batch") {
+    // Whether it is meant for rows or for columns cannot be told, and both fit.
+    cx.diagnostics.add(report("JEP3001", expr.span, { op: expr.op, left: shapeText(a), right: shapeText(b) }, { help: "A number for each image could stand for a row of the matrix or for a column: say it for pairs, or reduce the matrix first." }));
+    return undefined;
+  }
   const offset = long.shape.length - short.shape.length;
   const shape: Dim[] = [];
   for (let i = 0; i < long.shape.length; i++) {

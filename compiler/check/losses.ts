@@ -22,6 +22,7 @@ import type { ArgValue } from "./expr.js";
 import { shapeText } from "./expr.js";
 import { createTaken } from "./given.js";
 import { positionsMeet } from "./positions.js";
+import { refusesPairs } from "./builtins-pairs.js";
 import { asCount, asNumber, bounds, constantSchedule } from "./static.js";
 import { describe, poison } from "./values.js";
 import type { Value } from "./values.js";
@@ -73,7 +74,7 @@ export function applyLoss(cx: BodyCx, name: LossName, args: readonly ArgValue[],
   }
   const [a, b] = operands;
   if (a !== undefined && b !== undefined && !comparable(cx, name, a, b, at)) return poison;
-  if (!hasAxes(cx, name, strings, a, at)) return poison;
+  if (refusesPairs(cx, name, args) || !hasAxes(cx, name, strings, a, at)) return poison;
   const words = Object.keys(strings).length === 0 ? {} : { strings };
   return emit(cx, "loss", operands.map((o) => o.value.id), { loss: name, numbers, ...words }, scalarType, at);
 }
@@ -127,7 +128,8 @@ function comparable(cx: BodyCx, name: string, a: { value: Tensor; span: Span }, 
   return cx.kind !== "model" || spacesMeet(cx, name, a, b, at);
 }
 
-function spacesMeet(cx: BodyCx, name: string, a: { value: Tensor; span: Span }, b: { value: Tensor; span: Span }, at: Span): boolean {
+/** Whether two operands are of one space, or may be told to be; reports where not. */
+export function spacesMeet(cx: BodyCx, name: string, a: { value: Tensor; span: Span }, b: { value: Tensor; span: Span }, at: Span): boolean {
   const left = resolveSpace(cx.env.spaces, a.value.type.space);
   const right = resolveSpace(cx.env.spaces, b.value.type.space);
   if (left.kind === "any" || right.kind === "any" || sameSpace(left, right)) return true;

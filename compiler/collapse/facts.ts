@@ -159,6 +159,9 @@ function opFact(node: Node, args: readonly Fact[], place: Place): Fact {
     case "add": case "sub": return sumFact(a, args[1] ?? constantFact, spreadTokens(node, place));
     case "mul": case "div": return productFact(node, args, place);
     case "affine": case "matmul": return mappedFact(args);
+    case "similarities": return { ...mappedFact(args), gain: a.gain * (args[1]?.gain ?? 1) };
+    // One matrix for the whole batch: it does not tell its images apart.
+    case "second_moments": return { ...constantFact, free: args.some((x) => x.free) };
     case "scale": return scaled(a, node);
     case "attend": return attendFact(args);
     case "softmax": return softmaxFact(a, node);
@@ -180,7 +183,7 @@ function opFact(node: Node, args: readonly Fact[], place: Place): Fact {
     case "replace_at": return { ...joined(args), may: (args[0]?.may ?? 0) | (args[1]?.may ?? 0) | tokenBit, must: 0 };
     case "join_features": case "union": return joined(args);
     case "neg": case "exp": case "log": case "sqrt": case "square": case "abs": case "relu": case "gelu": case "tanh": case "sigmoid":
-    case "shift": case "stop_gradient": case "transpose": case "patches": case "slice_features": case "slice_batch": case "slice_time": return a;
+    case "shift": case "stop_gradient": case "transpose": case "diagonal": case "off_diagonal": case "patches": case "slice_features": case "slice_batch": case "slice_time": return a;
     // Not for here: the walk reads inputs and parameters, and goes into what is called.
     case "input": case "param": case "call": case "repeat": case "result": return joined(args);
   }

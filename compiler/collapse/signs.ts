@@ -36,6 +36,7 @@ const rules: Readonly<Record<ModelOp, Rule>> = {
   neg: ([a = any]) => turned(a),
   mul: product, div: product,
   matmul: ([a = any, b = any]) => times(a, b),
+  similarities: unknown, second_moments: unknown, diagonal: own, off_diagonal: ([a = any], { attrs }) => a | signOf(attrs.value ?? 0),
   affine: ([a = any, b = any, c = 0]) => times(a, b) | c,
   attend: ([, , v = any]) => v,
   scale: ([a = any], { attrs }) => (attrs.schedule?.points ?? [attrs.value ?? NaN]).reduce((bits, by) => bits | (Number.isNaN(by) ? any : times(a, signOf(by))), 0),

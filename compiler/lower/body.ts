@@ -15,6 +15,7 @@ import type { Module, ValueId } from "../tensor/ir.js";
 import { emptyModule, f32, i32, withFunc } from "../tensor/ir.js";
 import { constantDim, mul, substitute, symbolDim } from "../types/dim.js";
 import type { Dim } from "../types/dim.js";
+import type { Axis } from "../types/value-type.js";
 import type { StateCx } from "./batch-ops.js";
 import { LoweringError, rules } from "./ops.js";
 
@@ -160,7 +161,7 @@ function stateOf(scope: Scope, body: Body, node: Node): StateCx {
   return { training: scope.training, read: (i) => paramOf(scope, path(i)), write: (i, value) => void scope.state.set(path(i), value) };
 }
 
-function axesOf(body: Body, node: Node): readonly string[] {
+function axesOf(body: Body, node: Node): readonly Axis[] {
   const first = node.args[0];
   return first === undefined ? [] : body.nodes[first]?.type.axes ?? [];
 }

@@ -11,10 +11,12 @@ import type { FuncBuilder } from "../tensor/build.js";
 import type { ValueId } from "../tensor/ir.js";
 import { constantDim, constantOf, divide, mul } from "../types/dim.js";
 import type { Dim } from "../types/dim.js";
+import type { Axis } from "../types/value-type.js";
+import { namedAxes } from "../types/value-type.js";
 import type { StateCx } from "./batch-ops.js";
 import { lowerAssign, lowerBatchNorm, lowerBatchNormalize, lowerCenter, lowerReplace, lowerSinkhorn, lowerWhiten } from "./batch-ops.js";
 import { lossRules } from "./losses.js";
-import { l2Normalize } from "./stats.js";
+import { eye, gram, l2Normalize, perCount } from "./stats.js";
 
 /** What a rule sees of the body around it. */
 export interface OpCx {
@@ -22,7 +24,7 @@ export interface OpCx {
   readonly node: Node;
   readonly args: readonly ValueId[];
   /** Names of the first operand's axes. */
-  readonly argAxes: readonly string[];
+  readonly argAxes: readonly Axis[];
   /** The index operand `[count · B, K]` of a mask. */
   readonly index: (mask: string) => ValueId;
   /** How many sets per image a mask draws. */
@@ -54,15 +56,14 @@ const soft = (op: "softmax" | "log_softmax"): Rule => (cx) => {
   const [over] = cx.node.attrs.over ?? [];
   if (over === undefined) return cx.b.op(op, [scaled]);
   const last = cx.argAxes.length - 1;
-  const axis = cx.argAxes.indexOf(over);
+  const axis = cx.argAxes.findIndex((a) => a === over);
   // Its own inverse: it swaps two axes.
   const perm = cx.argAxes.map((_, i) => (i === axis ? last : i === last ? axis : i));
   return cx.b.op("transpose", [cx.b.op(op, [cx.b.op("transpose", [scaled], { perm })])], { perm });
 };
 
 const reduce = (op: "mean" | "sum"): Rule => (cx) => {
-  const over = new Set(cx.node.attrs.over ?? []);
-  const axes = cx.argAxes.flatMap((a, i) => (over.has(a) ? [i] : []));
+  const axes = namedAxes(cx.argAxes, cx.node.attrs.over ?? []).flatMap((gone, i) => (gone ? [i] : []));
   return cx.b.op(op, [arg(cx, 0)], { axes, keep: false });
 };
 
@@ -96,6 +97,9 @@ function lowerLoss(cx: OpCx): ValueId {
   });
 }
 
+/** One where a row of a square matrix meets its own column. */
+const ownPairs = (cx: OpCx): ValueId => eye(cx.b, need(cx.b.shapeOf(arg(cx, 0))[0], "row", cx.node));
+
 const elsewhere: Rule = (cx) => {
   throw new LoweringError(`\`${cx.node.op}\` is lowered with its body.`);
 };
@@ -122,6 +126,11 @@ export const rules = {
   affine: (cx) => (cx.args.length === 3 ? cx.b.op("linear", cx.args) : cx.b.op("matmul", cx.args, { ta: false, tb: false })),
   matmul: (cx) => cx.b.op("matmul", cx.args, { ta: false, tb: false }),
   transpose: (cx) => cx.b.op("transpose", [arg(cx, 0)], { perm: [1, 0] }),
+  similarities: (cx) => cx.b.op("matmul", cx.args, { ta: false, tb: true }),
+  second_moments: (cx) => perCount(cx.b, gram(cx.b, arg(cx, 0), arg(cx, 1)), need(cx.b.shapeOf(arg(cx, 0))[0], "row", cx.node)),
+  // Chosen and not multiplied: what stands beside may be infinite.
+  diagonal: (cx) => cx.b.op("sum", [cx.b.op("select", [ownPairs(cx), arg(cx, 0), cx.b.fill([], 0)])], { axes: [1], keep: false }),
+  off_diagonal: (cx) => cx.b.op("select", [ownPairs(cx), cx.b.fill([], cx.node.attrs.value ?? 0), arg(cx, 0)]),
   attend: (cx) => need(cx.b.multi("sdpa", cx.args, { heads: need(cx.node.attrs.heads, "heads", cx.node) })[0], "result", cx.node),
   add: binary("add"), sub: binary("sub"), mul: binary("mul"), div: binary("div"),
   scale: (cx) => cx.b.op("scale", [arg(cx, 0)], { by: cx.node.attrs.value ?? 1 }),

@@ -14,6 +14,7 @@ export type ModelOp =
   | "patches" | "at" | "table_at" | "expand_at" | "replace_at" | "concat" | "slice_features" | "join_features"
   | "union" | "slice_batch" | "slice_time"
   | "affine" | "matmul" | "transpose" | "attend"
+  | "similarities" | "second_moments" | "diagonal" | "off_diagonal"
   | "add" | "sub" | "mul" | "div" | "scale" | "shift"
   | "neg" | "exp" | "log" | "sqrt" | "square" | "abs" | "relu" | "gelu" | "tanh" | "sigmoid"
   | "softmax" | "log_softmax" | "normalize" | "l2_normalize" | "batch_normalize"
@@ -54,7 +55,7 @@ export interface Attrs {
   readonly iterations?: number;
   /** scale: a factor that changes over training; `value` is its first point. */
   readonly schedule?: Schedule;
-  /** mean, sum: the axes removed; softmax: the axis that sums to one, where it is not the features. */
+  /** mean, sum: the axes removed (`column`: the second of a matrix of pairs); softmax: the axis that sums to one, where it is not the last. */
   readonly over?: readonly string[];
   /** loss: the kind in the loss table, its named numbers and words. */
   readonly loss?: string;

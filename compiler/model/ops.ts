@@ -53,6 +53,12 @@ export const opTable = {
   matmul: row(2, 2),
   transpose: row(1, 1),
   attend: row(3, 3, ["heads"], "tokens"),
+  // Statistics over the batch as values: products of every pair of rows, their mean over rows; and parts of such a matrix.
+  similarities: row(2, 2, [], "tokens"),
+  second_moments: row(2, 2, [], "tokens"),
+  diagonal: row(1, 1),
+  // `value`: what stands on the diagonal instead.
+  off_diagonal: row(1, 1, ["value"]),
   add: row(2, 2),
   sub: row(2, 2),
   mul: row(2, 2),

@@ -9,7 +9,7 @@
 import type { Dim } from "../types/dim.js";
 import { constantDim, constantOf, divide, equal, equalShapes, mul, printShape, substitute, symbolDim, total } from "../types/dim.js";
 import type { Axis, Grid, Positions, ValueType } from "../types/value-type.js";
-import { anySpace, noPositions, samePositions } from "../types/value-type.js";
+import { anySpace, isPairwise, namedAxes, noPositions, samePositions } from "../types/value-type.js";
 import type { Attrs, Func, Mask, ModelOp } from "./ir.js";
 
 /** What rules look up. */
@@ -56,6 +56,10 @@ export function inferType(cx: RuleContext, op: ModelOp, args: readonly ValueType
     case "assign": return b?.shape[0] === undefined ? wrong("it has no codebook") : ok({ ...a, shape: [...a.shape.slice(0, -1), b.shape[0]], space: { kind: "logits" } });
     case "affine": case "matmul": return b === undefined ? wrong("it has no second operand") : productType(a, b, args[2]);
     case "attend": return attendType(args, attrs);
+    case "similarities": return b === undefined ? wrong("it has no second operand") : similarityType(a, b);
+    case "second_moments": return b === undefined ? wrong("it has no second operand") : momentType(a, b);
+    case "diagonal": return isSquare(a) ? ok({ ...a, shape: a.shape.slice(0, 1), axes: a.axes.slice(0, 1) }) : wrong("its operand is not a square matrix of pairs");
+    case "off_diagonal": return isSquare(a) ? ok(a) : wrong("its operand is not a square matrix of pairs");
     case "add": case "sub": case "mul": case "div": return b === undefined ? wrong("it has no second operand") : broadcastType(a, b);
     case "softmax": case "log_softmax": case "sinkhorn": return ok({ ...a, space: { kind: "logits" } });
     case "mean": case "sum": return reduceType(a, attrs);
@@ -230,7 +234,38 @@ function productType(a: ValueType, b: ValueType, bias: ValueType | undefined): I
   const inner = a.shape.at(-1);
   if (from === undefined || to === undefined || inner === undefined || b.shape.length !== 2 || !equal(from, inner)) return wrong(`${printShape(a.shape)} does not meet ${printShape(b.shape)}`);
   if (bias !== undefined && !equalShapes(bias.shape, [to])) return wrong(`its bias is ${printShape(bias.shape)}`);
-  return ok({ ...a, shape: [...a.shape.slice(0, -1), to] });
+  return ok({ ...a, shape: [...a.shape.slice(0, -1), to], ...mixedRows(a, b) });
+}
+
+/** A matrix of pairs of images mixes the rows of a batch: what comes out has the batch's features. */
+export function mixedRows(a: ValueType, b: ValueType): Partial<Pick<ValueType, "axes" | "space">> {
+  const [rows, last] = b.axes;
+  return rows !== "batch" || last === undefined ? {} : { axes: [...a.axes.slice(0, -1), last], space: b.space };
+}
+
+/** Whether a value is a square matrix of pairs: what has a diagonal. */
+export function isSquare(type: ValueType): boolean {
+  const [rows, columns] = type.shape;
+  return isPairwise(type) && rows !== undefined && columns !== undefined && equal(rows, columns);
+}
+
+/** Whether a value is one vector of features for each image. */
+export function isVectors(type: ValueType): boolean {
+  return type.axes.join() === "batch,feature";
+}
+
+function similarityType(a: ValueType, b: ValueType): Inferred {
+  const [rows, width] = a.shape;
+  const [columns, other] = b.shape;
+  if (!isVectors(a) || !isVectors(b) || rows === undefined || columns === undefined || width === undefined || other === undefined || !equal(width, other)) return wrong(`${printShape(a.shape)} does not meet ${printShape(b.shape)}`);
+  return ok({ ...a, shape: [rows, columns], axes: ["batch", "batch"], space: anySpace });
+}
+
+function momentType(a: ValueType, b: ValueType): Inferred {
+  const [rows, width] = a.shape;
+  const [others, columns] = b.shape;
+  if (!isVectors(a) || !isVectors(b) || rows === undefined || others === undefined || width === undefined || columns === undefined || !equal(rows, others)) return wrong(`${printShape(a.shape)} does not meet ${printShape(b.shape)}`);
+  return ok({ ...a, shape: [width, columns], axes: ["feature", "feature"], space: anySpace });
 }
 
 function attendType(args: readonly ValueType[], attrs: Attrs): Inferred {
@@ -267,9 +302,9 @@ function meet(a: ValueType, b: ValueType): Positions | undefined {
 
 function reduceType(x: ValueType, attrs: Attrs): Inferred {
   const over = attrs.over ?? [];
-  const unknown = over.find((name) => !x.axes.some((a) => a === name));
+  const unknown = over.find((name) => !namedAxes(x.axes, [name]).includes(true));
   if (unknown !== undefined) return wrong(`its operand has no ${unknown} axis`);
-  const keep = x.axes.map((a) => !over.includes(a));
+  const keep = namedAxes(x.axes, over).map((gone) => !gone);
   const axes = x.axes.filter((_, i) => keep[i]);
   return ok({
     ...x, shape: x.shape.filter((_, i) => keep[i]), axes,

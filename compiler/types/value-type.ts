@@ -59,6 +59,19 @@ export interface ValueType {
   readonly pending: string | undefined;
 }
 
+/**
+ * Whether a value has a number for every pair: a matrix whose rows and columns enumerate one thing, images (`similarities`) or
+ * features (`second_moments`).
+ */
+export function isPairwise({ axes }: Pick<ValueType, "axes">): boolean {
+  return axes.length === 2 && axes[0] === axes[1];
+}
+
+/** Of each axis, whether `over` names it; `column` is the second axis of a matrix of pairs, which no name of its own tells from the first. */
+export function namedAxes(axes: readonly Axis[], over: readonly string[]): readonly boolean[] {
+  return axes.map((axis, i) => over.includes(axis) || (over.includes("column") && isPairwise({ axes }) && i === 1));
+}
+
 export const noPositions: Positions = { kind: "none" };
 export const anySpace: Space = { kind: "any" };
 
