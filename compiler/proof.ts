@@ -9,6 +9,7 @@ import type { Span } from "./base/span.js";
 import { lineColumn, lineTable } from "./base/span.js";
 import type { Analyses, LossVerdict } from "./analyses.js";
 import type { EncoderProof, Verdict } from "./collapse/analyze.js";
+import { termName } from "./collapse/canonicalize.js";
 import { mechanismSources, protectorSources, ruleSources } from "./collapse/evidence.js";
 import type { Protector } from "./collapse/null-test.js";
 import { rules } from "./collapse/findings.js";
@@ -126,8 +127,8 @@ export function groundLines({ text, source }: Ground): readonly string[] {
 }
 
 function protects({ term, because }: Protector): string {
-  const named = term.losses.filter((name) => !name.startsWith(term.kind));
-  const loss = `\`${term.kind}\`${named.length === 0 ? "" : ` (loss \`${named.join("`, `")}\`)`}`;
+  const named = term.losses.filter((name) => !name.startsWith(termName(term)));
+  const loss = `\`${termName(term)}\`${named.length === 0 ? "" : ` (loss \`${named.join("`, `")}\`)`}`;
   switch (because) {
     case "anchor": return `${loss} compares with what no training can change, and a constant cannot match it`;
     case "statistics": return `the statistics of the batch are forced on the operands of ${loss}`;
@@ -139,6 +140,7 @@ function protects({ term, because }: Protector): string {
     case "variance": return `${loss} is above its minimum for a constant`;
     case "normality": return `${loss} asks for a normal distribution`;
     case "neighbors": return `${loss} pushes neighbors apart`;
+    case "repulsion": return `${loss} costs more at one embedding for all images than where they differ: it was computed at both`;
     case "codes": return `${loss} asks for all codes to be used`;
   }
 }

@@ -14,13 +14,23 @@ import type { RawTerm } from "./expand.js";
 import type { Form } from "./fold.js";
 import { ratio, sameValue } from "./fold.js";
 
+/** How well a term of an author's own keeps images apart. */
+export interface OwnGuard {
+  readonly grade: "full" | "dimensional" | "weak";
+  /** Each of the networks that it compares must vary by itself; otherwise one of them may be all that does. */
+  readonly each: boolean;
+}
+
 /** A term that counts. */
 export interface Term {
   readonly id: number;
   /** Losses of the program that it belongs to; several where terms were added up. */
   readonly losses: readonly string[];
   readonly kind: string;
-  readonly role: LossRole | "unknown";
+  /** `repel`: a term of an author's own that keeps images apart (`own.ts`). */
+  readonly role: LossRole | "repel" | "unknown";
+  /** How it keeps images apart, where that was read off its numbers. */
+  readonly own?: OwnGuard;
   readonly weight: Schedule;
   /** Of its weight, from the first step on. `ends`: it is zero at the last step. */
   readonly sign: 1 | -1;
@@ -32,6 +42,11 @@ export interface Term {
   readonly words: Readonly<Record<string, string>>;
   readonly node: NodeId;
   readonly origin: RawTerm["origin"];
+}
+
+/** What a term is called in words: its kind, or the loss that it belongs to where it is an author's own. */
+export function termName({ kind, losses: [loss] }: Pick<Term, "kind" | "losses">): string {
+  return kind === "custom" ? (loss ?? kind) : kind;
 }
 
 /** Terms that count, and those that do not, with the reason. */

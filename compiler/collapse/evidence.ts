@@ -76,4 +76,5 @@ export const protectorSources: Readonly<Record<Protector["because"], string>> = 
   normality: "LeJEPA (Balestriero and LeCun, 2025), 6.1 and table 4",
   neighbors: "KoLeo (Sablayrolles et al., 2019)",
   codes: "MSN (Assran et al., 2022), Prop. 1; SCAN (Van Gansbeke et al., 2020)",
+  repulsion: "derived: computed at constants and at embeddings that are none; for such terms, Wang and Isola, 2020 (uniformity), HaoChen et al., 2021 (squared products), TiCo (Zhu et al., 2022)",
 };

@@ -43,7 +43,8 @@ export function expandObjective(graph: ModelGraph): Objective {
   const { body: flat, moved } = inlineLosses(graph);
   const { body, forms } = foldConstants(graph, flat);
   const losses = graph.losses.map((l) => ({ ...l, node: moved.get(l.node) ?? l.node }));
-  const terms = losses.flatMap((l) => split({ body, forms }, l.node, l.weight, l.name, l.origin));
+  const flatBody: Flat = { body, forms, mixed: mixedNodes(body) };
+  const terms = losses.flatMap((l) => split(flatBody, l.node, l.weight, l.name, l.origin));
   return { body, terms, forms };
 }
 
@@ -129,8 +130,18 @@ function timesSchedule(a: Schedule, b: Schedule): Schedule {
   return { ...a, points: Array.from({ length: Math.max(a.points.length, b.points.length) }, (_, i) => last(a, i) * last(b, i)) };
 }
 
-/** A body, and what its values are made of. */
-type Flat = Pick<Objective, "body" | "forms">;
+/** A body, what its values are made of, and which are arithmetic on statistics over the batch. */
+type Flat = Pick<Objective, "body" | "forms"> & { readonly mixed: readonly boolean[] };
+
+/** For every node, whether it is made by operations from products of the batch's images or features. */
+function mixedNodes(body: Body): readonly boolean[] {
+  const found: boolean[] = [];
+  for (const { op, args } of body.nodes) found.push(op === "similarities" || op === "second_moments" || (op !== "call" && op !== "repeat" && op !== "result" && args.some((a) => found[a] === true)));
+  return found;
+}
+
+/** Comparisons of two values element by element: of statistics, they ask something of all images together. */
+const elementwise: ReadonlySet<string> = new Set(["attract", "classify"]);
 
 function split(flat: Flat, id: NodeId, weight: Schedule, loss: string, origin: Span): RawTerm[] {
   const { body } = flat;
@@ -138,7 +149,7 @@ function split(flat: Flat, id: NodeId, weight: Schedule, loss: string, origin: S
   if (node === undefined) return [];
   const [a, b] = node.args;
   const into = (x: NodeId | undefined, w: Schedule): RawTerm[] => (x === undefined ? [] : split(flat, x, w, loss, origin));
-  const known = node.op === "loss" ? undefined : handWritten(flat, node);
+  const known = node.op === "loss" || flat.mixed[id] === true ? undefined : handWritten(flat, node);
   if (known !== undefined) return [{ ...known, loss, weight: timesConstant(weight, known.sign), node: id, origin: node.origin }];
   switch (node.op) {
     case "add": return [...into(a, weight), ...into(b, weight)];
@@ -150,6 +161,7 @@ function split(flat: Flat, id: NodeId, weight: Schedule, loss: string, origin: S
     case "constant": return [];
     case "loss": {
       const kind = node.attrs.loss ?? "";
+      if (flat.mixed[id] === true && isLoss(kind) && elementwise.has(lossKind(kind).role)) return [unknown(node, weight, loss, origin)];
       return [{ loss, kind, role: isLoss(kind) ? lossKind(kind).role : "unknown", weight, operands: node.args, numbers: node.attrs.numbers ?? {}, words: node.attrs.strings ?? {}, node: id, origin: node.origin }];
     }
     default: return [unknown(node, weight, loss, origin)];

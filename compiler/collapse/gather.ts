@@ -21,6 +21,7 @@ import type { Group, Groups } from "./groups.js";
 import { moves, readGroups, sourcePath } from "./groups.js";
 import { constantNames } from "./fold.js";
 import { interpret } from "./interpret.js";
+import { readOwnTerms } from "./own.js";
 import { onePicture, withOnePicture } from "./pictures.js";
 import { reversing, turnedBelow } from "./reversal.js";
 
@@ -125,10 +126,11 @@ export function gatherFacts(graph: ModelGraph, recipe: Recipe): Facts {
   const seen = interpret(graph, body, sightDomain);
   const [sights, sightsOfParts] = [seen.map(({ all }) => all), seen.map(({ parts }) => parts)];
   const encoders = findEncoders(graph, body, flows, groups, simple);
+  const terms = readOwnTerms(canonical.terms, { body, values, numbers: canonical.numbers, trains: (id) => trains(id).size > 0, sources });
   const byLoss = new Map<string, Term[]>();
-  for (const term of canonical.terms) for (const loss of term.losses) byLoss.set(loss, [...(byLoss.get(loss) ?? []), term]);
+  for (const term of terms) for (const loss of term.losses) byLoss.set(loss, [...(byLoss.get(loss) ?? []), term]);
   const termsOf = (loss: string): readonly Term[] => byLoss.get(loss) ?? [];
-  return { graph, body, recipe, terms: canonical.terms, termsOf, canonical, groups, flow: flows, values, pictures, sights, sightsOfParts, simple, encoders, episodes, under, behind, trains, opposes, sources, constantNames: () => (named ??= constantNames(graph, body)), numbers: canonical.numbers };
+  return { graph, body, recipe, terms, termsOf, canonical, groups, flow: flows, values, pictures, sights, sightsOfParts, simple, encoders, episodes, under, behind, trains, opposes, sources, constantNames: () => (named ??= constantNames(graph, body)), numbers: canonical.numbers };
 }
 
 function readBehind(body: Body, id: NodeId, flows: Flow, groups: Groups, learnable: ReadonlySet<string>): Behind {

@@ -13,6 +13,7 @@ import { isCall, paramPrefix, rootOf } from "../model/visit.js";
 import type { CollapseResult, EncoderProof } from "./analyze.js";
 import { sampleBit, tokenBit } from "./axes.js";
 import type { Term } from "./canonicalize.js";
+import { termName } from "./canonicalize.js";
 import type { Facts } from "./gather.js";
 import { factOf, trainedThrough } from "./gather.js";
 import type { Protector } from "./null-test.js";
@@ -43,6 +44,7 @@ export const protectorMonitors: Readonly<Record<Protector["because"], readonly K
   normality: ["embedding-std", "effective-rank"],
   neighbors: ["embedding-std", "effective-rank"],
   codes: ["embedding-std", "effective-rank"],
+  repulsion: ["embedding-std", "effective-rank"],
 };
 
 /** What a step must hand back for the monitors. */
@@ -109,7 +111,7 @@ function forKind(kind: Kind, { facts, trivial, encoder, term, mechanism }: Step)
   switch (kind) {
     case "embedding-std": return [spread(encoder)];
     case "token-std": return [tokens(encoder)];
-    case "effective-rank": return [spec("effective-rank", { watch: encoder }, 0.25, `\`${term.kind}\` keeps \`${encoder}\` spread out: the rank may fall to a quarter of what it was at step 500, and no further`)];
+    case "effective-rank": return [spec("effective-rank", { watch: encoder }, 0.25, `\`${termName(term)}\` keeps \`${encoder}\` spread out: the rank may fall to a quarter of what it was at step 500, and no further`)];
     case "code-entropy": return codesOf(facts, term) === undefined ? [] : [spec("code-entropy", { watch: encoder }, 1e-3, "codes must not fall together: where all rows of a batch have one code, the entropy of their mean is 0")];
     case "loss-trivial": return atConstant(trivial, encoder, term, mechanism?.kind === "balanced codes");
     case "teacher-distance": return (mechanism?.target ?? []).filter((g) => facts.groups.get(g)?.state === "follows").map((g) => distance(facts, g));

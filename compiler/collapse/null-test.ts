@@ -24,7 +24,7 @@ export type Grade = "full" | "dimensional" | "random target" | "weak";
 export interface Protector {
   readonly term: Term;
   readonly grade: Grade;
-  readonly because: "anchor" | "statistics" | "whitening" | "balance" | "encoder" | "negatives" | "correlation" | "variance" | "normality" | "neighbors" | "codes";
+  readonly because: "anchor" | "statistics" | "whitening" | "balance" | "encoder" | "negatives" | "correlation" | "variance" | "normality" | "neighbors" | "codes" | "repulsion";
 }
 
 /** Facts after the fixed point, and who protects whom over samples. */
@@ -104,7 +104,13 @@ export function refuses(facts: Facts, term: Term, reaches: (id: number) => boole
   const constant = (): boolean => [p, q].some((id) => (factOf(values, id).may & rowsOf(facts, id)) === 0);
   switch (term.role) {
     case "attract": case "classify": return pairRefuses(facts, term, reaches, axis, values, lowered);
+    case "repel": {
+      // What the batch's statistics have standardized has no deviation left to ask for.
+      if (term.own === undefined || (term.own.grade !== "full" && term.operands.every((o) => isStandardized(factOf(values, o))))) return undefined;
+      return axis === sampleBit && isLost(term, lowered, axis) ? { grade: term.own.grade, because: "repulsion" } : undefined;
+    }
     case "contrast": {
+      if (term.own !== undefined) return axis === sampleBit && !constant() && isLost(term, lowered, axis) ? { grade: term.own.grade, because: "repulsion" } : undefined;
       const over = axesOfWord(term.words["negatives"], sampleBit);
       if (constant()) return undefined;
       const lost = (low(p).may & axis) === 0 || (low(q).may & axis) === 0;
@@ -130,6 +136,12 @@ export function refuses(facts: Facts, term: Term, reaches: (id: number) => boole
     }
     case "covariance": case "decorrelate": case "unknown": return undefined;
   }
+}
+
+/** Whether what a term of an author's own asks for is gone: in one of its values, where each must vary by itself, or in all. */
+function isLost({ own, operands }: Term, lowered: readonly Fact[], axis: number): boolean {
+  const gone = (id: number): boolean => (factOf(lowered, id).may & axis) === 0;
+  return own?.each === true ? operands.some(gone) : operands.every(gone);
 }
 
 /** Several constants have a deviation; that they are not decorrelated shows where a covariance term reads the same. */

@@ -41,6 +41,7 @@ export function diagnosticOf(finding: Finding, facts: Facts, texts: Texts, allow
 /** A way out of its own, where the catalogue's is for another kind of term. */
 function helpOf({ rule, term, other, detail }: Finding, facts: Facts): { readonly help?: string } {
   if (rule === "W-DIM" && term?.role === "correlate_diagonal") return { help: "Compare the whole correlation, `barlow(a, b)`, or add the rest of it: `+ 0.005 * barlow_off_diagonal(a, b)`." };
+  if (rule === "W-WEAK-GUARD" && term?.own !== undefined) return { help: "Computed next to a constant, it no longer drives images apart once they differ by a tenth, or other terms of these embeddings draw them back: ask for more, or give it more weight." };
   if (rule === "W-WEAK-GUARD" && term?.role === "contrast") return { help: "Negatives that weigh less than a tenth of the pair lose against it: leave `negative_weight` at 1." };
   if (rule === "W-WEAK-GUARD" && term?.role === "gaussian" && (term.numbers["range"] ?? 5) < 1) return { help: "So near to zero a constant looks normal: let `range` be 5, where the test sees how far a value spreads." };
   if (rule === "W-COEF" && term?.role !== "variance" && term?.role !== "gaussian") return { help: "Give what protects a weight nearer to that of the agreement: data of less than a tenth give way to it, and anything of a thousandth." };

@@ -86,7 +86,7 @@ function tellsData(facts: Facts, terms: readonly Term[], but: Term, head: string
 function idleGuards(facts: Facts, terms: readonly Term[], encoder: string): Finding[] {
   const found: Finding[] = [];
   for (const t of terms) {
-    if (!["variance", "gaussian", "spread", "contrast", "correlate", "correlate_diagonal"].includes(t.role)) continue;
+    if (!["variance", "gaussian", "spread", "contrast", "correlate", "correlate_diagonal", "repel"].includes(t.role)) continue;
     const reads = t.operands.some((o) => sourcesBehind(facts, o).has(encoder));
     if (!reads) continue;
     if (t.sign < 0) found.push(finding("E-GUARD-SIGN", t, encoder, { heads: [], other: t.operands[0] }));

@@ -5,7 +5,7 @@
  * a guard at all, and how far it reaches, is for `null-test.ts`.
  */
 import type { Term } from "./canonicalize.js";
-import { lasting } from "./canonicalize.js";
+import { lasting, termName } from "./canonicalize.js";
 import type { Finding } from "./findings.js";
 import { finding } from "./findings.js";
 import type { Facts } from "./gather.js";
@@ -32,7 +32,7 @@ function outweighed(facts: Facts, encoder: string, { protectors, open }: Guarded
   const [strongest] = shares.sort((a, b) => b.weight / b.least - a.weight / a.least);
   const [most] = open().filter((t) => !protectors.some((p) => p.term === t)).sort((a, b) => lasting(b) - lasting(a));
   if (strongest === undefined || most === undefined || strongest.weight >= strongest.least * lasting(most) * (1 - 1e-9)) return [];
-  const detail = `${strongest.p.term.kind} ${Number(strongest.weight.toPrecision(3))} against ${most.kind} ${lasting(most)}`;
+  const detail = `${termName(strongest.p.term)} ${Number(strongest.weight.toPrecision(3))} against ${termName(most)} ${lasting(most)}`;
   return [finding("W-COEF", strongest.p.term, encoder, { heads: [], other: strongest.p.term.operands[0], detail })];
 }
 

@@ -9,6 +9,7 @@ import type { Span } from "../base/span.js";
 import type { CallNode, Node, NodeId } from "../model/ir.js";
 import { isCall, paramPrefix, rootOf } from "../model/visit.js";
 import type { Term } from "./canonicalize.js";
+import { termName } from "./canonicalize.js";
 import type { Facts } from "./gather.js";
 import { flowOf, sourcesBehind, trainedThrough } from "./gather.js";
 
@@ -70,7 +71,7 @@ function describe(facts: Facts, node: Node, encoder: string): Step | undefined {
 
 /** The whole witness of a term for an encoder: the loss, then both sides. */
 export function witness(facts: Facts, term: Term, encoder: string): Step[] {
-  const first: Step = { span: term.origin, text: `\`${term.kind}\`` };
+  const first: Step = { span: term.origin, text: `\`${termName(term)}\`` };
   const sides = term.operands.flatMap((o, i) => pathTo(facts, o, encoder).map((s) => ({ ...s, text: `${i === 0 ? "left" : "right"}: ${s.text}` })));
   return [first, ...(term.operands.length === 1 ? pathTo(facts, term.operands[0] ?? 0, encoder) : sides)];
 }

@@ -6,6 +6,7 @@
  * collapse verdict except the last, which cannot run; all of it is a sign that the program does not say what is meant.
  */
 import type { Dropped } from "../collapse/canonicalize.js";
+import { termName } from "../collapse/canonicalize.js";
 import type { Facts } from "../collapse/gather.js";
 import { flowOf, trainedThrough, usedMasks } from "../collapse/gather.js";
 import type { Diagnostic } from "../messages/report.js";
@@ -65,7 +66,7 @@ function deadInputs(graph: ModelGraph, facts: Facts): Diagnostic[] {
 const without: Readonly<Record<Dropped, string>> = { "weight 0": "its weight is 0", cancels: "another term cancels it", "same sides": "both its sides are one value", fulfilled: "a constant fulfils it, as its `target` is not above the root of its `eps`" };
 
 function deadLosses(facts: Facts): Diagnostic[] {
-  const idle = facts.terms.filter((t) => trainedThrough(facts, t.node).size === 0 && t.role !== "unknown").map((t) => report("JEP4052", t.origin, { name: t.kind }));
+  const idle = facts.terms.filter((t) => trainedThrough(facts, t.node).size === 0 && t.role !== "unknown").map((t) => report("JEP4052", t.origin, { name: termName(t) }));
   const zero = facts.canonical.dropped.map(({ term, because }) => report("JEP4054", term.origin, { name: term.kind, why: without[because] }));
   return [...idle, ...zero];
 }
