@@ -13,14 +13,31 @@ import { count, tensor, within } from "./builtin-call.js";
 import { shapeText } from "./expr.js";
 import { poison } from "./values.js";
 
-/** `name: a vector as wide as x`, for running statistics. */
-function vectorFor(call: Call, name: string, x: Tensor): Tensor | undefined {
+/**
+ * `name: a state as wide as x`, for running statistics. The step writes to it, so that it must be a `state` of this very body:
+ * not a value, not a parameter that learns, and within `repeat` not one of outside, which each round would want to move.
+ */
+function stateFor(call: Call, name: string, x: Tensor, other?: Tensor): Tensor | undefined {
   const vector = tensor(call, name);
   const width = x.type.shape.at(-1);
   if (vector === undefined || width === undefined) return undefined;
+  const role = roleOf(call, vector);
+  if (role !== "state" || other?.id === vector.id) {
+    const found = role === "state" ? "that of another argument" : role === undefined ? "a value" : role === "outside" ? "declared outside of `repeat`" : `declared by \`${role}\``;
+    const help = role === "outside" ? { help: "Let a module declare it, and repeat the module: each round then has its own." } : {};
+    call.cx.diagnostics.add(report("JEP2010", call.args.get(name)?.span ?? call.at, { what: `\`${name}\` of \`${call.name}\``, expected: "a state such as `state running[width] ~ zeros`", found }, help));
+    return undefined;
+  }
   if (vector.type.shape.length === 1 && constantOf(vector.type.shape[0] ?? constantDim(0)) === constantOf(width)) return vector;
   call.cx.diagnostics.add(report("JEP3001", call.at, { op: call.name, left: shapeText(x.type), right: shapeText(vector.type) }));
   return undefined;
+}
+
+/** How a vector was declared in this body; undefined where it was not. */
+function roleOf({ cx }: Call, vector: Tensor): string | undefined {
+  const { op, attrs } = cx.nodes[vector.id] ?? { op: "input", attrs: {} };
+  if (op === "param") return cx.params.get(attrs.path ?? "")?.role;
+  return op === "input" && cx.kind === "repeat" && [...cx.captured.values()].includes(vector.id) ? "outside" : undefined;
 }
 
 const rounds = (call: Call, fallback: number): number | undefined => (call.args.has("iterations") ? count(call, "iterations") : fallback);
@@ -32,8 +49,8 @@ export const batchBuiltins: Readonly<Record<string, Builtin>> = {
     run: (call) => {
       const x = tensor(call, "x");
       if (x === undefined) return poison;
-      const mean = vectorFor(call, "mean", x);
-      const variance = mean === undefined ? undefined : vectorFor(call, "variance", x);
+      const mean = stateFor(call, "mean", x);
+      const variance = mean === undefined ? undefined : stateFor(call, "variance", x, mean);
       const eps = within(call, "eps", 1e-5, 0, 1);
       const momentum = within(call, "momentum", 0.1, 0, 1);
       if (mean === undefined || variance === undefined || eps === undefined || momentum === undefined) return poison;
@@ -44,7 +61,7 @@ export const batchBuiltins: Readonly<Record<string, Builtin>> = {
     formals: ["x", "running", "momentum?"],
     run: (call) => {
       const x = tensor(call, "x");
-      const running = x === undefined ? undefined : vectorFor(call, "running", x);
+      const running = x === undefined ? undefined : stateFor(call, "running", x);
       const momentum = within(call, "momentum", 0.9, 0, 1);
       return x === undefined || running === undefined || momentum === undefined ? poison : emit(call.cx, "center", [x.id, running.id], { momentum }, x.type, call.at);
     },

@@ -1,10 +1,9 @@
 /**
  * Lowering of the ops that look across the batch or keep state.
  *
- * A state op reads running statistics and hands on new ones: in training the new value replaces the parameter for whatever
- * runs later in the same step (two views update twice, in the order of the program, as in PyTorch) and leaves the step as an
- * output. Alone (probes, export) statistics stand still: batch norm uses the running ones. No gradient passes through
- * state. Owns the arithmetic; the threading of state through calls is in `body.ts`.
+ * A state op reads running statistics as the step before has left them, and says what it alone would make of them. Alone
+ * (probes, export) statistics stand still: batch norm uses the running ones. No gradient passes through state. Owns the
+ * arithmetic; what several uses make of one state is in `body.ts`.
  */
 import type { Node } from "../model/ir.js";
 import type { FuncBuilder } from "../tensor/build.js";
@@ -12,12 +11,13 @@ import type { ValueId } from "../tensor/ir.js";
 import { add, constantDim, constantOf } from "../types/dim.js";
 import { centered, complement, eye, gram, logSumExp, perFreedom, rowCount, samples, standardized } from "./stats.js";
 
-/** Reading and replacing state, as the body under construction has it. */
+/** Reading and moving state, as the body under construction has it. */
 export interface StateCx {
   /** True in training; false where an encoder runs alone. */
   readonly training: boolean;
-  /** The present value of the state that operand `i` names. */
+  /** The state that operand `i` names, as the step before has left it. */
   read(i: number): ValueId;
+  /** Says what this use alone would make of it. */
   write(i: number, value: ValueId): void;
 }
 

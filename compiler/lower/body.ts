@@ -3,9 +3,11 @@
  *
  * A function's inputs are, in this order: its data, the index rows of each mask it reads, its parameters by path. So a call
  * passes its operands, its own index rows, and the parameters under the instance's path; a loop carries its data, holds
- * index rows constant and walks stacked parameters. A function that rewrites running state gives the new values after its
- * results, in the order of `rewrites`; a caller hands them to whatever reads that state next. Such a function also exists
- * as `<name>_alone`, for encoders outside of training, in which state stands still.
+ * index rows constant and walks stacked parameters. A function that moves running state gives the new values after its
+ * results, in the order of `moves`. Whoever reads a state in a step reads what the step before has left; where it is used
+ * several times, its new value is the mean of what each use makes of it, so that neither the order of uses nor the
+ * functions they stand in mean anything. Such a function also exists as `<name>_alone`, for encoders outside of training,
+ * in which state stands still.
  * Owns calls, loops and that convention; single ops are in `ops.ts`.
  */
 import type { Body, Func, Mask, Node, NodeId, ParamDecl } from "../model/ir.js";
@@ -23,28 +25,29 @@ import { LoweringError, rules } from "./ops.js";
 export interface LowerCx {
   readonly masks: ReadonlyMap<string, Mask>;
   readonly funcs: ReadonlyMap<string, Func>;
-  /** By function: paths of the state that it rewrites, directly or through calls. */
-  readonly rewrites: ReadonlyMap<string, readonly string[]>;
+  /** By function: paths of the state that it moves, directly or through calls, with how many uses each has there. */
+  readonly moves: ReadonlyMap<string, ReadonlyMap<string, number>>;
 }
 
-/** Which state each function rewrites; callees come first in `funcs`. */
-export function findRewrites(funcs: ReadonlyMap<string, Func>): ReadonlyMap<string, readonly string[]> {
-  const found = new Map<string, readonly string[]>();
+/** Which state each function moves; callees come first in `funcs`. */
+export function findMoves(funcs: ReadonlyMap<string, Func>): ReadonlyMap<string, ReadonlyMap<string, number>> {
+  const found = new Map<string, ReadonlyMap<string, number>>();
   for (const func of funcs.values()) {
-    const paths = func.body.nodes.flatMap((node) => {
-      if (node.op === "batch_norm" || node.op === "center") return node.args.slice(1).flatMap((id) => func.body.nodes[id]?.attrs.path ?? []);
+    const own = new Map<string, number>();
+    const add = (path: string, uses: number): void => void own.set(path, (own.get(path) ?? 0) + uses);
+    for (const node of func.body.nodes) {
+      if (node.op === "batch_norm" || node.op === "center") node.args.slice(1).forEach((id) => add(func.body.nodes[id]?.attrs.path ?? "", 1));
       const prefix = node.op === "call" ? node.attrs.instance ?? "" : `${node.attrs.list ?? ""}.*`;
-      return node.op === "call" || node.op === "repeat" ? (found.get(node.attrs.func ?? "") ?? []).map((p) => under(prefix, p)) : [];
-    });
-    const states = new Set(func.params.flatMap((p) => (p.role === "state" ? [p.path] : [])));
-    found.set(func.name, [...new Set(paths)].filter((p) => states.has(p)));
+      if (node.op === "call" || node.op === "repeat") for (const [path, uses] of found.get(node.attrs.func ?? "") ?? []) add(under(prefix, path), uses);
+    }
+    found.set(func.name, own);
   }
   return found;
 }
 
 /** The name of a function where training is over. */
 export function aloneName(cx: LowerCx, func: string): string {
-  return (cx.rewrites.get(func) ?? []).length > 0 ? `${func}_alone` : func;
+  return (cx.moves.get(func)?.size ?? 0) > 0 ? `${func}_alone` : func;
 }
 
 /** Lowers every function of the model, callees first. */
@@ -71,7 +74,8 @@ function lowerFunc(cx: LowerCx, module: Module, func: Func, training: boolean): 
   const scope = openScope(cx, b, func.body, { masks: func.masks, params: func.params, training });
   lowerNodes(cx, scope, func.body);
   func.body.results.forEach((id, i) => b.output(func.body.results.length === 1 ? "out" : `out_${i}`, scope.value(id), "data"));
-  if (training) for (const path of cx.rewrites.get(func.name) ?? []) b.output(`next_${path}`, paramOf(scope, path), "data");
+  const moved = movedStates(scope);
+  if (training) for (const path of cx.moves.get(func.name)?.keys() ?? []) b.output(`next_${path}`, made(moved, path), "data");
   return b.finish();
 }
 
@@ -82,11 +86,16 @@ export interface Scope {
   readonly params: ReadonlyMap<string, ValueId>;
   readonly indices: ReadonlyMap<string, ValueId>;
   readonly value: (id: NodeId) => ValueId;
-  /** State as it stands after what has been lowered so far, by path. */
-  readonly state: Map<string, ValueId>;
+  /** By path of a state: what each of its uses so far makes of it, and how many uses that value is the mean of. */
+  readonly moves: Map<string, Move[]>;
   readonly training: boolean;
   /** A random tensor of the step; only the outermost body has them. */
   readonly draw: (shape: readonly number[]) => ValueId;
+}
+
+interface Move {
+  readonly value: ValueId;
+  readonly uses: number;
 }
 
 /** How a scope is opened. */
@@ -122,7 +131,7 @@ export function openScope(cx: LowerCx, b: FuncBuilder, body: Body, options: Scop
   const draw = options.draw ?? (() => {
     throw new LoweringError("Only a model draws random tensors, not a module.");
   });
-  return { b, values, params: own, indices, value, state: new Map(), training, draw };
+  return { b, values, params: own, indices, value, moves: new Map(), training, draw };
 }
 
 /** Lowers the nodes of a body into the scope; with `only`, those of that set. */
@@ -158,7 +167,33 @@ function lowerNode(cx: LowerCx, scope: Scope, node: Node, body: Body): readonly 
 
 function stateOf(scope: Scope, body: Body, node: Node): StateCx {
   const path = (i: number): string => body.nodes[node.args[i] ?? -1]?.attrs.path ?? "";
-  return { training: scope.training, read: (i) => paramOf(scope, path(i)), write: (i, value) => void scope.state.set(path(i), value) };
+  return { training: scope.training, read: (i) => paramOf(scope, path(i)), write: (i, value) => move(scope, path(i), value, 1) };
+}
+
+function move(scope: Scope, path: string, value: ValueId | undefined, uses: number): void {
+  if (value === undefined) throw new LoweringError(`The new value of \`${path}\` is missing.`);
+  const moves = scope.moves.get(path) ?? [];
+  scope.moves.set(path, [...moves, { value, uses }]);
+}
+
+/** The new value of every state that has been used, by path: the mean over its uses. */
+export function movedStates({ b, moves }: Scope): ReadonlyMap<string, ValueId> {
+  return new Map([...moves].flatMap(([path, parts]) => {
+    const all = parts.reduce((n, { uses }) => n + uses, 0);
+    const [first, ...rest] = parts.map(({ value, uses }) => b.op("scale", [value], { by: uses }));
+    return first === undefined ? [] : [[path, b.op("scale", [rest.reduce((sum, x) => b.op("add", [sum, x]), first)], { by: 1 / all })]];
+  }));
+}
+
+function made(moved: ReadonlyMap<string, ValueId>, path: string): ValueId {
+  const value = moved.get(path);
+  if (value === undefined) throw new LoweringError(`The new value of \`${path}\` is missing.`);
+  return value;
+}
+
+/** Takes what a function or loop makes of the states under `prefix` from its results, which begin at `from`. */
+function takeMoves(cx: LowerCx, scope: Scope, func: string, prefix: string, results: readonly ValueId[], from: number): void {
+  [...cx.moves.get(func) ?? []].forEach(([path, uses], i) => move(scope, under(prefix, path), results[from + i], uses));
 }
 
 function axesOf(body: Body, node: Node): readonly Axis[] {
@@ -167,7 +202,7 @@ function axesOf(body: Body, node: Node): readonly Axis[] {
 }
 
 function paramOf(scope: Scope, path: string): ValueId {
-  const value = scope.state.get(path) ?? scope.params.get(path);
+  const value = scope.params.get(path);
   if (value === undefined) throw new LoweringError(`There is no parameter \`${path}\` here.`);
   return value;
 }
@@ -196,13 +231,8 @@ function lowerCall(cx: LowerCx, scope: Scope, node: Node): readonly ValueId[] {
   if (!scope.training) return scope.b.call(aloneName(cx, callee.name), args, node.attrs.dims ?? {});
   const results = scope.b.call(callee.name, args, node.attrs.dims ?? {});
   const count = callee.body.results.length;
-  (cx.rewrites.get(callee.name) ?? []).forEach((path, i) => keep(scope, under(node.attrs.instance ?? "", path), results[count + i]));
+  takeMoves(cx, scope, callee.name, node.attrs.instance ?? "", results, count);
   return results.slice(0, count);
-}
-
-function keep(scope: Scope, path: string, value: ValueId | undefined): void {
-  if (value === undefined) throw new LoweringError(`The new value of \`${path}\` is missing.`);
-  scope.state.set(path, value);
 }
 
 function lowerRepeat(cx: LowerCx, scope: Scope, node: Node): readonly ValueId[] {
@@ -214,7 +244,7 @@ function lowerRepeat(cx: LowerCx, scope: Scope, node: Node): readonly ValueId[] 
   const consts = [...args.slice(nCarries), ...func.masks.map((m) => indexOf(scope, m))];
   const name = scope.training ? func.name : aloneName(cx, func.name);
   const out = scope.b.repeat(name, { carries: args.slice(0, nCarries), consts, stacked }, { count: node.attrs.count ?? 0, dims });
-  if (scope.training) (cx.rewrites.get(func.name) ?? []).forEach((path, i) => keep(scope, `${node.attrs.list ?? ""}.*.${path}`, out.stacked[i]));
+  if (scope.training) takeMoves(cx, scope, func.name, `${node.attrs.list ?? ""}.*`, out.stacked, 0);
   return out.carries;
 }
 

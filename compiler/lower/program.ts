@@ -15,7 +15,7 @@ import { constantDim } from "../types/dim.js";
 import type { Watch } from "../../runtime/abi.js";
 import type { LowerCx } from "./body.js";
 import { lowerWatches } from "./watches.js";
-import { aloneName, findRewrites, lowerFuncs, lowerNodes, openScope } from "./body.js";
+import { aloneName, findMoves, lowerFuncs, lowerNodes, movedStates, openScope } from "./body.js";
 
 /** A tensor of standard normal numbers that each step is given. */
 export interface DrawInfo {
@@ -45,7 +45,7 @@ export interface ProgramParam extends ParamDecl {
 /** Lowers a program. `probed` names encoders that must be runnable whether or not a loss reads them; `watchlist` what is watched. */
 export function lowerProgram(graph: ModelGraph, encoders: readonly EncoderEntry[], probed: ReadonlySet<string>, watchlist?: Watchlist): Lowered {
   const funcs = new Map(graph.funcs.map((f) => [f.name, f]));
-  const cx: LowerCx = { masks: new Map(graph.masks.map((m) => [m.name, m])), funcs, rewrites: findRewrites(funcs) };
+  const cx: LowerCx = { masks: new Map(graph.masks.map((m) => [m.name, m])), funcs, moves: findMoves(funcs) };
   const instances = liveInstances(graph, probed);
   const params = instances.flatMap((i) => i.params.map((p) => ({ ...p, path: `${i.name}.${p.path}`, instance: i.name, trained: i.training.kind === "optimized" && p.role === "learn" })));
   let module = lowerFuncs(cx);
@@ -116,7 +116,7 @@ function lowerMain(cx: LowerCx, module: Module, graph: ModelGraph, params: reado
   if (total !== undefined) b.output("total", total, "loss");
   for (const t of terms) b.output(t.name === "total" ? "total_term" : t.name, t.value, "loss");
   lowerWatches({ graph, live, b, value: (id) => scope.value(id) }, found);
-  for (const [path, value] of scope.state) b.output(path, value, "data");
+  for (const [path, value] of movedStates(scope)) b.output(path, value, "data");
   return b.finish();
 }
 

@@ -43,7 +43,8 @@ train m { data shapes(count: 64) }
   const dims = new Map([["B", B]]);
   const args = func.inputs.map((input) => {
     if (input.path === "a" || input.path === "b") return { shape, data: input.path === "a" ? a : b };
-    const sizes = typeOf(func, input.value).shape.map((d) => evaluateDim(d, dims) ?? NaN);
+    const { stack, shape: own } = typeOf(func, input.value);
+    const sizes = [...stack, ...own.map((d) => evaluateDim(d, dims) ?? NaN)];
     const values = given[input.path];
     if (values === undefined) throw new Error(`no value for ${input.path}`);
     return { shape: sizes, data: Float64Array.from(values) };
@@ -217,13 +218,13 @@ describe("state", () => {
   const zeros = Array.from({ length: 12 }, () => 0);
   const ones = zeros.map(() => 1);
 
-  it("running statistics take in each view in turn, the variance unbiased", () => {
+  it("running statistics take in all views at once, the variance unbiased", () => {
     const out = run("  head n = plain_batch_norm(momentum: 0.1)\n  loss it = mse(n(x), n(y))", { "n.mean": zeros, "n.variance": ones });
     const means = [x, y].map((m) => Array.from({ length: 12 }, (_, j) => mean(column(m, j))));
     const variances = [x, y].map((m) => covarianceOf(m).map((row, i) => row[i] ?? NaN));
     for (let j = 0; j < 12; j++) {
-      expect(out.get("n.mean")?.data[j]).toBeCloseTo(0.9 * 0.1 * (means[0]?.[j] ?? NaN) + 0.1 * (means[1]?.[j] ?? NaN), 12);
-      expect(out.get("n.variance")?.data[j]).toBeCloseTo(0.9 * (0.9 + 0.1 * (variances[0]?.[j] ?? NaN)) + 0.1 * (variances[1]?.[j] ?? NaN), 12);
+      expect(out.get("n.mean")?.data[j]).toBeCloseTo(0.05 * (means[0]?.[j] ?? NaN) + 0.05 * (means[1]?.[j] ?? NaN), 12);
+      expect(out.get("n.variance")?.data[j]).toBeCloseTo(0.9 + 0.05 * (variances[0]?.[j] ?? NaN) + 0.05 * (variances[1]?.[j] ?? NaN), 12);
     }
   });
 
@@ -232,5 +233,42 @@ describe("state", () => {
     const out = run("  head c = center(momentum: 0.9)\n  loss it = mse(c(x), x)", { "c.running": running });
     expect(out.get("it")?.data[0]).toBeCloseTo(mean(running.map((r) => r * r)), 12);
     for (let j = 0; j < 12; j++) expect(out.get("c.running")?.data[j]).toBeCloseTo(0.9 * (running[j] ?? NaN) + 0.1 * mean(column(x, j)), 12);
+  });
+
+  const running = zeros.map((_, j) => 0.1 * j);
+  const moved = (body: string, uses = "use std.heads\n"): ReturnType<typeof run> => run(body, { "c.running": running }, uses);
+
+  it("a center that is used twice is that of the step before for both, and takes in both, whatever the order of lines", () => {
+    const [one, two] = ["  p = c(x)\n", "  q = c(y)\n"];
+    const rest = "  loss it = mse(p, x) + mse(q, y)";
+    const forth = moved(`  head c = center(momentum: 0.9)\n${one}${two}${rest}`);
+    const back = moved(`  head c = center(momentum: 0.9)\n${two}${one}${rest}`);
+    const together = moved("  head c = center(momentum: 0.9)\n  p, q = separate(c(union(x, y)), 2)\n  loss it = mse(p, x) + mse(q, y)");
+    const wanted = running.map((r, j) => 0.9 * r + 0.05 * (mean(column(x, j)) + mean(column(y, j))));
+    for (const out of [forth, back, together]) {
+      expect(out.get("total")?.data[0]).toBeCloseTo(2 * mean(running.map((r) => r * r)), 12);
+      wanted.forEach((w, j) => expect(out.get("c.running")?.data[j]).toBeCloseTo(w, 12));
+    }
+  });
+
+  it("every use counts the same, in whatever module it stands", () => {
+    const modules = "module within (x: Features[w]) -> Features[w] {\n  state running[w] ~ zeros\n  u = recenter(x, running)\n  v = recenter(2 * x, running)\n  u + v + running\n}\n";
+    // Two uses on x, on 2 x, and as many on y: the mean of c(x), c(2x), c(y), c(2y).
+    const out = moved("  head c = within()\n  loss it = mse(c(x), x) + mse(c(y), y)", modules);
+    // x - r + 2x - r + r
+    expect(out.get("it")?.data[0]).toBeCloseTo(mean(x.map((row) => mean(row.map((e, j) => (2 * e - (running[j] ?? NaN)) ** 2)))), 12);
+    running.forEach((r, j) => expect(out.get("c.running")?.data[j]).toBeCloseTo(0.9 * r + 0.1 * 0.75 * (mean(column(x, j)) + mean(column(y, j))), 12));
+    const uneven = moved("  head c = outer()\n  loss it = mse(c(x, y), x)", "module outer (x: Features[w], y: Features[w]) -> Features[w] {\n  state running[w] ~ zeros\n  u = recenter(x, running, 0.5) + recenter(x, running, 0.5)\n  u + recenter(y, running, 0.8)\n}\n");
+    running.forEach((r, j) => expect(uneven.get("c.running")?.data[j]).toBeCloseTo((0.5 + 0.5 + 0.8) / 3 * r + (0.5 * 2 * mean(column(x, j)) + 0.2 * mean(column(y, j))) / 3, 12));
+  });
+
+  it("parts of a list that is walked twice move once too, each its own", () => {
+    const modules = "use std.heads\nmodule twice (x: Features[w]) -> Features[w] {\n  part all = 2 of center()\n  repeat c in all { x = c(x) }\n  repeat c in all { x = c(2 * x) }\n  x\n}\n";
+    const flat = running.map((r) => 2 * r);
+    const out = run("  head c = twice()\n  loss it = mse(c(x), x)", { "c.all.*.running": [...running, ...flat] }, modules);
+    const m = x[0]?.map((_, j) => mean(column(x, j))) ?? [];
+    // The four values that the two centers see: x, x - r, 2 (x - r - s), 2 (2 (x - r - s) - r).
+    const seen = running.map((r, j) => { const [s, e] = [flat[j] ?? NaN, m[j] ?? NaN]; const third = 2 * (e - r - s); return [[e, third], [e - r, 2 * (third - r)]]; });
+    [running, flat].forEach((start, i) => start.forEach((r, j) => expect(out.get("c.all.*.running")?.data[12 * i + j]).toBeCloseTo(0.9 * r + 0.1 * mean(seen[j]?.[i] ?? []), 12)));
   });
 });
