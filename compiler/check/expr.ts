@@ -70,13 +70,23 @@ function misplaced(cx: BodyCx, span: Span, why: string): Value {
 
 function evaluateRef(cx: BodyCx, expr: ast.Ref): Value {
   const value = lookup(cx, expr.name);
-  if (value !== undefined) return value;
+  if (value !== undefined) return isOfOutside(cx, expr.name, value, expr.span) ? poison : value;
   const module = cx.env.modules.get(expr.name);
   if (module !== undefined) return { kind: "module", module };
   if (isBuiltin(expr.name)) return { kind: "builtin", name: expr.name };
   // Reported once; checking goes on with the name that was most likely meant, so that one run finds the other mistakes.
   const meant = unknownName(cx, expr.name, expr.span);
   return meant === undefined ? poison : lookup(cx, meant) ?? poison;
+}
+
+/**
+ * Whether a name in a loop is that of a part outside of it, which is told: parameters of a loop are lists, one for each round,
+ * so that what looks like one part would be as many.
+ */
+export function isOfOutside(cx: BodyCx, name: string, value: Value, at: Span): boolean {
+  if (cx.kind !== "repeat" || cx.scope.has(name) || (value.kind !== "instance" && value.kind !== "instances")) return false;
+  cx.diagnostics.add(report("JEP2035", at, { name }));
+  return true;
 }
 
 /** Reports an unknown name with the nearest known ones; gives the nearest, where it is surely meant. */

@@ -17,7 +17,7 @@ import { anySpace, noPositions, printPositions, samePositions } from "../types/v
 import { dimsOf, uniqueFuncName } from "./apply.js";
 import type { BodyCx } from "./body.js";
 import { createBody, declareParam, emit, emitInput, lookup, nameNode, register, uniquePart } from "./body.js";
-import { evaluate, evaluateModule, shapeText } from "./expr.js";
+import { evaluate, evaluateModule, isOfOutside, shapeText } from "./expr.js";
 import { createTaken, placeOf } from "./given.js";
 import { asCount, asNumber, bounds } from "./static.js";
 import { describe, num, poison } from "./values.js";
@@ -238,7 +238,7 @@ export function runBinding(cx: BodyCx, statement: ast.Binding): void {
 function runRepeat(cx: BodyCx, statement: ast.Repeat): void {
   const target = repeatTarget(cx, statement);
   if (target === undefined) return;
-  const assigned = [...new Set(statement.body.flatMap((s) => (s.kind === "binding" ? s.names.map((n) => n.text) : [])))];
+  const assigned = [...new Set(assignedIn(statement.body))];
   const carried = assigned.flatMap((name) => {
     const outer = lookup(cx, name);
     return outer?.kind === "tensor" ? [{ name, outer }] : [];
@@ -260,6 +260,11 @@ function runRepeat(cx: BodyCx, statement: ast.Repeat): void {
   finishRepeat(cx, inner, statement, target, carried, results.flatMap((r) => (r === undefined ? [] : [r.id])));
 }
 
+/** Names that statements give, those of loops among them. */
+function assignedIn(statements: ast.Repeat["body"]): string[] {
+  return statements.flatMap((s) => (s.kind === "binding" ? s.names.map((n) => n.text) : s.kind === "repeat" ? assignedIn(s.body) : []));
+}
+
 interface RepeatTarget {
   readonly count: number;
   readonly list: string;
@@ -270,6 +275,7 @@ function repeatTarget(cx: BodyCx, statement: ast.Repeat): RepeatTarget | undefin
   if (statement.over !== undefined) {
     const { element, list } = statement.over;
     const value = lookup(cx, list.text);
+    if (value !== undefined && isOfOutside(cx, list.text, value, list.span)) return undefined;
     if (value?.kind === "instances") return { count: value.count, list: value.path, element: { name: element.text, partial: value.partial } };
     if (value?.kind !== "poison") {
       cx.diagnostics.add(report("JEP2010", list.span, { what: `\`${list.text}\``, expected: "a list of parts such as `part blocks = depth of block(heads)`", found: value === undefined ? "an unknown name" : describe(value) }));

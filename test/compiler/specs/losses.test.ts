@@ -214,6 +214,17 @@ describe("ops over the batch", () => {
   });
 });
 
+describe("loops", () => {
+  const value = (body: string): number => run("  head l = loops()\n  loss it = mse(l(x), y)", {}, `module loops (x: Features[w]) -> Features[w] {\n${body}\n}\n`).get("it")?.data[0] ?? NaN;
+
+  it("what a loop within a loop assigns is carried by both", () => {
+    const written = (rounds: string): number => value(`  a = x\n  b = 0.5 * x\n${rounds}\n  a + b`);
+    const round = "  b = gelu(b + a)\n  b = gelu(b + a)\n";
+    expect(written("  repeat 3 { repeat 2 { b = gelu(b + a) } }")).toBeCloseTo(written(round.repeat(3)), 12);
+    expect(written("  repeat 3 {\n    repeat 2 { b = gelu(b + a) }\n    a = a - 0.1 * b\n  }")).toBeCloseTo(written(`${round}  a = a - 0.1 * b\n`.repeat(3)), 12);
+  });
+});
+
 describe("state", () => {
   const zeros = Array.from({ length: 12 }, () => 0);
   const ones = zeros.map(() => 1);
