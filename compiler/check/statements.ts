@@ -99,6 +99,7 @@ export function runModuleBody(cx: BodyCx, partial: Partial, at: Span): readonly 
 /** Runs statements in order; the tensors of the last result statement, if it has one. */
 function runStatements(cx: BodyCx, statements: readonly ast.Statement[]): readonly Tensor[] | undefined {
   let result: readonly Tensor[] | undefined;
+  reserveNames(cx, statements);
   for (const statement of statements) {
     if (cx.attempt.needsPositions) return undefined;
     switch (statement.kind) {
@@ -112,6 +113,22 @@ function runStatements(cx: BodyCx, statements: readonly ast.Statement[]): readon
     }
   }
   return result;
+}
+
+/**
+ * Keeps the names of parts and parameters, which parameters have their paths by, from modules that are applied without a
+ * name, also from those in lines before; reports a second declaration, which would be the first one's parameters again.
+ */
+function reserveNames(cx: BodyCx, statements: readonly ast.Statement[]): void {
+  const first = new Map<string, Span>();
+  for (const statement of statements) {
+    if (statement.kind !== "part" && statement.kind !== "learn") continue;
+    const { text, span } = statement.name;
+    const before = first.get(text);
+    if (before !== undefined) cx.diagnostics.add(report("JEP2002", span, { name: text }, { related: [{ span: before, message: "declared first here" }] }));
+    else first.set(text, span);
+    cx.partNames.add(text);
+  }
 }
 
 function resultOf(cx: BodyCx, statement: ast.Result): readonly Tensor[] | undefined {
@@ -130,7 +147,6 @@ function closed(value: Value): Partial | undefined {
 
 function runPart(cx: BodyCx, statement: ast.Part): void {
   const name = statement.name.text;
-  cx.partNames.add(name);
   const list = statement.value.kind === "of" ? statement.value : undefined;
   const count = list === undefined ? undefined : asCount(evaluate(cx, list.count), "the number of parts", list.count.span, cx.diagnostics, 0, 4096);
   const value = evaluateModule(cx, list?.item ?? statement.value);

@@ -107,14 +107,24 @@ export interface ScopeOptions {
   readonly draw?: (shape: readonly number[]) => ValueId;
 }
 
+/** The name, or the name with a number; it is taken from now on. */
+export function freshName(wanted: string, taken: Set<string>): string {
+  let name = wanted;
+  for (let i = 2; taken.has(name); i++) name = `${wanted}_${i}`;
+  taken.add(name);
+  return name;
+}
+
 /** Declares the inputs of a body in the order of the convention. */
 export function openScope(cx: LowerCx, b: FuncBuilder, body: Body, options: ScopeOptions): Scope {
   const { masks, params, training, indexName = (mask: string): string => `at_${mask}` } = options;
   const values = new Map<NodeId, readonly ValueId[]>();
+  // A body may call a parameter like a value that comes in; the parameter keeps its path, which checkpoints know it by.
+  const taken = new Set([...params.map((p) => p.path), ...masks.map(indexName)]);
   for (const id of body.inputs) {
     const node = body.nodes[id];
     if (node === undefined) throw new LoweringError(`A body names an input ${id} that it does not have.`);
-    values.set(id, [b.input(node.attrs.path ?? `x${id}`, f32(node.type.shape), "data")]);
+    values.set(id, [b.input(freshName(node.attrs.path ?? `x${id}`, taken), f32(node.type.shape), "data")]);
   }
   const indices = new Map<string, ValueId>();
   for (const name of masks) {

@@ -15,7 +15,7 @@ import { constantDim } from "../types/dim.js";
 import type { Watch } from "../../runtime/abi.js";
 import type { LowerCx } from "./body.js";
 import { lowerWatches } from "./watches.js";
-import { aloneName, findMoves, lowerFuncs, lowerNodes, movedStates, openScope } from "./body.js";
+import { aloneName, findMoves, freshName, lowerFuncs, lowerNodes, movedStates, openScope } from "./body.js";
 
 /** A tensor of standard normal numbers that each step is given. */
 export interface DrawInfo {
@@ -118,13 +118,6 @@ function lowerMain(cx: LowerCx, module: Module, graph: ModelGraph, params: reado
   lowerWatches({ graph, live, b, value: (id) => scope.value(id) }, found);
   for (const [path, value] of movedStates(scope)) b.output(path, value, "data");
   return b.finish();
-}
-
-function freshName(wanted: string, taken: Set<string>): string {
-  let name = wanted;
-  for (let i = 2; taken.has(name); i++) name = `${wanted}_${i}`;
-  taken.add(name);
-  return name;
 }
 
 function usedMasks(cx: LowerCx, graph: ModelGraph, live: ReadonlySet<NodeId>): readonly string[] {

@@ -316,6 +316,21 @@ test("a part of outside is not applied in a loop: it would become one for each r
 `));
 });
 
+test("parts and parameters of a module have a name each", () => {
+  checkMarked(sound(`  y = odd(student(image))
+`, `module odd(x: Tokens[width]) -> Tokens[width] {
+  part one = linear(width)
+  x = one(x)
+  part one = linear(width)
+//     ^^^ JEP2002 \`one\` is declared twice.
+  learn gate[width] ~ ones
+  state gate[width] ~ zeros
+//      ^^^^ JEP2002 \`gate\` is declared twice.
+  one(x) * gate
+}
+`));
+});
+
 test("a running state is declared where it is moved, once for each use", () => {
   const message = "JEP2010 For `running` of `recenter`, a state";
   checkMarked(sound(`  y = odd(student(image))

@@ -225,6 +225,24 @@ describe("loops", () => {
   });
 });
 
+describe("names", () => {
+  it("a module that is applied without a name keeps out of the way of a part declared later", () => {
+    const body = "module odd (x: Features[w]) -> Features[3] {\n  x = linear(3)(x)\n  part linear = linear(3)\n  linear(x)\n}\n";
+    const out = run("  head h = odd()\n  loss it = mse(h(x), h(y))", {
+      "h.linear_2.weight": Array.from({ length: 36 }, (_, i) => 0.01 * i), "h.linear_2.bias": [0, 0, 0], "h.linear.weight": [2, 0, 0, 0, 2, 0, 0, 0, 2], "h.linear.bias": [1, 1, 1],
+    }, body);
+    const [p, q] = [x, y].map((m) => m.map((row) => [0, 1, 2].map((j) => 2 * row.reduce((sum, e, i) => sum + e * 0.01 * (3 * i + j), 0))));
+    expect(out.get("it")?.data[0]).toBeCloseTo(mean((p ?? []).map((row, i) => mean(row.map((e, j) => (e - (q?.[i]?.[j] ?? NaN)) ** 2)))), 12);
+  });
+
+  it("a value and a parameter may be called the same", () => {
+    const gate = x[0]?.map((_, j) => 0.5 + j) ?? [];
+    const out = run("  head h = odd()\n  loss it = mse(h(x), 0 * y)", { "h.x": gate, "h.layers.*.x": [...gate, ...gate] },
+      "module odd (x: Features[w]) -> Features[w] {\n  y = 2 * x\n  learn x[w] ~ ones\n  repeat 2 {\n    y = y * x\n    learn x[w] ~ ones\n    y = y + x\n  }\n  y\n}\n");
+    expect(out.get("it")?.data[0]).toBeCloseTo(mean(x.map((row) => mean(row.map((e, j) => { const g = gate[j] ?? NaN; return ((2 * e * g + g) * g + g) ** 2; })))), 9);
+  });
+});
+
 describe("state", () => {
   const zeros = Array.from({ length: 12 }, () => 0);
   const ones = zeros.map(() => 1);
