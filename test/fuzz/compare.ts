@@ -18,6 +18,7 @@ import { printModule } from "../../compiler/tensor/print.js";
 import type { Engine, Manifest, StepBatch } from "../../runtime/abi.js";
 import { loadTf } from "../../runtime/backends/tfjs/engine.js";
 import { createTfjsEngine } from "../../runtime/backends/tfjs/run.js";
+import { partCount, partOf } from "../../runtime/backends/parts.js";
 import { stream } from "../../runtime/base/random.js";
 import { resolveRecipe } from "../../runtime/train/recipe.js";
 import type { Interpreted } from "../compiler/targets/wgsl/oracle.js";
@@ -28,6 +29,7 @@ import { compileRepo, importModule, readRepo } from "../fidelity/compiled.js";
 import { Draw } from "./generate.js";
 import { apart, difference, largest, updated } from "./reference.js";
 import { pathBy, recordBy, renamed, shuffled } from "./rewrite.js";
+import { asVariant } from "./wider.js";
 
 const file = "examples/fuzz.jepa";
 
@@ -59,6 +61,19 @@ function unpassed(text: string, result: CompileResult): StepProgram {
   return buildStep(lowerChecked(checked, analyses?.watchlist), { name: "fuzz", doc: undefined, file, texts: result.texts }, { before: [], after: [] }).step;
 }
 
+/** What a batch makes whose parts have rows of their own lengths: the mean over its parts. */
+function overParts(step: StepProgram, manifest: Manifest, state: State, batch: StepBatch): Interpreted {
+  const parts = Object.values(batch.masks).some((m) => m.groups !== undefined) ? partCount(manifest, batch.size) : 1;
+  const made = Array.from({ length: parts }, (_, part) => interpreted(step, state, partOf(batch, part, parts)));
+  const [first] = made;
+  if (first === undefined || parts === 1) return first ?? interpreted(step, state, batch);
+  const mean = (read: (x: Interpreted) => ArrayLike<number> | undefined, n: number): Float64Array => Float64Array.from({ length: n }, (_, i) => made.reduce((sum, x) => sum + (read(x)?.[i] ?? NaN), 0) / parts);
+  return {
+    losses: new Map([...first.losses].map(([name, { shape, data }]) => [name, { shape, data: mean((x) => x.losses.get(name)?.data, data.length) }])),
+    grads: new Map([...first.grads].map(([name, g]) => [name, mean((x) => x.grads.get(name), g.length)])), state: first.state,
+  };
+}
+
 function all(x: Interpreted): Map<string, ArrayLike<number>> {
   return new Map([...[...x.losses].map(([n, v]) => [`loss ${n}`, v.data] as const), ...[...x.grads].map(([n, v]) => [`gradient ${n}`, v] as const), ...[...x.state].map(([n, v]) => [`state ${n}`, v] as const)]);
 }
@@ -70,15 +85,18 @@ export async function disagreements(text: string, seed: number, onDevice = false
   const { manifest, graph } = ready;
   if (graph === undefined || !isDeepStrictEqual(parseGraph(printGraph(graph)), graph)) found.push("the graph does not read back");
   if (printModule(parseModule(printModule(ready.step.module))) !== printModule(ready.step.module)) found.push("the step does not read back");
+  const variant = check({ file, text: asVariant(text, new Draw(seed)), read: readRepo }, { program: "fuzz" });
+  const [said, flat] = [variant, check({ file, text, read: readRepo })].map(({ checked, graph: g }) => (checked === undefined || g === undefined ? undefined : JSON.stringify([printGraph({ ...g, doc: undefined }, { origins: false }), checked.training])));
+  if (said === undefined || said !== flat) found.push(`another program as a variant, ${asVariant(text, new Draw(seed))}`);
   const again = check({ file, text: format(text, file).text, read: readRepo }).graph;
   if (graph === undefined || again === undefined || printGraph(again, { origins: false }) !== printGraph(graph, { origins: false })) found.push("formatting changes the program");
   const before = unpassed(text, ready);
   const state = stateOf(manifest, seed);
   const batch = batchFor(manifest, 1);
-  const wanted = interpreted(before, state, batch);
+  const wanted = overParts(before, manifest, state, batch);
   const exact = (got: Interpreted, what: string): string[] => apart(what, all(got), all(wanted), (_, w) => 1e-8 * (largest(w) + steepest(wanted)));
   const wgsl = compileRepo(file, { text, target: "wgsl" });
-  found.push(...exact(interpreted(ready.step, state, batch), "passes for tfjs"), ...exact(interpreted(wgsl.step, state, batch), "passes for wgsl"), ...respelled(text, seed, state, batch, wanted));
+  found.push(...exact(overParts(ready.step, manifest, state, batch), "passes for tfjs"), ...exact(overParts(wgsl.step, manifest, state, batch), "passes for wgsl"), ...respelled(text, seed, state, batch, wanted));
   found.push(...await steps("wasm", before, await onWasm(ready, state), manifest, state, seed));
   if (!onDevice) return found;
   const device = await engineFor({ ...wgsl, module: moduleOf(wgsl) });
@@ -101,12 +119,18 @@ async function onWasm(ready: Ready, initial: State): Promise<Engine> {
 function respelled(text: string, seed: number, state: State, batch: StepBatch, wanted: Interpreted): string[] {
   const d = new Draw(seed);
   const { text: other, names } = renamed(shuffled(text, d), d);
-  const { step } = compileRepo(file, { text: other });
-  const got = interpreted(step, new Map([...state].map(([path, x]) => [pathBy(names, path), x])), { ...batch, images: recordBy(names, batch.images), masks: recordBy(names, batch.masks) });
+  const { step, manifest } = compileRepo(file, { text: other });
+  const given = new Map([...state].map(([path, x]) => [pathBy(names, path), x]));
+  // Which grid's table of positions has a name without its size goes by the order of lines.
+  const tableOf = (name: string, size: number): Float32Array | undefined => [...given].find(([other, x]) => tableless(other) === tableless(name) && x.length === size)?.[1];
+  const ownState = new Map(manifest.parameters.map(({ name, shape }) => [name, tableOf(name, shape.reduce((n, side) => n * side, 1)) ?? new Float32Array()]));
+  const got = overParts(step, manifest, ownState, { ...batch, images: recordBy(names, batch.images), masks: recordBy(names, batch.masks) });
   const [total, theirs] = [[...wanted.losses.values()][0], [...got.losses.values()][0]].map((x) => x?.data ?? []);
   const expected = new Map<string, ArrayLike<number>>([["loss", total ?? []], ...[...wanted.grads, ...wanted.state].map(([path, x]) => [pathBy(names, path), x] as const)]);
   return apart(`by other words, ${other}`, new Map<string, ArrayLike<number>>([["loss", theirs ?? []], ...got.grads, ...got.state]), expected, (_, w) => 1e-8 * (largest(w) + steepest(wanted)));
 }
+
+const tableless = (name: string): string => name.replace(/\.pos_embed_\d+x\d+$/, ".pos_embed");
 
 /** Two steps of an engine beside the oracle with an optimizer of its own. */
 async function steps(what: string, oracle: StepProgram, engine: Engine, manifest: Manifest, state: State, seed: number, gradients?: () => Promise<State>): Promise<string[]> {
@@ -118,7 +142,7 @@ async function steps(what: string, oracle: StepProgram, engine: Engine, manifest
   try {
     for (let step = 1; step <= 2 && found.length === 0; step++) {
       const [batch, hyper] = [batchFor(manifest, step), recipe.hyperAt(step)];
-      const [wanted, noisy] = [interpreted(oracle, known, batch), interpreted(oracle, other, batch)];
+      const [wanted, noisy] = [overParts(oracle, manifest, known, batch), overParts(oracle, manifest, other, batch)];
       // A drawn learning rate may be too large: then there is no second step to compare.
       if (step > 1 && [...wanted.losses.values()].some((x) => !Number.isFinite(x.data[0]))) break;
       const [after, noisyAfter] = [updated(manifest, known, wanted, hyper, slots), updated(manifest, other, noisy, hyper, shakenSlots)];

@@ -5,6 +5,8 @@
  * root or logarithm near 0.
  */
 
+import { cutRows, widerText } from "./wider.js";
+
 /** Numbers from a seed (mulberry32). */
 export class Draw {
   private state: number;
@@ -126,6 +128,12 @@ export function programText(seed: number): string {
     pick(meets ? contrasts : alone, "one", "two");
     if (meets && d.chance(0.6)) pick(guards, "one", "two");
   }
+  const e = new Draw(seed + 1_000_003);
+  const plain = { patch, batch, meets, seen, told };
+  const wider = widerText(e, plain);
+  modules.push(...wider.modules);
+  losses.push(...wider.losses);
+  model.splice(0, model.length, ...cutRows(e, [...model, ...wider.model], plain));
   model.push(...(d.chance(0.5) ? [`loss ${losses.join(" + ")}`] : losses.map((l, i) => `loss term${i} = ${d.of("", "0.5 * ", "2 * ")}(${l})`)), 'allow collapse("fuzz")', 'allow leak("fuzz")');
   const parts = !meets && batch % 2 === 0 && d.chance(0.4) ? ["accumulate 2"] : [];
   const train = ["data shapes(count: 64)", "steps 10", `batch ${batch}`, ...parts, `optimizer ${d.of("adamw(eps: 0.01)", "adamw(beta1: 0.8, beta2: 0.9, eps: 0.05)", "sgd(momentum: 0.9)", "sgd(momentum: 0)", "lars(momentum: 0.9, trust: 0.01)")}`,

@@ -172,7 +172,9 @@ function attending(tf: Tf, base: Kernels & ProjectedAttention) {
     base.mergeHeads(base.sdpa(base.splitHeads(q, heads), base.splitHeads(k, heads), base.splitHeads(v, heads), scaleOf(q, heads))[0]));
   const attendGrad = (q: Tensor, k: Tensor, v: Tensor, lse: Tensor, dout: Tensor, heads: number): [Tensor, Tensor, Tensor] =>
     tf.tidy((): [Tensor, Tensor, Tensor] => {
-      const p = scores(q, k, heads).sub(lse.expandDims(-1)).exp();
+      // Large scores leave the lse too coarse for rows to sum to one, and what they sum to beside it would be taken for a gradient.
+      const share = scores(q, k, heads).sub(lse.expandDims(-1)).exp();
+      const p = share.div(share.sum(-1, true));
       const [qs, ks, vs, ds] = [base.splitHeads(q, heads), base.splitHeads(k, heads), base.splitHeads(v, heads), base.splitHeads(dout, heads)];
       const [dq, dk, dv] = base.sdpaGrad(qs, ks, vs, p, ds, scaleOf(q, heads));
       return [base.mergeHeads(dq), base.mergeHeads(dk), base.mergeHeads(dv)];

@@ -249,6 +249,22 @@ cases["attention to a sequence of another length, and its gradients"] = () => {
   };
 };
 
+// All keys of a row are one, so that nothing depends on the query; scores of 800, of which float32 holds four decimals.
+cases["no gradient for what large scores have in common"] = () => {
+  const [q, key, v, dout, tiny] = [ref.nd([2, 3, 4], (i) => 20 + 0.37 * Math.floor(i / 4)), ref.nd([2, 5, 4], () => 20), ref.nd([2, 5, 4], (i) => 3 + Math.sin(i)), ref.nd([2, 3, 4], (i) => 1 + 0.1 * i), ref.nd([], () => 1e-4)];
+  return {
+    inputs: [q, key, v, dout, tiny],
+    run: (k, [tq, tk, tv, td, small]) => {
+      const [o, lse] = k.attend(tq, tk, tv, 1);
+      const [dq, dk, dv] = k.attendGrad(tq, tk, tv, lse, td, 1);
+      const scaled = k.mul(dq, small);
+      k.free([dq, dk, dv, lse]);
+      return [o, scaled];
+    },
+    want: () => [ref.nd([2, 3, 4], (i) => [0, 1, 2, 3, 4].reduce((sum, row) => sum + (v.data[20 * Math.floor(i / 12) + 4 * row + (i % 4)] ?? NaN) / 5, 0)), ref.nd([2, 3, 4], () => 0)],
+  };
+};
+
 cases["splitting and merging heads"] = () => {
   const x = n([2, 3, 8], 26);
   return {
