@@ -1,6 +1,7 @@
 /** The public engine in a page: features of a trained encoder in Chromium beside those of Node, and what is said where it cannot run. */
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import type { Browser } from "playwright-core";
+import { software } from "../../../compiler/targets/wgsl/plan.js";
 import { createEngine } from "../../../runtime/train/engines.js";
 import { encodeCheckpoint } from "../../../runtime/train/checkpoint.js";
 import { loadCompiled } from "../../../runtime/train/compiled.js";
@@ -21,6 +22,17 @@ variant feature_test of ijepa_page {
 `;
 /** In the page: modules by their addresses. What is typed is what Node gets back. */
 const opened = `Promise.all([import("/runtime/webgpu.js"), import("/runtime/index.js"), fetch("/compiled/feature_test/manifest.json").then((r) => r.json()), import("/compiled/feature_test/model.mjs")])`;
+
+/** A page beside a compiled folder, as a user's own server would have it. */
+async function openBeside(on: Browser, address: string): Promise<Awaited<ReturnType<typeof openPage>>> {
+  const files = new Map(compileRepo(file, { text, target: "wgsl", device: software }).files.map((f) => [f.path, f.text]));
+  const opened = await openPage(on, address);
+  await opened.page.route("**/compiled/feature_test/*", (route) => {
+    const name = new URL(route.request().url()).pathname.split("/").at(-1) ?? "";
+    return route.fulfill({ body: files.get(name) ?? "", contentType: name.endsWith(".mjs") ? "text/javascript" : "text/plain", status: files.has(name) ? 200 : 404 });
+  });
+  return opened;
+}
 
 let browser: Browser | undefined;
 let server: { readonly address: string; close(): void } | undefined;
@@ -44,7 +56,7 @@ test("an encoder whose weights come from a checkpoint gives in a page the featur
   engine.dispose();
   const bytes = encodeCheckpoint({ step: 3, totalSteps: 9, seed: 7, batch: 2, data: "none", program: manifest.program, hash: manifest.source.hash, engine: "cpu", state, queues: new Map(), monitors: "[]" }, manifest.parameters);
 
-  const { page, noise } = await openPage(browser, server.address);
+  const { page, noise } = await openBeside(browser, server.address);
   const got: { features: number[]; rank: number; device: string; lost: string; after: string; step: number } = await page.evaluate(`(async () => {
     const [{ openPageEngine }, { decodeCheckpoint, effectiveRank, meanPool }, manifest, module] = await ${opened};
     const engine = await openPageEngine(manifest, module, 1);
@@ -70,7 +82,7 @@ test("an encoder whose weights come from a checkpoint gives in a page the featur
 
 test("an engine that cannot be made leaves no device behind", { timeout: 120_000 }, async () => {
   if (browser === undefined || server === undefined) return;
-  const { page } = await openPage(browser, server.address);
+  const { page } = await openBeside(browser, server.address);
   const [code, reason]: [string, string] = await page.evaluate(`(async () => {
     const [{ openPageEngine }, , manifest, module] = await ${opened};
     const { requestDevice } = GPUAdapter.prototype;
@@ -87,14 +99,14 @@ test("an engine that cannot be made leaves no device behind", { timeout: 120_000
 test("a program of another target is refused in a page, and so is a browser without WebGPU", async () => {
   if (browser === undefined || server === undefined) return;
   const ask = `(async () => { const [{ openPageEngine }, , manifest, module] = await ${opened}; return openPageEngine(CHANGED, module).then(() => "an engine", (error) => [error.code, error.message, error.help].join(" | ")); })()`;
-  const { page } = await openPage(browser, server.address);
+  const { page } = await openBeside(browser, server.address);
   expect(await page.evaluate(ask.replace("CHANGED", '{ ...manifest, target: "tfjs" }'))).toBe('mismatch | a page runs programs that were compiled for wgsl, this one was compiled for tfjs | compile it with --target wgsl, or { target: "wgsl" }');
   expect(await page.evaluate(ask.replace("CHANGED, module", "manifest, { ...module, plan: { format: 2 } }"))).toMatch(/^mismatch \| this plan has format 2, this runtime reads format 1/);
   await page.close();
   const plain = await openBrowser({ webgpu: false });
   if (plain === undefined) return;
   try {
-    const without = await openPage(plain, server.address);
+    const without = await openBeside(plain, server.address);
     expect(await without.page.evaluate(ask.replace("CHANGED", "manifest"))).toMatch(/^no-engine \| This browser .*WebGPU.* \| .*--enable-unsafe-webgpu/);
   } finally {
     await plain.close();
