@@ -29,7 +29,7 @@ import type { Settable } from "./settable.js";
 import { meantSetting } from "./settable.js";
 import { runBinding } from "./statements.js";
 import { asCount, bounds, maxDimension } from "./static.js";
-import { readTransforms } from "./transforms.js";
+import { behindFirst, inBlock, readTransforms } from "./transforms.js";
 import { describe, poison } from "./values.js";
 import type { Static, Value } from "./values.js";
 
@@ -331,7 +331,7 @@ function runView(cx: BodyCx, statement: ast.View): void {
   const taken = createTaken("augment", cx.diagnostics);
   const [size] = sizes.filter((a) => taken.take("size", placeOf(a)));
   const side = size === undefined ? undefined : asCount(evaluate(cx, size.value), "`size`", size.span, cx.diagnostics);
-  const transforms = readTransforms(cx, [...call.args.slice(1).filter((a) => !sizes.includes(a)).map((a) => a.value), ...(call.block ?? [])], input.channels);
+  const transforms = readTransforms(cx, [...behindFirst(call.args).filter(({ arg }) => !sizes.includes(arg)), ...inBlock(call.block ?? [])], input.channels);
   for (const name of statement.names) {
     const view = { name: name.text, input: input.name, height: side ?? input.height, width: side ?? input.width, transforms, origin: statement.span };
     cx.env.views.set(name.text, view);

@@ -20,7 +20,7 @@ import { createTaken, placeOf } from "./given.js";
 import type { Program } from "./program.js";
 import { asCount, asNumber, asSchedule, bounds } from "./static.js";
 import type { Transforms } from "./transforms.js";
-import { readTransforms } from "./transforms.js";
+import { inBlock, readTransforms } from "./transforms.js";
 import { describe } from "./values.js";
 import type { Static, Value } from "./values.js";
 
@@ -239,7 +239,7 @@ function readData(state: State, setting: ast.Setting): void {
     return c?.name === "normalize" ? [c] : [];
   });
   for (const c of colors) readNormalize(state, c.args);
-  state.transforms = readTransforms(cx, block.filter((e) => named(e)?.name !== "normalize"), state.channels);
+  state.transforms = readTransforms(cx, inBlock(block).filter(({ expr }) => named(expr)?.name !== "normalize"), state.channels);
 }
 
 function readImages(cx: BodyCx, args: readonly ast.Arg[]): DataConfig {

@@ -5,6 +5,7 @@
  * cannot be written.
  */
 import { own } from "../base/own.js";
+import type { Span } from "../base/span.js";
 import { didYouMean } from "../messages/did-you-mean.js";
 import { report } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
@@ -40,29 +41,51 @@ export function transformKinds(): Readonly<Record<string, readonly string[]>> {
   return Object.fromEntries(Object.entries(known).map(([name, formals]) => [name, Object.keys(formals)]));
 }
 
+/** A transform as it is written, with the text that goes where it is removed: the comma or the line's end beside it included. */
+export interface WrittenTransform {
+  readonly expr: ast.Expr;
+  readonly whole: Span;
+}
+
+/** The transforms of a block. */
+export function inBlock(block: readonly ast.Expr[]): readonly WrittenTransform[] {
+  return block.map((expr, i) => {
+    const { file, start, end } = expr.span;
+    const next = block[i + 1];
+    return { expr, whole: { file, start: next === undefined ? block[i - 1]?.span.end ?? start : start, end: next?.span.start ?? end } };
+  });
+}
+
+/** Arguments behind the first, which is what they are applied to. */
+export function behindFirst(args: readonly ast.Arg[]): readonly (WrittenTransform & { readonly arg: ast.Arg })[] {
+  return args.slice(1).map((arg, i) => ({ arg, expr: arg.value, whole: { ...arg.span, start: args[i]?.span.end ?? arg.span.start } }));
+}
+
 /**
  * Reads a list of transforms for pictures of so many channels. Those with mistakes are reported and left out, as is what does
  * nothing to gray pictures: a view that only that would change is the picture itself.
  */
-export function readTransforms(cx: BodyCx, exprs: readonly ast.Expr[], channels: number | undefined): Transforms {
-  return exprs.flatMap((expr) => {
+export function readTransforms(cx: BodyCx, written: readonly WrittenTransform[], channels: number | undefined): Transforms {
+  return written.flatMap(({ expr, whole }) => {
     const one = readTransform(cx, expr);
     if (one === undefined) return [];
-    return channels === 1 ? withoutColor(cx, one, expr) : [one];
+    return channels === 1 ? withoutColor(cx, one, expr, whole) : [one];
   });
 }
 
 /** What is left of a transform on gray pictures. */
-function withoutColor(cx: BodyCx, one: Transforms[number], expr: ast.Expr): Transforms {
+function withoutColor(cx: BodyCx, one: Transforms[number], expr: ast.Expr, whole: Span): Transforms {
   if (one.name === "grayscale") {
-    cx.diagnostics.add(report("JEP6021", expr.span, { what: one.name }, { fixes: [{ title: "remove it", edits: [{ span: expr.span, text: "" }] }] }));
+    // A guess: where it is written for a model in color, of which this is the gray variant, it does something.
+    cx.diagnostics.add(report("JEP6021", expr.span, { what: one.name }, { fixes: [{ title: "remove it", guess: true, edits: [{ span: whole, text: "" }] }] }));
     return [];
   }
   if (one.name !== "color_jitter") return [one];
-  for (const arg of expr.kind === "call" ? expr.args : []) {
-    const what = arg.name?.text ?? "";
-    if ((what === "saturation" || what === "hue") && one.args[what] !== 0) cx.diagnostics.add(report("JEP6021", arg.span, { what }));
-  }
+  // They were read in the order that they are written in, with a name or without.
+  Object.entries(one.args).forEach(([what, value], i) => {
+    const arg = expr.kind === "call" ? expr.args[i] : undefined;
+    if (arg !== undefined && (what === "saturation" || what === "hue") && value !== 0) cx.diagnostics.add(report("JEP6021", arg.span, { what }));
+  });
   return [{ name: one.name, args: { ...one.args, saturation: 0, hue: 0 } }];
 }
 
