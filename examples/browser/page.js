@@ -59,7 +59,7 @@ async function begin() {
     const file = named ?? sources.first ?? (slow ? "examples/browser/ijepa-page.jepa" : "examples/ijepa-small.jepa");
     take({ file, text: sources.files.get(file), program: named === undefined ? undefined : asked });
   }
-  if (gpu instanceof Error) throw gpu;
+  if (gpu instanceof Error) throw damaged ?? gpu;
   $("t-device").textContent = $("t-device").title = gpu.name;
   $("t-device").dataset.ready = "";
   say(slow ? "Ready. This browser computes WebGPU in software, so training will be slow." : "Ready.");
@@ -139,8 +139,16 @@ function speak() {
 async function planAhead() {
   const { overview } = open;
   if (overview === undefined || overview.key !== keyOf(now()) || overview.program?.ok !== true || training.busy) return;
-  const planned = await compiler.plan(now(), device()).catch(() => undefined);
+  const planned = await planShown().catch(() => undefined);
   if (planned !== undefined) showPlan(planned);
+}
+
+/** The compiler's plan of the program that is shown, which is another than the one that was chosen where the text no longer declares that. */
+async function planShown() {
+  const asked = now();
+  const { key, programs, program } = open.overview ?? {};
+  const gone = asked.program !== undefined && key === keyOf(asked) && programs.every((p) => p.name !== asked.program);
+  return { ...await compiler.plan(gone ? { ...asked, program: program?.name } : asked, device()), key: keyOf(asked) };
 }
 
 function showPlan(planned) {
@@ -155,7 +163,7 @@ function showPlan(planned) {
 /** The plan of the text as it is. Throws, with the way out, where the compiler refuses it. */
 async function plan() {
   if (compiler === undefined) throw sources;
-  const planned = await compiler.plan(now(), device());
+  const planned = await planShown();
   showPlan(planned);
   if (!planned.ok) {
     const first = planned.findings.find((f) => f.severity === "error");

@@ -250,6 +250,29 @@ test("a browser without WebGPU is told how to get it, and nothing can be started
   }
 });
 
+test("where the chosen program is renamed, the one that is shown is planned; a damaged link is told of, without WebGPU too", async () => {
+  const plain = await openBrowser({ webgpu: false });
+  if (plain === undefined || server === undefined) return;
+  try {
+    const { page, noise } = await openPage(plain, server.address);
+    const two = `${collapsing.replace("h(z1), z2", "h(z1), stopgrad(z2)")}variant other of two_views {\n  predictor h = linear(8)\n}\n`;
+    const shown = (name: string): Promise<void> => until(page, `window.jepac.overview?.program?.name === "${name}" && document.getElementById("numbers").textContent.includes("MiB")`, noise);
+    await page.fill("#text", two);
+    await shown("two_views");
+    await page.selectOption("#program", "other");
+    await shown("other");
+    await page.fill("#text", two.replace("variant other", "variant another"));
+    await shown("two_views");
+    expect(await page.textContent("#findings")).toBe("");
+    await page.goto(`${server.address}#text=none`);
+    await page.reload();
+    await until(page, "window.jepac?.error", noise);
+    expect(await noted(page)).toContain("The link holds a program that cannot be read.");
+  } finally {
+    await plain.close();
+  }
+});
+
 test("the curve of the loss ends with the loss that was measured last, and says that it is smoothed", async () => {
   const plain = await openBrowser({ webgpu: false });
   if (plain === undefined || server === undefined) return;
