@@ -65,6 +65,8 @@ export function elaborateModel(program: Program, overrides: Overrides, isLibrary
     later: new Set(program.statements.flatMap((s) => declaredNames(s).map((n) => n.text))),
   };
   const cx = createBody(env, diagnostics, "model");
+  // Kept from modules that are applied without a name, also in lines before: they would share parameters.
+  for (const s of program.statements) if (s.kind === "instance") cx.partNames.add(s.name.text);
   const losses: LossTerm[] = [];
   const lossNames = new Set<string>();
   const params = new Map<string, Static>();

@@ -1,5 +1,6 @@
-/** What modules may not do with their parts, parameters and running states, each drawn in the source. */
-import { test } from "vitest";
+/** What modules may not do with their parts, parameters and running states, each drawn in the source; names that they get. */
+import { expect, test } from "vitest";
+import { check } from "../../../compiler/compile.js";
 import { checkMarked, sound } from "./marked.js";
 
 test("a part of outside is not applied in a loop: it would become one for each round", () => {
@@ -40,6 +41,11 @@ test("parts and parameters of a module have a name each", () => {
   one(x) * gate
 }
 `));
+});
+
+test("a module that a model applies without a name keeps out of the way of one declared further down", () => {
+  const { graph } = check({ file: "m.jepa", text: sound("  a = linear(8)(z_hat)\n  b = linear(8)(z_target)\n  head linear_2 = linear(8)\n  loss extra = mse(linear_2(a), stopgrad(b))\n") });
+  expect(graph?.instances.map((i) => i.name)).toEqual(["student", "teacher", "predict", "linear", "linear_3", "linear_2"]);
 });
 
 test("a running state is declared where it is moved, once for each use", () => {
