@@ -231,7 +231,7 @@ function runStatement(cx: BodyCx, statement: ast.Statement, out: Collected): voi
     case "binding": runModelBinding(cx, statement); break;
     case "loss": runLoss(cx, statement, out); break;
     case "allow": case "train": case "probe": break;
-    default: cx.diagnostics.add(report("JEP2009", statement.span, { why: `\`${statement.kind}\` belongs in a module, not in a model` }));
+    default: cx.diagnostics.add(report("JEP2009", statement.span, { why: `\`${statement.kind === "learn" ? statement.role : statement.kind}\` belongs in a module, not in a model` }));
   }
 }
 

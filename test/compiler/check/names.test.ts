@@ -142,6 +142,9 @@ test("`learn` belongs in a module", () => {
   checkMarked(sound(`  learn w[3] ~ zeros
 //^^^^^^^^^^^^^^^^^^ JEP2009 This cannot stand here: \`learn\` belongs in a module,
 `));
+  checkMarked(sound(`  state w[3] ~ zeros
+//^^^^^^^^^^^^^^^^^^ JEP2009 This cannot stand here: \`state\` belongs in a module,
+`));
 });
 
 test("a mask belongs in a model", () => {
