@@ -8,6 +8,7 @@ import type { Span } from "../base/span.js";
 import type { Diagnostic } from "../messages/report.js";
 import { report } from "../messages/report.js";
 import { isLibraryName } from "../std/names.js";
+import { termName } from "./canonicalize.js";
 import { balanceShare } from "./codes.js";
 import type { Texts } from "./edits.js";
 import { ruleSources } from "./evidence.js";
@@ -41,11 +42,11 @@ export function diagnosticOf(finding: Finding, facts: Facts, texts: Texts, allow
 /** A way out of its own, where the catalogue's is for another kind of term. */
 function helpOf({ rule, term, other, detail }: Finding, facts: Facts): { readonly help?: string } {
   if (rule === "W-DIM" && term?.role === "correlate_diagonal") return { help: "Compare the whole correlation, `barlow(a, b)`, or add the rest of it: `+ 0.005 * barlow_off_diagonal(a, b)`." };
+  if (rule === "W-WEAK-GUARD" && detail === "given back" && term !== undefined) return { help: `The head in between gives what \`${termName(term)}\` reads its deviation, however little of it agreement leaves: compare what \`${termName(term)}\` reads, or let it read what is compared.` };
   if (rule === "W-WEAK-GUARD" && term?.own !== undefined) return { help: "Computed next to a constant, it no longer drives images apart once they differ by a tenth, or other terms of these embeddings draw them back: ask for more, or give it more weight." };
   if (rule === "W-WEAK-GUARD" && term?.role === "contrast") return { help: "Negatives that weigh less than a tenth of the pair lose against it: leave `negative_weight` at 1." };
   if (rule === "W-WEAK-GUARD" && term?.role === "gaussian" && (term.numbers["range"] ?? 5) < 1) return { help: "So near to zero a constant looks normal: let `range` be 5, where the test sees how far a value spreads." };
   if (rule === "W-COEF" && term?.role !== "variance" && term?.role !== "gaussian") return { help: "Give what protects a weight nearer to that of the agreement: data of less than a tenth give way to it, and anything of a thousandth." };
-  if (rule === "W-WEAK-GUARD" && detail === "given back") return { help: `The head in between gives what \`${term?.kind ?? ""}\` reads its deviation, however little of it agreement leaves: compare what \`${term?.kind ?? ""}\` reads, or let it read what is compared.` };
   if (rule === "W-WEAK-GUARD" && (term?.role === "variance" || term?.role === "gaussian")) return { help: `\`${term.kind}\` is content with a deviation of less than a tenth of what agreement compares: ask for more (\`target: 1\`), or take the factor off what it reads.` };
   const balance = facts.terms.find((t) => t.role === "balance" && t.sign > 0 && (rule === "W-WEAK-GUARD" ? t === term : t.operands[0] === other));
   if ((rule === "W-WEAK-GUARD" || rule === "E-NOGUARD") && balance !== undefined && balanceShare(facts, balance) !== undefined) {

@@ -7,7 +7,7 @@
  */
 import { axesOfWord, sampleBit, tokenBit } from "./axes.js";
 import type { Term } from "./canonicalize.js";
-import { lasting } from "./canonicalize.js";
+import { lasting, termName } from "./canonicalize.js";
 import { balances, sharpness, softest } from "./codes.js";
 import type { Fact } from "./facts.js";
 import { why } from "./facts.js";
@@ -307,7 +307,7 @@ function slightly(term: Term, encoder: string, balancers: readonly Term[]): Find
   const [first] = balancers;
   const most = Math.max(...balancers.map(lasting));
   const own = lasting(term);
-  return first === undefined || most >= leastWeight * own ? [] : [finding("W-COEF", first, encoder, { heads: [], other: first.operands[0], detail: `${first.kind} ${most} against ${term.kind} ${own}` })];
+  return first === undefined || most >= leastWeight * own ? [] : [finding("W-COEF", first, encoder, { heads: [], other: first.operands[0], detail: `${termName(first)} ${most} against ${termName(term)} ${own}` })];
 }
 
 /** Whether a value's node has tokens. */

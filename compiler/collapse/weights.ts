@@ -71,16 +71,19 @@ const scaling: ReadonlySet<string> = new Set(["batch_norm", "batch_normalize", "
 const enough = 10;
 
 /**
- * An agreement in front of a head with batch normalization, and every guard a hinge behind it: however little is left of what
- * the agreement compares, the head gives it the deviation that the hinge asks for. Negatives and correlations ask for more than that.
+ * An agreement in front of a head with batch normalization, and every guard behind it a hinge, or a term of an author's own that
+ * pairs no views: however little is left of what the agreement compares, the head gives it the deviation that the guard asks for.
+ * Negatives and correlations ask for more than that.
  */
 function givenBack(facts: Facts, encoder: string, { protectors, open }: Guarded): Finding[] {
   const guards = protectors.map((p) => ({ term: p.term, read: p.term.operands[0] ?? -1 }));
   const [strongest] = guards.toSorted((a, b) => lasting(b.term) - lasting(a.term));
-  if (strongest === undefined || protectors.some((p) => p.because !== "variance")) return [];
+  if (strongest === undefined || protectors.some((p) => p.because !== "variance" && p.term.role !== "repel")) return [];
   const number = (id: number): number => facts.numbers[id] ?? id;
   // Where what the hinge reads is compared as well, the head does not make its deviation of what views differ by (measured: 0.26 to 0.19).
-  if (open().some((t) => t.operands.some((o) => guards.some(({ read }) => number(read) === number(o))))) return [];
+  // A term of an author's own is read at its embeddings: what it makes of them (unit lengths) is compared above them.
+  const reads = (o: number, { term, read }: (typeof guards)[number]): boolean => number(read) === number(o) || (term.own !== undefined && cone(facts, o).some((x) => number(x) === number(read)));
+  if (open().some((t) => t.operands.some((o) => guards.some((guard) => reads(o, guard))))) return [];
   const scales = applying(facts.graph, scaling);
   // From what an agreement compares, through such a head, to what a guard reads.
   const behind = (read: number, from: number): boolean => cone(facts, read).some((id) => {

@@ -67,7 +67,7 @@ const without: Readonly<Record<Dropped, string>> = { "weight 0": "its weight is 
 
 function deadLosses(facts: Facts): Diagnostic[] {
   const idle = facts.terms.filter((t) => trainedThrough(facts, t.node).size === 0 && t.role !== "unknown").map((t) => report("JEP4052", t.origin, { name: termName(t) }));
-  const zero = facts.canonical.dropped.map(({ term, because }) => report("JEP4054", term.origin, { name: term.kind, why: without[because] }));
+  const zero = facts.canonical.dropped.map(({ term, because }) => report("JEP4054", term.origin, { name: termName({ ...term, losses: [term.loss] }), why: without[because] }));
   return [...idle, ...zero];
 }
 

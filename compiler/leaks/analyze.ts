@@ -9,6 +9,7 @@
 import type { MaskFinding } from "../collapse/fault.js";
 import { tokenBit } from "../collapse/axes.js";
 import type { Term } from "../collapse/canonicalize.js";
+import { termName } from "../collapse/canonicalize.js";
 import type { Facts } from "../collapse/gather.js";
 import { applying, cone, factOf, flowOf, nodeAt, trainedThrough } from "../collapse/gather.js";
 import type { Sight, SourceSight } from "../collapse/sight.js";
@@ -98,7 +99,7 @@ function between(facts: Facts, name: string, target: string): Overlap {
 /** `beside`: the mask of another term that predicts what is hidden; then what is compared at the student's own positions is a loss on its context (V-JEPA 2.1). */
 function masked(facts: Facts, term: Term, mask: string, [student, target]: readonly [number, number], beside: () => string | undefined): Fault[] {
   const found: Fault[] = [];
-  const loss = term.kind;
+  const loss = termName(term);
   const shown = compared(facts, student, target).flatMap(([own, seen]) => [...seen].map(([source, answer]) => ({ source, answer, own: own.get(source) })));
   for (const { source, answer, own } of shown) {
     // Only what the target itself shows at these positions is an answer.
@@ -159,10 +160,10 @@ function ofPictures(facts: Facts, term: Term, target: number, own: Sight, seen: 
   const hidden = [...own.values()].flatMap((s) => [...(s.only ?? []), ...s.except]);
   if (hidden.length > 0) {
     if (nodeAt(facts, target)?.type.positions.kind !== "all" || seenNarrow(seen)) return [];
-    return [{ rule: "M-LOSS-CTX", diagnostic: report("JEP5021", term.origin, { loss: term.kind, mask: hidden[0] ?? "" }) }];
+    return [{ rule: "M-LOSS-CTX", diagnostic: report("JEP5021", term.origin, { loss: termName(term), mask: hidden[0] ?? "" }) }];
   }
   const source = [...seen.keys()][0] ?? "";
-  return [{ rule: "M-LEAK", diagnostic: report("JEP5015", term.origin, { loss: term.kind, why: `both sides see all of \`${source}\`, unmasked and not augmented differently`, mask: "targets" }, { help: "Give the two sides different views (`view a, b = augment(…)`), or hide a part with a mask." }) }];
+  return [{ rule: "M-LEAK", diagnostic: report("JEP5015", term.origin, { loss: termName(term), why: `both sides see all of \`${source}\`, unmasked and not augmented differently`, mask: "targets" }, { help: "Give the two sides different views (`view a, b = augment(…)`), or hide a part with a mask." }) }];
 }
 
 /** A prediction from other pictures that was also given all of those that its target shows. */
@@ -171,7 +172,7 @@ function told(term: Term, own: Sight, seen: Sight): Fault[] {
   if (!whole) return [];
   const source = [...seen.keys()][0] ?? "";
   const help = `Make the prediction without \`${source}\`, or hide a part of it with a mask.`;
-  return [{ rule: "M-LEAK", diagnostic: report("JEP5015", term.origin, { loss: term.kind, why: `all of \`${source}\`, which the target shows, went into the prediction too`, mask: "targets" }, { help }) }];
+  return [{ rule: "M-LEAK", diagnostic: report("JEP5015", term.origin, { loss: termName(term), why: `all of \`${source}\`, which the target shows, went into the prediction too`, mask: "targets" }, { help }) }];
 }
 
 function seenNarrow(seen: Sight): boolean {
@@ -182,13 +183,13 @@ function seenNarrow(seen: Sight): boolean {
 function alike(facts: Facts, term: Term, mask: string, [student, target]: readonly [number, number]): Fault[] {
   if (!(nodeAt(facts, student)?.type.axes.includes("token") ?? false)) return [];
   const blind = (factOf(facts.values, student).may & tokenBit) === 0 && (factOf(facts.values, target).may & tokenBit) !== 0;
-  return blind ? [{ rule: "M-UNIDENT", diagnostic: report("JEP5018", term.origin, { loss: term.kind }, { related: [{ span: nodeAt(facts, student)?.origin ?? term.origin, message: `one prediction for all positions of \`${mask}\`` }] }) }] : [];
+  return blind ? [{ rule: "M-UNIDENT", diagnostic: report("JEP5018", term.origin, { loss: termName(term) }, { related: [{ span: nodeAt(facts, student)?.origin ?? term.origin, message: `one prediction for all positions of \`${mask}\`` }] }) }] : [];
 }
 
 function targetAtInput(facts: Facts, term: Term, mask: string, [, target]: readonly [number, number]): Fault[] {
   const learned = [...flowOf(facts, target).depends].some((g) => facts.groups.get(g)?.learns === true && !facts.simple.has(g));
   const narrowed = [...(facts.sights[target]?.values() ?? [])].some((s) => s.only !== undefined && s.only.includes(mask) && s.mix === "full");
-  return learned && narrowed ? [{ rule: "M-GATHER-SIDE", diagnostic: report("JEP5020", term.origin, { loss: term.kind }) }] : [];
+  return learned && narrowed ? [{ rule: "M-GATHER-SIDE", diagnostic: report("JEP5020", term.origin, { loss: termName(term) }) }] : [];
 }
 
 /** Encoders that mix the tokens of a mask and were never told where they sit. */
