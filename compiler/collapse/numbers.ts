@@ -209,6 +209,23 @@ const rules: Partial<Readonly<Record<Node["op"], Rule>>> = {
     const part = (x?.data.length ?? 0) / (attrs.count ?? 1);
     return x && Number.isInteger(rows) ? { shape: [rows, ...x.shape.slice(1)], data: x.data.slice((attrs.index ?? 0) * part, ((attrs.index ?? 0) + 1) * part) } : undefined;
   },
+  join_features: (args) => {
+    const [first] = args;
+    if (first === undefined || args.some((x) => x.shape.slice(0, -1).join() !== first.shape.slice(0, -1).join())) return undefined;
+    const width = args.reduce((n, x) => n + (x.shape.at(-1) ?? 0), 0);
+    const rows = size(first.shape.slice(0, -1));
+    return { shape: [...first.shape.slice(0, -1), width], data: Float64Array.from(Array.from({ length: rows }, (_, i) => args.flatMap((x) => [...x.data.slice(i * (x.shape.at(-1) ?? 0), (i + 1) * (x.shape.at(-1) ?? 0))])).flat()) };
+  },
+  slice_features: ([x], { attrs }, [from]) => {
+    const width = x?.shape.at(-1) ?? 0;
+    const dim = from?.type.shape.at(-1);
+    const known = dim === undefined ? undefined : constantOf(dim);
+    if (x === undefined || known === undefined) return undefined;
+    // As large a share of the stand-in's features as of the value's own.
+    const start = Math.floor(((attrs.start ?? 0) * width) / known);
+    const length = Math.max(1, Math.floor(((attrs.size ?? 0) * width) / known));
+    return { shape: [...x.shape.slice(0, -1), length], data: x.data.filter((_, i) => i % width >= start && i % width < start + length) };
+  },
   loss: (args, node, nodes) => comparisons[node.attrs.loss ?? ""]?.(args, node, nodes),
 };
 
@@ -236,10 +253,22 @@ function arithmeticBelow(body: Body, root: NodeId): readonly NodeId[] | undefine
   return [...found].sort((a, b) => a - b);
 }
 
+/** One view of a leaf that holds a union of several. */
+export interface Part {
+  readonly leaf: NodeId;
+  readonly index: number;
+  /** The node that takes it out, or the stop that stands above it. */
+  readonly node: NodeId;
+}
+
 /** A scalar of a body as a function of its leaves. */
 export interface Formula {
   /** Values that are filled in, and whether each is read other than behind a stop. */
   readonly leaves: ReadonlyMap<NodeId, boolean>;
+  /** The stop behind which a leaf is read. */
+  readonly stops: ReadonlyMap<NodeId, NodeId>;
+  /** Views of leaves that hold those of several, as they are taken apart. */
+  readonly parts: readonly Part[];
   /** Ops that it is computed with. */
   readonly ops: ReadonlySet<Node["op"]>;
   /** The scalar; NaN where sizes of the stand-ins do not meet. `fill`: a leaf's rows, behind a stop or not. */
@@ -260,19 +289,28 @@ export function formulaOf(body: Body, root: NodeId, same: (id: NodeId) => NodeId
   if (inner.get(root) !== true) return undefined;
   const leaves = new Map<NodeId, boolean>();
   const ops = new Set<Node["op"]>();
+  const stops = new Map<NodeId, NodeId>();
+  const parts = new Map<string, Part>();
   const seen = new Set<string>();
-  const visit = (id: NodeId, stopped: boolean): void => {
-    const key = `${id},${stopped ? 1 : 0}`;
+  const visit = (id: NodeId, stop: NodeId | undefined, part: Omit<Part, "leaf"> | undefined): void => {
+    const key = `${id},${stop === undefined ? 0 : 1},${part?.node ?? -1}`;
     const node = body.nodes[id];
     if (node === undefined || seen.has(key)) return;
     seen.add(key);
-    if (inner.get(id) === false) leaves.set(same(id), leaves.get(same(id)) === true || !stopped);
-    else {
+    if (inner.get(id) === false) {
+      leaves.set(same(id), leaves.get(same(id)) === true || stop === undefined);
+      if (stop !== undefined && !stops.has(same(id))) stops.set(same(id), stop);
+      const place = `${same(id)},${part?.index ?? 0}`;
+      if (part !== undefined && (stop === undefined || !parts.has(place))) parts.set(place, { ...part, leaf: same(id) });
+    } else {
       ops.add(node.op);
-      for (const arg of node.args) visit(arg, stopped || node.op === "stop_gradient");
+      const { op, attrs: { index = 0 } } = node;
+      // What is taken out of a union of one's own is no part of a leaf.
+      const below = op === "slice_batch" ? { index, node: stop ?? id } : op === "union" ? undefined : part;
+      for (const arg of node.args) visit(arg, stop ?? (op === "stop_gradient" ? id : undefined), below);
     }
   };
-  visit(root, false);
+  visit(root, undefined, undefined);
   const value: Formula["value"] = (fill) => {
     const known = new Map<string, Numbers | undefined>();
     const compute = (id: NodeId, stopped: boolean): Numbers | undefined => {
@@ -294,5 +332,5 @@ export function formulaOf(body: Body, root: NodeId, same: (id: NodeId) => NodeId
     const result = compute(root, false);
     return result?.data.length === 1 ? (result.data[0] ?? NaN) : NaN;
   };
-  return leaves.size === 0 ? undefined : { leaves, ops, value };
+  return leaves.size === 0 ? undefined : { leaves, stops, parts: [...parts.values()], ops, value };
 }

@@ -16,8 +16,8 @@ import { why } from "./facts.js";
 import { sampleBit } from "./axes.js";
 import type { Matrix } from "./made.js";
 import { constantsAt, halves, line, matchedLengths, moved, near, ones, scaled, spreads, towards } from "./made.js";
-import type { Formula } from "./numbers.js";
-import { formulaOf } from "./numbers.js";
+import type { Formula, Part } from "./numbers.js";
+import { formulaOf, images } from "./numbers.js";
 
 /** What reading a term needs to know of values. */
 export interface Known {
@@ -67,12 +67,19 @@ interface At {
   readonly stopped: (source: string) => Matrix;
   /** Data, where they are not what they usually are here. */
   readonly data?: Matrix;
-  readonly but?: { readonly leaf: NodeId; readonly is: Matrix };
+  readonly but?: Side & { readonly is: Matrix };
+}
+
+/** What a term may compare with another: a leaf, or one view of a leaf that holds several. */
+interface Side {
+  readonly leaf: NodeId;
+  readonly part: number | undefined;
 }
 
 /** A sum of terms as a function of embeddings. */
 interface Objective {
   readonly leaves: ReadonlyMap<NodeId, boolean>;
+  readonly parts: readonly Part[];
   readonly sources: readonly string[];
   /** Leaves that vary whatever is trained. */
   readonly fixed: ReadonlySet<NodeId>;
@@ -90,11 +97,11 @@ function objectiveOf(members: readonly Member[], known: Known): Objective {
   const fixed = new Set([...leaves.keys()].filter((id) => ((known.values[id]?.must ?? 0) & sampleBit) !== 0 && ((known.values[id]?.why ?? 0) & (why.data | why.random)) !== 0));
   const at = ({ live, stopped, data = spreads()[0] ?? [], but }: At): number => members.reduce((sum, [term, formula]) => sum + weightOf(term) * formula.value((id, shape, behind) => {
     const source = names.get(id) ?? "";
-    const rows = id === but?.leaf ? but.is : fixed.has(id) ? data : leaves.get(id) === true && !behind ? live(source) : stopped(source);
-    return laid(rows, shape);
+    const rows = id === but?.leaf && but.part === undefined ? but.is : fixed.has(id) ? data : leaves.get(id) === true && !behind ? live(source) : stopped(source);
+    return laid(rows, shape, id === but?.leaf ? but : undefined);
   }), 0);
   const sources = [...new Set([...leaves.keys()].flatMap((id) => (fixed.has(id) ? [] : [names.get(id) ?? ""])))];
-  return { leaves, fixed, sources, standardizes: members.some(([, f]) => f.ops.has("batch_normalize")), at };
+  return { leaves, parts: members.flatMap(([, f]) => f.parts), fixed, sources, standardizes: members.some(([, f]) => f.ops.has("batch_normalize")), at };
 }
 
 /** The weight of a term at the end of training; of one that ends, at its largest. */
@@ -102,12 +109,16 @@ function weightOf({ weight: { points } }: Term): number {
   return points.at(-1) || points.reduce((most, p) => (Math.abs(p) > Math.abs(most) ? p : most), 0);
 }
 
-/** Rows of a matrix laid out as a leaf: its tokens are alike, further rows repeat the first. */
-function laid(matrix: Matrix, shape: readonly number[]): Float64Array {
+/** Rows of a matrix laid out as a leaf: its tokens are alike, further rows repeat the first, but for one view's. */
+function laid(matrix: Matrix, shape: readonly number[], but: { readonly part: number | undefined; readonly is: Matrix } | undefined): Float64Array {
   const width = shape.at(-1) ?? 1;
   const inner = shape.slice(1, -1).reduce((n, d) => n * d, 1);
   const data = new Float64Array((shape[0] ?? 1) * inner * width);
-  for (let i = 0; i < data.length; i++) data[i] = matrix[Math.floor(i / (inner * width)) % matrix.length]?.[i % width] ?? NaN;
+  for (let i = 0; i < data.length; i++) {
+    const row = Math.floor(i / (inner * width));
+    const from = but !== undefined && Math.floor(row / images) === but.part ? but.is : matrix;
+    data[i] = from[row % from.length]?.[i % width] ?? NaN;
+  }
   return data;
 }
 
@@ -126,27 +137,38 @@ function least(f: Objective, all: readonly Matrix[]): { readonly value: number; 
   return best;
 }
 
-/** How much is lost where pairs do not belong together; for each leaf that is asked to agree with its partner. */
+/** How much is lost where pairs do not belong together; for each value that is asked to agree with its partner. */
 function pairing(f: Objective): ReadonlyMap<NodeId, number> {
   const lost = new Map<NodeId, number>();
-  if (f.leaves.size < 2) return lost;
   for (const leaf of f.leaves.keys()) {
-    const losses = spreads().slice(1).map((m) => {
-      const together = f.at({ ...everywhere(m), data: m });
-      return { by: f.at({ ...everywhere(m), data: m, but: { leaf, is: moved(scaled(m, 0), m, 1, 1) } }) - together, together };
-    });
-    if (losses.every(({ by, together }) => counts(by, together)) && !onlyAvoids(f, leaf)) lost.set(leaf, Math.min(...losses.map((l) => l.by)));
+    const views = f.parts.filter((part) => part.leaf === leaf);
+    // Views that one call makes of a union are partners within one leaf; where only one is read, the others are not seen.
+    const whole = f.leaves.size < 2 || views.length === 1 ? undefined : lostWithout(f, { leaf, part: undefined });
+    if (whole !== undefined) lost.set(leaf, whole);
+    else for (const { index, node } of views) {
+      const by = lostWithout(f, { leaf, part: index });
+      if (by !== undefined) lost.set(node, by);
+    }
   }
   return lost;
 }
 
+/** How much is lost at least where one side belongs to other images; undefined where that is nothing, or the side is not asked to agree. */
+function lostWithout(f: Objective, side: Side): number | undefined {
+  const losses = spreads().slice(1).map((m) => {
+    const together = f.at({ ...everywhere(m), data: m });
+    return { by: f.at({ ...everywhere(m), data: m, but: { ...side, is: moved(scaled(m, 0), m, 1, 1) } }) - together, together };
+  });
+  return losses.every(({ by, together }) => counts(by, together)) && !onlyAvoids(f, side) ? Math.min(...losses.map((l) => l.by)) : undefined;
+}
+
 /**
- * Whether a leaf is asked to keep from the images that it does not belong to, and not to agree with its own: from where nothing
+ * Whether a side is asked to keep from the images that it does not belong to, and not to agree with its own: from where nothing
  * is alike, a step towards its own partner gains little beside what a step towards another image costs.
  */
-function onlyAvoids(f: Objective, leaf: NodeId): boolean {
+function onlyAvoids(f: Objective, side: Side): boolean {
   const [theirs, own] = halves;
-  const value = (is: Matrix): number => f.at({ ...everywhere(theirs), data: theirs, but: { leaf, is } });
+  const value = (is: Matrix): number => f.at({ ...everywhere(theirs), data: theirs, but: { ...side, is } });
   const start = value(own);
   const towardsOwn = value(moved(own, theirs, 0.1, 0)) - start;
   const apart = value(moved(own, theirs, 0.1, 1)) - start - towardsOwn;
@@ -231,17 +253,18 @@ function decorrelates(f: Objective): boolean {
   const [plain = []] = spreads();
   const apart = f.at(everywhere(plain));
   const constant = f.at(everywhere(constantsAt[0] ?? []));
-  const alike = f.at(everywhere(plain.map((row) => row.map(() => row[0] ?? 0))));
-  return f.sources.length === 1 && counts(alike - apart, alike) && !counts(apart - constant, alike);
+  // Each as all others, and each as its neighbor: a term that looks at halves against each other lets a half say one thing.
+  const alike = [0, 2].map((run) => f.at(everywhere(plain.map((row) => row.map((_, j) => row[run === 0 ? 0 : j - (j % run)] ?? 0)))));
+  return f.sources.length === 1 && alike.every((value) => counts(value - apart, value) && !counts(apart - constant, value));
 }
 
 function readGroup(members: readonly Member[], known: Known): ReadonlyMap<Term, Term> {
   const whole = objectiveOf(members, known);
-  const alone = members.map((member) => ({ term: member[0], f: members.length === 1 ? whole : objectiveOf([member], known) })).map((m) => ({ ...m, pairs: pairing(m.f) }));
+  const alone = members.map((member) => ({ term: member[0], formula: member[1], f: members.length === 1 ? whole : objectiveOf([member], known) })).map((m) => ({ ...m, pairs: pairing(m.f) }));
   const most = Math.max(0, ...alone.flatMap((m) => [...m.pairs.values()]));
   const guard = guardOf(whole, most);
   const read = new Map<Term, Term>();
-  for (const { term, f, pairs } of alone) {
+  for (const { term, formula, f, pairs } of alone) {
     // What guards by itself, and not beside the others of its group, may lose to them.
     const held = guard ?? (members.length > 1 && guardOf(f, 0) !== undefined ? ({ grade: "weak", each: false } as const) : undefined);
     const leaves = [...f.leaves.keys()].filter((id) => !f.fixed.has(id));
@@ -249,10 +272,15 @@ function readGroup(members: readonly Member[], known: Known): ReadonlyMap<Term, 
     const numbers = {};
     if (p !== undefined && q !== undefined && (held !== undefined || more.length === 0)) {
       if (held !== undefined) read.set(term, { ...term, role: "contrast", sign: 1, operands: [p, q], numbers, words: { negatives: "images" }, own: held });
-      else read.set(term, { ...term, role: "attract", sign: 1, operands: [p, q] });
+      else read.set(term, { ...term, role: "attract", sign: 1, operands: [p, q].map((id) => stopped(id, formula)) });
     } else if (held !== undefined) read.set(term, { ...term, role: "repel", sign: 1, operands: leaves, own: held });
     else if (drawsTogether(f)) read.set(term, { ...term, role: "repel", sign: -1, operands: leaves });
     else if (decorrelates(f)) read.set(term, { ...term, role: "covariance", sign: 1, operands: leaves });
   }
   return read;
+}
+
+/** A side as a term reads it: where it is read behind a stop only, that stop. */
+function stopped(id: NodeId, { leaves, stops }: Formula): NodeId {
+  return leaves.get(id) === false ? (stops.get(id) ?? id) : id;
 }

@@ -42,6 +42,34 @@ const spelled: readonly (readonly [name: string, body: string, modules?: string]
   ["of the views together", "all = union(n1, n2)\n  loss mean(log(sum(exp(off_diagonal(similarities(all) / 0.1, fill: -1e9)), over: columns))) - mean(diagonal(similarities(n1, n2))) / 0.1"],
 ];
 
+// One call for both views: they are partners within one value.
+const together = "w1, w2 = separate(l2_normalize(p(pool(f(union(a, b))))), 2)";
+const both = "x1, x2 = separate(p(pool(f(union(a, b)))), 2)";
+
+test.each([
+  ["contrast", `${together}\n  loss -mean(diagonal(log_softmax(similarities(w1, w2) / 0.1, over: columns)))`, "sound"],
+  ["contrast among all", `w = l2_normalize(p(pool(f(union(a, b)))))\n  w1, w2 = separate(w, 2)\n  loss mean(log(sum(exp(off_diagonal(similarities(w) / 0.1, fill: -1e9)), over: columns))) - mean(diagonal(similarities(w1, w2))) / 0.1`, "sound"],
+  ["Barlow Twins", `${both}\n  c = second_moments(batch_normalize(x1), batch_normalize(x2))\n  loss sum(square(diagonal(c) - 1)) + 0.0051 * sum(square(off_diagonal(c)))`, "sound"],
+  ["spectral contrast", `${both}\n  loss -2 * mean(sum(x1 * x2, over: features)) + mean(square(off_diagonal(similarities(x1, x2))))`, "sound"],
+  ["SimSiam", `head h = mlp_bn(64, out: 32)\n  z = p(pool(f(union(a, b))))\n  w1, w2 = separate(l2_normalize(z), 2)\n  q1, q2 = separate(l2_normalize(h(z)), 2)\n  loss -mean(diagonal(similarities(q1, stopgrad(w2)))) - mean(diagonal(similarities(q2, stopgrad(w1))))`, "sound"],
+  ["equal relations", `${together}\n  loss mse(similarities(w1), similarities(w2))`, "error E-SYM"],
+  ["agreement without a predictor", `${together}\n  loss -mean(diagonal(similarities(w1, stopgrad(w2))))`, "error E-NOPRED"],
+  ["agreement without a stop", `${together}\n  loss -mean(diagonal(similarities(w1, w2)))`, "error E-SYM"],
+])("of a union of views, %s: %s", (_, body, verdict) => {
+  expect(read(body).verdict).toBe(verdict);
+});
+
+test.each([
+  ["a target that is stopped", "head h = mlp_bn(64, out: 32)\n  loss -mean(diagonal(similarities(l2_normalize(h(z1)), stopgrad(n2))))", "sound"],
+  ["a mean of neighbors that is stopped", "head h = mlp_bn(64, out: 32)\n  loss mse(l2_normalize(h(z1)), stopgrad(softmax(similarities(n2) / 0.01, over: columns) @ n2))", "sound"],
+  ["features side by side", `loss 64 * mse(n1, n2) + 0.1 * log(mean(exp(4 * similarities(join(n1, n2)) - 8)))`, "sound"],
+  ["halves that are to be independent", "u, v = split(z1 - mean(z1, over: images), 2)\n  loss 25 * mse(z1, z2) + 25 * variance(z1) + sum(square(second_moments(u, v)))", "risky W-DIM W-UNREAD"],
+  ["uniformity behind a head that agreement stands in front of", `loss mse(pool(f(a)), pool(f(b))) + ${uniform("n1")}`, "risky W-WEAK-GUARD"],
+  ["uniformity of what is compared behind such a head as well", `loss mse(pool(f(a)), pool(f(b))) + 64 * mse(n1, n2) + ${uniform("n1")}`, "sound"],
+])("%s: %s", (_, body, verdict) => {
+  expect(read(body).verdict).toBe(verdict);
+});
+
 test.each(spelled.map((one) => [one[0], one] as const))("%s is sound", (_, [, body, modules]) => {
   const { verdict, protects } = read(body, modules);
   expect(verdict).toBe("sound");
@@ -69,6 +97,9 @@ test("of two encoders, each has to vary, and data vary by themselves", () => {
 
 test("messages call a term by its loss", () => {
   expect(read(`loss align = mse(n1, n2)\n  loss even = 0.0000001 * ${uniform("n1")}`).said.join("\n")).toContain("even 1e-7 against mse 1");
+  expect(read(`loss align = info_nce(n1, n2)\n  loss even = 0 * ${uniform("n1")}`).said.join("\n")).toContain("`even` has no effect");
+  const seen = "encoder t = ema(f, momentum: 0.99)\n  head h = mlp_bn(64, out: 32)\n  loss odd = -mean(diagonal(similarities(l2_normalize(h(pool(f(a)))), stopgrad(l2_normalize(pool(t(a)))))))";
+  expect(read(seen).said.join("\n")).toContain("The prediction of `odd` has seen");
 });
 
 test("more terms than are read are left unread", () => {
