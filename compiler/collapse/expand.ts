@@ -169,7 +169,9 @@ function split(flat: Flat, id: NodeId, weight: Schedule, loss: string, origin: S
 }
 
 function unknown(node: Node, weight: Schedule, loss: string, origin: Span): RawTerm {
-  return { loss, kind: "custom", role: "unknown", weight, operands: node.args, numbers: {}, words: {}, node: node.id, origin };
+  // Where the loss itself writes the term, its own place: two terms of a loss are told apart, and a sign before one can be turned.
+  const at = node.origin.file === origin.file && node.origin.start >= origin.start && node.origin.end <= origin.end ? node.origin : origin;
+  return { loss, kind: "custom", role: "unknown", weight, operands: node.args, numbers: {}, words: {}, node: node.id, origin: at };
 }
 
 type Read = Pick<RawTerm, "kind" | "role" | "operands" | "numbers" | "words"> & { readonly sign: number };

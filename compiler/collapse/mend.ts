@@ -91,9 +91,10 @@ function sides(c: Case): { readonly student: number; readonly target: number } |
   return p === q ? undefined : p ? { student: 0, target: 1 } : { student: 1, target: 0 };
 }
 
+/** The place of an operand where the term is a loss of the table: of what is written out, arguments are no operands. */
 function argument(c: Case, index: number): ReturnType<typeof argumentSpan> {
   const { term } = c.finding;
-  return term === undefined ? undefined : argumentSpan(term.origin, c.texts, index);
+  return term === undefined || nodeAt(c.facts, term.node)?.op !== "loss" ? undefined : argumentSpan(term.origin, c.texts, index);
 }
 
 /** A stop around the side without a predictor, where the other side has one and a stop is all that is missing. */

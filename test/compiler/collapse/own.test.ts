@@ -106,3 +106,18 @@ test("more terms than are read are left unread", () => {
   const many = Array.from({ length: 25 }, (_, i) => `${(i + 1) / 100} * ${uniform("n1", 1 + i / 10)}`).join(" + ");
   expect(read(`loss mse(n1, n2) + ${many}`).verdict).toContain("W-UNREAD");
 });
+
+test("a sign that is turned round is turned back where it stands", () => {
+  const text = program(`loss 64 * mse(n1, n2) - 0.5 * ${uniform("n1")}`);
+  const [edit] = check({ file: "m.jepa", text }).diagnostics.flatMap((d) => d.fixes.flatMap((f) => f.edits));
+  if (edit === undefined) throw new Error("no fix");
+  const mended = text.slice(0, edit.span.start) + edit.text + text.slice(edit.span.end);
+  expect(mended).toContain(`mse(n1, n2) + 0.5 * ${uniform("n1")}`);
+  expect(check({ file: "m.jepa", text: mended }).analyses?.program.verdict).toBe("sound");
+});
+
+test.each(["-mean(diagonal(similarities(n1, stopgrad(n2))))", "mean(square(n1 - stopgrad(n2)))", "mean(abs(z1 - stopgrad(z2)))"])("no predictor is put into what is written out: %s", (term) => {
+  const { diagnostics } = check({ file: "m.jepa", text: program(`loss ${term}`) });
+  expect(diagnostics.map((d) => d.code)).toContain("JEP4002");
+  expect(diagnostics.flatMap((d) => d.fixes)).toEqual([]);
+});
