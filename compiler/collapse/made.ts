@@ -47,8 +47,16 @@ const directions: readonly (readonly number[])[] = [Array.from({ length: feature
 /** The constant of ones. */
 export const ones: Matrix = rows(() => 1);
 
-/** One vector for all images, of two directions and many lengths. At exactly 0 a vector has no direction that it could be normalized to. */
-export const constantsAt: readonly Matrix[] = [1e-3, 0.03, 0.1, 0.2, 0.35, 0.5, 0.7, 1, 1.4, 2, 3, 5, 10].flatMap((length) => directions.map((d) => rows((_, j) => length * (d[j] ?? 0))));
+/** One vector for all images, of two directions and one length. */
+export function constantsOf(length: number): readonly Matrix[] {
+  return directions.map((d) => rows((_, j) => length * (d[j] ?? 0)));
+}
+
+/**
+ * One vector for all images, of two directions and many lengths: all that `towards` has, as a length that is asked for is no
+ * reason to vary. At exactly 0 a vector has no direction that it could be normalized to.
+ */
+export const constantsAt: readonly Matrix[] = [1e-5, 1e-3, 0.03, 0.1, 0.2, 0.35, 0.5, 0.7, 1, 1.4, 2, 2.5, 3, 5, 10].flatMap(constantsOf);
 
 /** Embeddings at many lengths around zero, and once around a point; never at zero itself, where there is no direction. */
 export function towards(all: readonly Matrix[]): readonly Matrix[] {

@@ -67,7 +67,7 @@ function guardedValues(facts: Facts, terms: readonly Term[]): ReadonlyMap<number
   if (facts.encoders.length < 2) return found;
   for (const term of terms) {
     const [read] = term.operands;
-    if (term.sign < 0 || read === undefined || (term.role !== "variance" && term.role !== "gaussian")) continue;
+    if (term.sign < 0 || read === undefined || !(term.role === "variance" || term.role === "gaussian" || (term.role === "repel" && term.operands.length === 1))) continue;
     const trained = trainedThrough(facts, term.node);
     const whole = facts.encoders.every((e) => !sourcesBehind(facts, read).has(e.name) || (trained.has(e.name) && !facts.opposes(term.node).has(e.name)));
     const alike: Fact[] = [];

@@ -15,7 +15,7 @@ import type { Fact } from "./facts.js";
 import { why } from "./facts.js";
 import { sampleBit } from "./axes.js";
 import type { Matrix } from "./made.js";
-import { constantsAt, halves, line, matchedLengths, moved, near, ones, scaled, spreads, towards } from "./made.js";
+import { constantsAt, constantsOf, halves, line, matchedLengths, moved, near, ones, scaled, spreads, towards } from "./made.js";
 import type { Formula, Part } from "./numbers.js";
 import { formulaOf, images } from "./numbers.js";
 
@@ -207,6 +207,8 @@ function guardOf(f: Objective, pairs: number): OwnGuard | undefined {
   const full = least(f, towards(spreads()));
   const gap = constant.value - full.value;
   if (!Number.isFinite(gap) || !counts(gap, Math.max(Math.abs(full.value), Math.abs(constant.value))) || gap < leastShare * pairs || runsAway(f)) return undefined;
+  // What still falls as a constant goes to zero has no more left to fall: zero itself fulfils it.
+  if (gap < Math.abs(least(f, constantsOf(1e-3)).value - least(f, constantsOf(1e-5)).value)) return undefined;
   const parts = parting(f, constant.at[0]?.some((v) => Math.abs(v) > 0.02) === true ? [ones, constant.at] : [ones], gap);
   if (parts.back) return undefined;
   // Statistics of the batch have their value at any distance from a constant, however small.

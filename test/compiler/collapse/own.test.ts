@@ -121,3 +121,17 @@ test.each(["-mean(diagonal(similarities(n1, stopgrad(n2))))", "mean(square(n1 - 
   expect(diagnostics.map((d) => d.code)).toContain("JEP4002");
   expect(diagnostics.flatMap((d) => d.fixes)).toEqual([]);
 });
+
+test.each([
+  ["a mean at zero", "mse(z1, z2) + sum(square(mean(z1, over: images)))"],
+  ["a mean at zero, by its length and heavy", "mse(z1, z2) + 1000 * sqrt(sum(square(mean(z1, over: images))))"],
+  ["a length", "mse(z1, z2) + mean(square(sum(square(z1), over: features) - 50))"],
+])("%s is no reason for images to differ", (_, loss) => {
+  expect(read(`loss ${loss}`)).toMatchObject({ verdict: "error E-SYM W-UNREAD", protects: [] });
+});
+
+test("another encoder follows what an own term keeps apart, and nothing where the term is turned round", () => {
+  const other = "encoder g = vit(patch: 4, width: 32, depth: 1, heads: 2)\n  head q = projector(64, 32)\n  k = l2_normalize(q(pool(g(b))))";
+  expect(read(`${other}\n  loss 64 * mse(n1, k) + ${uniform("n1")}`)).toMatchObject({ verdict: "sound", protects: ["f: repulsion, full", "g: encoder, full"] });
+  expect(read(`${other}\n  loss 64 * mse(n1, k) - ${uniform("n1")}`).verdict).toContain("E-GUARD-SIGN");
+});
