@@ -70,3 +70,12 @@ test("a running state is declared where it is moved, once for each use", () => {
 }
 `));
 });
+
+test("`learn` and `state` belong in a module", () => {
+  checkMarked(sound(`  learn w[3] ~ zeros
+//^^^^^^^^^^^^^^^^^^ JEP2009 This cannot stand here: \`learn\` belongs in a module,
+`));
+  checkMarked(sound(`  state w[3] ~ zeros
+//^^^^^^^^^^^^^^^^^^ JEP2009 This cannot stand here: \`state\` belongs in a module,
+`));
+});

@@ -138,15 +138,6 @@ test("`of` has no meaning outside of masks and parts", () => {
 `));
 });
 
-test("`learn` belongs in a module", () => {
-  checkMarked(sound(`  learn w[3] ~ zeros
-//^^^^^^^^^^^^^^^^^^ JEP2009 This cannot stand here: \`learn\` belongs in a module,
-`));
-  checkMarked(sound(`  state w[3] ~ zeros
-//^^^^^^^^^^^^^^^^^^ JEP2009 This cannot stand here: \`state\` belongs in a module,
-`));
-});
-
 test("a mask belongs in a model", () => {
   checkMarked(sound(`  y = odd(student(image))
 `, `module odd(x: Tokens[width]) -> Tokens[width] {
