@@ -21,10 +21,9 @@ export interface OpRow {
 }
 
 const many = 4096;
-const bare: readonly [] = [];
 function row(least: number, most: number): OpRow & { readonly required: readonly [] };
 function row<const R extends readonly AttrName[]>(least: number, most: number, required: R, mixes?: OpRow["mixes"], optional?: readonly AttrName[]): OpRow & { readonly required: R };
-function row(least: number, most: number, required: readonly AttrName[] = bare, mixes: OpRow["mixes"] = "nothing", optional: readonly AttrName[] = []): OpRow {
+function row(least: number, most: number, required: readonly AttrName[] = [], mixes: OpRow["mixes"] = "nothing", optional: readonly AttrName[] = []): OpRow {
   return { args: [least, most], required, optional, mixes };
 }
 
