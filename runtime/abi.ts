@@ -4,7 +4,8 @@
  * Owns the shape of `manifest.json`, of the module a target emits, and of the engine that runs it. The compiler imports
  * this file (and nothing else of the runtime); the runtime imports nothing of the compiler, so a compiled trainer runs
  * without it. Everything here is plain data that survives JSON, except the functions of compiled modules and engines.
- * Units: images are float32 NHWC; mask indices are int32 raster positions on a patch grid (`row * cols + column`).
+ * Units: images are float32 NHWC, clips NTHWC; mask indices are int32 raster positions on a patch grid (`row * cols + column`, with
+ * frames `(frame * rows + row) * cols + column`).
  */
 
 /** Version of this contract; a manifest of another version is refused with a message that says so. */
@@ -25,6 +26,8 @@ export interface Manifest {
   readonly files?: Readonly<Record<string, string>>;
   readonly parameters: readonly Parameter[];
   readonly inputs: readonly ImageInput[];
+  /** What comes with each picture or clip beside its pixels; absent where a program takes nothing else. */
+  readonly numbers?: readonly NumberInput[];
   readonly views: readonly ViewSpec[];
   readonly masks: readonly MaskSpec[];
   /** Random tensors that a step takes as input (projections, noise), drawn by counter-based streams. */
@@ -66,21 +69,35 @@ export type Initializer =
   | { readonly kind: "uniform"; readonly low: number; readonly high: number }
   /** `xavier` over the last two axes. */
   | { readonly kind: "xavier_uniform" }
-  /** Two-dimensional sine-cosine table (I-JEPA 1.2): first half codes the column, second half the row. */
-  | { readonly kind: "sincos2d"; readonly rows: number; readonly cols: number };
+  /** Two-dimensional sine-cosine table (I-JEPA 1.2): first half codes the column, second half the row; with `frames`, the same for each. */
+  | { readonly kind: "sincos2d"; readonly rows: number; readonly cols: number; readonly frames?: number }
+  /** Three-dimensional sine-cosine table (V-JEPA): in this order frames, rows and columns. */
+  | { readonly kind: "sincos3d"; readonly frames: number; readonly rows: number; readonly cols: number };
 
-/** Pictures that a program takes: `[height, width, channels]` in pixels. */
+/** Pictures that a program takes: `[height, width, channels]` in pixels; with `frames`, clips `[frames, height, width, channels]`. */
 export interface ImageInput {
   readonly name: string;
+  readonly frames?: number;
   readonly height: number;
   readonly width: number;
   readonly channels: number;
 }
 
-/** One augmented copy of an input that a step takes; a program without `view` has one per input, of the same name. */
+/**
+ * Numbers that come with a picture or clip: an action `[size]`, actions over time `[moments, size]` (the one at `t` leads from
+ * frame `t` to the next), or the one-hot row of a label `[classes]`.
+ */
+export interface NumberInput {
+  readonly name: string;
+  readonly kind: "action" | "label";
+  readonly shape: readonly number[];
+}
+
+/** One augmented copy of an input that a step takes; a program without `view` has one per input, of the same name. All frames of a clip are augmented alike. */
 export interface ViewSpec {
   readonly name: string;
   readonly input: string;
+  readonly frames?: number;
   readonly height: number;
   readonly width: number;
   readonly transforms: readonly Transform[];
@@ -95,7 +112,8 @@ export interface Transform {
 /** A set of grid positions drawn anew for every image and step. */
 export interface MaskSpec {
   readonly name: string;
-  readonly grid: { readonly rows: number; readonly cols: number };
+  /** With `frames`, blocks, quadrants and what they are taken out of go through all of them; random positions are drawn among all. */
+  readonly grid: { readonly rows: number; readonly cols: number; readonly frames?: number };
   readonly kind: "block" | "random" | "rasterized" | "complement" | "all";
   /** How many sets per image (4 target blocks). Index tensors are `[count * B, K]`, set-major. */
   readonly count: number;
@@ -135,7 +153,7 @@ export interface EncoderInfo {
   readonly width: number;
   /** Tokens per image, 0 when the encoder pools by itself. */
   readonly tokens: number;
-  readonly grid: { readonly rows: number; readonly cols: number; readonly patch: number } | undefined;
+  readonly grid: { readonly rows: number; readonly cols: number; readonly patch: number; readonly frames?: number } | undefined;
   readonly trained: boolean;
 }
 
@@ -201,7 +219,7 @@ export interface Schedule {
   readonly stretch: number;
 }
 
-/** Where pictures come from: a folder, or shapes that are drawn as they are asked for. */
+/** Where pictures or clips come from: a folder, or shapes that are drawn as they are asked for. */
 export type DataConfig =
   | {
       readonly kind: "images";
@@ -210,7 +228,16 @@ export type DataConfig =
       /** What happens to pictures smaller than a view in some direction. */
       readonly onSmall: "scale" | "skip" | "refuse";
     }
-  | { readonly kind: "synthetic"; readonly count: number };
+  /** Shapes; for a program that takes clips, shapes that move, with the actions that move them. */
+  | { readonly kind: "synthetic"; readonly count: number }
+  | {
+      readonly kind: "videos";
+      readonly path: string;
+      /** Every so many frames of a film one is taken; 1 unless said. */
+      readonly every: number;
+      readonly onCorrupt: "skip" | "refuse";
+      readonly onSmall: "scale" | "skip" | "refuse";
+    };
 
 /** The recipe, as the program says it. */
 export interface TrainConfig {
@@ -249,8 +276,10 @@ export interface ProbeSpec {
 /** One training batch on the host. */
 export interface StepBatch {
   readonly size: number;
-  /** By view name, `[B, H, W, C]` normalized. */
+  /** By view name, `[B, H, W, C]` normalized; clips `[B, T, H, W, C]`. */
   readonly images: Readonly<Record<string, Float32Array>>;
+  /** By name of a `NumberInput`, `[B, ...shape]`; absent where a program has none. */
+  readonly numbers?: Readonly<Record<string, Float32Array>>;
   readonly masks: Readonly<Record<string, MaskBatch>>;
   readonly draws: Readonly<Record<string, Float32Array>>;
 }
@@ -311,7 +340,7 @@ export interface Engine {
   readonly ahead?: number;
   /** One forward and backward pass and update of all parameters, moving averages last. */
   step(batch: StepBatch, hyper: Hyper, want: StepWants): Promise<StepResult>;
-  /** Token features `[n, tokens, width]` (or `[n, width]` for an encoder that pools) of normalized images `[n, H, W, C]`. */
+  /** Token features `[n, tokens, width]` (or `[n, width]` for an encoder that pools) of normalized images `[n, H, W, C]`, or clips `[n, T, H, W, C]`. */
   encode(encoder: string, images: Float32Array, n: number): Promise<Float32Array>;
   /** All parameters and optimizer slots by name, for a checkpoint. */
   exportState(): Promise<ReadonlyMap<string, Float32Array>>;
@@ -340,6 +369,7 @@ export interface TfjsModule<T, K> {
 /** Tensors of one step, as `T` of the backend. */
 export interface TfjsInputs<T> {
   readonly images: Readonly<Record<string, T>>;
+  readonly numbers?: Readonly<Record<string, T>>;
   /** int32 `[count * B, length]` by mask name. */
   readonly masks: Readonly<Record<string, T>>;
   readonly draws: Readonly<Record<string, T>>;
