@@ -14,6 +14,7 @@ import type { Func, Instance, Mask, Node, NodeId, ParamDecl, Attrs, ModelOp, Ima
 import { nodeOf } from "../model/node.js";
 import type { Dim } from "../types/dim.js";
 import { symbolDim } from "../types/dim.js";
+import type { Initializer } from "../../runtime/abi.js";
 import type { Grid, ValueType } from "../types/value-type.js";
 import { sameGrid } from "../types/value-type.js";
 import type { SpaceTable } from "./losses.js";
@@ -38,7 +39,7 @@ export interface Env {
   /** Active module applications, to refuse recursion. */
   readonly active: string[];
   /** The grid of the first position table: its table has the short name. */
-  readonly tableGrid: { first: Grid | undefined };
+  readonly tableGrid: { first: { readonly grid: Grid; readonly kind: Initializer["kind"] } | undefined };
   readonly isLibrary: (file: string) => boolean;
   /** Nodes emitted so far over all bodies: a bound on the work that one program may ask for. */
   budget: { nodes: number };

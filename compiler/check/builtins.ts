@@ -25,7 +25,7 @@ import { axisWords, count, maskName, number, pointwise, reduce, tensor, within }
 import { batchBuiltins } from "./builtins-batch.js";
 import { joinBuiltins } from "./builtins-join.js";
 import { pairBuiltins, refusesPairs } from "./builtins-pairs.js";
-import { concatTokens, patches, placeAt, spread } from "./positions.js";
+import { codes, concatTokens, patches, placeAt, spread } from "./positions.js";
 import { asSchedule, constantSchedule } from "./static.js";
 import { describe, num, poison } from "./values.js";
 import type { Value } from "./values.js";
@@ -223,6 +223,16 @@ const untrained = (init: "random" | "pretrained" | "identity"): Builtin => ({
   },
 });
 
+/** A table of positions; `sincos` is known to be the one or the other where it is added. */
+const positionTable = (name: "sincos" | "sincos2d" | "sincos3d"): Builtin => ({
+  formals: ["width"],
+  run: (call) => {
+    const width = count(call, "width");
+    if (width === undefined) return poison;
+    return name === "sincos" || codes(call.cx, name, width, call.at) ? { kind: "table", name, width, span: call.at } : poison;
+  },
+});
+
 const table: Readonly<Record<string, Builtin>> = {
   ...batchBuiltins,
   ...joinBuiltins,
@@ -318,16 +328,9 @@ const table: Readonly<Record<string, Builtin>> = {
       return x === undefined || mask === undefined ? poison : placeAt(call.cx, x, mask, call.at);
     },
   },
-  sincos2d: {
-    formals: ["width"],
-    run: (call) => {
-      const width = count(call, "width");
-      if (width === undefined) return poison;
-      if (width % 4 === 0) return { kind: "table", width, span: call.at };
-      call.cx.diagnostics.add(report("JEP3012", call.at, { width }));
-      return poison;
-    },
-  },
+  sincos: positionTable("sincos"),
+  sincos2d: positionTable("sincos2d"),
+  sincos3d: positionTable("sincos3d"),
   stopgrad: { formals: ["x"], run: (call) => pointwise("stop_gradient").run(call) },
   normalize: normalizing("normalize", 1e-5),
   l2_normalize: normalizing("l2_normalize", 1e-12),

@@ -48,7 +48,7 @@ export interface CheckedModel {
 export interface EncoderEntry {
   readonly name: string;
   readonly input: string;
-  readonly size: Pick<ImageInput, "height" | "width" | "channels">;
+  readonly size: Pick<ImageInput, "frames" | "height" | "width" | "channels">;
   readonly func: string;
   readonly dims: Readonly<Record<string, Dim>>;
   readonly result: ValueType;
@@ -124,8 +124,8 @@ function standaloneEncoders(cx: BodyCx, losses: readonly LossTerm[]): EncoderEnt
       const node = out.kind === "tensor" ? side.nodes[out.id] : undefined;
       const call = node?.op === "result" ? side.nodes[node.args[0] ?? -1] : node;
       if (out.kind !== "tensor" || call?.op !== "call" || call.attrs.func === undefined) continue;
-      const { name, height, width, channels } = image;
-      return [{ name: instance.name, input: name, size: { height, width, channels }, func: call.attrs.func, dims: call.attrs.dims ?? {}, result: out.type }];
+      const { name, origin: _, ...size } = image;
+      return [{ name: instance.name, input: name, size, func: call.attrs.func, dims: call.attrs.dims ?? {}, result: out.type }];
     }
     return [];
   });
@@ -139,7 +139,7 @@ function standaloneEncoders(cx: BodyCx, losses: readonly LossTerm[]): EncoderEnt
 function pictures(cx: BodyCx, name: string, live: ReadonlySet<NodeId>): ImageInput[] {
   const views = [...cx.env.views.values()].flatMap((v): ImageInput[] => {
     const source = cx.env.inputs.get(v.input);
-    return source === undefined ? [] : [{ name: v.name, height: v.height, width: v.width, channels: source.channels, origin: v.origin }];
+    return source === undefined ? [] : [{ ...source, name: v.name, height: v.height, width: v.width, origin: v.origin }];
   });
   const all = [...cx.env.inputs.values(), ...views];
   const bySize = (given: ReadonlySet<string>): ImageInput[] => {
@@ -168,7 +168,7 @@ function appliedTo(cx: BodyCx, name: string): { readonly call: NodeId; readonly 
 }
 
 function samePicture(one: ValueType | undefined, other: ValueType | undefined): boolean {
-  return one !== undefined && one.shape.length === 4 && one.shape.slice(1).map(constantOf).join() === other?.shape.slice(1).map(constantOf).join();
+  return one !== undefined && one.axes.includes("height") && one.shape.slice(1).map(constantOf).join() === other?.shape.slice(1).map(constantOf).join();
 }
 
 /** Nodes and all that they are computed from. */
@@ -252,29 +252,33 @@ function runInput(cx: BodyCx, statement: ast.Input): void {
     runOtherInput(cx, statement);
     return;
   }
-  if (type.name.text !== "Image") {
-    cx.diagnostics.add(report("JEP3016", type.name.span, { type: type.name.text }, didYouMean(type.name.text, ["Image", ...Object.keys(otherInputs)], type.name.span)));
+  const film = type.name.text === "Video";
+  if (!film && type.name.text !== "Image") {
+    cx.diagnostics.add(report("JEP3016", type.name.span, { type: type.name.text }, didYouMean(type.name.text, inputTypes, type.name.span)));
     cx.scope.set(name, poison);
     return;
   }
-  const sizes = type.args.map((arg) => asCount(evaluate(cx, arg), "an image size", arg.span, cx.diagnostics, 1, maxDimension));
-  const [height, width, channels] = sizes;
-  if (sizes.length !== 3) cx.diagnostics.add(report("JEP3017", type.span, { found: sizes.length }));
-  if (height === undefined || width === undefined || channels === undefined || sizes.length !== 3) {
+  const sizes = type.args.map((arg) => asCount(evaluate(cx, arg), film ? "a size" : "an image size", arg.span, cx.diagnostics, 1, maxDimension));
+  const wanted = film ? 4 : 3;
+  const frames = film ? sizes[0] : undefined;
+  const [height, width, channels] = sizes.slice(-3);
+  if (sizes.length !== wanted) cx.diagnostics.add(film ? report("JEP3019", type.span, { type: "Video", usage: "Video[frames, height, width, channels]", found: sizes.length }) : report("JEP3017", type.span, { found: sizes.length }));
+  if (height === undefined || width === undefined || channels === undefined || sizes.length !== wanted || (film && frames === undefined)) {
     cx.scope.set(name, poison);
     return;
   }
-  if (height * width * channels > maxDimension) {
-    cx.diagnostics.add(report("JEP2011", type.span, { what: "the size of the image", bounds: bounds(1, maxDimension), found: height * width * channels }));
+  const size = height * width * channels * (frames ?? 1);
+  if (size > maxDimension) {
+    cx.diagnostics.add(report("JEP2011", type.span, { what: film ? "the size of the clip" : "the size of the image", bounds: bounds(1, maxDimension), found: size }));
     cx.scope.set(name, poison);
     return;
   }
   // What the loader makes of a picture. The input stands as it is written, so that what follows is checked too.
   const [other] = cx.env.inputs.values();
-  const at = type.args[2]?.span ?? type.span;
-  if (channels !== 1 && channels !== 3) cx.diagnostics.add(report("JEP3020", at, { found: channels, height, width }));
+  const at = type.args.at(-1)?.span ?? type.span;
+  if (channels !== 1 && channels !== 3) cx.diagnostics.add(report("JEP3020", at, { type: type.name.text, sizes: sizes.slice(0, -1).join(", "), found: channels }));
   else if (other !== undefined && other.channels !== channels) cx.diagnostics.add(report("JEP3023", at, { name, found: channels, other: other.name, others: other.channels }, { related: [{ span: other.origin, message: `\`${other.name}\` is declared here` }] }));
-  const image: ImageInput = { name, height, width, channels, origin: statement.span };
+  const image: ImageInput = { name, ...(frames === undefined ? {} : { frames }), height, width, channels, origin: statement.span };
   cx.env.inputs.set(name, image);
   cx.scope.set(name, emitInput(cx, name, imageType(image), statement.span));
 }
@@ -285,15 +289,14 @@ interface OtherInput {
   readonly usage: string;
 }
 
-/** Inputs that programs may have for checking; no target trains on them yet (JEP8001). */
+/** What may come with a picture or clip. */
 const otherInputs: Readonly<Record<string, OtherInput>> = {
-  Video: { axes: [["time", "height", "width", "channel"]], space: { kind: "pixels" }, usage: "Video[frames, height, width, channels]" },
   Action: { axes: [["feature"], ["time", "feature"]], space: { kind: "actions" }, usage: "Action[size] or Action[moments, size]" },
   Label: { axes: [["feature"]], space: { kind: "labels" }, usage: "Label[classes]" },
 };
 
 /** All types that an input may have. */
-export const inputTypes: readonly string[] = ["Image", ...Object.keys(otherInputs)];
+export const inputTypes: readonly string[] = ["Image", "Video", ...Object.keys(otherInputs)];
 
 /** `input action: Action[15, 7]`: `[B, 15, 7]`. A label is the one-hot row `[B, classes]`. */
 function runOtherInput(cx: BodyCx, statement: ast.Input): void {
@@ -311,11 +314,11 @@ function runOtherInput(cx: BodyCx, statement: ast.Input): void {
   cx.scope.set(name, emitInput(cx, name, type, statement.span));
 }
 
-/** The type of an image input: `[B, height, width, channels]` in pixels. */
-function imageType(image: Pick<ImageInput, "height" | "width" | "channels">): ValueType {
+/** The type of an image input: `[B, height, width, channels]` in pixels; of clips `[B, frames, height, width, channels]`. */
+function imageType({ frames, height, width, channels }: Pick<ImageInput, "frames" | "height" | "width" | "channels">): ValueType {
   return {
-    shape: [batch, constantDim(image.height), constantDim(image.width), constantDim(image.channels)],
-    axes: ["batch", "height", "width", "channel"], positions: noPositions, space: { kind: "pixels" }, dtype: "f32", pending: undefined,
+    shape: [batch, ...[...(frames === undefined ? [] : [frames]), height, width, channels].map(constantDim)],
+    axes: ["batch", ...(frames === undefined ? [] : ["time" as const]), "height", "width", "channel"], positions: noPositions, space: { kind: "pixels" }, dtype: "f32", pending: undefined,
   };
 }
 
@@ -337,7 +340,7 @@ function runView(cx: BodyCx, statement: ast.View): void {
   for (const name of statement.names) {
     const view = { name: name.text, input: input.name, height: side ?? input.height, width: side ?? input.width, transforms, origin: statement.span };
     cx.env.views.set(name.text, view);
-    cx.scope.set(name.text, emitInput(cx, name.text, imageType({ ...view, channels: input.channels }), name.span));
+    cx.scope.set(name.text, emitInput(cx, name.text, imageType({ ...input, height: view.height, width: view.width }), name.span));
   }
 }
 

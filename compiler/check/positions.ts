@@ -1,13 +1,14 @@
 /**
  * Positions: picking tokens at a mask, adding position tables, joining runs of tokens.
  *
- * Owns the rules that change or read the positions of a value: `at`, `spread`, `concat`, `sincos2d`, `patches`. The point
+ * Owns the rules that change or read the positions of a value: `at`, `spread`, `concat`, tables, `patches`, `tubes`. The point
  * of the rules is that an index never loses its provenance: a table is always looked up at the very positions that the
  * tokens came from (the classic mistake is to number the kept tokens 0…k-1), and tokens of different positions never meet.
  * Leaves which masks are disjoint to the mask analysis.
  */
 import type { Span } from "../base/span.js";
 import { report } from "../messages/report.js";
+import type { Initializer } from "../../runtime/abi.js";
 import type { Dim } from "../types/dim.js";
 import { add, constantDim, constantOf, equal, mul, total } from "../types/dim.js";
 import type { Grid, Positions, ValueType } from "../types/value-type.js";
@@ -132,6 +133,25 @@ export function replaceAt(cx: BodyCx, x: Tensor, vector: Tensor, mask: string, a
   return emit(cx, "replace_at", [x.id, vector.id], { mask, grid: positions.grid }, x.type, at);
 }
 
+/** Whether a table of this kind can be so wide that no two positions have one code; reports where not. */
+export function codes(cx: BodyCx, name: "sincos2d" | "sincos3d", width: number, at: Span): boolean {
+  if (name === "sincos2d" ? width % 4 === 0 : width % 2 === 0 && width >= 10) return true;
+  const two = name === "sincos2d";
+  const help = two ? "Use a multiple of 4." : "Use an even number from 10.";
+  cx.diagnostics.add(report("JEP3012", at, { table: two ? "two-dimensional" : "three-dimensional", needs: two ? "a width divisible by 4" : "an even width of at least 10", width }, { help }));
+  return false;
+}
+
+/** The table that fits a grid: `sincos` has three dimensions where tokens are tubes, and two elsewhere. Undefined after a report. */
+function tableFor(cx: BodyCx, { name, width, span }: Value & { kind: "table" }, { rows, cols, frames }: Grid, at: Span): Initializer | undefined {
+  const kind = name !== "sincos" ? name : frames === undefined ? "sincos2d" : "sincos3d";
+  if (!codes(cx, kind, width, span)) return undefined;
+  if (kind === "sincos2d") return { kind, rows, cols, ...(frames === undefined ? {} : { frames }) };
+  if (frames !== undefined) return { kind, frames, rows, cols };
+  cx.diagnostics.add(report("JEP3003", at, { what: "what `sincos3d` is added to", expected: "tokens of `tubes`", found: "patches of single pictures" }, { help: "`sincos2d` codes rows and columns; `sincos` takes the table that fits." }));
+  return undefined;
+}
+
 /** Adds a sine-cosine table to tokens, looked up where they sit. The table is the fixed parameter `pos_embed`. */
 export function addTable(cx: BodyCx, x: Tensor, table: Value & { kind: "table" }, at: Span): Value {
   const positions = x.type.positions;
@@ -150,8 +170,9 @@ export function addTable(cx: BodyCx, x: Tensor, table: Value & { kind: "table" }
   }
   const { grid } = positions;
   const size = grid.rows * grid.cols * (grid.frames ?? 1);
-  const path = tableName(cx, grid);
-  const init = { kind: "sincos2d", rows: grid.rows, cols: grid.cols } as const;
+  const init = tableFor(cx, table, grid, at);
+  if (init === undefined) return poison;
+  const path = tableName(cx, grid, init.kind);
   if (!declareParam(cx, { path, shape: [size, table.width], stack: [], init, role: "fixed", origin: table.span }, at)) return poison;
   const type: ValueType = { shape: [constantDim(size), width], axes: ["token", "feature"], positions: { kind: "all", grid }, space: anySpace, dtype: "f32", pending: undefined };
   const param = emit(cx, "param", [], { path }, type, table.span);
@@ -162,11 +183,11 @@ export function addTable(cx: BodyCx, x: Tensor, table: Value & { kind: "table" }
   return emit(cx, "add", [x.id, rows.id], {}, x.type, at);
 }
 
-/** The table of the first grid that a program looks one up on is `pos_embed`; those of further grids say their size. */
-function tableName(cx: BodyCx, grid: Grid): string {
-  const first = (cx.env.tableGrid.first ??= grid);
-  if (sameGrid(first, grid)) return "pos_embed";
-  return `pos_embed_${grid.rows}x${grid.cols}${grid.frames === undefined ? "" : `x${grid.frames}`}`;
+/** The first table that a program looks up is `pos_embed`; those of further grids say their size, and those of another kind theirs. */
+function tableName(cx: BodyCx, grid: Grid, kind: Initializer["kind"]): string {
+  const first = (cx.env.tableGrid.first ??= { grid, kind });
+  if (sameGrid(first.grid, grid) && first.kind === kind) return "pos_embed";
+  return `pos_embed_${grid.rows}x${grid.cols}${grid.frames === undefined ? "" : `x${grid.frames}${kind === "sincos3d" ? "_3d" : ""}`}`;
 }
 
 /** `patches(image, patch)`: `[B, tokens, patch² · channels]`, in the pixel space; only the chosen ones of `image at mask`. */

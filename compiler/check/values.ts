@@ -50,7 +50,7 @@ export type Value =
   | { readonly kind: "untrained"; readonly partial: Partial; readonly init: "random" | "pretrained" | "identity"; readonly copyOf: string | undefined }
   | { readonly kind: "mask"; readonly name: string }
   /** A position table that waits for the tokens it is added to. */
-  | { readonly kind: "table"; readonly width: number; readonly span: ast.Expr["span"] }
+  | { readonly kind: "table"; readonly name: "sincos" | "sincos2d" | "sincos3d"; readonly width: number; readonly span: ast.Expr["span"] }
   | { readonly kind: "builtin"; readonly name: string }
   | { readonly kind: "poison" };
 

@@ -111,9 +111,10 @@ export interface Mask {
   readonly origin: Span;
 }
 
-/** An image input, and each augmented view of one. */
+/** An input of images, or with `frames` of clips that are so long. */
 export interface ImageInput {
   readonly name: string;
+  readonly frames?: number;
   readonly height: number;
   readonly width: number;
   readonly channels: number;

@@ -125,7 +125,8 @@ function readDoc(cx: Cursor, draft: Draft): void {
 function readInput(cx: Cursor, draft: Draft): ImageInput {
   const name = cx.word();
   const f = cx.fields();
-  return { name, height: f.number("height"), width: f.number("width"), channels: f.number("channels"), origin: origin(cx, draft) };
+  const frames = f.has("frames") ? { frames: f.number("frames") } : {};
+  return { name, ...frames, height: f.number("height"), width: f.number("width"), channels: f.number("channels"), origin: origin(cx, draft) };
 }
 
 function readView(cx: Cursor, draft: Draft): View {
@@ -194,13 +195,14 @@ function readParam(cx: Cursor, keyword: string, draft: Draft): ParamDecl {
 }
 
 function init(f: Fields): Initializer {
-  const kind = f.choice("kind", ["zeros", "ones", "constant", "normal", "trunc_normal", "uniform", "xavier_uniform", "sincos2d"]);
+  const kind = f.choice("kind", ["zeros", "ones", "constant", "normal", "trunc_normal", "uniform", "xavier_uniform", "sincos2d", "sincos3d"]);
   switch (kind) {
     case "constant": return { kind, value: f.number("value") };
     case "normal": return { kind, std: f.number("std") };
     case "trunc_normal": return { kind, std: f.number("std"), cut: f.number("cut") };
     case "uniform": return { kind, low: f.number("low"), high: f.number("high") };
-    case "sincos2d": return { kind, rows: f.number("rows"), cols: f.number("cols") };
+    case "sincos2d": return { kind, rows: f.number("rows"), cols: f.number("cols"), ...(f.has("frames") ? { frames: f.number("frames") } : {}) };
+    case "sincos3d": return { kind, frames: f.number("frames"), rows: f.number("rows"), cols: f.number("cols") };
     default: return { kind };
   }
 }

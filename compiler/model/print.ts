@@ -40,7 +40,7 @@ export function printGraph(graph: ModelGraph, options: PrintOptions = {}): strin
   const lines = [
     `model ${word(graph.name)}${at(graph.origin)}`,
     ...docLines(graph.doc, ""),
-    ...graph.inputs.map((i) => `input ${word(i.name)} ${literal({ height: i.height, width: i.width, channels: i.channels })}${at(i.origin)}`),
+    ...graph.inputs.map((i) => `input ${word(i.name)} ${literal({ frames: i.frames, height: i.height, width: i.width, channels: i.channels })}${at(i.origin)}`),
     ...graph.views.map((v) => `view ${word(v.name)} ${literal({ input: v.input, height: v.height, width: v.width, transforms: v.transforms.map((t) => ({ name: t.name, args: { ...t.args } })) })}${at(v.origin)}`),
     ...graph.masks.map(({ name, origin, grid, ...rest }) => `mask ${word(name)} ${literal({ ...rest, grid: grid && printGrid(grid) })}${at(origin)}`),
     ...graph.instances.flatMap((i) => [

@@ -175,7 +175,7 @@ function checkModel(cx: Cx, report: Report): void {
   const sources = new Set([...graph.inputs, ...graph.views].map((x) => x.name));
   for (const id of graph.body.inputs) {
     const path = graph.body.nodes[id]?.attrs.path ?? "";
-    const isImage = graph.body.nodes[id]?.type.axes.join() === "batch,height,width,channel";
+    const isImage = graph.body.nodes[id]?.type.axes.includes("height") === true;
     if (isImage && !sources.has(path)) report(`the input \`${path}\` is not declared`, id);
   }
   for (const view of graph.views) if (!graph.inputs.some((i) => i.name === view.input)) report(`the view \`${view.name}\` is of the unknown input \`${view.input}\``);
