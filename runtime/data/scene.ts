@@ -31,7 +31,8 @@ interface Waves {
   readonly gain: number;
 }
 
-interface Figure {
+/** Something in a scene: its kind, and where it is. */
+export interface Figure {
   readonly shape: number;
   readonly texture: number;
   readonly x: number;
@@ -175,22 +176,37 @@ function background(scene: Scene, x: number, y: number, out: Float64Array): void
 
 /** Draws a scene as `side · side · 3` values of 8 bits; `grain` gives its noise. */
 export function paint(scene: Scene, side: number, grain: Stream): Uint8Array {
-  const data = new Uint8Array(side * side * 3);
+  const [picture] = paintMoving(scene, scene.figures.slice(-1), side, grain);
+  return picture ?? new Uint8Array();
+}
+
+/** Draws a scene once for each of `mains`, with that as its main figure; all else, noise included, stays and is reckoned once. */
+export function paintMoving(scene: Scene, mains: readonly Figure[], side: number, grain: Stream): Uint8Array[] {
+  const behind = new Float64Array(side * side * 3);
+  const noise = new Float64Array(side * side * 3);
   const pixel = new Float64Array(3);
-  for (let r = 0; r < side; r++) {
-    for (let c = 0; c < side; c++) {
-      const x = (c + 0.5) / side;
-      const y = (r + 0.5) / side;
-      background(scene, x, y, pixel);
-      for (const f of scene.figures) paintFigure(f, x, y, side, pixel);
+  const clutter = scene.figures.slice(0, -1);
+  eachPixel(side, (x, y, at) => {
+    background(scene, x, y, pixel);
+    for (const f of clutter) paintFigure(f, x, y, side, pixel);
+    behind.set(pixel, at);
+    for (let k = 0; k < 3; k++) noise[at + k] = scene.grain * (grain.uniform() * 2 - 1);
+  });
+  return mains.map((main) => {
+    const data = new Uint8Array(side * side * 3);
+    eachPixel(side, (x, y, at) => {
+      for (let k = 0; k < 3; k++) pixel[k] = behind[at + k] ?? 0;
+      paintFigure(main, x, y, side, pixel);
       const light = 1 + scene.light[0] * (x - 0.5) * 2 + scene.light[1] * (y - 0.5) * 2;
-      for (let k = 0; k < 3; k++) {
-        const value = (pixel[k] ?? 0) * light + scene.grain * (grain.uniform() * 2 - 1);
-        data[(r * side + c) * 3 + k] = Math.round(255 * Math.min(1, Math.max(0, value)));
-      }
-    }
-  }
-  return data;
+      for (let k = 0; k < 3; k++) data[at + k] = Math.round(255 * Math.min(1, Math.max(0, (pixel[k] ?? 0) * light + (noise[at + k] ?? 0))));
+    });
+    return data;
+  });
+}
+
+/** The middle of every pixel, row by row, in parts of the side, and where its values lie. */
+function eachPixel(side: number, visit: (x: number, y: number, at: number) => void): void {
+  for (let r = 0; r < side; r++) for (let c = 0; c < side; c++) visit((c + 0.5) / side, (r + 0.5) / side, (r * side + c) * 3);
 }
 
 function paintFigure(f: Figure, x: number, y: number, side: number, pixel: Float64Array): void {

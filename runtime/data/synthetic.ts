@@ -8,7 +8,7 @@ import { counted } from "../base/counted.js";
 import { HostError } from "../base/errors.js";
 import { stream } from "../base/random.js";
 import { DIRECTION, pathOf } from "./motion.js";
-import { compose, paint, SCENE_FACTORS, type Scene } from "./scene.js";
+import { compose, paint, paintMoving, SCENE_FACTORS, type Figure, type Scene } from "./scene.js";
 import type { Factor, ImageSource, RawImage, SourceSpec } from "./source.js";
 
 /** The picture of (seed, index), `side × side`. */
@@ -59,7 +59,8 @@ function clips(options: SyntheticOptions & { readonly frames: number }): ImageSo
   const read = (index: number, wanted: readonly number[]): RawImage[] => {
     const scene = compose(seed, index);
     const { places } = pathOf(seed, index, frames);
-    return wanted.map((t) => ({ width: side, height: side, data: paint(moved(scene, places[t]), side, stream(seed, "grain", index)) }));
+    const mains = wanted.map((t) => moved(scene, places[t]));
+    return paintMoving(scene, mains, side, stream(seed, "grain", index)).map((data) => ({ width: side, height: side, data }));
   };
   return {
     ...common(options, "clip", `${frames} × ${side} × ${side}`, CLIP_FACTORS),
@@ -74,11 +75,11 @@ function clips(options: SyntheticOptions & { readonly frames: number }): ImageSo
   };
 }
 
-/** The scene with its main figure somewhere else. */
-function moved(scene: Scene, place: readonly [number, number] | undefined): Scene {
+/** The main figure of a scene, somewhere else. */
+function moved(scene: Scene, place: readonly [number, number] | undefined): Figure {
   const main = scene.figures.at(-1);
   if (main === undefined || place === undefined) throw new RangeError("a generated clip has no such frame");
-  return { ...scene, figures: [...scene.figures.slice(0, -1), { ...main, x: place[0], y: place[1] }] };
+  return { ...main, x: place[0], y: place[1] };
 }
 
 function common(options: SyntheticOptions, what: string, sizes: string, factors: readonly Factor[]): Omit<ImageSource, "label" | "decode"> {
