@@ -9,7 +9,7 @@ import type { Checked } from "./check/check.js";
 import type { Verdicts } from "./verdicts.js";
 import type { Instance, Mask, ModelGraph } from "./model/ir.js";
 import type { Lowered, ProgramParam } from "./lower/program.js";
-import { constantOf } from "./types/dim.js";
+import { constantOf, product } from "./types/dim.js";
 import type { EncoderInfo, Manifest, MaskSpec, Parameter, ViewSpec } from "../runtime/abi.js";
 
 /** What a manifest needs beside the program. */
@@ -41,7 +41,8 @@ export function makeManifest(parts: ManifestParts): Manifest {
     ...(parts.precision === "f16" ? { precision: parts.precision } : {}),
     source: { file: parts.file, hash: parts.hash },
     parameters,
-    inputs: graph.inputs.map((i) => ({ name: i.name, height: i.height, width: i.width, channels: i.channels })),
+    inputs: graph.inputs.map(({ origin: _, ...input }) => input),
+    ...(lowered.numbers.length === 0 ? {} : { numbers: lowered.numbers }),
     views: viewsOf(checked, mainInputs(lowered)),
     masks: masksOf(graph, mainInputs(lowered)),
     draws: lowered.draws.map((d) => ({ name: d.name, shape: d.shape, distribution: "normal" })),
@@ -88,8 +89,9 @@ function expand(p: ProgramParam, instances: readonly Instance[]): Parameter[] {
 
 function viewsOf(checked: Checked, fed: ReadonlySet<string>): ViewSpec[] {
   const { graph, training } = checked;
-  const own = graph.views.map((v) => ({ name: v.name, input: v.input, height: v.height, width: v.width, transforms: v.transforms }));
-  const plain = graph.inputs.map((i) => ({ name: i.name, input: i.name, height: i.height, width: i.width, transforms: training.transforms }));
+  const framed = ({ frames }: { readonly frames?: number } = {}): { readonly frames?: number } => (frames === undefined ? {} : { frames });
+  const own = graph.views.map((v) => ({ name: v.name, input: v.input, ...framed(graph.inputs.find((i) => i.name === v.input)), height: v.height, width: v.width, transforms: v.transforms }));
+  const plain = graph.inputs.map((i) => ({ name: i.name, input: i.name, ...framed(i), height: i.height, width: i.width, transforms: training.transforms }));
   return [...plain, ...own].filter((v) => fed.has(v.name));
 }
 
@@ -110,8 +112,9 @@ function masksOf(graph: ModelGraph, fed: ReadonlySet<string>): MaskSpec[] {
 /** A mask for the sampler; one without a grid was never used. */
 function maskSpec(m: Mask): MaskSpec[] {
   if (m.grid === undefined) return [];
+  const { rows, cols, frames } = m.grid;
   return [{
-    name: m.name, grid: { rows: m.grid.rows, cols: m.grid.cols }, kind: m.kind, count: m.count, scale: m.scale, aspect: m.aspect, ratio: m.ratio,
+    name: m.name, grid: { rows, cols, ...(frames === undefined ? {} : { frames }) }, kind: m.kind, count: m.count, scale: m.scale, aspect: m.aspect, ratio: m.ratio,
     minKeep: m.minKeep, minus: m.minus, sampler: m.sampler, allowOverlap: m.allowOverlap, trim: m.trim,
     ...(m.trimGroup === undefined ? {} : { trimGroup: m.trimGroup }),
   }];
@@ -123,9 +126,11 @@ function encoderInfo(checked: Checked, name: string): EncoderInfo[] {
   const width = entry?.result.shape.at(-1);
   if (entry === undefined || instance === undefined || width === undefined) return [];
   const { positions, axes, shape } = entry.result;
-  const tokens = axes.indexOf("token");
-  const count = tokens < 0 ? undefined : shape[tokens];
-  const grid = positions.kind === "all" ? { rows: positions.grid.rows, cols: positions.grid.cols, patch: positions.grid.patch } : undefined;
+  // Tokens of every frame, one frame after the other, are tokens of the clip.
+  const moments = axes.includes("time") ? entry.size.frames : undefined;
+  const count = axes.includes("token") || moments !== undefined ? product(shape.slice(1, -1)) : undefined;
+  const frames = positions.kind === "all" ? positions.grid.frames ?? moments : undefined;
+  const grid = positions.kind === "all" ? { rows: positions.grid.rows, cols: positions.grid.cols, patch: positions.grid.patch, ...(frames === undefined ? {} : { frames }) } : undefined;
   const size = checked.graph.inputs.some((i) => i.name === entry.input) ? {} : { size: entry.size };
   return [{ name, input: entry.input, ...size, width: constantOf(width) ?? 0, tokens: count === undefined ? 0 : constantOf(count) ?? 0, grid, trained: instance.training.kind === "optimized" }];
 }

@@ -33,7 +33,7 @@ export type { Checkpoint } from "./train/checkpoint.js";
 export type { LastGood } from "./train/checkpoint-store.js";
 export { meanPool, pooledFeatures } from "./train/features.js";
 export type { Factor, ImageFeed, ProbeSet } from "./train/features.js";
-export { initialState, initialValue, sincos2d } from "./train/init.js";
+export { initialState, initialValue, sincos2d, sincos3d } from "./train/init.js";
 export type { LabelledFeatures } from "./train/labelled.js";
 export { linearProbe } from "./train/linear-head.js";
 export type { LinearResult } from "./train/linear-head.js";

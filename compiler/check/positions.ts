@@ -12,7 +12,7 @@ import type { Initializer } from "../../runtime/abi.js";
 import type { Dim } from "../types/dim.js";
 import { add, constantDim, constantOf, equal, mul, total } from "../types/dim.js";
 import type { Grid, Positions, ValueType } from "../types/value-type.js";
-import { anySpace, printPositions, sameGrid, samePositions } from "../types/value-type.js";
+import { anySpace, placesOf, printPositions, sameGrid, samePositions } from "../types/value-type.js";
 import type { BodyCx } from "./body.js";
 import { batch, declareParam, emit, maskLength, useMask } from "./body.js";
 import { multipleOf, shapeText } from "./expr.js";
@@ -169,7 +169,7 @@ export function addTable(cx: BodyCx, x: Tensor, table: Value & { kind: "table" }
     return poison;
   }
   const { grid } = positions;
-  const size = grid.rows * grid.cols * (grid.frames ?? 1);
+  const size = placesOf(grid);
   const init = tableFor(cx, table, grid, at);
   if (init === undefined) return poison;
   const path = tableName(cx, grid, init.kind);

@@ -119,12 +119,13 @@ export function lowerAssign(b: FuncBuilder, x: ValueId, codebook: ValueId, node:
   return b.op("reshape", [through], { shape: [...b.shapeOf(x).slice(0, last), codes] });
 }
 
-/** The tokens of a mask replaced by one vector: `x (1 - m) + vector m` with m one at the mask's positions. */
+/** The tokens of a mask replaced by one vector: `x (1 - m) + vector m` with m one at the mask's positions, of a clip in all frames. */
 export function lowerReplace(b: FuncBuilder, x: ValueId, vector: ValueId, index: ValueId): ValueId {
-  const [rows, tokens, width] = b.shapeOf(x);
-  if (rows === undefined || tokens === undefined || width === undefined || constantOf(width) === undefined) throw new Error("tokens to replace need three axes");
+  const [rows, ...rest] = b.shapeOf(x);
+  const [tokens, width] = rest.slice(-2);
+  if (rows === undefined || tokens === undefined || width === undefined || constantOf(width) === undefined) throw new Error("tokens to replace need three axes, or four of a clip");
   const hits = b.op("sum", [b.op("one_hot", [index], { size: tokens })], { axes: [1], keep: false });
-  const chosen = b.op("reshape", [b.op("min", [hits, b.fill([], 1)])], { shape: [rows, tokens, constantDim(1)] });
+  const chosen = b.op("reshape", [b.op("min", [hits, b.fill([], 1)])], { shape: [rows, ...rest.slice(0, -2).map(() => constantDim(1)), tokens, constantDim(1)] });
   const token = b.op("reshape", [vector], { shape: [width] });
   return b.op("add", [b.op("mul", [x, complement(b, chosen)]), b.op("mul", [chosen, token])]);
 }

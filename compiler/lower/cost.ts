@@ -8,11 +8,12 @@
 import type { Mask, ModelGraph } from "../model/ir.js";
 import { funcFlops } from "../tensor/flops.js";
 import { evaluate } from "../types/dim.js";
+import { placesOf } from "../types/value-type.js";
 import type { Lowered } from "./program.js";
 
 /** Expected positions of a mask: its share of the grid, less the expected share of the masks taken out of it. */
 function expectedLength(mask: Mask, masks: readonly Mask[]): number {
-  const cells = mask.grid === undefined ? 0 : mask.grid.rows * mask.grid.cols;
+  const cells = mask.grid === undefined ? 0 : placesOf(mask.grid);
   const middle = (r: readonly [number, number]): number => (r[0] + r[1]) / 2;
   const share = mask.kind === "random" ? middle(mask.ratio) : mask.kind === "rasterized" ? 0.25 : mask.kind === "all" || mask.kind === "complement" ? 1 : middle(mask.scale);
   const left = mask.minus.reduce((s, name) => {

@@ -15,6 +15,7 @@ import type { Axis } from "../types/value-type.js";
 import { namedAxes } from "../types/value-type.js";
 import type { StateCx } from "./batch-ops.js";
 import { lowerAssign, lowerBatchNorm, lowerBatchNormalize, lowerCenter, lowerReplace, lowerSinkhorn, lowerWhiten } from "./batch-ops.js";
+import { attendMoments, forAllMoments, framePatches, pickMoments, tubeTokens } from "./clips.js";
 import { lossRules } from "./losses.js";
 import { eye, gram, l2Normalize, perCount } from "./stats.js";
 
@@ -72,7 +73,29 @@ function lowerAt(cx: OpCx): ValueId {
   if (type.pending !== undefined) return arg(cx, 0);
   if (attrs.select !== undefined) return cx.b.op("slice", [arg(cx, 0)], { axis: 1, start: attrs.select.start, size: attrs.select.length });
   const mask = need(attrs.mask, "mask", cx.node);
+  if (timed(cx)) return pickMoments(cx.b, arg(cx, 0), cx.index(mask), cx.copies(mask));
   return cx.b.op("gather_rows", [arg(cx, 0), cx.index(mask)], { copies: cx.copies(mask) });
+}
+
+/** Whether the first operand has an axis of time. */
+const timed = (cx: OpCx): boolean => cx.argAxes.includes("time");
+
+function lowerPatches(cx: OpCx): ValueId {
+  const patch = need(cx.node.attrs.patch, "patch", cx.node);
+  const { size } = cx.node.attrs;
+  if (!timed(cx)) return cx.b.op("patchify", [arg(cx, 0)], { patch });
+  return size === undefined ? framePatches(cx.b, arg(cx, 0), patch) : tubeTokens(cx.b, arg(cx, 0), patch, size);
+}
+
+/** Rows of a table where tokens sit: of the tokens of a clip's frames, the same for each. */
+function lowerTable(cx: OpCx): ValueId {
+  const rows = cx.b.op("gather_table", [arg(cx, 0), cx.index(need(cx.node.attrs.mask, "mask", cx.node))]);
+  return cx.node.type.axes.includes("time") ? forAllMoments(cx.b, rows) : rows;
+}
+
+function lowerAttend(cx: OpCx): ValueId {
+  const heads = need(cx.node.attrs.heads, "heads", cx.node);
+  return need(timed(cx) ? attendMoments(cx.b, cx.args, heads) : cx.b.multi("sdpa", cx.args, { heads })[0], "result", cx.node);
 }
 
 /** Repeats runs with fewer rows (one context for several target blocks), then joins. */
@@ -107,9 +130,9 @@ const elsewhere: Rule = (cx) => {
 export const rules = {
   input: elsewhere, param: elsewhere, call: elsewhere, repeat: elsewhere, result: elsewhere,
   constant: (cx) => cx.b.fill(cx.node.type.shape, cx.node.attrs.value ?? 0),
-  patches: (cx) => cx.b.op("patchify", [arg(cx, 0)], { patch: need(cx.node.attrs.patch, "patch", cx.node) }),
+  patches: lowerPatches,
   at: lowerAt,
-  table_at: (cx) => cx.b.op("gather_table", [arg(cx, 0), cx.index(need(cx.node.attrs.mask, "mask", cx.node))]),
+  table_at: lowerTable,
   expand_at: (cx) => cx.b.op("broadcast", [arg(cx, 0)], { shape: cx.node.type.shape }),
   replace_at: (cx) => lowerReplace(cx.b, arg(cx, 0), arg(cx, 1), cx.index(need(cx.node.attrs.mask, "mask", cx.node))),
   concat: lowerConcat,
@@ -131,7 +154,7 @@ export const rules = {
   // Chosen and not multiplied: what stands beside may be infinite.
   diagonal: (cx) => cx.b.op("sum", [cx.b.op("select", [ownPairs(cx), arg(cx, 0), cx.b.fill([], 0)])], { axes: [1], keep: false }),
   off_diagonal: (cx) => cx.b.op("select", [ownPairs(cx), cx.b.fill([], cx.node.attrs.value ?? 0), arg(cx, 0)]),
-  attend: (cx) => need(cx.b.multi("sdpa", cx.args, { heads: need(cx.node.attrs.heads, "heads", cx.node) })[0], "result", cx.node),
+  attend: lowerAttend,
   add: binary("add"), sub: binary("sub"), mul: binary("mul"), div: binary("div"),
   scale: (cx) => cx.b.op("scale", [arg(cx, 0)], { by: cx.node.attrs.value ?? 1 }),
   shift: (cx) => cx.b.op("shift", [arg(cx, 0)], { by: cx.node.attrs.value ?? 0 }),

@@ -11,9 +11,10 @@ import { buildFunc } from "../tensor/build.js";
 import type { FuncBuilder } from "../tensor/build.js";
 import type { Module, ValueId } from "../tensor/ir.js";
 import { f32, withFunc } from "../tensor/ir.js";
-import { constantDim } from "../types/dim.js";
-import type { Watch } from "../../runtime/abi.js";
+import { constantDim, constantOf } from "../types/dim.js";
+import type { NumberInput, Watch } from "../../runtime/abi.js";
 import type { LowerCx } from "./body.js";
+import { tokensOfClip } from "./clips.js";
 import { lowerWatches } from "./watches.js";
 import { aloneName, findMoves, freshName, lowerFuncs, lowerNodes, movedStates, openScope } from "./body.js";
 
@@ -28,6 +29,8 @@ export interface Lowered {
   readonly module: Module;
   readonly main: string;
   readonly encoders: readonly { readonly name: string; readonly func: string }[];
+  /** Inputs that are no pixels: actions and labels that a loss reads. */
+  readonly numbers: readonly NumberInput[];
   readonly watches: readonly Watch[];
   readonly draws: readonly DrawInfo[];
   /** Parameters that `main` reads or an average follows, by absolute path. */
@@ -60,7 +63,18 @@ export function lowerProgram(graph: ModelGraph, encoders: readonly EncoderEntry[
     module = withFunc(module, lowerEncoder(module, cx, entry, params.filter((p) => p.instance === entry.name), name));
     runnable.push({ name: entry.name, func: name });
   }
-  return { module, main: "main", encoders: runnable, watches, draws, params, instances };
+  return { module, main: "main", encoders: runnable, numbers: numbersOf(graph), watches, draws, params, instances };
+}
+
+/** Actions and labels that the losses read, in the order of their declaration. */
+function numbersOf(graph: ModelGraph): NumberInput[] {
+  const live = liveNodes(graph);
+  return graph.body.inputs.flatMap((id): NumberInput[] => {
+    const node = graph.body.nodes[id];
+    const kind = node?.type.space.kind === "actions" ? "action" : node?.type.space.kind === "labels" ? "label" : undefined;
+    if (node?.op !== "input" || kind === undefined || !live.has(id)) return [];
+    return [{ name: node.attrs.path, kind, shape: node.type.shape.slice(1).map((d) => constantOf(d) ?? 0) }];
+  });
 }
 
 /** Nodes that the losses read. */
@@ -143,12 +157,12 @@ function usedParams(graph: ModelGraph, live: ReadonlySet<NodeId>, params: readon
 
 function lowerEncoder(module: Module, cx: LowerCx, entry: EncoderEntry, params: readonly ProgramParam[], name: string): ReturnType<FuncBuilder["finish"]> {
   const callee = cx.funcs.get(entry.func);
-  const b = buildFunc(module, { name, dims: ["B"], doc: `The encoder \`${entry.name}\` alone, on whole images.`, ...(callee === undefined ? {} : { origin: callee.origin }) });
+  const b = buildFunc(module, { name, dims: ["B"], doc: `The encoder \`${entry.name}\` alone, on whole ${entry.size.frames === undefined ? "images" : "clips"}.`, ...(callee === undefined ? {} : { origin: callee.origin }) });
   const shape = [...(callee?.body.nodes[callee.body.inputs[0] ?? 0]?.type.shape ?? [])];
   const x = b.input(entry.input, f32(shape), "data");
   const own = new Map(params.map((p) => [p.path, b.input(p.path, f32(p.shape.map(constantDim), p.stack), "param")]));
   const args = (callee?.params ?? []).flatMap((p) => own.get(`${entry.name}.${p.path}`) ?? []);
   const [out] = b.call(aloneName(cx, entry.func), [x, ...args], entry.dims);
-  if (out !== undefined) b.output("out", out, "data");
+  if (out !== undefined) b.output("out", entry.result.axes.includes("time") ? tokensOfClip(b, out) : out, "data");
   return b.finish();
 }

@@ -10,6 +10,7 @@ import type { ModelGraph, NodeId } from "../model/ir.js";
 import type { FuncBuilder } from "../tensor/build.js";
 import type { ValueId } from "../tensor/ir.js";
 import { constantOf } from "../types/dim.js";
+import { momentsApart } from "./clips.js";
 
 /** The function that is being built, and what it was built from. */
 export interface WatchCx {
@@ -43,7 +44,8 @@ function watchEncoder({ graph, b, value }: WatchCx, watches: Watch[], name: stri
   if (node === undefined || width === undefined) return;
   const tokens = node.type.axes.indexOf("token");
   const pooled = tokens < 0 ? value(id) : b.op("mean", [value(id)], { axes: [tokens], keep: false });
-  b.output(name, pooled, "watch");
+  // Every frame of a clip is a picture, where it has features of its own.
+  b.output(name, node.type.axes.includes("time") ? momentsApart(b, pooled) : pooled, "watch");
   watches.push({ name, width, over: "images" });
   if (tokens !== 1 || node.type.shape.length !== 3) return;
   // Beside the pictures' features the positions': position codes alone can make tokens look varied.
@@ -59,7 +61,8 @@ function watchCodes({ graph, live, b, value }: WatchCx, watches: Watch[], of: st
   if (node === undefined || width === undefined || !live.has(id) || !watches.some((w) => w.name === of)) return;
   const count = watches.filter((w) => w.over === "codes" && w.of === of).length;
   const name = `codes of ${of}${count === 0 ? "" : ` ${count + 1}`}`;
-  const rows = node.type.shape.length === 3 ? b.op("mean", [value(id)], { axes: [1], keep: false }) : value(id);
+  const { length } = node.type.shape;
+  const rows = length > 2 ? b.op("mean", [value(id)], { axes: Array.from({ length: length - 2 }, (_, i) => i + 1), keep: false }) : value(id);
   b.output(name, b.op("mean", [rows], { axes: [0], keep: true }), "watch");
   watches.push({ name, width, over: "codes", of });
 }

@@ -11,6 +11,7 @@ import { usedMasks } from "../collapse/gather.js";
 import type { Related } from "../messages/report.js";
 import { report } from "../messages/report.js";
 import type { Mask, ModelGraph } from "../model/ir.js";
+import { placesOf } from "../types/value-type.js";
 import { percent, whyNotApart } from "./apart.js";
 import type { Kept } from "./draws.js";
 import { coverage, kept } from "./draws.js";
@@ -63,7 +64,7 @@ function coversAll(m: Mask, of: Mask): boolean {
     case "all": return true;
     case "complement": return false;
     case "random": {
-      const cells = grid.rows * grid.cols * (grid.frames ?? 1);
+      const cells = placesOf(grid);
       return Math.trunc(cells * (1 - m.ratio[1])) === 0;
     }
     case "rasterized": return m.count >= 4;

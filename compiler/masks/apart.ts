@@ -41,8 +41,10 @@ function couldCover({ grid }: Mask, removed: readonly Mask[]): string | undefine
   if (grid === undefined || removed.length === 0 || removed.some((m) => m.kind === "all" || m.kind === "complement")) return undefined;
   const random = removed.filter((m) => m.kind === "random");
   const solid = removed.filter((m) => m.kind !== "random");
-  const cells = grid.rows * grid.cols * (random.length === 0 ? 1 : grid.frames ?? 1);
-  const areas = solid.reduce((sum, m) => sum + m.count * largest(m, grid), 0);
+  // Without random ones all frames are alike, and one tells of all.
+  const frames = random.length === 0 ? 1 : grid.frames ?? 1;
+  const cells = grid.rows * grid.cols * frames;
+  const areas = solid.reduce((sum, m) => sum + m.count * largest(m, grid) * frames, 0);
   const wanted = random.map((m) => ({ count: m.count, most: cells - Math.trunc(cells * (1 - m.ratio[1])) }));
   const together = areas + wanted.reduce((sum, w) => sum + w.count * w.most, 0);
   if (together < cells) return undefined;

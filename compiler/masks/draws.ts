@@ -59,7 +59,7 @@ export interface Kept {
   readonly givenUp: ReadonlyMap<string, number>;
   /** Share of images for which the corrected sampler has no position left, so that a run stops. */
   readonly stops: number;
-  /** Positions in all: of one plane of a film, where all of them are alike. */
+  /** Positions in all. */
   readonly cells: number;
 }
 
@@ -90,14 +90,21 @@ export function kept(mask: Mask, masks: readonly Mask[], grid: Grid & { readonly
   if (order.length === 0) return undefined;
   const family = [...order, mask];
   // Blocks and quadrants hide a place for a whole film, so that one plane tells of all.
-  const field = fieldOf(grid.rows, grid.cols, family.some((m) => m.kind === "random") ? grid.frames ?? 1 : 1);
+  const { frames = 1 } = grid;
+  const field = fieldOf(grid.rows, grid.cols, family.some((m) => m.kind === "random") ? frames : 1);
   if (family.some((m) => neverDrawn(m, field))) return undefined;
-  const key = JSON.stringify([family.map(({ origin: _, grid: __, ...rest }) => rest), grid.rows, grid.cols, grid.frames, images]);
-  const found = counted.get(key) ?? count(mask, family, field, images);
+  const key = JSON.stringify([family.map(({ origin: _, grid: __, ...rest }) => rest), grid.rows, grid.cols, frames, images]);
+  const found = counted.get(key) ?? through(frames / field.frames, count(mask, family, field, images));
   counted.delete(key);
   counted.set(key, found);
   for (const oldest of counted.keys()) if (counted.size > mostCounted) counted.delete(oldest);
   return found;
+}
+
+/** What is true of one plane, told of so many of them. */
+function through(frames: number, plane: Kept): Kept {
+  const { mean, trimmed, least, most, cells } = plane;
+  return frames === 1 ? plane : { ...plane, mean: mean * frames, trimmed: trimmed * frames, least: least * frames, most: most * frames, cells: cells * frames };
 }
 
 function count(mask: Mask, family: readonly Mask[], field: Field, images: number): Kept {
@@ -125,7 +132,7 @@ function count(mask: Mask, family: readonly Mask[], field: Field, images: number
     most = Math.max(most, counts.at(-1) ?? 0);
   }
   const deviation = Math.sqrt(Math.max(0, squares - mean * mean));
-  const near = mean - (mask.kind === "block" ? mask.minKeep : 0) < farOff * deviation;
+  const near = mean - (mask.kind === "block" ? mask.minKeep * field.frames : 0) < farOff * deviation;
   const further = near && mayRunOut(mask, family, field) ? longer(classes, field, next, Math.min(more, Math.floor(budget / cost)), pictures) : undefined;
   return { mean, trimmed, images, least, most, cells, ...(further === undefined ? tally : mixed(tally, pictures, further.tally, further.draws)) };
 }
@@ -156,7 +163,7 @@ function neverDrawn(mask: Mask, field: Field): boolean {
 function mayRunOut(mask: Mask, family: readonly Mask[], field: Field): boolean {
   const taken = family.filter((m) => mask.minus.includes(m.name)).reduce((sum, m) => sum + m.count * mostOf(m, field), 0);
   const own = mask.kind === "block" ? Math.min(...sizesOf(mask, field).map((s) => s.height * s.width * field.frames)) : mask.kind === "rasterized" ? Math.min(...field.quadrants.map((q) => q.length)) : field.all.length;
-  return own - taken <= (mask.kind === "block" ? mask.minKeep : 0);
+  return own - taken <= (mask.kind === "block" ? mask.minKeep * field.frames : 0);
 }
 
 function mostOf(mask: Mask, field: Field): number {

@@ -8,6 +8,7 @@ import type { Diagnostic } from "../messages/report.js";
 import { report } from "../messages/report.js";
 import type { Mask, ModelGraph } from "../model/ir.js";
 import { evaluate } from "../types/dim.js";
+import { placesOf } from "../types/value-type.js";
 import { kept } from "./draws.js";
 import { sizeLaw } from "./law.js";
 
@@ -32,7 +33,7 @@ function leastOf(mask: Mask, masks: readonly Mask[], batch: number): number | un
   const { grid, kind, minus, allowOverlap } = mask;
   if (grid === undefined) return undefined;
   if (minus.length > 0 && !allowOverlap) return kept(mask, masks, grid, batch)?.least;
-  const cells = grid.rows * grid.cols * (grid.frames ?? 1);
+  const cells = placesOf(grid);
   switch (kind) {
     case "block": return Math.min(...sizeLaw(mask, grid).sizes.map((s) => s.height * s.width).filter((area) => area > mask.minKeep)) * (grid.frames ?? 1);
     case "random": return cells - Math.trunc(cells * (1 - mask.ratio[0]));

@@ -6,6 +6,7 @@
  * Usual lengths are `usual.ts`.
  */
 import type { MaskSpec } from "../../runtime/abi.js";
+import { placesOf } from "../types/value-type.js";
 import { sizeLaw } from "./law.js";
 
 /** The bound of a mask; `masks` holds those that it is less. At least 1. */
@@ -13,7 +14,7 @@ export function mostPositions(mask: MaskSpec, masks: readonly MaskSpec[]): numbe
   const cells = cellsOf(mask);
   switch (mask.kind) {
     case "block": return largestBlock(mask);
-    case "rasterized": return Math.ceil(mask.grid.rows / 2) * Math.ceil(mask.grid.cols / 2);
+    case "rasterized": return Math.ceil(mask.grid.rows / 2) * Math.ceil(mask.grid.cols / 2) * depth(mask);
     // A share that is drawn may be rounded up past the range's end by one position.
     case "random": return Math.max(1, Math.min(cells, shareOf(mask, mask.ratio[1]) + (mask.ratio[0] === mask.ratio[1] ? 0 : 1), rest(mask, masks)));
     case "all": case "complement": return rest(mask, masks);
@@ -21,7 +22,12 @@ export function mostPositions(mask: MaskSpec, masks: readonly MaskSpec[]): numbe
 }
 
 function cellsOf({ grid }: MaskSpec): number {
-  return grid.rows * grid.cols;
+  return placesOf(grid);
+}
+
+/** Frames that a place of the plane goes through. */
+function depth({ grid }: MaskSpec): number {
+  return grid.frames ?? 1;
 }
 
 /** Positions of a random mask at a ratio (I-JEPA release: all but `trunc(N (1 - r))`). */
@@ -32,32 +38,39 @@ function shareOf(mask: MaskSpec, ratio: number): number {
 
 /** Areas that the published sampler accepts, exactly. */
 function areas(mask: MaskSpec): number[] {
-  return sizeLaw(mask, mask.grid).sizes.map((s) => s.height * s.width).filter((area) => area > mask.minKeep);
+  return sizeLaw(mask, mask.grid).sizes.map((s) => s.height * s.width).filter((area) => area > mask.minKeep).map((area) => area * depth(mask));
 }
 
 function largestBlock(mask: MaskSpec): number {
   if (mask.sampler === "published") return Math.max(1, ...areas(mask));
   // Sides are rounded: a block may be half a position longer each way than its area says.
-  const area = mask.scale[1] * cellsOf(mask);
+  const plane = cellsOf(mask) / depth(mask);
+  const area = mask.scale[1] * plane;
   const most = Math.max(...mask.aspect.map((aspect) => (Math.sqrt(area * aspect) + 0.5) * (Math.sqrt(area / aspect) + 0.5)));
-  return Math.min(cellsOf(mask), Math.max(Math.floor(most), mask.minKeep + 1));
+  return Math.min(plane, Math.max(Math.floor(most), mask.minKeep + 1)) * depth(mask);
 }
 
 /** What is left of the grid: where the masks taken out cannot cover all of it, none is ever given up, and each takes its least. */
 function rest(mask: MaskSpec, masks: readonly MaskSpec[]): number {
   const cells = cellsOf(mask);
   const removed = mask.allowOverlap ? [] : mask.minus.flatMap((name) => masks.filter((m) => m.name === name && m !== mask));
-  const most = removed.reduce((sum, m) => sum + m.count * mostPositions(m, masks), 0);
-  return most < cells ? cells - Math.max(0, ...removed.map(least)) : cells;
+  const most = covered(removed, masks);
+  return most < cells ? cells - Math.max(0, ...removed.map((m) => least(m, masks))) : cells;
+}
+
+/** The most positions that masks cover together. */
+function covered(removed: readonly MaskSpec[], masks: readonly MaskSpec[]): number {
+  return removed.reduce((sum, m) => sum + m.count * mostPositions(m, masks), 0);
 }
 
 /** The fewest positions that a mask covers. */
-function least(mask: MaskSpec): number {
-  if (mask.minus.length > 0) return 0;
+function least(mask: MaskSpec, masks: readonly MaskSpec[]): number {
+  // None is ever empty; of everything, what the largest draws of the others leave.
+  if (mask.minus.length > 0 && !mask.allowOverlap) return mask.kind === "all" || mask.kind === "complement" ? Math.max(1, cellsOf(mask) - covered(masks.filter((m) => m !== mask && mask.minus.includes(m.name)), masks)) : 1;
   switch (mask.kind) {
-    case "block": return mask.sampler === "published" ? Math.min(cellsOf(mask), ...areas(mask)) : mask.minKeep + 1;
+    case "block": return mask.sampler === "published" ? Math.min(cellsOf(mask), ...areas(mask)) : (mask.minKeep + 1) * depth(mask);
     case "random": return shareOf(mask, mask.ratio[0]);
-    case "rasterized": return Math.floor(mask.grid.rows / 2) * Math.floor(mask.grid.cols / 2);
+    case "rasterized": return Math.floor(mask.grid.rows / 2) * Math.floor(mask.grid.cols / 2) * depth(mask);
     case "all": case "complement": return cellsOf(mask);
   }
 }

@@ -170,13 +170,15 @@ function countsOf({ height, width }: Sized, { first }: Cover, field: Field, inFo
 function tried(sized: Sized, cover: Cover, field: Field, inForce: number, tops: number, lefts: number, chance: Chance): Place | undefined {
   const { minKeep } = sized.mask;
   const place = { top: chance(tops), left: chance(lefts), inForce };
-  if (exceeds(sized, cover, field, place, minKeep)) return place;
+  // So many of every frame, on average.
+  const least = minKeep * field.frames;
+  if (exceeds(sized, cover, field, place, least)) return place;
   // There is no other place.
   if (tops * lefts === 1) return undefined;
   const count = countsOf(sized, cover, field, inForce);
   for (let i = 1; i < tries; i++) {
     const [top, left] = [chance(tops), chance(lefts)];
-    if (count(top, left) > minKeep) return { top, left, inForce };
+    if (count(top, left) > least) return { top, left, inForce };
   }
   return undefined;
 }

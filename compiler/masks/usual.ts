@@ -5,6 +5,8 @@
  * are elsewhere (`targets/wgsl/plan.ts`, the runtime's `masks/bounds.ts`).
  */
 import type { Mask, ModelGraph } from "../model/ir.js";
+import type { Grid } from "../types/value-type.js";
+import { placesOf } from "../types/value-type.js";
 import { kept } from "./draws.js";
 import { sizeLaw } from "./law.js";
 
@@ -20,7 +22,7 @@ export function usualLengths(graph: Pick<ModelGraph, "masks">, batch: number): R
 export function usualLength(mask: Mask, masks: readonly Mask[], batch: number): number | undefined {
   const { grid } = mask;
   if (grid === undefined) return undefined;
-  const cells = grid.rows * grid.cols;
+  const cells = placesOf(grid);
   const removed = mask.allowOverlap ? [] : masks.filter((m) => mask.minus.includes(m.name));
   const counted = kept(mask, masks, grid, batch)?.trimmed;
   const own = wholeLength(mask, grid, cells);
@@ -28,9 +30,9 @@ export function usualLength(mask: Mask, masks: readonly Mask[], batch: number): 
   return Math.max(1, Math.round(counted ?? rest));
 }
 
-function wholeLength(mask: Mask, grid: { readonly rows: number; readonly cols: number }, cells: number): number {
+function wholeLength(mask: Mask, grid: Grid, cells: number): number {
   if (mask.kind === "random") return ((mask.ratio[0] + mask.ratio[1]) / 2) * cells;
   if (mask.kind === "rasterized") return cells / 4;
   if (mask.kind !== "block") return cells;
-  return sizeLaw(mask, grid).sizes.reduce((n, s) => n + s.share * s.height * s.width, 0);
+  return sizeLaw(mask, grid).sizes.reduce((n, s) => n + s.share * s.height * s.width, 0) * (grid.frames ?? 1);
 }

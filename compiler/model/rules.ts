@@ -9,7 +9,7 @@
 import type { Dim } from "../types/dim.js";
 import { constantDim, constantOf, divide, equal, equalShapes, mul, printShape, substitute, symbolDim, total } from "../types/dim.js";
 import type { Axis, Grid, Positions, ValueType } from "../types/value-type.js";
-import { anySpace, isPairwise, namedAxes, noPositions, samePositions } from "../types/value-type.js";
+import { anySpace, isPairwise, namedAxes, noPositions, placesOf, samePositions } from "../types/value-type.js";
 import type { Attrs, Func, Mask, ModelOp } from "./ir.js";
 
 /** What rules look up. */
@@ -121,11 +121,6 @@ function patchesType(image: ValueType, attrs: Attrs): Inferred {
   if (size === undefined) return ok({ ...common, shape: [rows, moments, constantDim(placesOf(grid)), constantDim(patch * patch * channels)], axes: ["batch", "time", "token", "feature"] });
   if (constantOf(moments) !== size * (grid.frames ?? 0)) return wrong("its tubes do not tile the video");
   return ok({ ...common, shape: [rows, constantDim(placesOf(grid)), constantDim(patch * patch * channels * size)], axes: ["batch", "token", "feature"] });
-}
-
-/** Positions of a grid. */
-function placesOf(grid: Grid): number {
-  return grid.rows * grid.cols * (grid.frames ?? 1);
 }
 
 function atType(cx: RuleContext, x: ValueType, attrs: Attrs): Inferred {

@@ -48,7 +48,7 @@ export function buildStep(lowered: Lowered, source: StepSource, options: StepOpt
   const after = runPasses(d.module, options.after, { roots: [d.forward, d.backward, ...encoders], memo }, now);
   const step: StepProgram = {
     name: source.name, doc: source.doc, file: source.file, module: after.module, forward: d.forward, backward: d.backward,
-    encoders: lowered.encoders, params: lowered.params.map(stepParam), images: dataInputs(lowered), draws: lowered.draws.map((d) => d.name), sources: source.texts,
+    encoders: lowered.encoders, params: lowered.params.map(stepParam), images: pictures(lowered), numbers: lowered.numbers.map((n) => n.name), draws: lowered.draws.map((d) => d.name), sources: source.texts,
   };
   return { step, records: [first, ...before.records, record, ...after.records] };
 }
@@ -57,9 +57,9 @@ function stepParam(p: ProgramParam): StepParam {
   return { name: p.path, shape: p.shape, stack: p.stack, group: p.instance, trained: p.trained };
 }
 
-function dataInputs(lowered: Lowered): string[] {
+function pictures(lowered: Lowered): string[] {
   const roots = [lowered.main, ...lowered.encoders.map((e) => e.func)];
   const names = roots.flatMap((r) => (lowered.module.funcs.get(r)?.inputs ?? []).filter((i) => i.role === "data").map((i) => i.path));
-  const draws = new Set(lowered.draws.map((d) => d.name));
-  return [...new Set(names)].filter((name) => !draws.has(name));
+  const others = new Set([...lowered.draws, ...lowered.numbers].map((d) => d.name));
+  return [...new Set(names)].filter((name) => !others.has(name));
 }

@@ -7,7 +7,7 @@
  *
  * Conventions on `forward`, whose inputs keep their order and paths in `backward`:
  * - inputs: role `param`, path = absolute parameter path (`student.blocks.*.attn.qkv.weight`, `*` where stacked);
- *   role `data`, path = name of an image view or a draw; role `index`, path = name of a mask.
+ *   role `data`, path = name of an image view, of numbers beside it, or of a draw; role `index`, path = name of a mask.
  * - outputs: role `loss`, the first one the objective, the others its terms by name; role `watch`, pooled features
  *   `[rows, width]`; role `data`, path = absolute path of a `state` parameter: its new value; role `saved`, for `backward`.
  * - `backward` takes the cotangent of the objective (role `cotangent`), whatever it needs of `forward`'s inputs and all
@@ -29,8 +29,9 @@ export interface StepProgram {
   /** Functions that run one encoder: parameters by absolute path and one image; one result. */
   readonly encoders: readonly StepEncoder[];
   readonly params: readonly StepParam[];
-  /** Names of `data` inputs that are images, and those that are random draws. */
+  /** Names of `data` inputs that are images or clips, those that are numbers beside them, and those that are random draws. */
   readonly images: readonly string[];
+  readonly numbers: readonly string[];
   readonly draws: readonly string[];
   /** Source texts by file name, for comments that point to a line. */
   readonly sources: ReadonlyMap<string, string>;

@@ -1,13 +1,13 @@
 /**
  * What can be checked but not trained: programs that a target refuses before it starts (JEP8001).
  *
- * Videos, actions and labels have no reader in the runtime; a queue of earlier keys and loss weights that change have no
- * place in the step's contract yet; a pretrained module needs a file that programs cannot name yet. Owns the list and
- * nothing else, so that the day one of them works its line goes.
+ * A queue of earlier keys and loss weights that change have no place in the step's contract yet; a pretrained module needs a
+ * file that programs cannot name yet; pictures and clips have no source that gives both. Owns the list and nothing else, so
+ * that the day one of them works its line goes.
  */
 import type { Diagnostic } from "../messages/report.js";
 import { report } from "../messages/report.js";
-import type { ModelGraph, Node } from "../model/ir.js";
+import type { ImageInput, ModelGraph, Node } from "../model/ir.js";
 
 /** Reasons why no target trains the program, each at its place. */
 export function untrainable(graph: ModelGraph): readonly Diagnostic[] {
@@ -15,6 +15,11 @@ export function untrainable(graph: ModelGraph): readonly Diagnostic[] {
   for (const node of graph.body.nodes) {
     const why = reason(node);
     if (why !== undefined) found.push(report("JEP8001", node.origin, why));
+  }
+  const [first, other] = [graph.inputs[0], graph.inputs.find((i) => i.frames !== graph.inputs[0]?.frames)];
+  if (first !== undefined && other !== undefined) {
+    const kind = ({ name, frames }: ImageInput): string => `\`${name}\` is ${frames === undefined ? "a picture" : `a clip of ${frames} frames`}`;
+    found.push(report("JEP8001", other.origin, { what: `${kind(first)} and ${kind(other)}, and one source gives one of these`, instead: "take all inputs from clips of one length" }));
   }
   for (const term of graph.losses) {
     if (term.weight.kind !== "constant") found.push(report("JEP8001", term.origin, { what: `the weight of \`${term.name}\` changes over training`, instead: "give it a constant weight" }));
@@ -34,11 +39,6 @@ interface Reason {
 }
 
 function reason(node: Node): Reason | undefined {
-  if (node.op === "input") {
-    const { axes, space } = node.type;
-    if (axes.includes("time") && axes.includes("height")) return { what: `\`${node.attrs.path}\` is a video`, instead: "use images" };
-    if (space.kind === "actions" || space.kind === "labels") return { what: `\`${node.attrs.path}\` are ${space.kind}`, instead: "use images" };
-  }
   if (node.op === "loss" && (node.attrs.numbers?.["queue"] ?? 0) > 0) return { what: "a loss keeps a queue of earlier keys", instead: "leave `queue` out, and let the images of the step be the negatives" };
   return undefined;
 }

@@ -95,6 +95,11 @@ export function printPositions(positions: Positions): string {
   }
 }
 
+/** How many positions a grid has: rows times columns, times the rows of tubes along time. */
+export function placesOf({ rows, cols, frames = 1 }: Pick<Grid, "rows" | "cols" | "frames">): number {
+  return rows * cols * frames;
+}
+
 /** Whether two grids are one. */
 export function sameGrid(a: Grid, b: Grid): boolean {
   return a.rows === b.rows && a.cols === b.cols && a.patch === b.patch && a.channels === b.channels && a.frames === b.frames;

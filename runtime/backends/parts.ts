@@ -1,7 +1,7 @@
 /**
  * Batches that run in parts, with their gradients added: how a batch is cut, and what is watched put together again.
  *
- * Images by rows; index rows of every set of a mask likewise (they lie set by set); random draws whole for each part. Masks
+ * Images, and numbers beside them, by rows; index rows of every set of a mask likewise (they lie set by set); random draws whole for each part. Masks
  * were drawn and trimmed for the whole batch, so all parts have the same lengths and the mean over parts is that of the
  * batch; where rows are cut within groups of images, each part has its group's, and the mean is that over the groups.
  */
@@ -27,10 +27,12 @@ export function partOf(batch: StepBatch, part: number, parts: number): StepBatch
   if (parts === 1) return batch;
   const size = batch.size / parts;
   if (!Number.isInteger(size)) throw uncut(batch.size, parts);
+  const rows = (values: Float32Array): Float32Array => values.subarray((part * values.length) / parts, ((part + 1) * values.length) / parts);
   const each = <T, U>(record: Readonly<Record<string, T>>, f: (value: T) => U): Record<string, U> => Object.fromEntries(Object.entries(record).map(([name, value]): [string, U] => [name, f(value)]));
   return {
     size,
-    images: each(batch.images, (pixels) => pixels.subarray((part * pixels.length) / parts, ((part + 1) * pixels.length) / parts)),
+    images: each(batch.images, rows),
+    ...(batch.numbers === undefined ? {} : { numbers: each(batch.numbers, rows) }),
     masks: each(batch.masks, (mask) => maskPart(mask, batch.size, part, parts) ?? raise(uncut(batch.size, parts, ", for rows of its masks were cut within other groups of images"))),
     draws: batch.draws,
   };

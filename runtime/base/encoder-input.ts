@@ -1,13 +1,13 @@
 /**
- * The pictures that an encoder takes when it runs alone.
+ * The pictures or clips that an encoder takes when it runs alone.
  *
- * Owns the one look-up from an encoder of the manifest to height, width and channels: engines, probes and exports must
+ * Owns the one look-up from an encoder of the manifest to frames, height, width and channels: engines, probes and exports must
  * agree on it.
  */
 import type { EncoderInfo, ImageInput, Manifest } from "../abi.js";
 import { HostError } from "./errors.js";
 
-/** Height, width and channels of an encoder's pictures; undefined where the manifest does not say. */
+/** Height, width and channels of an encoder's pictures, frames too of its clips; undefined where the manifest does not say. */
 export function encoderPicture(manifest: Pick<Manifest, "inputs">, encoder: Pick<EncoderInfo, "input" | "size">): Omit<ImageInput, "name"> | undefined {
   return encoder.size ?? manifest.inputs.find((input) => input.name === encoder.input);
 }
@@ -16,8 +16,9 @@ export function encoderPicture(manifest: Pick<Manifest, "inputs">, encoder: Pick
 export function checkPictures(manifest: Pick<Manifest, "inputs">, encoder: Pick<EncoderInfo, "name" | "input" | "size">, values: number, n: number): void {
   const picture = encoderPicture(manifest, encoder);
   if (picture === undefined) return;
-  const { height, width, channels } = picture;
-  if (values !== n * height * width * channels) {
-    throw new HostError("mismatch", `the encoder ${encoder.name} takes pictures of height ${height}, width ${width} and ${channels} channels; ${values} numbers are not ${n} of them`, "give [count, height, width, channels], normalized as in training");
+  const { frames, height, width, channels } = picture;
+  if (values !== n * (frames ?? 1) * height * width * channels) {
+    const what = frames === undefined ? "pictures" : `clips of ${frames} frames`;
+    throw new HostError("mismatch", `the encoder ${encoder.name} takes ${what} of height ${height}, width ${width} and ${channels} channels; ${values} numbers are not ${n} of them`, `give [count, ${frames === undefined ? "" : "frames, "}height, width, channels], normalized as in training`);
   }
 }

@@ -7,6 +7,7 @@
  * longer than the grid share rows). Pure arithmetic, no randomness.
  */
 import type { MaskSpec } from "../abi.js";
+import { positionsOf } from "../base/grid.js";
 import { isAcceptable, sizeLaw, type BlockSize, type SizeLaw } from "./law.js";
 
 /** Inclusive bounds on the number of positions in one row of a mask. */
@@ -19,7 +20,12 @@ export interface MaskBounds {
 const MAX_POSITIONS = 65536;
 
 function cells(spec: MaskSpec): number {
-  return spec.grid.rows * spec.grid.cols;
+  return positionsOf(spec.grid);
+}
+
+/** Frames that a place of the plane goes through. */
+function depth({ grid }: MaskSpec): number {
+  return grid.frames ?? 1;
 }
 
 function isRange(range: readonly [number, number], low: number, high: number): boolean {
@@ -32,10 +38,11 @@ function percent(share: number): string {
 
 /** Objections to one spec by itself. */
 function ownObjections(spec: MaskSpec): string[] {
-  const { rows, cols } = spec.grid;
+  const { rows, cols, frames = 1 } = spec.grid;
+  const size = `${spec.grid.frames === undefined ? "" : `${frames} × `}${rows} × ${cols}`;
   const where = `mask '${spec.name}'`;
-  if (!Number.isInteger(rows) || !Number.isInteger(cols) || rows < 1 || cols < 1) return [`${where}: the grid ${rows} × ${cols} is not made of whole positions`];
-  if (rows * cols > MAX_POSITIONS) return [`${where}: a grid of ${rows} × ${cols} has more than ${MAX_POSITIONS} positions`];
+  if (![rows, cols, frames].every((side) => Number.isInteger(side) && side > 0)) return [`${where}: the grid ${size} is not made of whole positions`];
+  if (cells(spec) > MAX_POSITIONS) return [`${where}: a grid of ${size} has more than ${MAX_POSITIONS} positions`];
   const found: string[] = [];
   if (!Number.isInteger(spec.count) || spec.count < 1 || spec.count > 1024) found.push(`${where}: a count is a whole number in 1..1024, not ${spec.count}`);
   if (!Number.isInteger(spec.minKeep) || spec.minKeep < 0) found.push(`${where}: min_keep is a whole number from 0, not ${spec.minKeep}`);
@@ -47,7 +54,7 @@ function ownObjections(spec: MaskSpec): string[] {
     if (!isRange(spec.scale, 0, 1)) found.push(`${where}: a scale lies in 0..1, low to high, not ${spec.scale.join("..")}`);
     if (!isRange(spec.aspect, Number.MIN_VALUE, 1e6)) found.push(`${where}: an aspect is positive, low to high, not ${spec.aspect.join("..")}`);
   }
-  if (spec.kind === "random" && found.length === 0 && randomCount(spec, spec.ratio[0]) === 0) found.push(`${where}: a ratio of ${spec.ratio[0]} selects no position of ${rows} × ${cols}`);
+  if (spec.kind === "random" && found.length === 0 && randomCount(spec, spec.ratio[0]) === 0) found.push(`${where}: a ratio of ${spec.ratio[0]} selects no position of ${size}`);
   return found;
 }
 
@@ -107,7 +114,7 @@ export function shapeObjections(specs: readonly MaskSpec[]): readonly string[] {
     for (const name of spec.minus) {
       const other = byName.get(name);
       if (other === undefined) found.push(`mask '${spec.name}': it is to be less '${name}', and there is no such mask`);
-      else if (other.grid.rows !== spec.grid.rows || other.grid.cols !== spec.grid.cols) found.push(`mask '${spec.name}': '${name}' lies on another grid`);
+      else if (other.grid.rows !== spec.grid.rows || other.grid.cols !== spec.grid.cols || other.grid.frames !== spec.grid.frames) found.push(`mask '${spec.name}': '${name}' lies on another grid`);
     }
     if (reaches(spec.name, spec.name, byName)) found.push(`mask '${spec.name}': it is taken out of itself`);
   }
@@ -127,11 +134,12 @@ interface Cover {
 }
 
 function quadrantSizes(spec: MaskSpec): readonly number[] {
+  const through = depth(spec);
   const top = Math.floor(spec.grid.rows / 2);
   const left = Math.floor(spec.grid.cols / 2);
   const heights = [top, spec.grid.rows - top];
   const widths = [left, spec.grid.cols - left];
-  return heights.flatMap((h) => widths.map((w) => h * w)).sort((a, b) => a - b);
+  return heights.flatMap((h) => widths.map((w) => h * w * through)).sort((a, b) => a - b);
 }
 
 function coverOf(spec: MaskSpec, specs: readonly MaskSpec[]): Cover {
@@ -166,29 +174,30 @@ function forcedOverlap(spec: MaskSpec, size: BlockSize, other: MaskSpec): number
   const shared = acceptableSizes(other).sizes.map(
     (o) => Math.max(0, size.height + o.height - rows) * Math.max(0, size.width + o.width - cols),
   );
-  return shared.length === 0 ? 0 : Math.min(...shared);
+  return shared.length === 0 ? 0 : Math.min(...shared) * depth(spec);
 }
 
 function blockBounds(spec: MaskSpec, removed: readonly MaskSpec[], specs: readonly MaskSpec[]): MaskBounds {
   const { sizes } = acceptableSizes(spec);
   if (sizes.length === 0) return { min: 0, max: 0 };
-  const areas = sizes.map((size) => size.height * size.width);
+  const areas = sizes.map((size) => size.height * size.width * depth(spec));
   const smallest = Math.min(...areas);
   if (removed.length === 0) return { min: smallest, max: Math.max(...areas) };
   const covers = removed.map((other) => coverOf(other, specs));
   const worst = smallest - covers.reduce((sum, cover) => sum + cover.union.max, 0);
-  const floor = spec.sampler === "published" ? spec.minKeep + 1 : 1;
-  const relaxes = spec.sampler === "published" && worst <= spec.minKeep;
+  const keep = spec.minKeep * depth(spec);
+  const floor = spec.sampler === "published" ? keep + 1 : 1;
+  const relaxes = spec.sampler === "published" && worst <= keep;
   const max = Math.max(...sizes.map((size) => largestRest(spec, size, removed, covers, relaxes)));
   return { min: Math.min(Math.max(floor, worst), max), max };
 }
 
 /** The most a block keeps: all but what the masks taken out of it must cover; relaxation may give up all but the first. */
 function largestRest(spec: MaskSpec, size: BlockSize, removed: readonly MaskSpec[], covers: readonly Cover[], relaxes: boolean): number {
-  const area = size.height * size.width;
+  const area = size.height * size.width * depth(spec);
   const first = removed[0];
   if (!relaxes) return area - Math.max(...removed.map((other) => forcedOverlap(spec, size, other)));
-  const firstMayGo = area - (covers[0]?.one.max ?? 0) <= spec.minKeep;
+  const firstMayGo = area - (covers[0]?.one.max ?? 0) <= spec.minKeep * depth(spec);
   return first === undefined || firstMayGo ? area : area - forcedOverlap(spec, size, first);
 }
 

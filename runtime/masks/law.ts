@@ -5,7 +5,8 @@
  * and of the corrected one (two independent uniforms, sides up to the grid's), and their exact distribution. The law is
  * enumerated over the uniform itself, not simulated: the formula is a step function of it, so bisection finds each step.
  * A size that can never be accepted (`h·w <= minKeep`) is what made the published program hang on small grids; here it
- * is a number, `hangs`, known before anything runs.
+ * is a number, `hangs`, known before anything runs. On a grid with frames a block goes through all of them, so that the law
+ * is that of one plane: area, sides and `minKeep` are counted there.
  */
 import type { MaskSpec } from "../abi.js";
 

@@ -6,10 +6,12 @@
  * misses the last row and column, twenty tries before the last complement is given up, rows cut to the batch minimum at
  * their tail. `corrected` repairs these one by one; `random`, `rasterized` and `all` serve the ablations. A draw is a pure
  * function of (specs, seed, step, batch): positions come from one stream per image, so workers and resuming change nothing.
+ * On a grid with frames blocks and quadrants go through all of them, and random positions are drawn among all.
  * Where rows are cut within groups of more images than the batch has, the images that it lacks are drawn, and thrown away.
  */
 import type { MaskBatch, MaskSpec } from "../abi.js";
 import { HostError } from "../base/errors.js";
+import { positionsOf } from "../base/grid.js";
 import { Mt19937 } from "../base/mt19937.js";
 import { stream, type Stream } from "../base/random.js";
 import { drawOrder, randomCount, shapeObjections } from "./bounds.js";
@@ -87,7 +89,7 @@ function hangs({ spec, key }: Job, size: BlockSize): HostError {
  * a position is allowed when its number is at least how many are still in force.
  */
 function coverage({ spec, drawn }: Job, image: number): { first: Int16Array; sets: number } {
-  const first = new Int16Array(spec.grid.rows * spec.grid.cols).fill(FREE);
+  const first = new Int16Array(positionsOf(spec.grid)).fill(FREE);
   let sets = 0;
   if (spec.allowOverlap) return { first, sets };
   for (const name of spec.minus) {
@@ -99,16 +101,24 @@ function coverage({ spec, drawn }: Job, image: number): { first: Int16Array; set
   return { first, sets };
 }
 
-function blockRegion(spec: MaskSpec, size: BlockSize, top: number, left: number, first: Int16Array, inForce: number): Int32Array {
-  const region = new Int32Array(size.height * size.width);
+/** What is free of a block at a place of the plane, through all frames. */
+function blockRegion({ grid: { rows, cols, frames = 1 } }: MaskSpec, size: BlockSize, top: number, left: number, first: Int16Array, inForce: number): Int32Array {
+  const region = new Int32Array(frames * size.height * size.width);
   let n = 0;
-  for (let r = top; r < top + size.height; r++) {
-    for (let c = left; c < left + size.width; c++) {
-      const at = r * spec.grid.cols + c;
-      if ((first[at] ?? FREE) >= inForce) region[n++] = at;
+  for (let frame = 0; frame < frames; frame++) {
+    for (let r = top; r < top + size.height; r++) {
+      for (let c = left; c < left + size.width; c++) {
+        const at = (frame * rows + r) * cols + c;
+        if ((first[at] ?? FREE) >= inForce) region[n++] = at;
+      }
     }
   }
   return region.subarray(0, n);
+}
+
+/** More positions than these a block must have left: of every frame so many, on average. */
+function least({ grid: { frames = 1 }, minKeep }: MaskSpec): number {
+  return minKeep * frames;
 }
 
 /** Places one block: the published rule gives up the last complement after every twenty failures. */
@@ -116,7 +126,7 @@ function placePublished(spec: MaskSpec, size: BlockSize, first: Int16Array, sets
   for (let inForce = sets; ; inForce--) {
     for (let i = 0; i < TRIES; i++) {
       const region = blockRegion(spec, size, draws.int(spec.grid.rows - size.height), draws.int(spec.grid.cols - size.width), first, inForce);
-      if (region.length > spec.minKeep) return { region, relaxed: inForce < sets };
+      if (region.length > least(spec)) return { region, relaxed: inForce < sets };
     }
     if (inForce === 0) throw refuse(`mask '${spec.name}' found no place for a block of ${size.height} × ${size.width}`);
   }
@@ -128,7 +138,7 @@ function placeCorrected(spec: MaskSpec, size: BlockSize, first: Int16Array, sets
   const lefts = spec.grid.cols - size.width + 1;
   for (let i = 0; i < TRIES; i++) {
     const region = blockRegion(spec, size, draws.int(tops), draws.int(lefts), first, sets);
-    if (region.length > spec.minKeep) return region;
+    if (region.length > least(spec)) return region;
   }
   let best: Int32Array = new Int32Array(0);
   for (let top = 0; top < tops; top++) {
@@ -174,15 +184,15 @@ function uncovered(candidates: Int32Array, first: Int16Array, sets: number): { r
 }
 
 function everyPosition(spec: MaskSpec): Int32Array {
-  return Int32Array.from({ length: spec.grid.rows * spec.grid.cols }, (_, at) => at);
+  return Int32Array.from({ length: positionsOf(spec.grid) }, (_, at) => at);
 }
 
-/** Positions of quadrant 0..3 (raster order of quadrants); the middle row and column of odd grids go to the later one. */
+/** Positions of quadrant 0..3 (raster order of quadrants) in all frames; the middle row and column of odd grids go to the later one. */
 function quadrant(spec: MaskSpec, which: number): Int32Array {
   const top = Math.floor(spec.grid.rows / 2);
   const left = Math.floor(spec.grid.cols / 2);
   return everyPosition(spec).filter((at) => {
-    const below = Math.floor(at / spec.grid.cols) >= top ? 2 : 0;
+    const below = Math.floor(at / spec.grid.cols) % spec.grid.rows >= top ? 2 : 0;
     const right = at % spec.grid.cols >= left ? 1 : 0;
     return below + right === which;
   });

@@ -7,6 +7,7 @@
  */
 import type { Initializer, Manifest, Parameter } from "../abi.js";
 import { HostError } from "../base/errors.js";
+import { positionsOf } from "../base/grid.js";
 import { purposeHash, stream } from "../base/random.js";
 import type { Stream } from "../base/random.js";
 
@@ -25,7 +26,8 @@ export function initialState(manifest: Pick<Manifest, "parameters">, seed: numbe
 export function initialValue(parameter: Pick<Parameter, "name" | "shape" | "init">, seed: number): Float32Array {
   const { name, shape, init } = parameter;
   const size = elementCount(shape);
-  if (init.kind === "sincos2d") return sincos2d(init.rows, init.cols, tableWidth(parameter, init, size));
+  if (init.kind === "sincos2d") return repeated(sincos2d(init.rows, init.cols, tableWidth(parameter, init, size)), init.frames ?? 1);
+  if (init.kind === "sincos3d") return sincos3d(init.frames, init.rows, init.cols, tableWidth(parameter, init, size));
   const out = new Float32Array(size);
   const constant = constantOf(init);
   if (constant !== undefined) return out.fill(constant);
@@ -61,6 +63,32 @@ export function sincos2d(rows: number, cols: number, width: number): Float32Arra
   return out;
 }
 
+/**
+ * The three-dimensional sine-cosine table `[frames · rows · cols, width]` of V-JEPA with its power spread evenly, computed in
+ * float64 and rounded once: `s = 2 ceil(width / 6)` channels for the frame, as many for the row, then those for the column, of
+ * which the last are cut off at the width. In each part the sines come before the cosines, with frequencies
+ * `10000^(-k / (s / 2))`. Throws for an odd width and for one below 10, which leaves too little of the column's part.
+ */
+export function sincos3d(frames: number, rows: number, cols: number, width: number): Float32Array {
+  if (width % 2 !== 0 || width < 10) throw new HostError("mismatch", `a sine-cosine table of three dimensions needs an even width of at least 10, not ${width}`, "choose another width");
+  const out = new Float32Array(frames * rows * cols * width);
+  const half = Math.ceil(width / 6);
+  const code = (place: number, k: number): number => (k < half ? Math.sin(place * 10000 ** (-k / half)) : Math.cos(place * 10000 ** (-(k - half) / half)));
+  for (let at = 0; at < frames * rows * cols; at++) {
+    const places = [Math.floor(at / (rows * cols)), Math.floor(at / cols) % rows, at % cols];
+    for (let j = 0; j < width; j++) out[at * width + j] = code(places[Math.floor(j / (2 * half))] ?? 0, j % (2 * half));
+  }
+  return out;
+}
+
+/** A table as often as a clip has rows of tubes. */
+function repeated(plane: Float32Array, times: number): Float32Array {
+  if (times === 1) return plane;
+  const out = new Float32Array(times * plane.length);
+  for (let i = 0; i < times; i++) out.set(plane, i * plane.length);
+  return out;
+}
+
 /** Number of elements of a shape; a scalar has one. */
 export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, side) => product * side, 1);
@@ -82,9 +110,9 @@ function broken(message: string): HostError {
   return new HostError("mismatch", message, "compile the program again: this manifest is damaged");
 }
 
-function tableWidth(parameter: Pick<Parameter, "name">, init: { readonly rows: number; readonly cols: number }, size: number): number {
-  const width = size / (init.rows * init.cols);
-  if (!Number.isInteger(width)) throw broken(`parameter ${parameter.name} does not hold a ${init.rows} by ${init.cols} table`);
+function tableWidth(parameter: Pick<Parameter, "name">, init: { readonly rows: number; readonly cols: number; readonly frames?: number }, size: number): number {
+  const width = size / positionsOf(init);
+  if (!Number.isInteger(width)) throw broken(`parameter ${parameter.name} does not hold a table of ${init.frames === undefined ? "" : `${init.frames} by `}${init.rows} by ${init.cols} places`);
   return width;
 }
 

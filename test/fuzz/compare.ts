@@ -90,13 +90,24 @@ export async function disagreements(text: string, seed: number, onDevice = false
   if (said === undefined || said !== flat) found.push(`another program as a variant, ${asVariant(text, new Draw(seed))}`);
   const again = check({ file, text: format(text, file).text, read: readRepo }).graph;
   if (graph === undefined || again === undefined || printGraph(again, { origins: false }) !== printGraph(graph, { origins: false })) found.push("formatting changes the program");
+  const state = stateOf(manifest, seed);
+  const batch = batchFor(manifest, 1);
+  found.push(...respelled(text, seed, state, batch, overParts(unpassed(text, ready), manifest, state, batch)));
+  return [...found, ...await numbersApart(text, seed, onDevice)];
+}
+
+/** What does not agree in the numbers of a program as it is written: passes in float64, and two steps on engines. */
+export async function numbersApart(text: string, seed: number, onDevice = false): Promise<string[]> {
+  const found: string[] = [];
+  const ready = compileRepo(file, { text });
+  const { manifest } = ready;
   const before = unpassed(text, ready);
   const state = stateOf(manifest, seed);
   const batch = batchFor(manifest, 1);
   const wanted = overParts(before, manifest, state, batch);
   const exact = (got: Interpreted, what: string): string[] => apart(what, all(got), all(wanted), (_, w) => 1e-8 * (largest(w) + steepest(wanted)));
   const wgsl = compileRepo(file, { text, target: "wgsl" });
-  found.push(...exact(overParts(ready.step, manifest, state, batch), "passes for tfjs"), ...exact(overParts(wgsl.step, manifest, state, batch), "passes for wgsl"), ...respelled(text, seed, state, batch, wanted));
+  found.push(...exact(overParts(ready.step, manifest, state, batch), "passes for tfjs"), ...exact(overParts(wgsl.step, manifest, state, batch), "passes for wgsl"));
   found.push(...await steps("wasm", before, await onWasm(ready, state), manifest, state, seed));
   if (!onDevice) return found;
   const device = await engineFor({ ...wgsl, module: moduleOf(wgsl) });
@@ -124,13 +135,13 @@ function respelled(text: string, seed: number, state: State, batch: StepBatch, w
   // Which grid's table of positions has a name without its size goes by the order of lines.
   const tableOf = (name: string, size: number): Float32Array | undefined => [...given].find(([other, x]) => tableless(other) === tableless(name) && x.length === size)?.[1];
   const ownState = new Map(manifest.parameters.map(({ name, shape }) => [name, tableOf(name, shape.reduce((n, side) => n * side, 1)) ?? new Float32Array()]));
-  const got = overParts(step, manifest, ownState, { ...batch, images: recordBy(names, batch.images), masks: recordBy(names, batch.masks) });
+  const got = overParts(step, manifest, ownState, { ...batch, images: recordBy(names, batch.images), ...(batch.numbers === undefined ? {} : { numbers: recordBy(names, batch.numbers) }), masks: recordBy(names, batch.masks) });
   const [total, theirs] = [[...wanted.losses.values()][0], [...got.losses.values()][0]].map((x) => x?.data ?? []);
   const expected = new Map<string, ArrayLike<number>>([["loss", total ?? []], ...[...wanted.grads, ...wanted.state].map(([path, x]) => [pathBy(names, path), x] as const)]);
   return apart(`by other words, ${other}`, new Map<string, ArrayLike<number>>([["loss", theirs ?? []], ...got.grads, ...got.state]), expected, (_, w) => 1e-8 * (largest(w) + steepest(wanted)));
 }
 
-const tableless = (name: string): string => name.replace(/\.pos_embed_\d+x\d+$/, ".pos_embed");
+const tableless = (name: string): string => name.replace(/\.pos_embed_\d+x\d+(x\d+(_3d)?)?$/, ".pos_embed");
 
 /** Two steps of an engine beside the oracle with an optimizer of its own. */
 async function steps(what: string, oracle: StepProgram, engine: Engine, manifest: Manifest, state: State, seed: number, gradients?: () => Promise<State>): Promise<string[]> {

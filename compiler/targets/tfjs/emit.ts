@@ -158,7 +158,7 @@ function stepText(program: StepProgram, signatures: ReadonlyMap<string, Signatur
   for (const sig of signatures.values()) scope.take(sig.name);
   const inputs = new Map<string, string>();
   const lines: string[] = [];
-  for (const [kind, list] of [["images", program.images], ["masks", undefined], ["draws", program.draws]] as const) {
+  for (const [kind, list] of [["images", program.images], ["numbers", program.numbers], ["masks", undefined], ["draws", program.draws]] as const) {
     const names = entryInputs([forward, backward], list);
     const bound = names.map((name) => {
       inputs.set(name, scope.take(name));
@@ -248,7 +248,7 @@ function savedText(forward: Signature, backward: Signature, root: string | undef
 }
 
 function unknownInput(sig: Signature, path: string | undefined): never {
-  throw new IrError(`tfjs target: input \`${path}\` of \`${sig.func.name}\` is neither an image, a mask nor a draw.`);
+  throw new IrError(`tfjs target: input \`${path}\` of \`${sig.func.name}\` is neither an image, a number beside one, a mask nor a draw.`);
 }
 
 function encodersText(program: StepProgram, signatures: ReadonlyMap<string, Signature>): string[] {

@@ -141,7 +141,7 @@ async function step(run: Run, batch: StepBatch, hyper: Hyper, want: StepWants): 
 function forwardAndBackward(run: Run, batch: StepBatch): TfjsStep<Tensor> {
   const inputs = upload(run, batch);
   const out = run.module.step(run.k, parameterTree(run), inputs);
-  free(run.k, [...Object.values(inputs.images), ...Object.values(inputs.masks), ...Object.values(inputs.draws)]);
+  free(run.k, [...Object.values(inputs.images), ...Object.values(inputs.numbers ?? {}), ...Object.values(inputs.masks), ...Object.values(inputs.draws)]);
   return out;
 }
 
@@ -186,11 +186,16 @@ function upload(run: Run, batch: StepBatch): TfjsInputs<Tensor> {
     const pixels = own(batch.images, view.name);
     const channels = manifest.inputs.find((input) => input.name === view.input)?.channels ?? 3;
     if (pixels === undefined) throw new HostError("mismatch", `the batch has no view ${view.name}`, "report this: loader and manifest disagree");
-    return [view.name, tf.tensor(pixels, [batch.size, view.height, view.width, channels])];
+    return [view.name, tf.tensor(pixels, [batch.size, ...(view.frames === undefined ? [] : [view.frames]), view.height, view.width, channels])];
+  });
+  const numbers = (manifest.numbers ?? []).map(({ name, shape }): [string, Tensor] => {
+    const values = own(batch.numbers ?? {}, name);
+    if (values === undefined) throw new HostError("mismatch", `the batch has no ${name}`, "report this: loader and manifest disagree");
+    return [name, tf.tensor(values, [batch.size, ...shape])];
   });
   const masks = Object.entries(batch.masks).map(([name, mask]): [string, Tensor] => [name, tf.tensor(mask.indices, [mask.count * batch.size, mask.length], "int32")]);
   const draws = manifest.draws.map((draw): [string, Tensor] => [draw.name, tf.tensor(own(batch.draws, draw.name) ?? new Float32Array(0), [...draw.shape])]);
-  return { images: Object.fromEntries(images), masks: Object.fromEntries(masks), draws: Object.fromEntries(draws) };
+  return { images: Object.fromEntries(images), numbers: Object.fromEntries(numbers), masks: Object.fromEntries(masks), draws: Object.fromEntries(draws) };
 }
 
 /** All parameters as the tree that generated code reads; the tensors are borrowed. */
@@ -265,7 +270,7 @@ async function encode(run: Run, name: string, images: Float32Array, n: number): 
   checkPictures(run.manifest, info, images.length, n);
   const pixels = n === 0 ? 0 : images.length / n;
   const picture = encoderPicture(run.manifest, info);
-  const shape = picture === undefined ? [] : [picture.height, picture.width, picture.channels];
+  const shape = picture === undefined ? [] : [...(picture.frames === undefined ? [] : [picture.frames]), picture.height, picture.width, picture.channels];
   const parts: Float32Array[] = [];
   for (let from = 0; from < n; from += ENCODE_CHUNK) {
     const to = Math.min(n, from + ENCODE_CHUNK);

@@ -7,6 +7,7 @@
  * export, import, and on from there gives the same bits, because state is all there is and every kernel is deterministic.
  */
 import type { Engine, Hyper, Manifest, PlanOutput, PlanProgram, StepBatch, StepResult, StepWants, WgslModule } from "../../abi.js";
+import { positionsOf } from "../../base/grid.js";
 import { checkPictures } from "../../base/encoder-input.js";
 import { HostError } from "../../base/errors.js";
 import type { Profiler } from "./profiler.js";
@@ -61,7 +62,7 @@ export async function createWebgpuEngine(manifest: Manifest, module: WgslModule,
   const notes = await proveForms(session, module, host.name);
   const ring = new LossRing(session, plan.step.outputs, plan.held, plan.accumulate?.parts ?? 1, [session.buffer("read losses 0"), session.buffer("read losses 1")]);
   const used = new Set(plan.step.dispatches.flatMap((d) => d.bind.map((r) => r.buffer)));
-  const grids = new Map(manifest.masks.map(({ name, grid }) => [name, grid.rows * grid.cols]));
+  const grids = new Map(manifest.masks.map(({ name, grid }) => [name, positionsOf(grid)]));
   const inputs = plan.inputs.map((input) => ({ input, buffer: session.bufferAt(input.ref.buffer), needed: used.has(input.ref.buffer), positions: grids.get(input.name) }));
   const run: Run = { manifest, module, session, ring, profiler: host.profiler, inputs };
   for (const { name, ref } of plan.parameters) {

@@ -47,7 +47,7 @@ function lengthsOf(places: readonly InputPlace[], { size, masks }: StepBatch): S
 
 function write(queue: GPUQueue, places: readonly InputPlace[], batch: StepBatch, part: number): void {
   for (const { input, buffer, needed } of places) {
-    const data = batch.masks[input.name]?.indices ?? batch.images[input.name] ?? batch.draws[input.name];
+    const data = batch.masks[input.name]?.indices ?? batch.images[input.name] ?? batch.numbers?.[input.name] ?? batch.draws[input.name];
     if (data === undefined && needed) throw new HostError("mismatch", `the batch has no ${input.name}`, "report this: loader and plan disagree");
     if (data === undefined) continue;
     if (data.byteLength > input.ref.bytes) throw new HostError("mismatch", `${input.name} has ${data.byteLength} bytes, the plan is for ${input.ref.bytes}`, "report this: loader and plan disagree");

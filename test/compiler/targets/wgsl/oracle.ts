@@ -39,7 +39,7 @@ export function interpreted(step: StepProgram, state: ReadonlyMap<string, Float3
       if (input.role === "saved" && known !== undefined) return known;
       if (input.role === "param") return { shape: sizes, data: stacked(state, input.path, stack) };
       if (input.role === "cotangent") return { shape: sizes, data: Float64Array.of(1) };
-      return { shape: sizes, data: Float64Array.from(batch.masks[input.path]?.indices ?? batch.images[input.path] ?? batch.draws[input.path] ?? []) };
+      return { shape: sizes, data: Float64Array.from(batch.masks[input.path]?.indices ?? batch.images[input.path] ?? batch.numbers?.[input.path] ?? batch.draws[input.path] ?? []) };
     });
     evaluate(step.module, name, args, env).forEach((value, i) => given.set(`${func.outputs[i]?.role === "grad" ? "grad " : ""}${func.outputs[i]?.path ?? ""}`, value));
   };

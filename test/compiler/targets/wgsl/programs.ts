@@ -5,7 +5,7 @@ import { sampleMasks } from "../../../../runtime/masks/sample.js";
 import { emitWgsl } from "../../../../compiler/targets/wgsl/emit.js";
 import { portable } from "../../../../compiler/targets/wgsl/plan.js";
 import type { PlanLimits, Precision } from "../../../../compiler/targets/wgsl/plan.js";
-import type { Hyper, Manifest, StepBatch, WgslModule } from "../../../../runtime/abi.js";
+import type { Hyper, Manifest, NumberInput, StepBatch, WgslModule } from "../../../../runtime/abi.js";
 import { stream } from "../../../../runtime/base/random.js";
 import type { NodeDevice } from "../../../../runtime/backends/webgpu/device.js";
 import { nodeLimits, openNodeDevice } from "../../../../runtime/backends/webgpu/device.js";
@@ -90,14 +90,27 @@ export function batchFor(manifest: Manifest, step: number, size = manifest.train
   for (const view of manifest.views) {
     const next = stream(7, `pixels ${view.name} ${step}`, 0);
     const channels = manifest.inputs.find((i) => i.name === view.input)?.channels ?? 3;
-    images[view.name] = Float32Array.from({ length: size * view.height * view.width * channels }, () => 2 * next.uniform() - 1);
+    images[view.name] = Float32Array.from({ length: size * (view.frames ?? 1) * view.height * view.width * channels }, () => 2 * next.uniform() - 1);
   }
   const masks = Object.fromEntries(sampleMasks(manifest.masks, { seed: 3, step, batch: size }));
   const draws = Object.fromEntries(manifest.draws.map((d) => {
     const next = stream(7, `draw ${d.name} ${step}`, 0);
     return [d.name, Float32Array.from({ length: d.shape.reduce((n, x) => n * x, 1) }, () => (d.distribution === "normal" ? next.normal() : next.uniform()))];
   }));
-  return { size, images, masks, draws };
+  return { size, images, ...(manifest.numbers === undefined ? {} : { numbers: numbersFor(manifest.numbers, step, size) }), masks, draws };
+}
+
+/** Actions at random; of a label, one class for each image. */
+function numbersFor(inputs: readonly NumberInput[], step: number, size: number): Record<string, Float32Array> {
+  return Object.fromEntries(inputs.map(({ name, kind, shape }) => {
+    const next = stream(7, `numbers ${name} ${step}`, 0);
+    const each = shape.reduce((n, x) => n * x, 1);
+    const rows = Array.from({ length: size }, () => {
+      const chosen = next.int(each);
+      return Array.from({ length: each }, (_, i) => (kind === "action" ? next.normal() : Number(i === chosen)));
+    });
+    return [name, Float32Array.from(rows.flat())];
+  }));
 }
 
 /** Scalars as a run in its middle has them. */
