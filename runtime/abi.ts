@@ -237,6 +237,8 @@ export type DataConfig =
       readonly every: number;
       readonly onCorrupt: "skip" | "refuse";
       readonly onSmall: "scale" | "skip" | "refuse";
+      /** What happens to films with fewer frames than a clip takes. */
+      readonly onShort: "skip" | "refuse";
     };
 
 /** The recipe, as the program says it. */

@@ -19,6 +19,7 @@ import type { SweepPoint } from "./sweep.js";
 import { sweepPoints } from "./sweep.js";
 import type { CheckedTraining } from "./train.js";
 import { checkBatch, checkFilled, checkGroups, checkParts, checkTokens } from "./batch.js";
+import { checkData } from "./data.js";
 import { checkTraining } from "./train.js";
 import type { Static } from "./values.js";
 
@@ -70,6 +71,7 @@ export function check(files: SourceFiles, options: CheckOptions, diagnostics: Di
   const training = options.batch === undefined ? said : { ...said, train: { ...said.train, batch: options.batch } };
   checkBatch(model.graph, training.train.batch, diagnostics);
   checkTokens(model.graph, diagnostics);
+  checkData(model.graph, program, training, diagnostics);
   checkFilled(training.train, settingSpan(program, "data", "batch"), diagnostics);
   checkParts(model.graph, training.train.batch, training.train.accumulate ?? 1, settingSpan(program, "accumulate"), diagnostics);
   checkGroups(model.graph, training.train.batch, training.train.accumulate ?? 1, diagnostics);

@@ -174,10 +174,10 @@ const wordSetting = <W extends string>(words: readonly W[], write: (draft: Draft
 const optimizers: Readonly<Record<string, readonly string[]>> = { adamw: ["beta1", "beta2", "eps"], sgd: ["momentum"], lars: ["momentum", "trust"] };
 
 /** Arguments of what settings are given: data and optimizers. */
-export const settingArguments: Readonly<Record<string, readonly string[]>> = { ...optimizers, images: ["on_corrupt", "on_small"], shapes: ["count"] };
+export const settingArguments: Readonly<Record<string, readonly string[]>> = { ...optimizers, images: ["on_corrupt", "on_small"], videos: ["every", "on_corrupt", "on_small", "on_short"], shapes: ["count"] };
 
 /** Settings that take one of some words, alone or with arguments behind it. */
-export const settingChoices = { data: ["images", "shapes"], optimizer: Object.keys(optimizers), recompute: ["blocks"], on_collapse: ["warn", "stop"] } as const;
+export const settingChoices = { data: ["images", "videos", "shapes"], optimizer: Object.keys(optimizers), recompute: ["blocks"], on_collapse: ["warn", "stop"] } as const;
 
 const settings: Readonly<Record<string, Reader>> = {
   data: readData,
@@ -228,11 +228,11 @@ function readData(state: State, setting: ast.Setting): void {
   const expr = setting.values[0];
   const call = expr === undefined ? undefined : named(expr);
   const { cx } = state;
-  if (call === undefined || (call.name !== "images" && call.name !== "shapes")) {
+  if (call === undefined || (call.name !== "images" && call.name !== "videos" && call.name !== "shapes")) {
     cx.diagnostics.add(report("JEP6007", setting.span, {}, expr === undefined || call === undefined ? {} : didYouMean(call.name, settingChoices.data, wordOf(expr))));
     return;
   }
-  state.draft.data = call.name === "images" ? readImages(cx, call.args) : readShapes(cx, call.args);
+  state.draft.data = call.name === "shapes" ? readShapes(cx, call.args) : readFolder(cx, call.name, call.args);
   const block = [...call.block, ...(setting.block ?? [])];
   const colors = block.flatMap((e) => {
     const c = named(e);
@@ -242,21 +242,30 @@ function readData(state: State, setting: ast.Setting): void {
   state.transforms = readTransforms(cx, inBlock(block).filter(({ expr }) => named(expr)?.name !== "normalize"), state.channels);
 }
 
-function readImages(cx: BodyCx, args: readonly ast.Arg[]): DataConfig {
+/** A folder of pictures or of films. */
+function readFolder(cx: BodyCx, kind: "images" | "videos", args: readonly ast.Arg[]): DataConfig {
   let path = "";
+  let every = 1;
   let onCorrupt: "skip" | "refuse" = "skip";
   let onSmall: "scale" | "skip" | "refuse" = "scale";
-  const taken = createTaken("images", cx.diagnostics);
+  let onShort: "skip" | "refuse" = "skip";
+  const films = kind === "videos";
+  const taken = createTaken(kind, cx.diagnostics);
   for (const arg of args) {
     const key = arg.name?.text ?? "path";
     if (!taken.take(key, placeOf(arg))) continue;
     const text = arg.value.kind === "string" ? arg.value.value : arg.value.kind === "ref" ? arg.value.name : undefined;
     if (key === "path" && arg.value.kind === "string") path = arg.value.value;
+    else if (key === "every" && films) every = asCount(evaluate(cx, arg.value), "`every`", arg.span, cx.diagnostics, 1, 1e6) ?? every;
     else if (key === "on_corrupt" && (text === "skip" || text === "refuse")) onCorrupt = text;
     else if (key === "on_small" && (text === "scale" || text === "skip" || text === "refuse")) onSmall = text;
-    else cx.diagnostics.add(report("JEP2004", arg.name?.span ?? arg.span, { callee: "images", name: key, known: "`path` (a text), `on_corrupt` (`skip` or `refuse`), `on_small` (`scale`, `skip` or `refuse`)" }));
+    else if (key === "on_short" && films && (text === "skip" || text === "refuse")) onShort = text;
+    else {
+      const more = films ? ", `every` (a number of frames), `on_short` (`skip` or `refuse`)" : "";
+      cx.diagnostics.add(report("JEP2004", arg.name?.span ?? arg.span, { callee: kind, name: key, known: `\`path\` (a text), \`on_corrupt\` (\`skip\` or \`refuse\`), \`on_small\` (\`scale\`, \`skip\` or \`refuse\`)${more}` }));
+    }
   }
-  return { kind: "images", path, onCorrupt, onSmall };
+  return films ? { kind, path, every, onCorrupt, onSmall, onShort } : { kind: "images", path, onCorrupt, onSmall };
 }
 
 function readShapes(cx: BodyCx, args: readonly ast.Arg[]): DataConfig {

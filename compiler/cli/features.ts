@@ -1,13 +1,13 @@
 /**
  * `jepac features`: the features of one's own pictures under a trained encoder, as a file that other programs read.
  *
- * Owns the command and what the file holds: `features` [pictures, width], `labels` where folders give classes, and names in the
+ * Owns the command and what the file holds: `features` [pictures, width] (of a program that takes a `Video`, a row for each film: of the clip in its middle), `labels` where folders give classes, and names in the
  * metadata. Encoding is the runtime's (`train/run-encoder.ts`).
  */
 import { relative, resolve } from "node:path";
 import { writeAtomic } from "../../runtime/base/files.js";
 import { writeSafetensors } from "../../runtime/base/safetensors.js";
-import type { ImageSource } from "../../runtime/data/source.js";
+import { wordsOf, type ImageSource } from "../../runtime/data/source.js";
 import { engineChoice } from "../../runtime/train/options.js";
 import type { RunEncoder, SourceFeatures } from "../../runtime/train/run-encoder.js";
 import type { Command } from "./command.js";
@@ -19,7 +19,7 @@ import { runOptions } from "./train.js";
 const { engine } = runOptions;
 
 export const featuresCommand: Command = {
-  words: { run: "a run folder, or a checkpoint in one", pictures: "a folder of pictures; sub-folders with pictures are classes" },
+  words: { run: "a run folder, or a checkpoint in one", pictures: "a folder of pictures, or of films for a program that takes clips; sub-folders with pictures are classes" },
   options: {
     out: { kind: "text", alias: "o", initial: "features.safetensors", help: "the file to write" },
     encoder: { kind: "text", help: "which encoder (the moving average where there is one, as papers evaluate it)" },
@@ -31,17 +31,19 @@ export const featuresCommand: Command = {
     const { folder, which } = findRun(args.need("run"), cx.cwd);
     const out = args.text("out") ?? "features.safetensors";
     if (!out.endsWith(".safetensors")) throw new CliError(`--out names a file that ends in .safetensors, not ${out}`);
-    const [{ openRunEncoder }, { folderSource }, { createProgress }] = await Promise.all([import("../../runtime/train/run-encoder.js"), import("../../runtime/data/folder.js"), import("../../runtime/log/progress.js")]);
-    const source = await folderSource(resolve(cx.cwd, args.need("pictures")));
+    const [{ openRunEncoder }, { readManifest }, { openPictures }, { createProgress }] = await Promise.all([import("../../runtime/train/run-encoder.js"), import("../../runtime/train/compiled.js"), import("../../runtime/train/datasets.js"), import("../../runtime/log/progress.js")]);
+    const compiled = compiledFolder(folder, args.text("compiled"), cx.cwd);
+    const source = await openPictures(readManifest(compiled), resolve(cx.cwd, args.need("pictures")));
     const name = args.text("engine");
-    const trained = await openRunEncoder(folder, { encoder: args.text("encoder"), which, compiled: compiledFolder(folder, args.text("compiled"), cx.cwd), ...(name === undefined ? {} : { engine: engineChoice(name) }) });
+    const trained = await openRunEncoder(folder, { encoder: args.text("encoder"), which, compiled, ...(name === undefined ? {} : { engine: engineChoice(name) }) });
     const progress = createProgress(cx.err, () => cx.clock());
     try {
       const { engine: used, encoder, manifest, step } = trained;
       progress.note(`${source.report.lines.join("\n")}\nengine: ${used.name} ${used.version}; ${encoder.name} of ${manifest.program}, step ${step}`);
-      const found = await trained.features(source, (done) => progress.status(`picture ${done} of ${source.size}`));
-      if (found.count === 0) throw new CliError(`none of the pictures in ${args.need("pictures")} can be read and decoded`, `the first is ${found.corrupt[0] ?? "unknown"}`);
-      if (found.corrupt.length > 0) progress.note(`${found.corrupt.length} of ${source.size} pictures cannot be read or decoded and have no row, such as ${relative(cx.cwd, found.corrupt[0] ?? "")}`);
+      const [one, many] = wordsOf(source);
+      const found = await trained.features(source, (done) => progress.status(`${one} ${done} of ${source.size}`));
+      if (found.count === 0) throw new CliError(`none of the ${many} in ${args.need("pictures")} can be read and decoded`, `the first is ${found.corrupt[0] ?? "unknown"}`);
+      if (found.corrupt.length > 0) progress.note(`${found.corrupt.length} of ${source.size} ${many} cannot be read or decoded and have no row, such as ${relative(cx.cwd, found.corrupt[0] ?? "")}`);
       await writeAtomic(resolve(cx.cwd, out), fileOf(trained, source, found));
       cx.out.write(`wrote ${out}: features [${found.count}, ${found.width}]${source.factors.length === 0 ? "" : `, labels [${found.count}]`}\n`);
     } finally {

@@ -16,7 +16,7 @@ export function showCurves(loss, rank, losses, ranks) {
   if (ranks.size > 0) rank.innerHTML = lineChart({ title: "effective rank by step", fromZero: true, series: [...ranks].map(([name, points]) => ({ name, points })) });
 }
 
-/** The first pictures of a batch; what the context encoder does not see is veiled, targets are outlined. */
+/** The first pictures of a batch, of clips the frame in the middle; what the context encoder does not see is veiled, targets are outlined. */
 export function showMasks(box, manifest, batch, most = 8) {
   const [view] = manifest.views;
   const pixels = batch.images[view.name];
@@ -25,15 +25,25 @@ export function showMasks(box, manifest, batch, most = 8) {
   // The mask that takes others out of itself, or the only one, is what the encoder sees; programs name it as they like.
   const seen = drawn.find((spec) => spec.name === "context") ?? drawn.find((spec) => spec.count === 1) ?? drawn[0];
   const shown = Math.min(most, batch.size);
+  const frames = view.frames ?? 1;
+  const middle = Math.floor((frames - 1) / 2);
   const canvases = canvasesIn(box, shown, 1, view, "a training picture with its masks");
   for (let b = 0; b < shown; b++) {
     const pen = canvases[b][0].getContext("2d");
-    paintPicture(pen, pixels.subarray(b * size, (b + 1) * size), view, manifest.train);
+    const at = b * frames + middle;
+    paintPicture(pen, pixels.subarray(at * size, (at + 1) * size), view, manifest.train);
     if (seen === undefined) continue;
-    const set = (spec, m) => { const { indices, length } = batch.masks[spec.name]; return new Set(indices.subarray((m * batch.size + b) * length, (m * batch.size + b + 1) * length)); };
+    const set = (spec, m) => { const { indices, length } = batch.masks[spec.name]; return inFrame(spec.grid, indices.subarray((m * batch.size + b) * length, (m * batch.size + b + 1) * length), middle, frames); };
     veil(pen, seen.grid, set(seen, 0));
     for (const spec of drawn) if (spec !== seen) for (let m = 0; m < batch.masks[spec.name].count; m++) outline(pen, spec.grid, set(spec, m), seriesColor(m));
   }
+}
+
+/** Positions that lie in one of the frames of a clip, as on a picture; on a grid without frames all of them. */
+function inFrame(grid, positions, frame, frames) {
+  if (grid.frames === undefined) return new Set(positions);
+  const [here, size] = [Math.floor((frame * grid.frames) / frames), grid.rows * grid.cols];
+  return new Set([...positions].filter((at) => Math.floor(at / size) === here).map((at) => at % size));
 }
 
 /** Pictures above, principal components of their patch features below. `last` keeps colors alike from one time to the next. */

@@ -107,7 +107,7 @@ async function adopt(planned) {
 async function loop() {
   const { manifest } = run;
   const resume = run.checkpoint;
-  const source = run.folder?.source ?? syntheticSource({ count: countOf(manifest), side: sideOf(manifest), seed: PICTURES_SEED });
+  const source = run.folder?.source ?? syntheticSource({ count: countOf(manifest), side: sideOf(manifest), seed: PICTURES_SEED, frames: manifest.inputs[0]?.frames });
   const recipe = resolveRecipe(manifest, source.size, { duration: { unit: "steps", value: Math.max(1, Math.floor(Number($("steps").value)) || 1) } });
   if (resume !== undefined && resume.step >= recipe.totalSteps) throw failure(`The run has ${resume.step} steps already.`, "Give more steps, or start over.");
   const started = performance.now();
@@ -183,7 +183,7 @@ function draw() {
   if (shown.stepped !== undefined && run.manifest.masks.length > 0) showMasks($("masks"), run.manifest, shown.stepped, SHOWN);
 }
 
-/** The first pictures of a source as the encoder takes them, whole. */
+/** The first pictures of a source as the encoder takes them, whole. What an encoder of clips makes of them has no grid of patches to show. */
 function featurePictures(manifest, source) {
   const encoder = encoderOf(manifest);
   const picture = encoder === undefined ? undefined : encoderPicture(manifest, encoder);
@@ -214,7 +214,7 @@ async function look(features, when) {
 
 /** The moving average where there is one: it is what one would take along. */
 function encoderOf({ encoders, ema }) {
-  const onGrid = encoders.filter((e) => e.grid !== undefined && e.tokens === e.grid.rows * e.grid.cols);
+  const onGrid = encoders.filter((e) => e.grid !== undefined && e.grid.frames === undefined && e.tokens === e.grid.rows * e.grid.cols);
   return onGrid.find((e) => ema.some((edge) => edge.target === e.name)) ?? onGrid[0];
 }
 
@@ -228,6 +228,12 @@ async function take(files, plan) {
 /** Reads the pictures of a folder as a program wants them. */
 async function takeFor(manifest, files) {
   const { data, batch } = manifest.train;
+  const frames = manifest.inputs[0]?.frames;
+  const beside = manifest.numbers?.[0];
+  // What is refused is not what the next run is on.
+  if (frames !== undefined || beside !== undefined) dropFolder();
+  if (frames !== undefined) throw failure(`This program takes clips of ${frames} frames, and a page reads folders of pictures only.`, `Train it here on generated clips, or on films with: npx jepac train … --data <folder>`);
+  if (beside !== undefined) throw failure(`This program takes ${beside.kind}s (${beside.name}), and a page reads none from a folder.`, "Train it here on generated pictures, or with: npx jepac train … --data <folder>");
   try {
     const source = await folderPictures(files, { side: sideOf(manifest), least: batch, onSmall: data.onSmall ?? "scale" }, say);
     run.folder = { files, source, wants: wantsOf(manifest) };

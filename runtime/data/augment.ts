@@ -3,8 +3,8 @@
  *
  * Owns the transforms that a program can name, their arguments and defaults, and the order of things: geometry and color in
  * the order written, then (implicitly) a resize if the size is not the view's, then normalization. Draws come from the
- * stream (seed, "augment <view>", step, slot in the batch), so a batch is the same whoever computes it. Argument mistakes
- * are found when a view is compiled, before anything runs.
+ * stream (seed, "augment <view>", step, slot in the batch), so a batch is the same whoever computes it, and all frames of a
+ * clip are cut, mirrored and colored alike. Argument mistakes are found when a view is compiled, before anything runs.
  */
 import type { Transform, ViewSpec } from "../abi.js";
 import { HostError } from "../base/errors.js";
@@ -28,6 +28,8 @@ type Step = (state: State, draws: Stream) => void;
 /** A view ready to be applied. */
 export interface CompiledView {
   readonly name: string;
+  /** 1 for pictures. */
+  readonly frames: number;
   readonly width: number;
   readonly height: number;
   readonly channels: Channels;
@@ -171,7 +173,7 @@ export function compileView(view: ViewSpec, mean: readonly number[], std: readon
   for (const side of [view.width, view.height]) {
     if (!Number.isInteger(side) || side < 1 || side > 8192) throw bad({ view, name: "size" }, `${view.width} × ${view.height} is no picture size`, "give sides in 1..8192");
   }
-  return { name: view.name, width: view.width, height: view.height, channels, purpose: `augment ${view.name}`, steps: view.transforms.map((one) => compileStep(view, one)), mean, std };
+  return { name: view.name, frames: view.frames ?? 1, width: view.width, height: view.height, channels, purpose: `augment ${view.name}`, steps: view.transforms.map((one) => compileStep(view, one)), mean, std };
 }
 
 /** Writes a picture's values, normalized, into `out` from `offset` on; it has as many channels as there are means. */
@@ -183,12 +185,22 @@ export function normalizeInto(data: Picture["data"], mean: readonly number[], st
   }
 }
 
-/** Values in one view: `height · width · channels`. */
+/** Values in one view: `height · width · channels`, times the frames of a clip. */
 export function viewSize(view: CompiledView): number {
-  return view.width * view.height * view.channels;
+  return view.frames * view.width * view.height * view.channels;
 }
 
-/** Applies a view to a picture and writes `[height, width, channels]` normalized values into `out` from `offset` on. */
+/** Applies a view to the frames of a clip, all with the same draws, and writes `[frames, height, width, channels]`; a picture is a clip of one. */
+export function applyToClip(view: CompiledView, frames: readonly RawImage[], key: AugmentKey, out: Float32Array, offset: number): void {
+  const size = viewSize(view) / view.frames;
+  for (let t = 0; t < view.frames; t++) {
+    const frame = frames[t];
+    if (frame === undefined) throw new RangeError(`the view ${view.name} has ${view.frames} frames, and the clip ${frames.length}`);
+    applyView(view, frame, key, out, offset + t * size);
+  }
+}
+
+/** Applies a view to a picture, or to one frame of a clip, and writes `[height, width, channels]` normalized values into `out` from `offset` on. */
 export function applyView(view: CompiledView, image: RawImage, key: AugmentKey, out: Float32Array, offset: number): void {
   const state: State = { picture: { ...inChannels(image, view.channels), channels: view.channels } };
   const draws = stream(key.seed, view.purpose, key.step, key.slot);

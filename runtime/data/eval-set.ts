@@ -3,14 +3,16 @@
  *
  * Owns the deterministic view: of every picture the largest centered part of the wanted shape (all of it where the shapes are
  * alike), resized, without chance, normalized as in training. Pictures that cannot be read or decoded are left out and named (or refused, as the source says). A limit takes a fixed random
- * subset, so that a limited probe sees every class.
+ * subset, so that a limited probe sees every class. Of a film it is the clip in the middle, or its middle frame where pictures
+ * are asked for.
  */
 import { HostError } from "../base/errors.js";
 import { stream } from "../base/random.js";
 import { normalizeInto } from "./augment.js";
 import { channelsFor, inChannels, type Channels } from "./channels.js";
+import { framesFrom, middleStart } from "./clip.js";
 import { centerWindow, resample } from "./resample.js";
-import type { ImageSource, RawImage } from "./source.js";
+import { wordsOf, type ImageSource, type RawImage } from "./source.js";
 
 /** Size of the arrays' pictures; `side` for square ones. */
 export type EvalSize = { readonly side: number } | { readonly height: number; readonly width: number };
@@ -26,9 +28,11 @@ interface EvalRest {
   readonly factor?: string;
   /** At most this many pictures, by a fixed draw. */
   readonly limit?: number;
+  /** Frames of a clip, for a source of films: that of the source. */
+  readonly frames?: number;
 }
 
-/** Pictures `[count, height, width, channels]` normalized, with labels. */
+/** Pictures `[count, height, width, channels]` normalized, with labels; with frames, clips `[count, frames, height, width, channels]`. */
 export interface EvalSet {
   readonly images: Float32Array;
   readonly labels: Int32Array;
@@ -56,7 +60,7 @@ function classesOf(source: ImageSource, factor: string | undefined): readonly st
   const found = source.factors.find((one) => one.name === factor);
   if (found !== undefined) return found.classes;
   const known = source.factors.map((one) => one.name).join(", ");
-  throw new HostError("bad-data", `${source.name} has no factor '${factor}'`, known === "" ? "its pictures have no labels" : `it has ${known}`);
+  throw new HostError("bad-data", `${source.name} has no factor '${factor}'`, known === "" ? `its ${wordsOf(source)[1]} have no labels` : `it has ${known}`);
 }
 
 /** @throws RangeError where sizes, limit, mean or deviation are not what pictures can be laid out by. */
@@ -77,16 +81,21 @@ export async function evalSet(source: ImageSource, options: EvalOptions): Promis
   const { height, width } = "side" in options ? { height: options.side, width: options.side } : options;
   const channels = requireOptions(options, height, width);
   const classes = classesOf(source, factor);
+  if (options.frames !== undefined && options.frames !== source.films?.frames) {
+    throw new HostError("bad-data", `clips of ${options.frames} frames are wanted, and ${source.name} has ${source.films === undefined ? "pictures" : `clips of ${source.films.frames}`}`, "open it as films, with the frames that the program takes");
+  }
   const chosen = choose(source, options.limit);
-  const size = height * width * channels;
-  if (chosen.length * size * 4 > MAX_BYTES) throw new HostError("bad-data", `${chosen.length} pictures of ${width} × ${height} take more than 4 GiB at once`, "give a limit");
+  const one = height * width * channels;
+  const size = one * (options.frames ?? 1);
+  if (chosen.length * size * 4 > MAX_BYTES) throw new HostError("bad-data", `${chosen.length} ${options.frames === undefined ? "pictures" : `clips of ${options.frames} frames`} of ${width} × ${height} take more than 4 GiB at once`, "give a limit");
   const images = new Float32Array(chosen.length * size);
   const kept: number[] = [];
   const corrupt: string[] = [];
-  for (let from = 0; from < chosen.length; from += AT_ONCE) {
-    const part = Array.from(chosen.subarray(from, from + AT_ONCE));
+  const together = Math.max(1, Math.floor(AT_ONCE / (options.frames ?? 1)));
+  for (let from = 0; from < chosen.length; from += together) {
+    const part = Array.from(chosen.subarray(from, from + together));
     // All of them first: a refusal then names the first corrupt picture, not the one that happened to be read first.
-    const found = await Promise.allSettled(part.map((index) => decodeOrName(source, index)));
+    const found = await Promise.allSettled(part.map((index) => decodeOrName(source, index, options.frames)));
     found.forEach((result, i) => {
       if (result.status === "rejected") throw result.reason;
       const index = part[i] ?? 0;
@@ -94,9 +103,11 @@ export async function evalSet(source: ImageSource, options: EvalOptions): Promis
         corrupt.push(source.describe(index));
         return;
       }
-      const image = { ...inChannels(result.value, channels, source.describe(index)), channels };
-      const same = image.width === width && image.height === height;
-      normalizeInto(same ? image.data : resample(image, centerWindow(image, width, height), width, height), mean, std, images, kept.length * size);
+      result.value.forEach((frame, t) => {
+        const image = { ...inChannels(frame, channels, source.describe(index)), channels };
+        const same = image.width === width && image.height === height;
+        normalizeInto(same ? image.data : resample(image, centerWindow(image, width, height), width, height), mean, std, images, kept.length * size + t * one);
+      });
       kept.push(index);
     });
   }
@@ -104,9 +115,13 @@ export async function evalSet(source: ImageSource, options: EvalOptions): Promis
   return { images: images.subarray(0, kept.length * size), labels: indices.map((index) => source.label(index, factor)), classes, count: kept.length, height, width, indices, corrupt };
 }
 
-async function decodeOrName(source: ImageSource, index: number): Promise<RawImage | undefined> {
+async function decodeOrName(source: ImageSource, index: number, frames: number | undefined): Promise<readonly RawImage[] | undefined> {
   try {
-    return await source.decode(index);
+    if (frames === undefined || source.films === undefined) return [await source.decode(index)];
+    const { films } = source;
+    const clip = await films.read(index, framesFrom(films, middleStart(films, films.length(index))));
+    if (clip.length !== frames) throw new HostError("bad-image", `${source.describe(index)} has not the ${frames} frames of a clip`, "open the source again, which counts them");
+    return clip;
   } catch (error) {
     if (error instanceof HostError && ["bad-image", "unreadable-image"].includes(error.code) && source.onCorrupt === "skip") return undefined;
     throw error;

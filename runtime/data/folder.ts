@@ -9,7 +9,7 @@
  * machine, and not with a file, is tried again for some seconds and then ends the run: a picture that is there must not be
  * replaced by another. Crops and resizing are not done here: that maths is our own.
  */
-import { readdir, readFile, realpath, stat } from "node:fs/promises";
+import { open, readdir, readFile, realpath, stat } from "node:fs/promises";
 import { extname, join, relative, sep } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import sharp, { type Sharp } from "sharp";
@@ -17,21 +17,24 @@ import { counted } from "../base/counted.js";
 import { errorText, HostError, systemCode } from "../base/errors.js";
 import type { ImageSource, RawImage, SourceReport, SourceSpec } from "./source.js";
 
-const EXTENSIONS: ReadonlySet<string> = new Set([".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".avif"]);
+/** Names of files that are pictures end in one of these. */
+export const EXTENSIONS: ReadonlySet<string> = new Set([".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".avif"]);
 const NAMED = 20;
 
 // One libvips thread per picture: pictures are decoded side by side already, and its operation cache only costs memory.
 sharp.concurrency(1);
 sharp.cache(false);
 
-interface Found {
+/** What lies under a folder, as paths. */
+export interface Found {
   readonly pictures: string[];
   readonly strays: string[];
   /** Links that lead back into a folder that they lie in. */
   readonly circles: string[];
 }
 
-function byName(a: string, b: string): number {
+/** The order of names that every framework gives classes. */
+export function byName(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
@@ -56,16 +59,18 @@ function few(names: readonly string[]): string {
   return `${names.slice(0, 3).join(", ")}${names.length > 3 ? ", …" : ""}`;
 }
 
-function describeLeft(strays: readonly string[], loose: readonly string[], circles: readonly string[]): string[] {
+/** Lines that count and name what is left out of a folder. */
+export function describeLeft(strays: readonly string[], loose: readonly string[], circles: readonly string[], one: string = "picture lies", many: string = "pictures lie"): string[] {
   const said = (names: readonly string[], one: string, many: string): string[] => (names.length === 0 ? [] : [`${names.length} ${names.length === 1 ? one : many}: ${few(names)}`]);
   return [
     ...said(strays, "file is not a picture and left out", "files are not a picture and left out"),
-    ...said(loose, "picture lies beside the class folders, has no class and is left out", "pictures lie beside the class folders, have no class and are left out"),
+    ...said(loose, `${one} beside the class folders, has no class and is left out`, `${many} beside the class folders, have no class and are left out`),
     ...said(circles, "link leads back into a folder it lies in and is not followed", "links lead back into a folder they lie in and are not followed"),
   ];
 }
 
-async function scan(root: string): Promise<Found> {
+/** All that lies under a folder. Throws `HostError` "not-found" or "io". */
+export async function scan(root: string): Promise<Found> {
   const found: Found = { pictures: [], strays: [], circles: [] };
   try {
     if (!(await stat(root)).isDirectory()) throw new HostError("not-found", `${root} is not a folder`, "give a folder of pictures, or of one sub-folder per class");
@@ -148,8 +153,8 @@ const AGAIN: readonly number[] = [100, 400, 1600];
 const MACHINE: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "ENOMEM", "EAGAIN", "EBUSY", "ESTALE", "ETIMEDOUT", "ENOTCONN", "EHOSTDOWN", "EHOSTUNREACH"]);
 const DEVICE = "EIO";
 
-/** The bytes of a picture. Throws `HostError` "unreadable-image" where its file cannot be read, "io" where it is the machine that cannot. */
-async function readPicture(path: string, tried = 0): Promise<Uint8Array> {
+/** The bytes of a file with pictures. Throws `HostError` "unreadable-image" where its file cannot be read, "io" where it is the machine that cannot. */
+export async function readPicture(path: string, tried = 0): Promise<Uint8Array> {
   try {
     return await readFile(path);
   } catch (error) {
@@ -160,7 +165,7 @@ async function readPicture(path: string, tried = 0): Promise<Uint8Array> {
       return readPicture(path, tried + 1);
     }
     if (MACHINE.has(code)) throw new HostError("io", `cannot read ${path}, which may be a sound picture: ${errorText(error)}`, "mend that (EMFILE: raise `ulimit -n`, or take fewer --workers), then go on with --resume", { cause: error });
-    throw new HostError("unreadable-image", `cannot read ${path}: ${errorText(error)}`, "bring the file back or let it be read, or write on_corrupt: skip in the program's images(...)", { cause: error });
+    throw new HostError("unreadable-image", `cannot read ${path}: ${errorText(error)}`, "bring the file back or let it be read, or write on_corrupt: skip in the program's data", { cause: error });
   }
 }
 
@@ -184,18 +189,52 @@ async function valuesOf(picture: Sharp, bytes: Uint8Array): Promise<Values> {
  * Decodes a file to RGB of 8 bits, or of 16 where it has so many, turned as its EXIF orientation says; alpha is dropped.
  * Throws `HostError` "bad-image" that names it, and what reading it throws.
  */
-async function decodeFile(path: string): Promise<RawImage> {
+export async function decodeFile(path: string): Promise<RawImage> {
+  const [picture] = await decodePages(path);
+  if (picture === undefined) throw new RangeError(`${path} holds no picture`);
+  return picture;
+}
+
+/** Pictures of a file that holds several: `count` of them, from `page` (counted from 0) on. All of it is one where `pages` is not given. Throws what `decodeFile` throws. */
+export async function decodePages(path: string, pages?: { readonly page: number; readonly count: number }): Promise<readonly RawImage[]> {
   const bytes = await readPicture(path);
   try {
-    const picture = sharp(bytes, { failOn: "error" });
+    const picture = sharp(bytes, { failOn: "error", ...(pages === undefined ? {} : { page: pages.page, pages: pages.count }) });
     const { deep, profile } = await valuesOf(picture, bytes);
-    picture.autoOrient().removeAlpha().toColourspace(deep ? "rgb16" : "srgb").raw({ depth: deep ? "ushort" : "uchar" });
+    // Pages come as one tall picture, which must not be turned.
+    if (pages === undefined) picture.autoOrient();
+    picture.removeAlpha().toColourspace(deep ? "rgb16" : "srgb").raw({ depth: deep ? "ushort" : "uchar" });
     // Colors of a profile with 16 bits come out as those of Display P3 otherwise.
     if (profile) picture.withIccProfile("srgb", { attach: false });
     const { data, info } = await picture.toBuffer({ resolveWithObject: true });
     if (info.channels !== 3) throw new Error(`it has ${info.channels} channels that are not red, green and blue`);
-    return { width: info.width, height: info.height, data: deep ? new Uint16Array(data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength)) : data };
+    const values = deep ? new Uint16Array(data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength)) : data;
+    const { count } = pages ?? { count: 1 };
+    const [width, height] = [info.width, info.height / count];
+    if (!Number.isInteger(height)) throw new Error("its pictures differ in size");
+    const size = width * height * 3;
+    return count === 1 ? [{ width, height, data: values }] : Array.from({ length: count }, (_, i) => ({ width, height, data: values.slice(i * size, (i + 1) * size) }));
   } catch (error) {
-    throw new HostError("bad-image", `cannot decode ${path}: ${errorText(error).split("\n")[0] ?? ""}`, "remove or replace the file, or write on_corrupt: skip in the program's images(...)", { cause: error });
+    throw new HostError("bad-image", `cannot decode ${path}: ${errorText(error).split("\n")[0] ?? ""}`, "remove or replace the file, or write on_corrupt: skip in the program's data", { cause: error });
+  }
+}
+
+/** How many pictures a file holds: formats that can hold several are asked. Throws what their heads being damaged throws. */
+export async function pagesOf(path: string): Promise<number> {
+  const extension = extname(path).toLowerCase();
+  if (![".gif", ".webp", ".tif", ".tiff"].includes(extension)) return 1;
+  if (extension === ".webp" && !(await isAnimatedWebp(path))) return 1;
+  return (await sharp(path).metadata()).pages ?? 1;
+}
+
+/** A folder may hold a hundred thousand frames in this format: the head of most says at once that it is one picture. */
+async function isAnimatedWebp(path: string): Promise<boolean> {
+  const file = await open(path);
+  try {
+    const head = new Uint8Array(21);
+    await file.read(head, 0, head.length, 0);
+    return String.fromCharCode(...head.subarray(12, 16)) === "VP8X" && ((head[20] ?? 0) & 2) !== 0;
+  } finally {
+    await file.close();
   }
 }

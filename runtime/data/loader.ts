@@ -14,7 +14,7 @@ import type { DoneShare } from "./assemble.js";
 import { compileView } from "./augment.js";
 import { epochOrder, placeOf } from "./order.js";
 import { openPool, type Pool } from "./pool.js";
-import type { ImageSource } from "./source.js";
+import { wordsOf, type ImageSource } from "./source.js";
 
 /** What a loader is made of. */
 export interface LoaderOptions {
@@ -41,7 +41,7 @@ export interface LoaderOptions {
 export interface LoaderBatch {
   readonly step: number;
   readonly epoch: number;
-  /** `[B, height, width, channels]` normalized, by view name. */
+  /** `[B, height, width, channels]` normalized, by view name; of clips `[B, frames, height, width, channels]`. */
   readonly images: Readonly<Record<string, Float32Array>>;
   /** The pictures used, by slot: replacements in the place of corrupt ones. */
   readonly indices: Int32Array;
@@ -135,7 +135,7 @@ class BatchLoader implements Loader {
     const { batch, views, factor, mean } = this.#options;
     const { epoch, from } = placeOf(step, batch, this.#source.size);
     const wanted = this.#order(epoch).subarray(from, from + batch);
-    const images = views.map((view) => new Float32Array(batch * view.height * view.width * mean.length));
+    const images = views.map((view) => new Float32Array(batch * (view.frames ?? 1) * view.height * view.width * mean.length));
     const indices = new Int32Array(batch);
     const owners = Math.max(1, this.#pool.workers);
     await Promise.all(
@@ -156,6 +156,7 @@ class BatchLoader implements Loader {
   }
 
   #place(slots: Int32Array, done: DoneShare, images: readonly Float32Array[], indices: Int32Array): void {
+    const [one, many] = wordsOf(this.#source);
     slots.forEach((slot, i) => {
       indices[slot] = done.used[i] ?? 0;
       done.rows.forEach((rows, v) => {
@@ -166,10 +167,10 @@ class BatchLoader implements Loader {
     for (const { index, reason } of done.corrupt) {
       if (this.#corrupt.has(index)) continue;
       this.#corrupt.set(index, this.#source.describe(index));
-      this.#options.onNote?.(`${reason}; another picture takes its place`);
+      this.#options.onNote?.(`${reason}; another ${one} takes its place`);
     }
     if (done.small.length > 0 && this.#small.size === 0) {
-      this.#options.onNote?.(`some pictures are smaller than a view and are scaled up, such as ${this.#source.describe(done.small[0] ?? 0)}`);
+      this.#options.onNote?.(`some ${many} are smaller than a view and are scaled up, such as ${this.#source.describe(done.small[0] ?? 0)}`);
     }
     for (const index of done.small) this.#small.add(index);
     if (done.dark !== undefined && !this.#darkTold) {
@@ -195,7 +196,8 @@ export async function createLoader(source: ImageSource, options: LoaderOptions):
   wholeOption("workers", workers, 0, 64);
   wholeOption("prefetch", options.prefetch ?? 0, 0, 64);
   if (source.size < options.batch) {
-    throw new HostError("bad-data", `${source.name} has ${counted(source.size, "picture")}, and a batch takes ${options.batch}`, "make the batch smaller, or give more pictures");
+    const [one, many] = wordsOf(source);
+    throw new HostError("bad-data", `${source.name} has ${counted(source.size, one)}, and a batch takes ${options.batch}`, `make the batch smaller, or give more ${many}`);
   }
   if (new Set(options.views.map((view) => view.name)).size !== options.views.length || options.views.length === 0) {
     throw new HostError("bad-data", "a loader takes at least one view, each with its own name", "name the views apart");

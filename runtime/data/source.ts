@@ -1,9 +1,10 @@
 /**
- * What a source of pictures is.
+ * What a source of pictures, or of films, is.
  *
  * Owns the contract between pictures (folders, the embedded generator, whatever a user of the API brings) and everything
- * that consumes them. Labels are for probes only: a source may have none, one (class folders) or several (the generator's
- * factors). A source that can be rebuilt from plain data (`spec`) is decoded in worker threads; others in-process.
+ * that consumes them. Labels are for probes, and for programs that take a `Label`: a source may have none, one (class folders) or
+ * several (the generator's factors). A source of films has `films`; an index is then a film, of which a step takes a clip. A source that
+ * can be rebuilt from plain data (`spec`) is decoded in worker threads; others in-process.
  */
 
 /**
@@ -33,7 +34,7 @@ export interface SourceReport {
 
 /** Plain data that rebuilds a source in another thread. */
 export type SourceSpec =
-  | { readonly kind: "synthetic"; readonly count: number; readonly side: number; readonly seed: number }
+  | { readonly kind: "synthetic"; readonly count: number; readonly side: number; readonly seed: number; readonly frames?: number }
   | {
       readonly kind: "folder";
       readonly root: string;
@@ -43,14 +44,55 @@ export type SourceSpec =
       readonly classes: readonly string[];
       readonly files: readonly string[];
       readonly labels: readonly number[];
+    }
+  | {
+      readonly kind: "films";
+      readonly root: string;
+      readonly onCorrupt: "skip" | "refuse";
+      readonly onSmall: "scale" | "skip" | "refuse";
+      readonly frames: number;
+      readonly every: number;
+      /** As in a folder of pictures. */
+      readonly classes: readonly string[];
+      readonly films: readonly FilmPlace[];
+      readonly labels: readonly number[];
     };
 
-/** Pictures by index 0..size-1, always the same picture for the same index. */
+/** Where a film lies, from the root: a folder with its frames' names in order, or a file with so many pictures in it. */
+export interface FilmPlace {
+  readonly path: string;
+  readonly frames: readonly string[] | number;
+}
+
+/** What a source of films has beside what a source of pictures has. */
+export interface Films {
+  /** Frames of a clip, and every how many frames of a film one is taken. */
+  readonly frames: number;
+  readonly every: number;
+  /** Frames of a film: at least those that a clip spans, `frames · every`. */
+  length(index: number): number;
+  /** Frames of a film by number, in the order asked for. Throws as `decode` does. */
+  read(index: number, frames: readonly number[]): Promise<readonly RawImage[]>;
+}
+
+/** Numbers that come with films or pictures. */
+export interface Actions {
+  /** Numbers of one action. */
+  readonly size: number;
+  /** `[rows, size]`: of a film one row for each frame, which leads from it to the next; of a picture, or of a film that has one action, one. */
+  rows(index: number): Float32Array;
+}
+
+/** Pictures or films by index 0..size-1, always the same one for the same index. */
 export interface ImageSource {
   readonly name: string;
   readonly size: number;
   /** Empty for unlabelled pictures. */
   readonly factors: readonly Factor[];
+  /** There where an index is a film. */
+  readonly films?: Films;
+  /** There where actions come with it. */
+  readonly actions?: Actions;
   readonly report: SourceReport;
   readonly spec: SourceSpec | undefined;
   /** What to do with a picture that cannot be read or decoded, and with one smaller than a view in some direction. */
@@ -60,6 +102,11 @@ export interface ImageSource {
   describe(index: number): string;
   /** Label of a picture for a factor (the first unless named), −1 when there is none. */
   label(index: number, factor?: string): number;
-  /** Throws a `HostError` that names the picture: "bad-image" when it cannot be decoded, "unreadable-image" when its file cannot be read, "io" when the machine cannot read now. */
+  /** Of a film the frame in its middle. Throws a `HostError` that names the picture: "bad-image" when it cannot be decoded, "unreadable-image" when its file cannot be read, "io" when the machine cannot read now. */
   decode(index: number): Promise<RawImage>;
+}
+
+/** What an index of a source is called: with a number in front (`counted`), or in a sentence. */
+export function wordsOf(source: Pick<ImageSource, "films">): readonly [one: string, many: string] {
+  return source.films === undefined ? ["picture", "pictures"] : ["film", "films"];
 }

@@ -1,243 +1,104 @@
 /**
- * The embedded data: labelled pictures drawn by formula, so that the first command works on a machine with no data.
+ * The embedded data: labelled pictures and clips drawn by formula, so that the first command works on a machine with no data.
  *
- * Owns a scene with factors to probe: a figure of some shape, filled with a texture, of a color, in one of nine cells,
- * before a textured background with clutter. Position, size, rotation, contrast, lighting and colors vary freely, so shape
- * and texture cannot be read off single pixels and a trained encoder has something to gain over an untrained one. A
- * picture is a pure function of (seed, index); train and test sets take different seeds.
+ * Owns the two sources. A picture is a scene (scene.ts); a clip is a scene whose figure moves (motion.ts) before a background
+ * that stays, with its steps as actions. Both are pure functions of (seed, index); train and test sets take different seeds.
  */
 import { counted } from "../base/counted.js";
 import { HostError } from "../base/errors.js";
-import { stream, type Stream } from "../base/random.js";
-import type { Factor, ImageSource, RawImage } from "./source.js";
-
-const SHAPES = ["disc", "square", "triangle", "cross", "ring", "bar", "crescent", "star"] as const;
-const TEXTURES = ["plain", "stripes", "checks", "dots", "rings", "noise"] as const;
-const COLORS = ["red", "orange", "yellow", "green", "cyan", "blue", "violet", "gray"] as const;
-const CELLS = ["top left", "top", "top right", "left", "center", "right", "bottom left", "bottom", "bottom right"] as const;
-
-/** The factors of a synthetic picture; the first is the default label. */
-const SYNTHETIC_FACTORS: readonly Factor[] = [
-  { name: "shape", classes: SHAPES },
-  { name: "texture", classes: TEXTURES },
-  { name: "color", classes: COLORS },
-  { name: "cell", classes: CELLS },
-];
-
-type Rgb = readonly [number, number, number];
-
-interface Waves {
-  readonly fx: number;
-  readonly fy: number;
-  readonly phase: number;
-  readonly gain: number;
-}
-
-interface Figure {
-  readonly shape: number;
-  readonly texture: number;
-  readonly x: number;
-  readonly y: number;
-  readonly radius: number;
-  readonly cos: number;
-  readonly sin: number;
-  readonly textureScale: number;
-  readonly texturePhase: number;
-  readonly ink: Rgb;
-  readonly paper: Rgb;
-}
-
-interface Scene {
-  readonly labels: readonly [number, number, number, number];
-  readonly figures: readonly Figure[];
-  readonly sky: Rgb;
-  readonly ground: Rgb;
-  readonly slope: readonly [number, number];
-  readonly waves: readonly Waves[];
-  readonly light: readonly [number, number];
-  readonly grain: number;
-}
-
-const HUES: readonly number[] = [0, 0.075, 0.15, 0.34, 0.5, 0.62, 0.79];
-
-/** Hue, saturation and value in 0..1 to RGB in 0..1. */
-function hsv(h: number, s: number, v: number): Rgb {
-  const at = (n: number): number => {
-    const k = (n + h * 6) % 6;
-    return v - v * s * Math.max(0, Math.min(k, 4 - k, 1));
-  };
-  return [at(5), at(3), at(1)];
-}
-
-function colorOf(label: number, draws: Stream): Rgb {
-  const hue = HUES[label];
-  const value = draws.range(0.55, 1);
-  if (hue === undefined) return hsv(draws.uniform(), draws.range(0, 0.06), value);
-  return hsv((hue + draws.range(-0.025, 0.025) + 1) % 1, draws.range(0.65, 1), value);
-}
-
-/** A figure in a cell of a 3 × 3 grid over the middle of the picture, so that it is seen whole or nearly so. */
-function figure(labels: readonly [number, number, number, number], radius: number, draws: Stream): Figure {
-  const angle = draws.range(0, 2 * Math.PI);
-  const ink = colorOf(labels[2], draws);
-  const dark = draws.range(0.15, 0.5);
-  return {
-    shape: labels[0],
-    texture: labels[1],
-    x: 0.19 + (0.62 * ((labels[3] % 3) + draws.uniform())) / 3,
-    y: 0.19 + (0.62 * (Math.floor(labels[3] / 3) + draws.uniform())) / 3,
-    radius,
-    cos: Math.cos(angle),
-    sin: Math.sin(angle),
-    textureScale: draws.range(2.2, 3.6),
-    texturePhase: draws.uniform(),
-    ink,
-    paper: [ink[0] * dark, ink[1] * dark, ink[2] * dark],
-  };
-}
-
-function compose(seed: number, index: number): Scene {
-  const draws = stream(seed, "picture", index);
-  const labels = [draws.int(SHAPES.length), draws.int(TEXTURES.length), draws.int(COLORS.length), draws.int(CELLS.length)] as const;
-  const main = figure(labels, draws.range(0.22, 0.38), draws);
-  const clutter = Array.from({ length: draws.int(4) }, () => {
-    const other = [draws.int(SHAPES.length), 0, draws.int(COLORS.length), draws.int(CELLS.length)] as const;
-    return { ...figure(other, draws.range(0.03, 0.08), draws), x: draws.uniform(), y: draws.uniform() };
-  });
-  const muted = (): Rgb => hsv(draws.uniform(), draws.range(0, 0.45), draws.range(0.2, 0.85));
-  const waves = Array.from({ length: 3 }, () => ({ fx: draws.range(-14, 14), fy: draws.range(-14, 14), phase: draws.range(0, 6.3), gain: draws.range(0, 0.06) }));
-  return {
-    labels,
-    figures: [...clutter, main],
-    sky: muted(),
-    ground: muted(),
-    slope: [draws.range(-1, 1), draws.range(-1, 1)],
-    waves,
-    light: [draws.range(-0.25, 0.25), draws.range(-0.25, 0.25)],
-    grain: draws.range(0, 0.04),
-  };
-}
-
-/** Signed distance, roughly, to a figure of unit size: negative inside. */
-function distance(shape: number, x: number, y: number): number {
-  const ax = Math.abs(x);
-  const ay = Math.abs(y);
-  switch (SHAPES[shape]) {
-    case "disc":
-      return Math.hypot(x, y) - 0.9;
-    case "square":
-      return Math.max(ax, ay) - 0.78;
-    case "triangle":
-      return Math.max(ax * 0.866 + y * 0.5, -y) - 0.5;
-    case "cross":
-      return Math.max(Math.min(ax, ay) - 0.27, Math.max(ax, ay) - 0.95);
-    case "ring":
-      return Math.abs(Math.hypot(x, y) - 0.7) - 0.25;
-    case "bar":
-      return Math.max(ax - 1, ay - 0.32);
-    case "crescent":
-      return Math.max(Math.hypot(x, y) - 0.95, 0.75 - Math.hypot(x - 0.5, y));
-    default: {
-      const turn = Math.atan2(y, x);
-      return Math.hypot(x, y) - (0.66 + 0.34 * Math.cos(5 * turn));
-    }
-  }
-}
-
-/** How much ink (0 paper, 1 ink) a texture has at a point of the figure. */
-function ink(texture: number, u: number, v: number, scale: number, phase: number): number {
-  const soft = (t: number): number => Math.min(1, Math.max(0, 0.5 + 2.5 * t));
-  const a = Math.PI * (u * scale + phase);
-  const b = Math.PI * (v * scale + phase);
-  switch (TEXTURES[texture]) {
-    case "stripes":
-      return soft(Math.sin(a));
-    case "checks":
-      return soft(Math.sin(a) * Math.sin(b) * 2);
-    case "dots":
-      return soft(Math.cos(a) + Math.cos(b) - 0.6);
-    case "rings":
-      return soft(Math.sin(Math.PI * (Math.hypot(u, v) * scale * 1.3 + phase)));
-    case "noise":
-      return soft(Math.sin(a * 1.1 + 2 * Math.sin(b * 0.9)) * Math.cos(b * 1.3 + 1.5 * Math.sin(a * 0.7)) * 2);
-    default:
-      return 1;
-  }
-}
-
-function background(scene: Scene, x: number, y: number, out: Float64Array): void {
-  let mix = 0.5 + scene.slope[0] * (x - 0.5) + scene.slope[1] * (y - 0.5);
-  mix = Math.min(1, Math.max(0, mix));
-  let wave = 0;
-  for (const { fx, fy, phase, gain } of scene.waves) wave += gain * Math.sin(fx * x + fy * y + phase);
-  for (let c = 0; c < 3; c++) out[c] = (scene.sky[c] ?? 0) * mix + (scene.ground[c] ?? 0) * (1 - mix) + wave;
-}
-
-function paint(scene: Scene, side: number, grain: Stream): Uint8Array {
-  const data = new Uint8Array(side * side * 3);
-  const pixel = new Float64Array(3);
-  for (let r = 0; r < side; r++) {
-    for (let c = 0; c < side; c++) {
-      const x = (c + 0.5) / side;
-      const y = (r + 0.5) / side;
-      background(scene, x, y, pixel);
-      for (const f of scene.figures) paintFigure(f, x, y, side, pixel);
-      const light = 1 + scene.light[0] * (x - 0.5) * 2 + scene.light[1] * (y - 0.5) * 2;
-      for (let k = 0; k < 3; k++) {
-        const value = (pixel[k] ?? 0) * light + scene.grain * (grain.uniform() * 2 - 1);
-        data[(r * side + c) * 3 + k] = Math.round(255 * Math.min(1, Math.max(0, value)));
-      }
-    }
-  }
-  return data;
-}
-
-function paintFigure(f: Figure, x: number, y: number, side: number, pixel: Float64Array): void {
-  const dx = (x - f.x) / f.radius;
-  const dy = (y - f.y) / f.radius;
-  if (dx * dx + dy * dy > 2.2) return;
-  const u = f.cos * dx + f.sin * dy;
-  const v = f.cos * dy - f.sin * dx;
-  const cover = Math.min(1, Math.max(0, 0.5 - distance(f.shape, u, v) * f.radius * side));
-  if (cover === 0) return;
-  const amount = ink(f.texture, u, v, f.textureScale, f.texturePhase);
-  for (let k = 0; k < 3; k++) {
-    const color = (f.ink[k] ?? 0) * amount + (f.paper[k] ?? 0) * (1 - amount);
-    pixel[k] = (pixel[k] ?? 0) * (1 - cover) + color * cover;
-  }
-}
+import { stream } from "../base/random.js";
+import { DIRECTION, pathOf } from "./motion.js";
+import { compose, paint, paintMoving, SCENE_FACTORS, type Figure, type Scene } from "./scene.js";
+import type { Factor, ImageSource, RawImage, SourceSpec } from "./source.js";
 
 /** The picture of (seed, index), `side × side`. */
 export function drawPicture(seed: number, index: number, side: number): RawImage {
   return { width: side, height: side, data: paint(compose(seed, index), side, stream(seed, "grain", index)) };
 }
 
+/** What is generated: pictures, or with `frames` clips of so many. */
+export interface SyntheticOptions {
+  readonly count: number;
+  /** Pixels. */
+  readonly side: number;
+  readonly seed: number;
+  readonly frames?: number;
+}
+
 /**
- * `count` pictures of `side × side` pixels. Pictures of one seed do not depend on `count`. Throws `HostError` "bad-data"
- * for a count or a side that is not a whole number from 1.
+ * `count` pictures of `side × side` pixels, or clips of such. Those of one seed do not depend on `count`. Throws `HostError` "bad-data"
+ * for a count, a side or a number of frames that is not a whole number from 1.
  */
-export function syntheticSource(options: { readonly count: number; readonly side: number; readonly seed: number }): ImageSource {
-  const { count, side, seed } = options;
-  if (!Number.isInteger(count) || count < 1 || count > 2 ** 31) throw new HostError("bad-data", `${count} synthetic pictures cannot be drawn`, "give a whole number from 1");
-  if (!Number.isInteger(side) || side < 4 || side > 4096) throw new HostError("bad-data", `synthetic pictures of side ${side} cannot be drawn`, "give a side in 4..4096 pixels");
+export function syntheticSource(options: SyntheticOptions): ImageSource {
+  const { count, side, seed, frames } = options;
+  const what = frames === undefined ? "picture" : "clip";
+  if (!Number.isInteger(count) || count < 1 || count > 2 ** 31) throw new HostError("bad-data", `${count} synthetic ${what}s cannot be drawn`, "give a whole number from 1");
+  if (!Number.isInteger(side) || side < 4 || side > 4096) throw new HostError("bad-data", `synthetic ${what}s of side ${side} cannot be drawn`, "give a side in 4..4096 pixels");
+  if (frames === undefined) return pictures({ count, side, seed });
+  if (!Number.isInteger(frames) || frames < 1 || frames > 4096) throw new HostError("bad-data", `synthetic clips of ${frames} frames cannot be drawn`, "give a whole number of frames from 1 to 4096");
+  return clips({ count, side, seed, frames });
+}
+
+function pictures(options: SyntheticOptions): ImageSource {
+  const { seed, side } = options;
   return {
-    name: `synthetic pictures (seed ${seed})`,
-    size: count,
-    factors: SYNTHETIC_FACTORS,
-    report: { images: count, stray: [], strayCount: 0, lines: [`${counted(count, "synthetic picture")} of ${side} × ${side}, seed ${seed}`] },
-    spec: { kind: "synthetic", count, side, seed },
-    onCorrupt: "refuse",
-    onSmall: "scale",
-    describe: (index) => `synthetic picture ${index} of seed ${seed}`,
+    ...common(options, "picture", `${side} × ${side}`, SCENE_FACTORS),
     label: (index, factor) => {
-      const which = factor === undefined ? 0 : SYNTHETIC_FACTORS.findIndex((one) => one.name === factor);
+      const which = factor === undefined ? 0 : SCENE_FACTORS.findIndex((one) => one.name === factor);
       return compose(seed, index).labels[which] ?? -1;
     },
     decode: (index) => Promise.resolve(drawPicture(seed, index, side)),
   };
 }
 
-/** A fingerprint of generated pictures for checkpoints. */
-export function syntheticSignature(spec: { readonly count: number; readonly side: number; readonly seed: number }): string {
-  return `${spec.count} synthetic pictures of ${spec.side}, seed ${spec.seed}`;
+/** Those that a clip has in all of its frames: the cell changes. */
+const CLIP_FACTORS: readonly Factor[] = [...SCENE_FACTORS.filter(({ name }) => name !== "cell"), DIRECTION];
+
+function clips(options: SyntheticOptions & { readonly frames: number }): ImageSource {
+  const { seed, side, frames } = options;
+  const read = (index: number, wanted: readonly number[]): RawImage[] => {
+    const scene = compose(seed, index);
+    const { places } = pathOf(seed, index, frames);
+    const mains = wanted.map((t) => moved(scene, places[t]));
+    return paintMoving(scene, mains, side, stream(seed, "grain", index)).map((data) => ({ width: side, height: side, data }));
+  };
+  return {
+    ...common(options, "clip", `${frames} × ${side} × ${side}`, CLIP_FACTORS),
+    films: { frames, every: 1, length: () => frames, read: (index, wanted) => Promise.resolve(read(index, wanted)) },
+    actions: { size: 2, rows: (index) => pathOf(seed, index, frames).steps },
+    label: (index, factor) => {
+      if (factor === DIRECTION.name) return pathOf(seed, index, frames).direction;
+      const which = factor === undefined ? 0 : CLIP_FACTORS.findIndex((one) => one.name === factor);
+      return compose(seed, index).labels[which] ?? -1;
+    },
+    decode: (index) => Promise.resolve(read(index, [Math.floor(frames / 2)])[0] ?? drawPicture(seed, index, side)),
+  };
+}
+
+/** The main figure of a scene, somewhere else. */
+function moved(scene: Scene, place: readonly [number, number] | undefined): Figure {
+  const main = scene.figures.at(-1);
+  if (main === undefined || place === undefined) throw new RangeError("a generated clip has no such frame");
+  return { ...main, x: place[0], y: place[1] };
+}
+
+function common(options: SyntheticOptions, what: string, sizes: string, factors: readonly Factor[]): Omit<ImageSource, "label" | "decode"> {
+  const { count, seed } = options;
+  const spec: SourceSpec = { kind: "synthetic", ...options };
+  return {
+    name: `synthetic ${what}s (seed ${seed})`,
+    size: count,
+    factors,
+    report: { images: count, stray: [], strayCount: 0, lines: [`${counted(count, `synthetic ${what}`)} of ${sizes}, seed ${seed}`] },
+    spec,
+    onCorrupt: "refuse",
+    onSmall: "scale",
+    describe: (index) => `synthetic ${what} ${index} of seed ${seed}`,
+  };
+}
+
+/** A fingerprint of generated pictures or clips for checkpoints. */
+export function syntheticSignature(spec: SyntheticOptions): string {
+  const { count, side, seed, frames } = spec;
+  return `${count} synthetic ${frames === undefined ? "pictures" : `clips of ${frames} frames`} of ${side}, seed ${seed}`;
 }

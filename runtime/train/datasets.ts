@@ -1,9 +1,10 @@
 /**
- * Which pictures a run trains on, and which it is probed on.
+ * Which pictures or films a run trains on, and which it is probed on.
  *
- * Owns the choices: the folder given, the one the program names, or the embedded pictures; for probes a test set that is
+ * Owns the choices: the folder given, the one the program names, or the embedded pictures, read as films where the program takes
+ * clips and with actions where it takes some; for probes a test set that is
  * given, one that lies beside the training set (`train` and `test` or `val`), or a fifth of the labelled pictures held
- * out. Reading pictures is data/'s business, scoring is probe.ts's. Labels never reach training.
+ * out. Reading pictures is data/'s business, scoring is probe.ts's. Labels reach training only where a program takes a `Label`.
  */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -12,10 +13,12 @@ import type { EncoderInfo, Manifest } from "../abi.js";
 import { counted } from "../base/counted.js";
 import { encoderPicture } from "../base/encoder-input.js";
 import { HostError } from "../base/errors.js";
+import { withActions } from "../data/actions.js";
 import { evalSet } from "../data/eval-set.js";
 import type { EvalSet } from "../data/eval-set.js";
+import { filmSource } from "../data/films.js";
 import { folderSource } from "../data/folder.js";
-import type { ImageSource } from "../data/source.js";
+import { wordsOf, type ImageSource } from "../data/source.js";
 import { syntheticSignature, syntheticSource } from "../data/synthetic.js";
 import type { Factor, ProbeSet } from "./features.js";
 import { probedEncoders } from "./probe.js";
@@ -58,18 +61,59 @@ const HELD_OUT = 5;
 export async function openTrainingData(manifest: Manifest, path: string | undefined, folder: string | undefined): Promise<TrainingData> {
   const { data } = manifest.train;
   const root = trainingFolder(manifest, path, folder);
-  if (root === undefined) return described(syntheticSource({ count: data.kind === "synthetic" ? data.count : 0, side: sideOf(manifest), seed: SYNTHETIC_SEED.train }));
-  return described(await folderSource(root, data.kind === "images" ? { onCorrupt: data.onCorrupt, onSmall: data.onSmall } : {}));
+  if (root === undefined) return described(generated(manifest, data.kind === "synthetic" ? data.count : 0, SYNTHETIC_SEED.train));
+  const { onCorrupt, onSmall, onShort } = { onShort: undefined, ...(data.kind === "synthetic" ? { onCorrupt: undefined, onSmall: undefined } : data) };
+  return described(await withNumbers(manifest, await openPictures(manifest, root, { onCorrupt, onSmall, onShort })));
+}
+
+/** What a folder does with files that are not as they should be; see `folderSource` and `filmSource`. */
+export interface PictureOptions {
+  readonly onCorrupt?: "skip" | "refuse";
+  readonly onSmall?: "scale" | "skip" | "refuse";
+  readonly onShort?: "skip" | "refuse";
+}
+
+/**
+ * The pictures of a folder as a program takes them: as films, of which it takes clips, where its input is a `Video`. Throws what
+ * `folderSource` and `filmSource` throw, and `HostError` "mismatch" for a program whose inputs are not all alike in that.
+ */
+export async function openPictures(manifest: Pick<Manifest, "inputs" | "train">, root: string, { onCorrupt, onSmall, onShort }: PictureOptions = {}): Promise<ImageSource> {
+  const frames = framesOf(manifest);
+  if (frames === undefined) return folderSource(root, { onCorrupt, onSmall });
+  return filmSource(root, { frames, every: manifest.train.data.kind === "videos" ? manifest.train.data.every : 1, onCorrupt, onSmall, onShort });
+}
+
+/** Frames of the clips that a program takes; undefined where it takes pictures. Throws `HostError` "mismatch" where it takes both, or clips of two lengths. */
+function framesOf({ inputs }: Pick<Manifest, "inputs">): number | undefined {
+  const [first] = inputs;
+  const other = inputs.find(({ frames }) => frames !== first?.frames);
+  const said = ({ name, frames }: Manifest["inputs"][number]): string => `\`${name}\` is ${frames === undefined ? "a picture" : `a clip of ${frames} frames`}`;
+  if (first !== undefined && other !== undefined) throw new HostError("mismatch", `all inputs of a step are made of one picture or one clip, and ${said(first)}, ${said(other)}`, "take one kind of input, and cut the other out of it");
+  return first?.frames;
+}
+
+/** A folder's source with the actions that a program takes. */
+async function withNumbers(manifest: Pick<Manifest, "numbers">, source: ImageSource): Promise<ImageSource> {
+  const actions = (manifest.numbers ?? []).filter(({ kind }) => kind === "action");
+  const [first] = actions;
+  if (first === undefined) return source;
+  const other = actions.find(({ shape }) => shape.at(-1) !== first.shape.at(-1) || shape.length !== first.shape.length);
+  if (other !== undefined) throw new HostError("mismatch", `the actions \`${first.name}\` and \`${other.name}\` differ in shape, and a folder has one file of actions for each film`, "take one `Action` with all numbers, and slice it");
+  return withActions(source, first.shape.at(-1) ?? 1, first.shape.length === 2);
+}
+
+function generated(manifest: Pick<Manifest, "inputs">, count: number, seed: number): ImageSource {
+  return syntheticSource({ count, side: sideOf(manifest), seed, frames: framesOf(manifest) });
 }
 
 /** Where the pictures to train on are, undefined where they are generated. Throws `HostError` "not-found". */
 export function trainingFolder(manifest: Manifest, path: string | undefined, folder: string | undefined): string | undefined {
   const { data } = manifest.train;
   if (path === undefined && data.kind === "synthetic") return undefined;
-  const named = path ?? (data.kind === "images" ? data.path : "");
+  const named = path ?? (data.kind === "synthetic" ? "" : data.path);
   const places = path !== undefined || isAbsolute(named) || folder === undefined ? [named] : [named, join(folder, named)];
   const root = places.find((place) => existsSync(place));
-  if (root === undefined) throw new HostError("not-found", `there is no folder ${named} with pictures`, path === undefined ? "the program names it; say where the pictures are with --data <folder>" : "check the path given with --data");
+  if (root === undefined) throw new HostError("not-found", `there is no folder ${named} with ${data.kind === "videos" ? "films" : "pictures"}`, path === undefined ? "the program names it; say where they are with --data <folder>" : "check the path given with --data");
   return root;
 }
 
@@ -82,7 +126,7 @@ export async function openTestData(manifest: Manifest, data: TrainingData, evalD
   const test = await testSource(manifest, data, evalData);
   if (test === undefined) return undefined;
   if (evalData !== undefined && test.source.factors.length === 0) {
-    throw new HostError("bad-data", `the pictures in ${evalData} have no labels, and probes are tested on labels`, "put them into one sub-folder per class, or leave --eval-data away");
+    throw new HostError("bad-data", `the ${wordsOf(test.source)[1]} in ${evalData} have no labels, and probes are tested on labels`, "put them into one sub-folder per class, or leave --eval-data away");
   }
   checkClasses(test, data.source, evalData === undefined ? "it lies beside the training pictures and so is their test set: give another with --eval-data" : "give a test set with the same class folders, or none");
   return test;
@@ -105,26 +149,27 @@ function checkClasses(test: TestData, training: ImageSource, help: string): void
  */
 export async function probeSets(manifest: Manifest, data: TrainingData, test: TestData | undefined, say: (text: string) => void): Promise<ProbeSets | undefined> {
   const labelled = data.source.factors.length > 0;
+  const [one, many] = wordsOf(data.source);
   if (test !== undefined && test.source.factors.length > 0 && labelled) {
     const train = await probeSet(manifest, data.source, MOST.train, say);
     const known = sameClasses(await probeSet(manifest, test.source, MOST.test, say), train);
     if (train.feed.count === 0 || known.feed.count === 0) {
-      say(`no probe: not one picture of ${train.feed.count === 0 ? data.source.name : test.name} can be read and decoded`);
+      say(`no probe: not one ${one} of ${train.feed.count === 0 ? data.source.name : test.name} can be read and decoded`);
       return undefined;
     }
     return { train, test: known, testName: test.name };
   }
   const only = labelled ? data.source : test !== undefined && test.source.factors.length > 0 ? test.source : undefined;
   if (only === undefined) {
-    say("no probe: the pictures have no labels (one sub-folder per class makes labels, or give labelled ones with --eval-data)");
+    say(`no probe: the ${many} have no labels (one sub-folder per class makes labels, or give labelled ones with --eval-data)`);
     return undefined;
   }
   const whole = await probeSet(manifest, only, MOST.train, say);
   if (whole.feed.count < HELD_OUT) {
-    say(`no probe: every fifth picture is held out to test on, and there ${whole.feed.count === 1 ? "is" : "are"} ${whole.feed.count} (give more, or others to test on with --eval-data)`);
+    say(`no probe: every fifth ${one} is held out to test on, and there ${whole.feed.count === 1 ? "is" : "are"} ${whole.feed.count} (give more, or others to test on with --eval-data)`);
     return undefined;
   }
-  return { train: part(whole, (row) => row % HELD_OUT !== HELD_OUT - 1), test: part(whole, (row) => row % HELD_OUT === HELD_OUT - 1), testName: `every fifth picture of ${only.name}` };
+  return { train: part(whole, (row) => row % HELD_OUT !== HELD_OUT - 1), test: part(whole, (row) => row % HELD_OUT === HELD_OUT - 1), testName: `every fifth ${one} of ${only.name}` };
 }
 
 function described(source: ImageSource): TrainingData {
@@ -135,64 +180,72 @@ function signatureOf(source: ImageSource): string {
   const { spec } = source;
   if (spec === undefined) return `${source.size} pictures, ${source.name}`;
   if (spec.kind === "synthetic") return syntheticSignature(spec);
-  const hash = createHash("sha256").update(JSON.stringify([spec.classes, spec.files.map((file) => file.replaceAll("\\", "/"))])).digest("hex");
-  return `${source.size} pictures, ${hash.slice(0, 16)}`;
+  const plain = (path: string): string => path.replaceAll("\\", "/");
+  const found = spec.kind === "folder" ? [spec.classes, spec.files.map(plain)] : [spec.classes, spec.films.map(({ path, frames }) => [plain(path), frames]), spec.frames, spec.every];
+  const hash = createHash("sha256").update(JSON.stringify(found)).digest("hex");
+  return `${counted(source.size, ...wordsOf(source))}, ${hash.slice(0, 16)}`;
 }
 
-function sideOf(manifest: Manifest): number {
+function sideOf(manifest: Pick<Manifest, "inputs">): number {
   return Math.max(...manifest.inputs.map((input) => Math.max(input.height, input.width)));
 }
 
 async function testSource(manifest: Manifest, data: TrainingData, evalData: string | undefined): Promise<TestData | undefined> {
-  if (evalData !== undefined) return { source: await folderSource(evalData), name: evalData };
+  if (evalData !== undefined) return { source: await openPictures(manifest, evalData), name: evalData };
   const { spec } = data.source;
   if (spec?.kind === "synthetic") {
     const count = Math.max(500, Math.min(2000, Math.floor(spec.count / 4)));
-    return { source: syntheticSource({ count, side: sideOf(manifest), seed: SYNTHETIC_SEED.test }), name: `${count} other synthetic pictures` };
+    return { source: generated(manifest, count, SYNTHETIC_SEED.test), name: `${count} other synthetic ${data.source.films === undefined ? "pictures" : "clips"}` };
   }
-  if (spec?.kind !== "folder" || basename(spec.root) !== "train") return undefined;
+  if (spec === undefined || basename(spec.root) !== "train") return undefined;
   const beside = ["test", "val"].map((name) => join(dirname(spec.root), name)).find((path) => existsSync(path));
-  return beside === undefined ? undefined : { source: await folderSource(beside), name: beside };
+  return beside === undefined ? undefined : { source: await openPictures(manifest, beside), name: beside };
 }
 
 async function probeSet(manifest: Manifest, source: ImageSource, most: number, say: (text: string) => void): Promise<ProbeSet> {
+  const [word, words] = wordsOf(source);
   const { mean, std } = manifest.train;
   const sizes = new Map(probedEncoders(manifest).map((encoder): [string, Size] => {
     const size = sizeFor(manifest, encoder);
     return [nameOf(size), size];
   }));
-  const bytes = [...sizes.values()].reduce((sum, { height, width }) => sum + height * width * mean.length * 4, 0);
+  const bytes = [...sizes.values()].reduce((sum, size) => sum + pixelsOf(size) * mean.length * 4, 0);
   const limit = Math.max(1, Math.min(most, Math.floor(MOST.bytes / bytes)));
   const sets = new Map<string, EvalSet>();
-  for (const [name, { height, width }] of sizes) sets.set(name, await evalSet(source, { height, width, mean, std, limit }));
+  for (const [name, { height, width, frames }] of sizes) sets.set(name, await evalSet(source, { height, width, frames, mean, std, limit }));
   const [first] = sets.values();
   const { indices, count, corrupt } = first ?? { indices: new Int32Array(0), count: 0, corrupt: [] };
   // The same pictures at every size: labels are by row. What cannot be decoded is left out of all; a file may come or go in between.
-  if ([...sets.values()].some((set) => set.indices.join() !== indices.join())) throw new HostError("io", `some pictures of ${source.name} could be read at one size and not at another`, "see that the folder can be read, then probe again (jepac probe)");
-  if (corrupt.length > 0) say(`${counted(corrupt.length, "picture")} of ${source.name} cannot be read or decoded and ${corrupt.length === 1 ? "is" : "are"} left out, such as ${corrupt[0] ?? ""}`);
-  if (count < source.size - corrupt.length) say(`probing on ${count} of ${source.size} pictures of ${source.name}`);
+  if ([...sets.values()].some((set) => set.indices.join() !== indices.join())) throw new HostError("io", `some ${words} of ${source.name} could be read at one size and not at another`, "see that the folder can be read, then probe again (jepac probe)");
+  if (corrupt.length > 0) say(`${counted(corrupt.length, word)} of ${source.name} cannot be read or decoded and ${corrupt.length === 1 ? "is" : "are"} left out, such as ${corrupt[0] ?? ""}`);
+  if (count < source.size - corrupt.length) say(`probing on ${count} of ${source.size} ${words} of ${source.name}`);
   const factors = source.factors.map(({ name, classes }): Factor => ({ name, classes, labels: indices.map((index) => source.label(index, name)) }));
   const images = (from: number, to: number, encoder: EncoderInfo): Promise<Float32Array> => {
     const size = sizeFor(manifest, encoder);
-    const pixels = size.height * size.width * mean.length;
+    const pixels = pixelsOf(size) * mean.length;
     return Promise.resolve((sets.get(nameOf(size))?.images ?? new Float32Array(0)).subarray(from * pixels, to * pixels));
   };
   return { feed: { count, images }, factors };
 }
 
-/** Height and width of pictures. */
+/** Height and width of pictures, and how many make a clip. */
 interface Size {
   readonly height: number;
   readonly width: number;
+  readonly frames?: number;
+}
+
+function pixelsOf({ height, width, frames = 1 }: Size): number {
+  return frames * height * width;
 }
 
 /** The pictures that an encoder takes; those of the largest input where the manifest does not say. */
 function sizeFor(manifest: Manifest, encoder: EncoderInfo): Size {
-  return encoderPicture(manifest, encoder) ?? { height: sideOf(manifest), width: sideOf(manifest) };
+  return encoderPicture(manifest, encoder) ?? { height: sideOf(manifest), width: sideOf(manifest), frames: framesOf(manifest) };
 }
 
-function nameOf({ height, width }: Size): string {
-  return `${height} × ${width}`;
+function nameOf({ height, width, frames }: Size): string {
+  return `${frames === undefined ? "" : `${frames} × `}${height} × ${width}`;
 }
 
 /** Class numbers of a test set in the numbering of the training set: folders number their classes by themselves. */

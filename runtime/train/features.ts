@@ -11,7 +11,7 @@ import type { LabelledFeatures } from "./labelled.js";
 /** Pictures to read features from, normalized as in training. */
 export interface ImageFeed {
   readonly count: number;
-  /** Pictures `from` to `to` (exclusive), normalized, `[to − from, H, W, C]` of the size that the encoder takes. */
+  /** Pictures `from` to `to` (exclusive), normalized, `[to − from, H, W, C]` of the size that the encoder takes; clips `[to − from, T, H, W, C]`. */
   images(from: number, to: number, encoder: EncoderInfo): Promise<Float32Array>;
 }
 
@@ -29,14 +29,19 @@ export interface ProbeSet {
   readonly factors: readonly Factor[];
 }
 
-/** Pictures that go through an encoder at once. */
+/** Pictures that go through an encoder at once, frames of clips counted. */
 const CHUNK = 64;
 
-/** Mean-pooled features `[count, width]` of all pictures of a feed; `onPart` hears how many are done, before each part. */
-export async function pooledFeatures(engine: Engine, encoder: EncoderInfo, feed: ImageFeed, onPart?: (done: number) => void): Promise<Float32Array> {
+/** How many clips of so many frames (pictures: 1) go through an encoder at once. */
+export function chunkOf(frames: number = 1): number {
+  return Math.max(1, Math.floor(CHUNK / frames));
+}
+
+/** Mean-pooled features `[count, width]` of all pictures or clips of a feed, `chunk` at a time; `onPart` hears how many are done, before each part. */
+export async function pooledFeatures(engine: Engine, encoder: EncoderInfo, feed: ImageFeed, onPart?: (done: number) => void, chunk: number = CHUNK): Promise<Float32Array> {
   const out = new Float32Array(feed.count * encoder.width);
-  for (let from = 0; from < feed.count; from += CHUNK) {
-    const to = Math.min(feed.count, from + CHUNK);
+  for (let from = 0; from < feed.count; from += chunk) {
+    const to = Math.min(feed.count, from + chunk);
     onPart?.(from);
     const tokens = await engine.encode(encoder.name, await feed.images(from, to, encoder), to - from);
     out.set(meanPool(tokens, to - from, encoder.width), from * encoder.width);

@@ -2,7 +2,8 @@
  * Pictures in the report: training images with the masks of their step drawn over them.
  *
  * Owns a small PNG writer (8-bit RGB, filter 0, zlib), the way back from normalized floats to colors, and the drawing of
- * mask panels: the picture, then one panel per set of positions, with everything outside the set dimmed. The panels come
+ * mask panels: the picture, then one panel per set of positions, with everything outside the set dimmed; of a clip a few of its
+ * frames, each with what is kept there. The panels come
  * from the very batch that a step trains on, so they show what the sampler does and not what it should do.
  */
 import { crc32 } from "../base/crc32.js";
@@ -38,9 +39,12 @@ export function encodePng(rgb: Uint8Array, width: number, height: number): Uint8
   return Buffer.concat([Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a), chunk("IHDR", header), chunk("IDAT", deflateSync(raw)), chunk("IEND", new Uint8Array(0))]);
 }
 
+/** Frames of a clip that are shown, and clips in the place of so many pictures. */
+const [SHOWN_FRAMES, CLIPS] = [3, 2];
+
 /**
- * Rows of mask panels for the first `most` images of a batch, as HTML: picture, then every set of every mask. Empty when
- * the program has no masks.
+ * Rows of mask panels for the first `most` images of a batch, as HTML: picture, then every set of every mask. Of clips there are a row for each
+ * of some frames, from the first to the last, of fewer clips. Empty when the program has no masks.
  */
 export function maskGallery(manifest: Pick<Manifest, "masks" | "views" | "train" | "inputs">, batch: StepBatch, most = 5): string {
   const view = manifest.views[0];
@@ -50,13 +54,23 @@ export function maskGallery(manifest: Pick<Manifest, "masks" | "views" | "train"
   const size = view.height * view.width * channels;
   const shown = manifest.masks.filter((mask) => own(batch.masks, mask.name) !== undefined);
   const rows: string[] = [];
-  for (let image = 0; image < Math.min(most, batch.size); image++) {
-    const rgb = denormalize(pixels.subarray(image * size, (image + 1) * size), channels, manifest.train.mean, manifest.train.std);
-    const source = dataUri("image/png", encodePng(rgb, view.width, view.height));
-    const panels = shown.flatMap((mask) => maskPanels(mask, own(batch.masks, mask.name), image, batch.size, source, view));
-    rows.push(`<div class="panels">${panel(source, "picture", "", view)}${panels.join("")}</div>`);
+  for (let image = 0; image < Math.min(view.frames === undefined ? most : Math.min(most, CLIPS), batch.size); image++) {
+    for (const frame of shownFrames(view.frames)) {
+      const at = image * (view.frames ?? 1) + (frame ?? 0);
+      const rgb = denormalize(pixels.subarray(at * size, (at + 1) * size), channels, manifest.train.mean, manifest.train.std);
+      const source = dataUri("image/png", encodePng(rgb, view.width, view.height));
+      const panels = shown.flatMap((mask) => maskPanels(mask, own(batch.masks, mask.name), image, batch.size, source, view, frame));
+      rows.push(`<div class="panels">${panel(source, frame === undefined ? "picture" : `frame ${frame + 1}`, "", view)}${panels.join("")}</div>`);
+    }
   }
   return rows.join("\n");
+}
+
+/** Frames by number, from the first to the last; one that has no number for pictures. */
+function shownFrames(frames: number | undefined): readonly (number | undefined)[] {
+  if (frames === undefined) return [undefined];
+  const count = Math.min(frames, SHOWN_FRAMES);
+  return Array.from({ length: count }, (_, i) => Math.round((i * (frames - 1)) / Math.max(1, count - 1)));
 }
 
 /** Bytes as a `data:` address. */
@@ -67,15 +81,24 @@ export function dataUri(type: string, bytes: Uint8Array): string {
 interface Frame {
   readonly height: number;
   readonly width: number;
+  readonly frames?: number;
 }
 
-function maskPanels(mask: MaskSpec, drawn: MaskBatch | undefined, image: number, batch: number, source: string, frame: Frame): string[] {
+function maskPanels(mask: MaskSpec, drawn: MaskBatch | undefined, image: number, batch: number, source: string, frame: Frame, number: number | undefined): string[] {
   if (drawn === undefined) return [];
   return Array.from({ length: drawn.count }, (_, set) => {
-    const kept = new Set(rowOf(drawn, set, image, batch));
+    const kept = new Set(inFrame(rowOf(drawn, set, image, batch), mask, frame, number));
     const name = drawn.count === 1 ? mask.name : `${mask.name} ${set + 1}`;
     return panel(source, `${name} · ${kept.size}`, veil(mask, kept, frame), frame);
   });
+}
+
+/** Positions of one frame of a clip, as on a picture; a mask on a grid without frames is the same in all. */
+function inFrame(positions: Iterable<number>, { grid }: MaskSpec, { frames = 1 }: Frame, number: number | undefined): Iterable<number> {
+  if (number === undefined || grid.frames === undefined) return positions;
+  const here = Math.floor((number * grid.frames) / frames);
+  const size = grid.rows * grid.cols;
+  return [...positions].flatMap((at) => (Math.floor(at / size) === here ? [at % size] : []));
 }
 
 /** Everything outside `kept` covered, and the outline of what is kept. */

@@ -8,10 +8,11 @@
  */
 import type { EncoderInfo, Engine, Manifest } from "../abi.js";
 import { counted } from "../base/counted.js";
+import { encoderPicture } from "../base/encoder-input.js";
 import { effectiveRank, standardizeColumns } from "../base/linalg.js";
 import { HostError } from "../base/errors.js";
 import { textTable } from "../log/table.js";
-import { labelled, pooledFeatures } from "./features.js";
+import { chunkOf, labelled, pooledFeatures } from "./features.js";
 import type { Factor, ProbeSet } from "./features.js";
 import { initialState } from "./init.js";
 import { linearProbe } from "./linear-head.js";
@@ -133,8 +134,9 @@ interface Pair {
 async function featuresOf(job: ProbeJob, encoders: readonly EncoderInfo[], state: "trained" | "untrained"): Promise<Map<string, Pair>> {
   const out = new Map<string, Pair>();
   for (const encoder of encoders) {
+    const frames = encoderPicture(job.manifest, encoder)?.frames;
     const pooled = (set: ProbeSet, role: string): Promise<Float32Array> =>
-      pooledFeatures(job.engine, encoder, set.feed, (done) => job.onProgress?.(`probing: features of the ${state} ${encoder.name}, ${role} picture ${done} of ${set.feed.count}`));
+      pooledFeatures(job.engine, encoder, set.feed, (done) => job.onProgress?.(`probing: features of the ${state} ${encoder.name}, ${role} ${frames === undefined ? "picture" : "clip"} ${done} of ${set.feed.count}`), chunkOf(frames));
     const train = await pooled(job.train, "training");
     out.set(encoder.name, { train, test: await pooled(job.test, "test") });
   }

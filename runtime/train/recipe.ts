@@ -43,9 +43,10 @@ export function resolveRecipe(manifest: Pick<Manifest, "train" | "ema">, images:
   if (!Number.isInteger(images) || images < 0) throw new RangeError(`the number of pictures is ${images}, not a whole number`);
   if (!Number.isInteger(batch) || batch < 1) throw new RangeError(`the batch is ${batch}, not a whole number of pictures from 1 on`);
   const stepsPerEpoch = Math.floor(images / batch);
-  if (stepsPerEpoch < 1) throw tooFew(images, batch);
+  const one = train.data.kind === "videos" ? "film" : "image";
+  if (stepsPerEpoch < 1) throw tooFew(images, batch, one);
   const totalSteps = durationSteps(overrides.duration ?? train.duration, stepsPerEpoch);
-  if (totalSteps < 1) throw new HostError("bad-schedule", `the run would have no step: ${counted(images, "image")} in batches of ${batch}`, "train for at least one step, for example with --steps 100");
+  if (totalSteps < 1) throw new HostError("bad-schedule", `the run would have no step: ${counted(images, one)} in batches of ${batch}`, "train for at least one step, for example with --steps 100");
   const horizon = { steps: totalSteps, stepsPerEpoch };
   return {
     batch,
@@ -65,6 +66,6 @@ export function resolveRecipe(manifest: Pick<Manifest, "train" | "ema">, images:
   };
 }
 
-function tooFew(images: number, batch: number): HostError {
-  return new HostError("bad-data", `${counted(images, "image")} cannot fill one batch of ${batch}`, `give more images, or a smaller batch: --batch ${Math.max(1, images)}`);
+function tooFew(images: number, batch: number, one: string): HostError {
+  return new HostError("bad-data", `${counted(images, one)} cannot fill one batch of ${batch}`, `give more ${one}s, or a smaller batch: --batch ${Math.max(1, images)}`);
 }

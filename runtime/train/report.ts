@@ -48,7 +48,7 @@ export function renderReport(data: ReportData): string {
     notes(data),
     `<section><h2>Curves</h2><div class="grid2">${charts(data.rows).map(chartCard).join("")}</div></section>`,
     data.probe === undefined ? "" : `<section><h2>Probes</h2>${probeText(data.probe)}<div class="card wide">${probeRows(data.probe)}</div></section>`,
-    data.gallery === "" ? "" : `<section><h2>Sampled masks</h2><p class="lead">Pictures of the first batch as the encoder gets them, each with the positions that the step drew for it; the number is how many are kept.</p>${data.gallery}</section>`,
+    data.gallery === "" ? "" : `<section><h2>Sampled masks</h2><p class="lead">${manifest.inputs[0]?.frames === undefined ? "Pictures of the first batch as the encoder gets them, each with the positions that the step drew for it; the number is how many are kept." : "Frames of clips of the first batch as the encoder gets them, each with the positions that the step drew there; the number is how many are kept in that frame."}</p>${data.gallery}</section>`,
     data.graph === undefined ? "" : `<section><h2>Model</h2><div class="graph"><img alt="graph of ${escape(manifest.program)}" src="${dataUri("image/svg+xml", new TextEncoder().encode(data.graph))}"></div></section>`,
     `<section><h2>Losses</h2><div class="card wide">${table(["loss", "kind", "weight", "trivial values", "protected by"], manifest.losses.map((loss) => [loss.name, loss.kind, short(loss.weight), loss.trivial.length === 0 ? "–" : loss.trivial.map((t) => `${short(t.value)} (${t.of})`).join(", "), loss.verdict]))}</div></section>`,
     `<section><h2>Parameters</h2><div class="card wide">${parameterTable(manifest)}</div></section>`,

@@ -14,7 +14,7 @@ import { openCheckpoints } from "./checkpoint-store.js";
 import type { Which } from "./checkpoint-store.js";
 import { loadCompiled } from "./compiled.js";
 import { createEngine } from "./engines.js";
-import { meanPool } from "./features.js";
+import { chunkOf, meanPool } from "./features.js";
 import type { EngineChoice } from "./options.js";
 import { probedEncoders } from "./probe.js";
 
@@ -51,16 +51,14 @@ export interface RunEncoder {
   /** Steps that it was trained for. */
   readonly step: number;
   /**
-   * Features of all pictures of a source: of each the largest middle part of the encoder's shape, normalized as in training; `onPart` hears
+   * Features of all pictures of a source: of each the largest middle part of the encoder's shape, of a film those of the clip in its
+   * middle (`openPictures` opens a folder as the program takes it), normalized as in training; `onPart` hears
    * how many are done, before each part. Throws what the source throws for pictures that it refuses.
    */
   features(source: ImageSource, onPart?: (done: number) => void): Promise<SourceFeatures>;
   /** Releases the engine; the encoder is not to be used afterwards. */
   dispose(): void;
 }
-
-/** Pictures that are decoded and encoded at once. */
-const PART = 64;
 
 /**
  * Opens the encoder of a run's folder, such as `runs/ijepa_small`. Throws `HostError` "bad-file" where there is no compiled program,
@@ -95,9 +93,10 @@ async function featuresOf(manifest: Manifest, encoder: EncoderInfo, engine: Engi
   const features = new Float32Array(source.size * width);
   const indices: number[] = [];
   const corrupt: string[] = [];
-  for (let from = 0; from < source.size; from += PART) {
+  const part = chunkOf(picture.frames);
+  for (let from = 0; from < source.size; from += part) {
     onPart?.(from);
-    const set = await evalSet(partOf(source, from), { height: picture.height, width: picture.width, mean: manifest.train.mean, std: manifest.train.std });
+    const set = await evalSet(partOf(source, from, part), { height: picture.height, width: picture.width, frames: picture.frames, mean: manifest.train.mean, std: manifest.train.std });
     corrupt.push(...set.corrupt);
     if (set.count === 0) continue;
     features.set(meanPool(await engine.encode(encoder.name, set.images, set.count), set.count, width), indices.length * width);
@@ -108,10 +107,12 @@ async function featuresOf(manifest: Manifest, encoder: EncoderInfo, engine: Engi
 }
 
 /** The pictures of a source from `from` on, as many as are encoded at once. */
-function partOf(source: ImageSource, from: number): ImageSource {
+function partOf(source: ImageSource, from: number, part: number): ImageSource {
+  const { films } = source;
   return {
+    ...(films === undefined ? {} : { films: { ...films, length: (index) => films.length(from + index), read: (index, frames) => films.read(from + index, frames) } }),
     name: source.name, factors: source.factors, report: source.report, spec: undefined, onCorrupt: source.onCorrupt, onSmall: source.onSmall,
-    size: Math.min(PART, source.size - from),
+    size: Math.min(part, source.size - from),
     describe: (index) => source.describe(from + index),
     label: (index, factor) => source.label(from + index, factor),
     decode: (index) => source.decode(from + index),

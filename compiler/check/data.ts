@@ -1,0 +1,53 @@
+/**
+ * Whether the data of a program is what its inputs are made of.
+ *
+ * Owns two questions that take the model and the recipe together: whether folders of films and of pictures are read for a `Video`
+ * and an `Image` (JEP6022), and whether an augmentation makes actions say something else than what is seen (JEP6023). What
+ * can only be known from the files themselves (classes, columns of actions, lengths of films) is told when a run begins.
+ */
+import type { Span } from "../base/span.js";
+import type { Diagnostics, ReportExtras } from "../messages/report.js";
+import { report } from "../messages/report.js";
+import type { ModelGraph, Node } from "../model/ir.js";
+import type * as ast from "../syntax/ast.js";
+import type { Program } from "./program.js";
+import type { CheckedTraining } from "./train.js";
+
+/** Reports data of the wrong kind, and actions that are mirrored. */
+export function checkData(graph: ModelGraph, program: Program, training: CheckedTraining, diagnostics: Diagnostics): void {
+  const setting = program.settings.find(({ name }) => name.text === "data");
+  const inputs = graph.body.nodes.filter(({ op }) => op === "input");
+  const { kind } = training.train.data;
+  const wrong = inputs.find((node) => isSeen(node) && (isFilm(node) ? kind === "images" : kind === "videos"));
+  const call = setting?.values[0];
+  if (setting !== undefined && call !== undefined && wrong !== undefined) {
+    const [reads, takes, instead] = kind === "images" ? ["pictures", "a film", "videos"] : ["films", "a picture", "images"];
+    diagnostics.add(report("JEP6022", call.span, { data: kind, reads, name: wrong.attrs.path ?? "", takes, instead: `${instead}("…")` }, renamed(call, instead, program, wrong.origin)));
+  }
+  const action = inputs.find(({ type }) => type.space.kind === "actions");
+  if (action === undefined) return;
+  const name = action.attrs.path ?? "";
+  for (const at of mirrors(graph, training, setting?.span ?? program.span)) diagnostics.add(report("JEP6023", at, { name }, { related: [{ span: action.origin, message: `\`${name}\` is declared here` }] }));
+}
+
+function isSeen({ type }: Node): boolean {
+  return type.axes.includes("height");
+}
+
+function isFilm({ type }: Node): boolean {
+  return type.axes.includes("time");
+}
+
+/** The other word, where the call has nothing that only this one takes. A guess in a variant, whose data may be its base's. */
+function renamed(call: ast.Expr, instead: string, program: Program, origin: Span): ReportExtras {
+  const related = [{ span: origin, message: "declared here" }];
+  if (call.kind !== "call" || call.args.some(({ name }) => name?.text === "every" || name?.text === "on_short")) return { related };
+  return { related, fixes: [{ title: `read it as \`${instead}\``, edits: [{ span: call.callee.span, text: instead }], ...(program.chain.length > 1 ? { guess: true } : {}) }] };
+}
+
+/** Where pictures or clips are mirrored: views that do, and the data of inputs that have no view. */
+function mirrors(graph: ModelGraph, { transforms }: CheckedTraining, data: Span): Span[] {
+  const flips = (list: CheckedTraining["transforms"]): boolean => list.some(({ name, args }) => name === "flip" && args["p"] !== 0);
+  const views = new Set(graph.views.filter((view) => flips(view.transforms)).map(({ origin }) => origin));
+  return [...views, ...(flips(transforms) ? [data] : [])];
+}

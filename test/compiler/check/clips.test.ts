@@ -1,0 +1,77 @@
+/** What a program's data and its inputs say of each other: films for a `Video`, pictures for an `Image`, and actions that are not mirrored. */
+import { expect, test } from "vitest";
+import { check } from "../../../compiler/compile.js";
+import { completions } from "../../../compiler/editor/completion.js";
+import { load } from "../../../compiler/load.js";
+import { applyFixes } from "../../../compiler/messages/fixes.js";
+import { createDiagnostics } from "../../../compiler/messages/report.js";
+
+const film = (data: string, input = "Video[4, 16, 16, 3]", more = ""): string => `use std.vit
+model m {
+  input video: ${input}${more}
+  encoder f = vit(patch: 8, width: 16, depth: 1, heads: 2)
+  predictor h = mlp(16)
+  z = pool(f(video))
+  loss mse(h(z), stopgrad(z))
+}
+train m {
+${data}
+}
+`;
+const told = (text: string): string[] => check({ file: "m.jepa", text }).diagnostics.map(({ code }) => code);
+const dataOf = (text: string): unknown => check({ file: "m.jepa", text }).checked?.training.train.data;
+
+test("folders of films take a stride and say what happens to films that are not as they should be", () => {
+  expect(dataOf(film(`  data videos("clips", every: 4, on_corrupt: refuse, on_small: skip, on_short: refuse) { random_resized_crop(scale: 0.5..1.0) }`)))
+    .toEqual({ kind: "videos", path: "clips", every: 4, onCorrupt: "refuse", onSmall: "skip", onShort: "refuse" });
+  expect(dataOf(film(`  data videos("clips")`))).toEqual({ kind: "videos", path: "clips", every: 1, onCorrupt: "skip", onSmall: "scale", onShort: "skip" });
+  expect(dataOf(film("  data shapes(count: 100)"))).toEqual({ kind: "synthetic", count: 100 });
+  expect(told(film(`  data videos("clips", every: 0)`))).toContain("JEP2011");
+  expect(told(film(`  data videos("clips", evry: 2)`))).toContain("JEP2004");
+  expect(told(film(`  data images("clips", every: 2)`))).toContain("JEP2004");
+});
+
+test("a folder of pictures is not what a video is made of; the fix writes the other word", () => {
+  const text = film(`  data images("clips", on_corrupt: refuse)`);
+  const { diagnostics } = check({ file: "m.jepa", text });
+  const [wrong] = diagnostics.filter(({ code }) => code === "JEP6022");
+  expect(wrong?.message).toBe("`images` reads pictures, and `video` is a film.");
+  expect(text.slice(wrong?.span.start, wrong?.span.end)).toBe(`images("clips", on_corrupt: refuse)`);
+  const fixed = applyFixes(text, "m.jepa", wrong?.fixes ?? []).text;
+  expect(dataOf(fixed)).toMatchObject({ kind: "videos", path: "clips", onCorrupt: "refuse" });
+  expect(told(fixed)).not.toContain("JEP6022");
+});
+
+test("nor are films what a picture is made of; an argument that only films take is left to a person", () => {
+  const whole = check({ file: "m.jepa", text: film(`  data videos("clips")`, "Image[16, 16, 3]") }).diagnostics.find(({ code }) => code === "JEP6022");
+  expect([whole?.message, whole?.fixes.map(({ edits }) => edits[0]?.text)]).toEqual(["`videos` reads films, and `video` is a picture.", ["images"]]);
+  const strided = check({ file: "m.jepa", text: film(`  data videos("clips", every: 2)`, "Image[16, 16, 3]") }).diagnostics.find(({ code }) => code === "JEP6022");
+  expect([strided?.help, strided?.fixes]).toEqual(["Write `images(\"…\")`.", []]);
+});
+
+test("a variant that takes films in the place of pictures may have its data from its base: the fix is a guess", () => {
+  const text = `${film(`  data images("photos")`, "Image[16, 16, 3]")}
+variant moving of m {
+  input video: Video[4, 16, 16, 3]
+}
+`;
+  const found = check({ file: "m.jepa", text }, { program: "moving" }).diagnostics.find(({ code }) => code === "JEP6022");
+  expect(found?.fixes.map(({ guess }) => guess)).toEqual([true]);
+  expect(told(text)).not.toContain("JEP6022");
+});
+
+test("films that are mirrored do not move as their actions say", () => {
+  const acting = (data: string, action = "\n  input action: Action[4, 2]\n  head g = mlp(2)\n  loss act = mse(g(z), mean(action, over: time))"): string => film(data, "Video[4, 16, 16, 3]", action);
+  expect(told(acting("  data shapes(count: 100) { flip(p: 0.5) }"))).toContain("JEP6023");
+  expect(told(acting("  data shapes(count: 100) { flip(p: 0) }"))).not.toContain("JEP6023");
+  expect(told(acting("  data shapes(count: 100) { random_resized_crop(scale: 0.5..1.0) }"))).not.toContain("JEP6023");
+  expect(told(acting("  data shapes(count: 100) { flip(p: 0.5) }", ""))).not.toContain("JEP6023");
+});
+
+test("editors offer films, and what their folders take", () => {
+  const text = film("  data videos(\"clips\", every: 2)");
+  const { main, used, library } = load("m.jepa", text, () => undefined, createDiagnostics());
+  const at = (words: string): readonly string[] => completions({ main, used, library }, text, text.indexOf(words) + words.length).map(({ label }) => label);
+  expect(at("data vi")).toEqual(["images", "videos", "shapes"]);
+  expect(at("\"clips\", ev")).toEqual(expect.arrayContaining(["every:", "on_corrupt:", "on_small:", "on_short:"]));
+});
