@@ -233,11 +233,15 @@ export function nodeAt(facts: Facts, id: NodeId | undefined): Node | undefined {
 
 /** Masks that pick positions somewhere, and those that such masks are drawn less of. */
 export function usedMasks(graph: ModelGraph): ReadonlySet<string> {
-  const used = new Set(graph.body.nodes.flatMap((n) => n.attrs.mask ?? []));
-  for (const func of graph.funcs) for (const m of func.masks) used.add(m);
+  const used = new Set(placedMasks(graph));
   const byName = new Map(graph.masks.map((m) => [m.name, m]));
   for (const name of used) for (const other of byName.get(name)?.minus ?? []) used.add(other);
   return used;
+}
+
+/** Masks at whose positions something is picked, put or asked for, and not only taken out of others. */
+export function placedMasks(graph: ModelGraph): ReadonlySet<string> {
+  return new Set([...graph.body.nodes.flatMap((n) => n.attrs.mask ?? []), ...graph.funcs.flatMap((f) => f.masks)]);
 }
 
 /** Nodes that a node is computed from, itself included. */

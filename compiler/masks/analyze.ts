@@ -7,7 +7,7 @@
  */
 import type { MaskFinding } from "../collapse/fault.js";
 import type { Facts } from "../collapse/gather.js";
-import { usedMasks } from "../collapse/gather.js";
+import { placedMasks, usedMasks } from "../collapse/gather.js";
 import type { Related } from "../messages/report.js";
 import { report } from "../messages/report.js";
 import type { Mask, ModelGraph } from "../model/ir.js";
@@ -22,12 +22,13 @@ import { usualLength } from "./usual.js";
 export function findMaskFaults(graph: ModelGraph, facts: Facts, batch: number): MaskFinding[] {
   const used = usedMasks(graph);
   const byName = new Map(graph.masks.map((m) => [m.name, m]));
+  const placed = placedMasks(graph);
   return graph.masks.filter((m) => used.has(m.name) && m.grid !== undefined).flatMap((mask) => {
     const losses = graph.losses.map((l) => l.name);
     const removed = mask.allowOverlap ? [] : mask.minus.flatMap((name) => byName.get(name) ?? []);
     const predicted = isPredicted(facts, mask);
     const own = [...hangs(mask), ...empty(mask, removed, predicted)];
-    const rest = own.length > 0 ? [] : [...relaxes(mask, removed, graph.masks, batch), ...reach(mask), ...settings(mask, removed, predicted), ...fewLeft(mask, facts, batch)];
+    const rest = own.length > 0 ? [] : [...relaxes(mask, removed, graph.masks, batch, placed), ...reach(mask), ...settings(mask, removed, predicted), ...fewLeft(mask, facts, batch)];
     return [...own, ...rest].map((f) => ({ ...f, losses }));
   });
 }
@@ -77,14 +78,17 @@ function coversAll(m: Mask, of: Mask): boolean {
   }
 }
 
-function relaxes(mask: Mask, removed: readonly Mask[], masks: readonly Mask[], batch: number): Fault[] {
+function relaxes(mask: Mask, removed: readonly Mask[], masks: readonly Mask[], batch: number, placed: ReadonlySet<string>): Fault[] {
   if (mask.grid === undefined || removed.length === 0) return [];
   const count = kept(mask, masks, mask.grid, batch);
   const why = whyNotApart(mask, removed, count);
   const found: Fault[] = [];
   if (why !== undefined) {
     const help = mask.kind === "block" && mask.sampler === "published" ? {} : { help: "Take out fewer or smaller masks." };
-    found.push({ rule: "M-CTX-WORST", diagnostic: report("JEP5012", mask.origin, { mask: mask.name, why }, { ...help, related: given(removed, count) }) });
+    const diagnostic = report("JEP5012", mask.origin, { mask: mask.name, why }, { ...help, related: given(removed, count) });
+    // Where nothing is read or predicted at what is taken out, as in the blocks whose union others are made of, to share a position gives nothing away.
+    const harmless = (count?.stops ?? 0) === 0 && removed.every((m) => !placed.has(m.name));
+    found.push({ rule: "M-CTX-WORST", diagnostic: harmless ? { ...diagnostic, severity: "note" } : diagnostic });
   }
   if (count !== undefined && mask.trim === "tail" && count.least < count.most) {
     const figures = `of ${Math.round(count.mean)} positions on average (${count.least} to ${count.most}), about ${Math.round(count.trimmed)} are left ${amongText(mask, batch)}`;
