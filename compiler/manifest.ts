@@ -49,6 +49,7 @@ export function makeManifest(parts: ManifestParts): Manifest {
     ema: lowered.instances.flatMap((i) => (i.training.kind === "ema" && used.has(i.training.of) ? [{ target: i.name, source: i.training.of, momentum: i.training.momentum }] : [])),
     losses: graph.losses.map((l) => ({
       name: l.name, kind: l.kind, weight: l.weight.points[0] ?? 1,
+      ...(l.weight.kind === "constant" ? {} : { course: l.weight }),
       trivial: parts.verdicts.trivial.get(l.name) ?? [], verdict: parts.verdicts.byLoss.get(l.name) ?? "unknown",
     })),
     watches: lowered.watches,

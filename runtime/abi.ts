@@ -169,6 +169,8 @@ export interface LossInfo {
   readonly name: string;
   readonly kind: string;
   readonly weight: number;
+  /** The course of a weight that changes over training; read at the 0-based step, so that the first one has the first value. */
+  readonly course?: Schedule;
   /** Values at which this loss says "collapsed" or "nothing learned" (ln K, −1, 0, 0.4247); empty where none is known. */
   readonly trivial: readonly TrivialValue[];
   readonly verdict: string;
@@ -303,6 +305,8 @@ export interface Hyper {
   readonly weightDecay: number;
   /** Momentum by EMA target. */
   readonly momentum: Readonly<Record<string, number>>;
+  /** Weights of the losses that have a course, by loss; absent where a program has none. */
+  readonly weights?: Readonly<Record<string, number>>;
 }
 
 /** What a step hands back beside its losses, and when. */
@@ -373,6 +377,8 @@ export interface TfjsInputs<T> {
   /** int32 `[count * B, length]` by mask name. */
   readonly masks: Readonly<Record<string, T>>;
   readonly draws: Readonly<Record<string, T>>;
+  /** Scalars `[]`, by loss: see `Hyper.weights`. */
+  readonly weights?: Readonly<Record<string, T>>;
 }
 
 /** Results of one step before the optimizer, as `T` of the backend. */
@@ -499,7 +505,7 @@ export interface WgslPlan {
   readonly bounds: Readonly<Record<string, number>>;
   readonly kernels: readonly PlanKernel[];
   readonly buffers: readonly PlanBuffer[];
-  /** Inputs of a step and of encoders, by name; `symbol` is what an index input's length is called. */
+  /** Inputs of a step and of encoders, by name (`weight near` is the weight of the loss `near`); `symbol` is what an index input's length is called. */
   readonly inputs: readonly { readonly name: string; readonly ref: PlanRef; readonly symbol?: string }[];
   /**
    * How many parts a batch runs in, where there is more than one: `B` is then the size of a part, every input lies `parts`

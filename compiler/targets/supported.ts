@@ -1,7 +1,7 @@
 /**
  * What can be checked but not trained: programs that a target refuses before it starts (JEP8001).
  *
- * Videos, actions and labels have no reader in the runtime; a queue of earlier keys and loss weights that change have no
+ * Videos, actions and labels have no reader in the runtime; a queue of earlier keys has no
  * place in the step's contract yet; a pretrained module needs a file that programs cannot name yet. Owns the list and
  * nothing else, so that the day one of them works its line goes.
  */
@@ -15,9 +15,6 @@ export function untrainable(graph: ModelGraph): readonly Diagnostic[] {
   for (const node of graph.body.nodes) {
     const why = reason(node);
     if (why !== undefined) found.push(report("JEP8001", node.origin, why));
-  }
-  for (const term of graph.losses) {
-    if (term.weight.kind !== "constant") found.push(report("JEP8001", term.origin, { what: `the weight of \`${term.name}\` changes over training`, instead: "give it a constant weight" }));
   }
   for (const instance of graph.instances) {
     if (instance.training.kind === "frozen" && instance.training.init === "pretrained") {
