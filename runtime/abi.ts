@@ -34,6 +34,8 @@ export interface Manifest {
   readonly draws: readonly DrawSpec[];
   readonly encoders: readonly EncoderInfo[];
   readonly ema: readonly EmaEdge[];
+  /** Modules whose parameters are read from a file at the start of a run; absent where all begin by their initializers. */
+  readonly pretrained?: readonly PretrainedSpec[];
   readonly losses: readonly LossInfo[];
   readonly watches: readonly Watch[];
   readonly monitors: readonly MonitorSpec[];
@@ -155,6 +157,8 @@ export interface EncoderInfo {
   readonly tokens: number;
   readonly grid: { readonly rows: number; readonly cols: number; readonly patch: number; readonly frames?: number } | undefined;
   readonly trained: boolean;
+  /** A hash of what it computes, names left out: encoders of one hash give the same features of the same parameters. */
+  readonly computes?: string;
 }
 
 /** `target ← m·target + (1 − m)·source` after every optimizer step, with the updated source. */
@@ -162,6 +166,18 @@ export interface EmaEdge {
   readonly target: string;
   readonly source: string;
   readonly momentum: Schedule;
+}
+
+/** A module that begins with parameters that others trained. Frozen or not is said by their roles. */
+export interface PretrainedSpec {
+  /** The parameter group. */
+  readonly module: string;
+  /** A file or a folder, as the program writes it: see runtime/train/pretrained.ts for where it is looked for. */
+  readonly path: string;
+  /** What it is called in that file, its own name unless said; only a run's checkpoint has several. */
+  readonly name?: string;
+  /** For an encoder that is the library's `vit`, what no parameter shows of it: then weights in the layout of transformers are taken as well. */
+  readonly vit?: { readonly heads: number; readonly eps: number };
 }
 
 /** A term of the objective: what it is, its weight at the start, and what the checker said of it. */

@@ -2,7 +2,7 @@
  * What can be checked but not trained: programs that a target refuses before it starts (JEP8001).
  *
  * Videos, actions and labels have no reader in the runtime; a queue of earlier keys has no
- * place in the step's contract yet; a pretrained module needs a file that programs cannot name yet. Owns the list and
+ * place in the step's contract yet; a pretrained module without a file has no weights. Owns the list and
  * nothing else, so that the day one of them works its line goes.
  */
 import type { Diagnostic } from "../messages/report.js";
@@ -17,8 +17,8 @@ export function untrainable(graph: ModelGraph): readonly Diagnostic[] {
     if (why !== undefined) found.push(report("JEP8001", node.origin, why));
   }
   for (const instance of graph.instances) {
-    if (instance.training.kind === "frozen" && instance.training.init === "pretrained") {
-      found.push(report("JEP8001", instance.origin, { what: `\`${instance.name}\` is pretrained, and its weights are nowhere to be read from`, instead: "train it in this program, or freeze it at a random start with `frozen`" }));
+    if (instance.training.kind === "frozen" && instance.training.init === "pretrained" && instance.from === undefined) {
+      found.push(report("JEP8001", instance.origin, { what: `\`${instance.name}\` is pretrained, and nothing says where its weights are`, instead: `write \`pretrained(${instance.module}(…), from: "weights.safetensors")\` with a file of weights or the folder of a run` }));
     }
   }
   return found;

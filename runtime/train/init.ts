@@ -12,12 +12,15 @@ import type { Stream } from "../base/random.js";
 
 /**
  * Values of every parameter of a manifest at step 0, by name, in manifest order. `ema` parameters own a copy of what they
- * follow. Throws `HostError` "mismatch" for a manifest whose `follows` leads nowhere or in a circle.
+ * follow. `given` are values that others trained (see pretrained.ts), in the place of drawn ones. Throws `HostError` "mismatch" for a manifest whose `follows` leads nowhere or in a circle.
  */
-export function initialState(manifest: Pick<Manifest, "parameters">, seed: number): Map<string, Float32Array> {
+export function initialState(manifest: Pick<Manifest, "parameters">, seed: number, given: ReadonlyMap<string, Float32Array> = new Map()): Map<string, Float32Array> {
   const byName = new Map(manifest.parameters.map((parameter) => [parameter.name, parameter]));
   const values = new Map<string, Float32Array>();
-  for (const parameter of manifest.parameters) values.set(parameter.name, initialValue(origin(parameter, byName), seed));
+  for (const parameter of manifest.parameters) {
+    const first = origin(parameter, byName);
+    values.set(parameter.name, given.get(first.name)?.slice() ?? initialValue(first, seed));
+  }
   return values;
 }
 
