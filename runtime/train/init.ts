@@ -7,8 +7,11 @@
  */
 import type { Initializer, Manifest, Parameter } from "../abi.js";
 import { HostError } from "../base/errors.js";
+import { sincos2d } from "../base/positions.js";
 import { purposeHash, stream } from "../base/random.js";
 import type { Stream } from "../base/random.js";
+
+export { sincos2d };
 
 /**
  * Values of every parameter of a manifest at step 0, by name, in manifest order. `ema` parameters own a copy of what they
@@ -36,31 +39,6 @@ export function initialValue(parameter: Pick<Parameter, "name" | "shape" | "init
   const draws = stream(seed, `init ${name}`, purposeHash([...name].reverse().join("")));
   const draw = drawOf(init, shape, draws);
   for (let i = 0; i < size; i++) out[i] = draw();
-  return out;
-}
-
-/**
- * The two-dimensional sine-cosine table `[rows · cols, width]` of I-JEPA 1.2, computed in float64 and rounded once: the
- * first half of the channels codes the column, the second half the row; in each half the sines come before the cosines,
- * with frequencies `10000^(-k / (width / 4))`. Throws when the width is no multiple of 4.
- */
-export function sincos2d(rows: number, cols: number, width: number): Float32Array {
-  if (width % 4 !== 0) throw new HostError("mismatch", `a sine-cosine table needs a width that is a multiple of 4, not ${width}`, "choose another width");
-  const out = new Float32Array(rows * cols * width);
-  const half = width / 2;
-  const quarter = width / 4;
-  for (let row = 0; row < rows; row++) {
-    for (let col = 0; col < cols; col++) {
-      const base = (row * cols + col) * width;
-      for (let k = 0; k < quarter; k++) {
-        const frequency = 10000 ** (-k / quarter);
-        out[base + k] = Math.sin(col * frequency);
-        out[base + quarter + k] = Math.cos(col * frequency);
-        out[base + half + k] = Math.sin(row * frequency);
-        out[base + half + quarter + k] = Math.cos(row * frequency);
-      }
-    }
-  }
   return out;
 }
 
