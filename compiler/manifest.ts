@@ -10,7 +10,13 @@ import type { Verdicts } from "./verdicts.js";
 import type { Instance, Mask, ModelGraph } from "./model/ir.js";
 import type { Lowered, ProgramParam } from "./lower/program.js";
 import { constantOf, product } from "./types/dim.js";
-import type { EncoderInfo, Manifest, MaskSpec, Parameter, ViewSpec } from "../runtime/abi.js";
+import { sha256 } from "./base/hash.js";
+import { isLibraryName } from "./std/names.js";
+import { computed } from "./targets/computed.js";
+import { encoderFunction } from "./targets/encoders.js";
+import { funcOf } from "./tensor/ir.js";
+import { reachable } from "./tensor/visit.js";
+import type { EncoderInfo, Manifest, MaskSpec, Parameter, PretrainedSpec, ViewSpec } from "../runtime/abi.js";
 
 /** What a manifest needs beside the program. */
 export interface ManifestParts {
@@ -30,6 +36,7 @@ export function makeManifest(parts: ManifestParts): Manifest {
   const { checked, lowered } = parts;
   const { graph, training } = checked;
   const parameters = lowered.params.flatMap((p) => expand(p, lowered.instances));
+  const pretrained = pretrainedOf(checked, lowered);
   const used = new Set(lowered.instances.map((i) => i.name));
   const size = (p: Parameter): number => p.shape.reduce((n, d) => n * d, 1);
   return {
@@ -46,10 +53,12 @@ export function makeManifest(parts: ManifestParts): Manifest {
     views: viewsOf(checked, mainInputs(lowered)),
     masks: masksOf(graph, mainInputs(lowered)),
     draws: lowered.draws.map((d) => ({ name: d.name, shape: d.shape, distribution: "normal" })),
-    encoders: lowered.encoders.flatMap((e) => encoderInfo(checked, e.name)),
+    encoders: lowered.encoders.flatMap((e) => encoderInfo(checked, lowered, e.name)),
     ema: lowered.instances.flatMap((i) => (i.training.kind === "ema" && used.has(i.training.of) ? [{ target: i.name, source: i.training.of, momentum: i.training.momentum }] : [])),
+    ...(pretrained.length === 0 ? {} : { pretrained }),
     losses: graph.losses.map((l) => ({
       name: l.name, kind: l.kind, weight: l.weight.points[0] ?? 1,
+      ...(l.weight.kind === "constant" ? {} : { course: l.weight }),
       trivial: parts.verdicts.trivial.get(l.name) ?? [], verdict: parts.verdicts.byLoss.get(l.name) ?? "unknown",
     })),
     watches: lowered.watches,
@@ -120,7 +129,7 @@ function maskSpec(m: Mask): MaskSpec[] {
   }];
 }
 
-function encoderInfo(checked: Checked, name: string): EncoderInfo[] {
+function encoderInfo(checked: Checked, lowered: Lowered, name: string): EncoderInfo[] {
   const entry = checked.encoders.find((e) => e.name === name);
   const instance = checked.graph.instances.find((i) => i.name === name);
   const width = entry?.result.shape.at(-1);
@@ -132,5 +141,28 @@ function encoderInfo(checked: Checked, name: string): EncoderInfo[] {
   const frames = positions.kind === "all" ? positions.grid.frames ?? moments : undefined;
   const grid = positions.kind === "all" ? { rows: positions.grid.rows, cols: positions.grid.cols, patch: positions.grid.patch, ...(frames === undefined ? {} : { frames }) } : undefined;
   const size = checked.graph.inputs.some((i) => i.name === entry.input) ? {} : { size: entry.size };
-  return [{ name, input: entry.input, ...size, width: constantOf(width) ?? 0, tokens: count === undefined ? 0 : constantOf(count) ?? 0, grid, trained: instance.training.kind === "optimized" }];
+  return [{ name, input: entry.input, ...size, width: constantOf(width) ?? 0, tokens: count === undefined ? 0 : constantOf(count) ?? 0, grid, trained: instance.training.kind === "optimized", computes: sha256(computed(lowered.module, name)).slice(0, 16) }];
+}
+
+/** Modules that begin with weights of a file. */
+function pretrainedOf(checked: Checked, lowered: Lowered): readonly PretrainedSpec[] {
+  return lowered.instances.flatMap(({ name, from }): PretrainedSpec[] => {
+    if (from === undefined) return [];
+    const vit = libraryVit(checked, lowered, name);
+    return [{ module: name, path: from.path, ...(from.name === undefined ? {} : { name: from.name }), ...(vit === undefined ? {} : { vit }) }];
+  });
+}
+
+/** The numbers of an encoder that no parameter shows, where it is the library's `vit` and every module within it is the library's too. */
+function libraryVit(checked: Checked, lowered: Lowered, name: string): PretrainedSpec["vit"] {
+  const root = encoderFunction(name);
+  const instance = checked.graph.instances.find((i) => i.name === name);
+  if (instance?.module !== "vit" || !lowered.encoders.some((e) => e.func === root)) return undefined;
+  const inside = [...reachable(lowered.module, [root])].map((func) => funcOf(lowered.module, func));
+  if (inside.some((f) => f.name !== root && (f.origin === undefined || !isLibraryName(f.origin.file)))) return undefined;
+  const nodes = inside.flatMap((f) => f.nodes);
+  const heads = new Set(nodes.flatMap((n) => (n.op === "sdpa" ? [n.attrs.heads] : [])));
+  const eps = new Set(nodes.flatMap((n) => (n.op === "normalize" ? [n.attrs.eps] : [])));
+  const [[oneHeads], [oneEps]] = [[...heads], [...eps]];
+  return heads.size === 1 && eps.size === 1 && oneHeads !== undefined && oneEps !== undefined ? { heads: oneHeads, eps: oneEps } : undefined;
 }

@@ -34,6 +34,8 @@ export interface Manifest {
   readonly draws: readonly DrawSpec[];
   readonly encoders: readonly EncoderInfo[];
   readonly ema: readonly EmaEdge[];
+  /** Modules whose parameters are read from a file at the start of a run; absent where all begin by their initializers. */
+  readonly pretrained?: readonly PretrainedSpec[];
   readonly losses: readonly LossInfo[];
   readonly watches: readonly Watch[];
   readonly monitors: readonly MonitorSpec[];
@@ -155,6 +157,8 @@ export interface EncoderInfo {
   readonly tokens: number;
   readonly grid: { readonly rows: number; readonly cols: number; readonly patch: number; readonly frames?: number } | undefined;
   readonly trained: boolean;
+  /** A hash of what it computes, names left out: encoders of one hash give the same features of the same parameters. */
+  readonly computes?: string;
 }
 
 /** `target ← m·target + (1 − m)·source` after every optimizer step, with the updated source. */
@@ -164,11 +168,25 @@ export interface EmaEdge {
   readonly momentum: Schedule;
 }
 
+/** A module that begins with parameters that others trained. Frozen or not is said by their roles. */
+export interface PretrainedSpec {
+  /** The parameter group. */
+  readonly module: string;
+  /** A file or a folder, as the program writes it: see runtime/train/pretrained.ts for where it is looked for. */
+  readonly path: string;
+  /** What it is called in that file, its own name unless said; only a run's checkpoint has several. */
+  readonly name?: string;
+  /** For an encoder that is the library's `vit`, what no parameter shows of it: then weights in the layout of transformers are taken as well. */
+  readonly vit?: { readonly heads: number; readonly eps: number };
+}
+
 /** A term of the objective: what it is, its weight at the start, and what the checker said of it. */
 export interface LossInfo {
   readonly name: string;
   readonly kind: string;
   readonly weight: number;
+  /** The course of a weight that changes over training; read at the 0-based step, so that the first one has the first value. */
+  readonly course?: Schedule;
   /** Values at which this loss says "collapsed" or "nothing learned" (ln K, −1, 0, 0.4247); empty where none is known. */
   readonly trivial: readonly TrivialValue[];
   readonly verdict: string;
@@ -305,6 +323,8 @@ export interface Hyper {
   readonly weightDecay: number;
   /** Momentum by EMA target. */
   readonly momentum: Readonly<Record<string, number>>;
+  /** Weights of the losses that have a course, by loss; absent where a program has none. */
+  readonly weights?: Readonly<Record<string, number>>;
 }
 
 /** What a step hands back beside its losses, and when. */
@@ -375,6 +395,8 @@ export interface TfjsInputs<T> {
   /** int32 `[count * B, length]` by mask name. */
   readonly masks: Readonly<Record<string, T>>;
   readonly draws: Readonly<Record<string, T>>;
+  /** Scalars `[]`, by loss: see `Hyper.weights`. */
+  readonly weights?: Readonly<Record<string, T>>;
 }
 
 /** Results of one step before the optimizer, as `T` of the backend. */
@@ -501,7 +523,7 @@ export interface WgslPlan {
   readonly bounds: Readonly<Record<string, number>>;
   readonly kernels: readonly PlanKernel[];
   readonly buffers: readonly PlanBuffer[];
-  /** Inputs of a step and of encoders, by name; `symbol` is what an index input's length is called. */
+  /** Inputs of a step and of encoders, by name (`weight near` is the weight of the loss `near`); `symbol` is what an index input's length is called. */
   readonly inputs: readonly { readonly name: string; readonly ref: PlanRef; readonly symbol?: string }[];
   /**
    * How many parts a batch runs in, where there is more than one: `B` is then the size of a part, every input lies `parts`

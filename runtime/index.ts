@@ -8,7 +8,7 @@
  */
 export type {
   DataConfig, DrawSpec, Duration, EmaEdge, EncoderInfo, Engine, FormatVersion, Hyper, ImageInput, Initializer, LossInfo, Manifest, MaskBatch,
-  MaskSpec, MonitorSpec, Parameter, ProbeSpec, Schedule, StepBatch, StepResult, StepWants, TfjsInputs, TfjsModule, TfjsStep, TrainConfig, Transform, Tree,
+  MaskSpec, MonitorSpec, Parameter, PretrainedSpec, ProbeSpec, Schedule, StepBatch, StepResult, StepWants, TfjsInputs, TfjsModule, TfjsStep, TrainConfig, Transform, Tree,
   ViewSpec, Watch, WgslModule, WgslPlan,
 } from "./abi.js";
 export { HostError } from "./base/errors.js";

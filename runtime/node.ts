@@ -40,6 +40,8 @@ export { runCompiled, runTrainer, train } from "./train/main.js";
 export type { RunSummary, Trainer, TrainerHost } from "./train/main.js";
 export { ENGINE_CHOICES, optionsHelp, parseOptions } from "./train/options.js";
 export type { EngineChoice, TrainerOptions } from "./train/options.js";
+export { readPretrained } from "./train/pretrained.js";
+export type { PretrainedOptions } from "./train/pretrained.js";
 export { maskGallery } from "./train/pictures.js";
 export { loadCheckpoint, probeRun, runProbe } from "./train/probe-main.js";
 export type { ProbeRun } from "./train/probe-main.js";

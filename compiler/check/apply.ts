@@ -12,7 +12,7 @@ import { didYouMean } from "../messages/did-you-mean.js";
 import { createDiagnostics, report } from "../messages/report.js";
 import type { Diagnostic } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
-import type { Func, NodeId, ParamDecl } from "../model/ir.js";
+import type { Func, NodeId, ParamDecl, WeightsFrom } from "../model/ir.js";
 import type { Dim } from "../types/dim.js";
 import { constantDim, equal, mul, printDim, substitute, symbolDim, symbolsOf } from "../types/dim.js";
 import type { Positions, Space, ValueType } from "../types/value-type.js";
@@ -70,9 +70,9 @@ export function applyAnonymous(cx: BodyCx, partial: Partial, args: readonly ArgV
 }
 
 /** Makes a model-level instance, trained unless said otherwise. */
-export function declareInstance(cx: BodyCx, name: string, role: "encoder" | "predictor" | "head", partial: Partial, at: Span, training: NonNullable<ReturnType<Env["instances"]["get"]>>["instance"]["training"] = { kind: "optimized" }): Value {
+export function declareInstance(cx: BodyCx, name: string, role: "encoder" | "predictor" | "head", partial: Partial, at: Span, training: NonNullable<ReturnType<Env["instances"]["get"]>>["instance"]["training"] = { kind: "optimized" }, from?: WeightsFrom): Value {
   const config = Object.fromEntries([...partial.config].map(([k, v]) => [k, v.kind === "static" ? v.value : configKey(v)]));
-  cx.env.instances.set(name, { instance: { name, role, module: partial.module.name.text, config, training, origin: at }, params: new Map() });
+  cx.env.instances.set(name, { instance: { name, role, module: partial.module.name.text, config, training, ...(from === undefined ? {} : { from }), origin: at }, params: new Map() });
   return { kind: "instance", path: name, partial };
 }
 

@@ -212,16 +212,35 @@ function instanceName(call: Call, formal: string): { path: string; value: Value 
   return undefined;
 }
 
-const untrained = (init: "random" | "pretrained" | "identity"): Builtin => ({
-  formals: ["of", "from?"],
-  run: (call) => {
-    const value = call.args.get("of")?.value;
-    if (value?.kind === "partial") return { kind: "untrained", partial: value, init, copyOf: undefined };
-    if (value?.kind === "module") return { kind: "untrained", partial: { kind: "partial", module: value.module, config: new Map() }, init, copyOf: undefined };
-    const instance = instanceName(call, "of");
-    return instance === undefined ? poison : { kind: "untrained", partial: instance.value.partial, init, copyOf: instance.path };
-  },
-});
+/** What is not trained here, of a module or of an instance's module. */
+function untrained(call: Call, init: "random" | "pretrained"): Value {
+  const value = call.args.get("of")?.value;
+  if (value?.kind === "partial") return { kind: "untrained", partial: value, init, copyOf: undefined };
+  if (value?.kind === "module") return { kind: "untrained", partial: { kind: "partial", module: value.module, config: new Map() }, init, copyOf: undefined };
+  const instance = instanceName(call, "of");
+  return instance === undefined ? poison : { kind: "untrained", partial: instance.value.partial, init, copyOf: instance.path };
+}
+
+/** `pretrained(vit(…), from: "weights.safetensors", name: "teacher", tune: true)`: parameters of a file, by the name that they have there. */
+function pretrained(call: Call): Value {
+  const made = untrained(call, "pretrained");
+  if (made.kind !== "untrained") return made;
+  const read = <T extends string | boolean>(name: string, expected: string, takes: (value: unknown) => value is T): T | "wrong" | undefined => {
+    const arg = call.args.get(name);
+    if (arg === undefined) return undefined;
+    if (arg.value.kind === "static" && takes(arg.value.value) && arg.value.value !== "") return arg.value.value;
+    if (arg.value.kind !== "poison") call.cx.diagnostics.add(report("JEP2010", arg.span, { what: `\`${name}\` of \`pretrained\``, expected, found: describe(arg.value) }));
+    return "wrong";
+  };
+  const isText = (value: unknown): value is string => typeof value === "string";
+  const path = read("from", "the path of a file or a run's folder, as a text in quotes,", isText);
+  const name = read("name", "the name that the module has in that file, as a text in quotes,", isText);
+  const tune = read("tune", "`true` or `false`", (value): value is boolean => typeof value === "boolean");
+  if (path === "wrong" || name === "wrong" || tune === "wrong") return poison;
+  if (path === undefined && tune === true) call.cx.diagnostics.add(report("JEP2005", call.at, { callee: "pretrained", name: "from" }, { help: "Say where the weights are that training begins with: `from: \"weights.safetensors\"`." }));
+  if (path === undefined) return tune === true ? poison : made;
+  return { ...made, from: { path, ...(name === undefined ? {} : { name }) }, ...(tune === true ? { tuned: true } : {}) };
+}
 
 /** A table of positions; `sincos` is known to be the one or the other where it is added. */
 const positionTable = (name: "sincos" | "sincos2d" | "sincos3d"): Builtin => ({
@@ -369,8 +388,8 @@ const table: Readonly<Record<string, Builtin>> = {
       return poison;
     },
   },
-  frozen: untrained("random"),
-  pretrained: untrained("pretrained"),
+  frozen: { formals: ["of"], run: (call) => untrained(call, "random") },
+  pretrained: { formals: ["of", "from?", "name?", "tune?"], run: pretrained },
   patch_size: query((type) => gridOf(type)?.patch),
   channels: query((type) => gridOf(type)?.channels),
   cosine: schedule("cosine"),

@@ -136,9 +136,15 @@ function combine(cx: BodyCx, op: ast.Binary["op"], left: Value, right: Value, ex
   return misplaced(cx, expr.span, `\`${op}\` does not take ${describe(odd)}`);
 }
 
-/** `cosine(0 -> 1) * loss`: a factor that changes over training, on a scalar. */
+/** `cosine(0 -> 1) * loss`: a factor that changes over training, on a scalar; `25 * (0 -> 1)` is one as well. */
 function timesCourse(cx: BodyCx, factor: Value, x: Value, expr: ast.Binary): Value | undefined {
-  if ((factor.kind !== "schedule" && factor.kind !== "arrow") || x.kind !== "tensor" || x.type.shape.length > 0) return undefined;
+  if (factor.kind !== "schedule" && factor.kind !== "arrow") return undefined;
+  if (x.kind === "static" && typeof x.value === "number") {
+    const [by, course] = [x.value, asSchedule(factor, "the factor", expr.span, cx.diagnostics)];
+    return course === undefined ? poison : { kind: "schedule", schedule: { ...course, points: course.points.map((p) => p * by) } };
+  }
+  if (x.kind !== "tensor" || x.type.shape.length > 0) return undefined;
+  if (cx.kind !== "model") return misplaced(cx, expr.span, "a factor that changes over training belongs to a loss of the model, not into a module");
   const schedule = asSchedule(factor, "the factor", expr.span, cx.diagnostics);
   return schedule === undefined ? poison : emit(cx, "scale", [x.id], { value: schedule.points[0] ?? 1, schedule }, x.type, expr.span);
 }

@@ -241,16 +241,37 @@ export function lossTerms(cx: BodyCx, node: number, weight: number, name: string
       if (a === undefined) return [];
       const { schedule } = it.attrs;
       const terms = lossTerms(cx, a, schedule === undefined ? weight * (it.attrs.value ?? 1) : weight, name, at);
-      return schedule === undefined ? terms : terms.map((t) => ({ ...t, weight: timesSchedule(t.weight, schedule) }));
+      if (schedule === undefined) return terms;
+      if (terms.some((t) => t.weight.kind !== "constant")) misplacedCourse(cx, it, "the loss behind this factor has one already that changes over training", "Write one schedule for both.");
+      return terms.map((t) => ({ ...t, weight: timesSchedule(t.weight, schedule) }));
     }
     case "shift": return a === undefined ? [] : lossTerms(cx, a, weight, name, at);
     case "neg": return a === undefined ? [] : lossTerms(cx, a, -weight, name, at);
-    case "loss": return [{ name: it.name ?? name ?? it.attrs.loss ?? "loss", node, kind: it.attrs.loss ?? "custom", weight: constantSchedule(weight), origin: it.origin }];
-    default: return [{ name: it.name ?? name ?? "loss", node, kind: "custom", weight: constantSchedule(weight), origin: at }];
+    case "loss":
+      refuseInside(cx, node);
+      return [{ name: it.name ?? name ?? it.attrs.loss ?? "loss", node, kind: it.attrs.loss ?? "custom", weight: constantSchedule(weight), origin: it.origin }];
+    default:
+      refuseInside(cx, node);
+      return [{ name: it.name ?? name ?? "loss", node, kind: "custom", weight: constantSchedule(weight), origin: at }];
   }
 }
 
-/** A weight times a factor that changes over training; of two that change, the later factor's course is kept. */
+/** Factors that change over training weigh terms. Inside of one, what it would do to the others is not one weight, and no proof knows it. */
+function refuseInside(cx: BodyCx, leaf: number): void {
+  const seen = new Set([leaf]);
+  for (const at of seen) {
+    const node = cx.nodes[at];
+    if (node === undefined) continue;
+    if (node.op === "scale" && node.attrs.schedule !== undefined) misplacedCourse(cx, node, "a factor that changes over training stands inside of a term", "Put it before the whole term: `loss (0 -> 1) * mse(…)`.");
+    for (const arg of node.args) seen.add(arg);
+  }
+}
+
+function misplacedCourse(cx: BodyCx, { origin }: { readonly origin: Span }, why: string, help: string): void {
+  cx.diagnostics.add(report("JEP2009", origin, { why }, { help }));
+}
+
+/** A weight that does not change, times a factor that does. */
 function timesSchedule(weight: Schedule, factor: Schedule): Schedule {
   const by = weight.points[0] ?? 1;
   return { ...factor, points: factor.points.map((p) => p * by) };

@@ -370,7 +370,7 @@ function runInstance(cx: BodyCx, statement: ast.Instance, out: Collected): void 
       break;
     }
     case "untrained":
-      cx.scope.set(name, declareInstance(cx, name, statement.role, value.partial, statement.span, { kind: "frozen", init: value.init }));
+      cx.scope.set(name, declareInstance(cx, name, statement.role, value.partial, statement.span, value.tuned === true ? { kind: "optimized" } : { kind: "frozen", init: value.init }, value.from));
       break;
     // Another name for the same parameters.
     case "instance": cx.scope.set(name, value); break;

@@ -6,7 +6,7 @@
  */
 import type { Span } from "../base/span.js";
 import type * as ast from "../syntax/ast.js";
-import type { Schedule, NodeId } from "../model/ir.js";
+import type { NodeId, Schedule, WeightsFrom } from "../model/ir.js";
 import type { ValueType } from "../types/value-type.js";
 
 /** A static number, text or truth value. */
@@ -46,8 +46,8 @@ export type Value =
   | { readonly kind: "instances"; readonly path: string; readonly count: number; readonly partial: Partial }
   /** `ema(student, momentum: …)` before it is bound to a name; `of` is the followed instance. */
   | { readonly kind: "following"; readonly of: string; readonly momentum: Schedule }
-  /** `frozen(x)`, `pretrained(x)` before it is bound. */
-  | { readonly kind: "untrained"; readonly partial: Partial; readonly init: "random" | "pretrained" | "identity"; readonly copyOf: string | undefined }
+  /** `frozen(x)`, `pretrained(x)` before it is bound; `tuned`: trained on from there. */
+  | { readonly kind: "untrained"; readonly partial: Partial; readonly init: "random" | "pretrained" | "identity"; readonly copyOf: string | undefined; readonly from?: WeightsFrom; readonly tuned?: true }
   | { readonly kind: "mask"; readonly name: string }
   /** A position table that waits for the tokens it is added to. */
   | { readonly kind: "table"; readonly name: "sincos" | "sincos2d" | "sincos3d"; readonly width: number; readonly span: ast.Expr["span"] }

@@ -17,6 +17,7 @@ import { fitWeights, NOT_FINITE } from "../../runtime/import/vit.js";
 import { readWeights } from "../../runtime/import/weights.js";
 import { CHECKPOINT_FILES } from "../../runtime/train/checkpoint-store.js";
 import { encodeCheckpoint, isCheckpoint } from "../../runtime/train/checkpoint.js";
+import { readPretrained } from "../../runtime/train/pretrained.js";
 import { initialState } from "../../runtime/train/init.js";
 import { compile } from "../compile.js";
 import { encodersFile } from "../targets/encoders.js";
@@ -70,7 +71,9 @@ export const importCommand: Command = {
     const out = args.text("out") ?? join("runs", `${manifest.program}-imported`);
     const folder = resolve(cx.cwd, out);
     if (namesIn(folder, out).length > 0) throw new CliError(`${out} is not empty`, "give another folder with --out");
-    const state = initialState(manifest, manifest.train.seed);
+    // Other modules that begin with weights of their own get them now: a run that goes on reads its checkpoint alone.
+    const others = (manifest.pretrained ?? []).filter((spec) => !names.includes(spec.module));
+    const state = initialState(manifest, manifest.train.seed, await readPretrained({ ...manifest, pretrained: others }, { note: (text) => cx.out.write(`  ${text}\n`) }));
     for (const { nameOf } of layouts) for (const [parameter, values] of fit.values) state.set(nameOf(parameter), values);
     if (compileInto(opened, result, join(folder, "compiled"), cx) === undefined) return 1;
     const checkpoint = encodeCheckpoint({

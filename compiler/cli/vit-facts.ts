@@ -7,10 +7,11 @@
  */
 import { compile } from "../compile.js";
 import { encoderFunction, encodersFile } from "../targets/encoders.js";
-import type { Func, Module } from "../tensor/ir.js";
+import { computed } from "../targets/computed.js";
+import type { Module } from "../tensor/ir.js";
 import { funcOf } from "../tensor/ir.js";
 import { parseModule } from "../tensor/parse.js";
-import { calleeOf, reachable } from "../tensor/visit.js";
+import { reachable } from "../tensor/visit.js";
 import type { VitSizes } from "../../runtime/export/vit-layout.js";
 import { CliError } from "./command.js";
 
@@ -29,7 +30,7 @@ export function vitFacts(module: Module, encoder: string, sizes: VitSizes): VitF
   const [oneHeads] = heads;
   const [oneEps] = eps;
   const standard = heads.size === 1 && oneHeads !== undefined ? standardModule(sizes, oneHeads) : undefined;
-  if (standard === undefined || oneHeads === undefined || oneEps === undefined || shapeOf(module, encoder) !== shapeOf(standard, standardEncoder)) {
+  if (standard === undefined || oneHeads === undefined || oneEps === undefined || computed(module, encoder) !== computed(standard, standardEncoder)) {
     throw new CliError(`the encoder ${encoder} does not compute what the library's \`vit\` computes, so IJepaModel would give other features`, "export it with --format onnx, which takes any encoder");
   }
   return { heads: oneHeads, eps: oneEps };
@@ -59,40 +60,4 @@ train standard {
   const file = compiled.files.find((f) => f.path === encodersFile);
   if (file === undefined) throw new Error(`the standard encoder does not compile: ${compiled.diagnostics.map((d) => d.message).join("; ")}`);
   return parseModule(file.text);
-}
-
-/** An encoder's function and all it calls as text without names, comments and places: equal text computes equal values. */
-function shapeOf(module: Module, encoder: string): string {
-  const root = encoderFunction(encoder);
-  const names = new Map<string, string>();
-  const parts: string[] = [];
-  const visit = (name: string): void => {
-    if (names.has(name)) return;
-    names.set(name, `f${names.size}`);
-    const func = funcOf(module, name);
-    for (const node of func.nodes) {
-      const callee = calleeOf(node);
-      if (callee !== undefined) visit(callee);
-    }
-    parts.push(bare(func, names, name === root ? encoder : ""));
-  };
-  visit(root);
-  return parts.join("\n");
-}
-
-/**
- * `encoder` is the owner of the parameters, where their paths begin with its name. Data is known by its place among
- * the inputs, and a table of positions by being the one, whatever grid is in its name.
- */
-function bare(func: Func, names: ReadonlyMap<string, string>, encoder: string): string {
-  const short = (path: string): string => (encoder !== "" && path.startsWith(`${encoder}.`) ? path.slice(encoder.length + 1) : path);
-  const pathOf = ({ role, path }: Func["inputs"][number]): string => (role === "data" ? "" : short(path).replace(/^pos_embed_\d+x\d+$/, "pos_embed"));
-  const known = (key: string, value: unknown): unknown => (key === "fn" && typeof value === "string" ? names.get(value) ?? value : value);
-  return JSON.stringify({
-    dims: func.dims,
-    inputs: func.inputs.map((i) => [i.value, i.role, pathOf(i)]),
-    outputs: func.outputs.map((o) => o.value),
-    types: func.values.map((v) => v.type),
-    nodes: func.nodes.map((n) => [n.op, n.args, n.results, n.attrs]),
-  }, known);
 }

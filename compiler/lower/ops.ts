@@ -47,6 +47,11 @@ function need<T>(value: T | undefined, what: string, node: Node): T {
   return value;
 }
 
+/** A factor that changes is the weight of a whole term (check/losses.ts), which `program.ts` takes from the step. */
+function inside(): never {
+  throw new LoweringError("A factor that changes over training stands inside of a term.");
+}
+
 const arg = (cx: OpCx, i: number): ValueId => need(cx.args[i], `operand ${i}`, cx.node);
 
 const unary = (op: "neg" | "exp" | "log" | "sqrt" | "square" | "abs" | "relu" | "gelu" | "tanh" | "sigmoid" | "stop_gradient"): Rule => (cx) => cx.b.op(op, [arg(cx, 0)]);
@@ -156,7 +161,7 @@ export const rules = {
   off_diagonal: (cx) => cx.b.op("select", [ownPairs(cx), cx.b.fill([], cx.node.attrs.value ?? 0), arg(cx, 0)]),
   attend: lowerAttend,
   add: binary("add"), sub: binary("sub"), mul: binary("mul"), div: binary("div"),
-  scale: (cx) => cx.b.op("scale", [arg(cx, 0)], { by: cx.node.attrs.value ?? 1 }),
+  scale: (cx) => (cx.node.attrs.schedule === undefined ? cx.b.op("scale", [arg(cx, 0)], { by: cx.node.attrs.value ?? 1 }) : inside()),
   shift: (cx) => cx.b.op("shift", [arg(cx, 0)], { by: cx.node.attrs.value ?? 0 }),
   neg: unary("neg"), exp: unary("exp"), log: unary("log"), sqrt: unary("sqrt"), square: unary("square"), abs: unary("abs"),
   relu: unary("relu"), gelu: unary("gelu"), tanh: unary("tanh"), sigmoid: unary("sigmoid"), stop_gradient: unary("stop_gradient"),

@@ -24,6 +24,13 @@ export interface DrawInfo {
   readonly shape: readonly number[];
 }
 
+/** The weight of a loss that changes over training: a scalar that each step is given. */
+export interface WeightInfo {
+  readonly loss: string;
+  /** The path of the input: `weight near`. No view, mask or draw has a name with a space. */
+  readonly input: string;
+}
+
 /** The lowered program before differentiation. */
 export interface Lowered {
   readonly module: Module;
@@ -33,6 +40,7 @@ export interface Lowered {
   readonly numbers: readonly NumberInput[];
   readonly watches: readonly Watch[];
   readonly draws: readonly DrawInfo[];
+  readonly weights: readonly WeightInfo[];
   /** Parameters that `main` reads or an average follows, by absolute path. */
   readonly params: readonly ProgramParam[];
   /** Instances in use, in order of declaration. */
@@ -54,7 +62,8 @@ export function lowerProgram(graph: ModelGraph, encoders: readonly EncoderEntry[
   let module = lowerFuncs(cx);
   const watches: Watch[] = [];
   const draws: DrawInfo[] = [];
-  module = withFunc(module, lowerMain(cx, module, graph, params, { watches, draws, watchlist }));
+  const weights: WeightInfo[] = [];
+  module = withFunc(module, lowerMain(cx, module, graph, params, { watches, draws, weights, watchlist }));
   const runnable: { name: string; func: string }[] = [];
   for (const entry of encoders) {
     const instance = instances.find((i) => i.name === entry.name);
@@ -63,7 +72,7 @@ export function lowerProgram(graph: ModelGraph, encoders: readonly EncoderEntry[
     module = withFunc(module, lowerEncoder(module, cx, entry, params.filter((p) => p.instance === entry.name), name));
     runnable.push({ name: entry.name, func: name });
   }
-  return { module, main: "main", encoders: runnable, numbers: numbersOf(graph), watches, draws, params, instances };
+  return { module, main: "main", encoders: runnable, numbers: numbersOf(graph), watches, draws, weights, params, instances };
 }
 
 /** Actions and labels that the losses read, in the order of their declaration. */
@@ -107,7 +116,7 @@ function liveInstances(graph: ModelGraph, probed: ReadonlySet<string>): readonly
   return graph.instances.filter((i) => names.has(i.name));
 }
 
-function lowerMain(cx: LowerCx, module: Module, graph: ModelGraph, params: readonly ProgramParam[], found: { watches: Watch[]; draws: DrawInfo[]; readonly watchlist: Watchlist | undefined }): ReturnType<FuncBuilder["finish"]> {
+function lowerMain(cx: LowerCx, module: Module, graph: ModelGraph, params: readonly ProgramParam[], found: { watches: Watch[]; draws: DrawInfo[]; weights: WeightInfo[]; readonly watchlist: Watchlist | undefined }): ReturnType<FuncBuilder["finish"]> {
   const live = liveNodes(graph);
   const inputs = graph.body.inputs.filter((id) => live.has(id));
   const masks = usedMasks(cx, graph, live);
@@ -120,11 +129,16 @@ function lowerMain(cx: LowerCx, module: Module, graph: ModelGraph, params: reado
     found.draws.push({ name, shape });
     return b.input(name, f32(shape.map(constantDim)), "data");
   };
+  const weigh = (loss: string): string => {
+    const input = `weight ${loss}`;
+    found.weights.push({ loss, input });
+    return input;
+  };
   const scope = openScope(cx, b, { ...graph.body, inputs }, { masks, params: used, training: true, indexName: (mask) => mask, draw });
   lowerNodes(cx, scope, graph.body, live);
-  const terms = graph.losses.map((l) => ({ name: l.name, value: scope.value(l.node), weight: l.weight.points[0] ?? 1 }));
+  const terms = graph.losses.map((l) => ({ name: l.name, value: scope.value(l.node), weight: l.weight }));
   const total = terms.reduce<ValueId | undefined>((sum, t) => {
-    const weighted = b.op("scale", [t.value], { by: t.weight });
+    const weighted = t.weight.kind === "constant" ? b.op("scale", [t.value], { by: t.weight.points[0] ?? 1 }) : b.op("mul", [t.value, b.input(weigh(t.name), f32([]), "scalar")]);
     return sum === undefined ? weighted : b.op("add", [sum, weighted]);
   }, undefined);
   if (total !== undefined) b.output("total", total, "loss");

@@ -77,6 +77,12 @@ export interface Func {
   readonly origin: Span;
 }
 
+/** Where trained parameters lie: a file or a folder, by its path as the program writes it. */
+export interface WeightsFrom {
+  readonly path: string;
+  readonly name?: string;
+}
+
 /** A module with parameters of its own: an encoder, predictor, head, or an anonymous module at model level. */
 export interface Instance {
   readonly name: string;
@@ -88,6 +94,8 @@ export interface Instance {
     | { readonly kind: "optimized" }
     | { readonly kind: "frozen"; readonly init: "random" | "pretrained" | "identity" }
     | { readonly kind: "ema"; readonly of: string; readonly momentum: Schedule };
+  /** The file that its parameters are read from at the start of a run, and what they are called there (its own name unless said). */
+  readonly from?: WeightsFrom;
   readonly params: readonly ParamDecl[];
   readonly origin: Span;
 }

@@ -161,8 +161,12 @@ function readInstance(cx: Cursor, draft: Draft): void {
   const training: Instance["training"] = kind === "ema"
     ? { kind, of: t.text("of"), momentum: schedule(t.record(t.get("momentum"))) }
     : kind === "frozen" ? { kind, init: t.choice("init", ["random", "pretrained", "identity"]) } : { kind };
-  draft.instances.push({ name, role: f.choice("role", ["encoder", "predictor", "head"]), module: f.text("module"), config: config(f), training, params, origin: origin(cx, draft) });
+  draft.instances.push({ name, role: f.choice("role", ["encoder", "predictor", "head"]), module: f.text("module"), config: config(f), training, ...(f.has("from") ? { from: weightsFrom(f.record(f.get("from"))) } : {}), params, origin: origin(cx, draft) });
   draft.open = { params, body: undefined };
+}
+
+function weightsFrom(f: Fields): NonNullable<Instance["from"]> {
+  return { path: f.text("path"), ...(f.has("name") ? { name: f.text("name") } : {}) };
 }
 
 function readFunc(cx: Cursor, draft: Draft): void {

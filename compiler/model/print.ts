@@ -44,7 +44,7 @@ export function printGraph(graph: ModelGraph, options: PrintOptions = {}): strin
     ...graph.views.map((v) => `view ${word(v.name)} ${literal({ input: v.input, height: v.height, width: v.width, transforms: v.transforms.map((t) => ({ name: t.name, args: { ...t.args } })) })}${at(v.origin)}`),
     ...graph.masks.map(({ name, origin, grid, ...rest }) => `mask ${word(name)} ${literal({ ...rest, grid: grid && printGrid(grid) })}${at(origin)}`),
     ...graph.instances.flatMap((i) => [
-      `instance ${word(i.name)} ${literal({ role: i.role, module: i.module, config: { ...i.config }, training: trainingOf(i.training) })}${at(i.origin)}`,
+      `instance ${word(i.name)} ${literal({ role: i.role, module: i.module, config: { ...i.config }, training: trainingOf(i.training), ...(i.from === undefined ? {} : { from: { ...i.from } }) })}${at(i.origin)}`,
       ...i.params.map((p) => `  ${paramLine(p)}${at(p.origin)}`),
     ]),
     ...graph.funcs.flatMap((f) => [

@@ -48,7 +48,7 @@ export function buildStep(lowered: Lowered, source: StepSource, options: StepOpt
   const after = runPasses(d.module, options.after, { roots: [d.forward, d.backward, ...encoders], memo }, now);
   const step: StepProgram = {
     name: source.name, doc: source.doc, file: source.file, module: after.module, forward: d.forward, backward: d.backward,
-    encoders: lowered.encoders, params: lowered.params.map(stepParam), images: pictures(lowered), numbers: lowered.numbers.map((n) => n.name), draws: lowered.draws.map((d) => d.name), sources: source.texts,
+    encoders: lowered.encoders, params: lowered.params.map(stepParam), images: pictures(lowered), numbers: lowered.numbers.map((n) => n.name), draws: lowered.draws.map((d) => d.name), weights: lowered.weights, sources: source.texts,
   };
   return { step, records: [first, ...before.records, record, ...after.records] };
 }

@@ -7,12 +7,14 @@
  *
  * Conventions on `forward`, whose inputs keep their order and paths in `backward`:
  * - inputs: role `param`, path = absolute parameter path (`student.blocks.*.attn.qkv.weight`, `*` where stacked);
- *   role `data`, path = name of an image view, of numbers beside it, or of a draw; role `index`, path = name of a mask.
+ *   role `data`, path = name of an image view, of numbers beside it, or of a draw; role `index`, path = name of a mask;
+ *   role `scalar`, path = `weight <loss>`: a weight that changes over training.
  * - outputs: role `loss`, the first one the objective, the others its terms by name; role `watch`, pooled features
  *   `[rows, width]`; role `data`, path = absolute path of a `state` parameter: its new value; role `saved`, for `backward`.
  * - `backward` takes the cotangent of the objective (role `cotangent`), whatever it needs of `forward`'s inputs and all
  *   that was saved; its outputs have role `grad` and the parameters' paths.
  */
+import type { WeightInfo } from "../lower/program.js";
 import type { Module } from "../tensor/ir.js";
 
 /** A program ready for a target. */
@@ -33,6 +35,8 @@ export interface StepProgram {
   readonly images: readonly string[];
   readonly numbers: readonly string[];
   readonly draws: readonly string[];
+  /** Weights of losses that change over training, with the `scalar` inputs that they come by. */
+  readonly weights: readonly WeightInfo[];
   /** Source texts by file name, for comments that point to a line. */
   readonly sources: ReadonlyMap<string, string>;
 }

@@ -1,9 +1,8 @@
 /**
  * What can be checked but not trained: programs that a target refuses before it starts (JEP8001).
  *
- * A queue of earlier keys and loss weights that change have no place in the step's contract yet; a pretrained module needs a
- * file that programs cannot name yet; pictures and clips have no source that gives both. Owns the list and nothing else, so
- * that the day one of them works its line goes.
+ * A queue of earlier keys has no place in the step's contract yet; a pretrained module without a file has no weights; pictures and
+ * clips have no source that gives both. Owns the list and nothing else, so that the day one of them works its line goes.
  */
 import type { Diagnostic } from "../messages/report.js";
 import { report } from "../messages/report.js";
@@ -21,12 +20,9 @@ export function untrainable(graph: ModelGraph): readonly Diagnostic[] {
     const kind = ({ name, frames }: ImageInput): string => `\`${name}\` is ${frames === undefined ? "a picture" : `a clip of ${frames} frames`}`;
     found.push(report("JEP8001", other.origin, { what: `${kind(first)} and ${kind(other)}, and one source gives one of these`, instead: "take all inputs from clips of one length" }));
   }
-  for (const term of graph.losses) {
-    if (term.weight.kind !== "constant") found.push(report("JEP8001", term.origin, { what: `the weight of \`${term.name}\` changes over training`, instead: "give it a constant weight" }));
-  }
   for (const instance of graph.instances) {
-    if (instance.training.kind === "frozen" && instance.training.init === "pretrained") {
-      found.push(report("JEP8001", instance.origin, { what: `\`${instance.name}\` is pretrained, and its weights are nowhere to be read from`, instead: "train it in this program, or freeze it at a random start with `frozen`" }));
+    if (instance.training.kind === "frozen" && instance.training.init === "pretrained" && instance.from === undefined) {
+      found.push(report("JEP8001", instance.origin, { what: `\`${instance.name}\` is pretrained, and nothing says where its weights are`, instead: `write \`pretrained(${instance.module}(…), from: "weights.safetensors")\` with a file of weights or the folder of a run` }));
     }
   }
   return found;

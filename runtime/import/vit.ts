@@ -7,9 +7,9 @@
  * said. The result is a report and, when all fits, values. Reading files is weights.ts.
  */
 import { HostError } from "../base/errors.js";
+import { sincos2d } from "../base/positions.js";
 import type { StoredTensor, TensorData } from "../base/safetensors.js";
 import type { LayoutEntry, VitLayout, VitSizes } from "../export/vit-layout.js";
-import { sincos2d } from "../train/init.js";
 import type { Weights } from "./weights.js";
 
 /** What became of one tensor. */

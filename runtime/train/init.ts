@@ -8,17 +8,23 @@
 import type { Initializer, Manifest, Parameter } from "../abi.js";
 import { HostError } from "../base/errors.js";
 import { positionsOf } from "../base/grid.js";
+import { sincos2d, sincos3d } from "../base/positions.js";
 import { purposeHash, stream } from "../base/random.js";
 import type { Stream } from "../base/random.js";
 
+export { sincos2d, sincos3d };
+
 /**
  * Values of every parameter of a manifest at step 0, by name, in manifest order. `ema` parameters own a copy of what they
- * follow. Throws `HostError` "mismatch" for a manifest whose `follows` leads nowhere or in a circle.
+ * follow. `given` are values that others trained (see pretrained.ts), in the place of drawn ones. Throws `HostError` "mismatch" for a manifest whose `follows` leads nowhere or in a circle.
  */
-export function initialState(manifest: Pick<Manifest, "parameters">, seed: number): Map<string, Float32Array> {
+export function initialState(manifest: Pick<Manifest, "parameters">, seed: number, given: ReadonlyMap<string, Float32Array> = new Map()): Map<string, Float32Array> {
   const byName = new Map(manifest.parameters.map((parameter) => [parameter.name, parameter]));
   const values = new Map<string, Float32Array>();
-  for (const parameter of manifest.parameters) values.set(parameter.name, initialValue(origin(parameter, byName), seed));
+  for (const parameter of manifest.parameters) {
+    const first = origin(parameter, byName);
+    values.set(parameter.name, given.get(first.name)?.slice() ?? initialValue(first, seed));
+  }
   return values;
 }
 
@@ -35,49 +41,6 @@ export function initialValue(parameter: Pick<Parameter, "name" | "shape" | "init
   const draws = stream(seed, `init ${name}`, purposeHash([...name].reverse().join("")));
   const draw = drawOf(init, shape, draws);
   for (let i = 0; i < size; i++) out[i] = draw();
-  return out;
-}
-
-/**
- * The two-dimensional sine-cosine table `[rows · cols, width]` of I-JEPA 1.2, computed in float64 and rounded once: the
- * first half of the channels codes the column, the second half the row; in each half the sines come before the cosines,
- * with frequencies `10000^(-k / (width / 4))`. Throws when the width is no multiple of 4.
- */
-export function sincos2d(rows: number, cols: number, width: number): Float32Array {
-  if (width % 4 !== 0) throw new HostError("mismatch", `a sine-cosine table needs a width that is a multiple of 4, not ${width}`, "choose another width");
-  const out = new Float32Array(rows * cols * width);
-  const half = width / 2;
-  const quarter = width / 4;
-  for (let row = 0; row < rows; row++) {
-    for (let col = 0; col < cols; col++) {
-      const base = (row * cols + col) * width;
-      for (let k = 0; k < quarter; k++) {
-        const frequency = 10000 ** (-k / quarter);
-        out[base + k] = Math.sin(col * frequency);
-        out[base + quarter + k] = Math.cos(col * frequency);
-        out[base + half + k] = Math.sin(row * frequency);
-        out[base + half + quarter + k] = Math.cos(row * frequency);
-      }
-    }
-  }
-  return out;
-}
-
-/**
- * The three-dimensional sine-cosine table `[frames · rows · cols, width]` of V-JEPA with its power spread evenly, computed in
- * float64 and rounded once: `s = 2 ceil(width / 6)` channels for the frame, as many for the row, then those for the column, of
- * which the last are cut off at the width. In each part the sines come before the cosines, with frequencies
- * `10000^(-k / (s / 2))`. Throws for an odd width and for one below 10, which leaves too little of the column's part.
- */
-export function sincos3d(frames: number, rows: number, cols: number, width: number): Float32Array {
-  if (width % 2 !== 0 || width < 10) throw new HostError("mismatch", `a sine-cosine table of three dimensions needs an even width of at least 10, not ${width}`, "choose another width");
-  const out = new Float32Array(frames * rows * cols * width);
-  const half = Math.ceil(width / 6);
-  const code = (place: number, k: number): number => (k < half ? Math.sin(place * 10000 ** (-k / half)) : Math.cos(place * 10000 ** (-(k - half) / half)));
-  for (let at = 0; at < frames * rows * cols; at++) {
-    const places = [Math.floor(at / (rows * cols)), Math.floor(at / cols) % rows, at % cols];
-    for (let j = 0; j < width; j++) out[at * width + j] = code(places[Math.floor(j / (2 * half))] ?? 0, j % (2 * half));
-  }
   return out;
 }
 

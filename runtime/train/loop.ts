@@ -30,10 +30,13 @@ export interface MetricRow {
   readonly step: number;
   readonly epoch: number;
   readonly loss: number;
+  /** Terms without their weights. */
   readonly losses: Readonly<Record<string, number>>;
   readonly lr: number;
   readonly wd: number;
   readonly momentum: Readonly<Record<string, number>>;
+  /** Weights of the losses whose weight changes over training. */
+  readonly weights?: Readonly<Record<string, number>>;
   /** Tokens kept by mask. */
   readonly kept: Readonly<Record<string, number>>;
   /** Live collapse signals, on the steps they are read. */
@@ -237,13 +240,13 @@ async function checkFinite(result: StepResult, step: number, sink: LoopSink): Pr
   throw new HostError("not-a-number", `step ${step}: ${wrong[0]} is ${wrong[1]}; ${last.text}`, `${step === 1 ? undefinedAtStart : "lower the learning rate, warm up for longer or clip the gradient (gradient_clip)"}; ${then}`);
 }
 
-async function observe(job: LoopJob, run: Run, { step }: Begun, result: StepResult): Promise<Observation> {
+async function observe(job: LoopJob, run: Run, { step, hyper }: Begun, result: StepResult): Promise<Observation> {
   run.signals.push(result.watch);
   const signals = run.signals.due(step) ? run.signals.read() : undefined;
   if (signals !== undefined) run.latest = signals;
   const norms = run.wantsNorm(step) ? result.gradientNorm : undefined;
   const distance = run.wantsDistance(step) ? teacherDistance(job.manifest, await job.engine.exportState()) : undefined;
-  return { step, losses: result.losses, signals, gradientNorm: norms, teacherDistance: distance };
+  return { step, losses: result.losses, ...(hyper.weights === undefined ? {} : { weights: hyper.weights }), signals, gradientNorm: norms, teacherDistance: distance };
 }
 
 function report(job: LoopJob, run: Run, { step, hyper, size, kept }: Begun, result: StepResult, seen: Observation, alarms: readonly Alarm[]): void {
@@ -255,6 +258,7 @@ function report(job: LoopJob, run: Run, { step, hyper, size, kept }: Begun, resu
     lr: hyper.learningRate,
     wd: hyper.weightDecay,
     momentum: hyper.momentum,
+    ...(hyper.weights === undefined ? {} : { weights: hyper.weights }),
     kept,
     ...(seen.signals === undefined ? {} : { signals: seen.signals }),
     ...(seen.gradientNorm === undefined ? {} : { gradientNorm: seen.gradientNorm }),

@@ -30,6 +30,7 @@ import { openTestData, openTrainingData, probeSets } from "./datasets.js";
 import type { TestData, TrainingData } from "./datasets.js";
 import { createEngine } from "./engines.js";
 import type { ChosenEngine, PlannedRun, ProgramModule } from "./engines.js";
+import { initialState } from "./init.js";
 import { INTERRUPTED, outliveReader, watchInterrupts } from "./interrupt.js";
 import type { SignalSource } from "./interrupt.js";
 import { runLoop } from "./loop.js";
@@ -37,6 +38,7 @@ import type { LoopEnd, MetricRow } from "./loop.js";
 import { alarmText } from "./monitors.js";
 import { checkOptions, optionsHelp, parseOptions } from "./options.js";
 import type { TrainerOptions } from "./options.js";
+import { readPretrained } from "./pretrained.js";
 import { percent, probeTable, runProbes } from "./probe.js";
 import type { ProbeReport } from "./probe.js";
 import { resolveRecipe } from "./recipe.js";
@@ -129,14 +131,14 @@ export async function train(trainer: Trainer): Promise<RunSummary> {
 
 async function trainInto(folder: string, claim: Claim, progress: Progress, trainer: Trainer & { readonly host: TrainerHost }): Promise<RunSummary> {
   const { host } = trainer;
-  const given = trainer.options ?? {};
+  const asked = trainer.options ?? {};
   // Nothing of a run that goes on is read before it is known that no other process is changing it.
-  if (given.resume !== undefined && existsSync(folder)) claim.take();
-  const options = given.resume === undefined ? given : await withRunOptions(folder, given);
+  if (asked.resume !== undefined && existsSync(folder)) claim.take();
+  const options = asked.resume === undefined ? asked : await withRunOptions(folder, asked);
   for (const warning of trainer.warnings ?? []) progress.note(`warning: ${warning}`);
   const data = await openTrainingData(trainer.manifest, options.data, trainer.folder);
   for (const line of data.lines) progress.note(line);
-  const test = options.probe === false && given.evalData === undefined ? undefined : await openTestData(trainer.manifest, data, options.evalData);
+  const test = options.probe === false && asked.evalData === undefined ? undefined : await openTestData(trainer.manifest, data, options.evalData);
   const duration = options.steps !== undefined ? ({ unit: "steps", value: options.steps } as const) : options.epochs !== undefined ? ({ unit: "epochs", value: options.epochs } as const) : undefined;
   const recipe = resolveRecipe(trainer.manifest, data.source.size, { duration, batch: options.batch, seed: options.seed });
   const store = openCheckpoints(folder, trainer.manifest);
@@ -144,7 +146,19 @@ async function trainInto(folder: string, claim: Claim, progress: Progress, train
   if (early) progress.note(`the run in ${folder} was stopped before its first checkpoint: it begins again`);
   const resume = options.resume === undefined || early ? undefined : await store.load(options.resume, { otherSource: options.otherSource });
   if (resume !== undefined) checkSameRun(resume, recipe, data, progress);
-  const open = (): Promise<ChosenEngine> => host.createEngine(trainer.manifest, trainer.module, options, recipe.seed, { folder: trainer.folder, batch: recipe.batch, steps: recipe.totalSteps, replicas: options.replicas });
+  // What goes on has the weights in its checkpoint.
+  const given = resume === undefined ? await readPretrained(trainer.manifest, { given: options.pretrained, folder: trainer.folder, note: (text) => progress.note(text) }) : undefined;
+  const open = async (): Promise<ChosenEngine> => {
+    const made = await host.createEngine(trainer.manifest, trainer.module, options, recipe.seed, { folder: trainer.folder, batch: recipe.batch, steps: recipe.totalSteps, replicas: options.replicas });
+    if (given === undefined) return made;
+    try {
+      await made.engine.importState(initialState(trainer.manifest, recipe.seed, given));
+      return made;
+    } catch (error) {
+      made.engine.dispose();
+      throw error;
+    }
+  };
   // Before the engine: what is opened here ends by itself when an engine cannot be had, an engine's processes do not.
   const batches = await openBatches(trainer.manifest, data.source, recipe, { workers: options.workers, onNote: (text) => progress.note(text) });
   try {

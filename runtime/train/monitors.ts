@@ -15,6 +15,8 @@ import type { WatchSignal } from "./signals.js";
 export interface Observation {
   readonly step: number;
   readonly losses: Readonly<Record<string, number>>;
+  /** Weights of losses that change over training. */
+  readonly weights?: Readonly<Record<string, number>>;
   readonly signals?: Readonly<Record<string, WatchSignal>>;
   /** Euclidean gradient norm by parameter group. */
   readonly gradientNorm?: Readonly<Record<string, number>>;
@@ -193,7 +195,8 @@ function lossReadings(spec: MonitorSpec, memory: Memory, seen: Observation, tota
   const falling = spec.watch === undefined || (top !== undefined && now !== undefined && now < top / 2);
   const value = spec.loss === undefined ? undefined : own(seen.losses, spec.loss);
   if (spec.loss === undefined || value === undefined || spec.trivial === undefined) return [];
-  const counts = falling && (spec.trivial.of !== "no prediction" || seen.step >= Math.max(PREDICTS_BY, rankBaselineStep(total)));
+  // What weighs nothing in this step is not being trained, and may have any value.
+  const counts = falling && own(seen.weights ?? {}, spec.loss) !== 0 && (spec.trivial.of !== "no prediction" || seen.step >= Math.max(PREDICTS_BY, rankBaselineStep(total)));
   return [{ subject: spec.loss, value, limit: spec.trivial.value, bad: counts && Math.abs(value - spec.trivial.value) <= spec.threshold }];
 }
 

@@ -26,6 +26,8 @@ export interface TrainerOptions {
   readonly steps?: number;
   readonly epochs?: number;
   readonly batch?: number;
+  /** By module, the file or folder that its trained weights are in; instead of what the program says. */
+  readonly pretrained?: Readonly<Record<string, string>>;
   readonly seed?: number;
   readonly workers?: number;
   /** Processes that share each batch. */
@@ -71,6 +73,7 @@ const oneOf = (words: readonly string[]): Kind => ({ words: `one of ${words.join
 const KINDS: Readonly<Record<keyof TrainerOptions, Kind>> = {
   data: text, evalData: text, out: text, engine: oneOf(ENGINE_CHOICES), resume: oneOf(["latest", "previous"]), otherSource: flag, steps: from(1),
   epochs: { words: "a number above 0", takes: (value) => typeof value === "number" && Number.isFinite(value) && value > 0 },
+  pretrained: { words: "a path for each module", takes: (value) => typeof value === "object" && value !== null && Object.values(value).every((path) => typeof path === "string" && path !== "") },
   batch: from(1), seed: from(0), workers: from(0), replicas: from(1), probe: flag, report: flag, profile: from(1), quiet: flag, help: flag,
 };
 
@@ -135,6 +138,7 @@ export const TRAINER_OPTIONS: readonly TrainerOption[] = [
   { name: "--steps", value: "<n>", help: "length of the run in steps", read: (value) => ({ steps: whole("--steps", value, 1) }) },
   { name: "--epochs", value: "<n>", help: "length of the run in epochs", read: (value) => ({ epochs: positive("--epochs", value) }) },
   { name: "--batch", value: "<n>", help: "images per step", read: (value) => ({ batch: whole("--batch", value, 1) }) },
+  { name: "--pretrained", value: "<module=path>", help: "where weights of a pretrained module are, if not where the program says (several with commas)", read: (value) => ({ pretrained: placesOf(value) }) },
   { name: "--seed", value: "<n>", help: "seed of every random draw", read: (value) => ({ seed: whole("--seed", value, 0) }) },
   { name: "--workers", value: "<n>", help: "threads that load pictures (0 loads in the main thread)", read: (value) => ({ workers: whole("--workers", value, 0) }) },
   { name: "--replicas", value: "<n>", help: "tfjs: processes that share each batch, with one mean of gradients (as many as help, up to four)", read: (value) => ({ replicas: whole("--replicas", value, 1) }) },
@@ -146,6 +150,15 @@ export const TRAINER_OPTIONS: readonly TrainerOption[] = [
   { name: "--quiet", help: "no progress", read: () => ({ quiet: true }) },
   { name: "--help", help: "this text", read: () => ({ help: true }) },
 ];
+
+/** `teacher=weights.safetensors,other=runs/other`. */
+function placesOf(value: string): Record<string, string> {
+  return Object.fromEntries(value.split(",").map((word) => {
+    const at = word.indexOf("=");
+    if (at < 1 || at === word.length - 1) throw usage(`--pretrained takes <module=path>, not ${JSON.stringify(word)}`, "name the module of the program and the file or folder: --pretrained teacher=weights.safetensors");
+    return [word.slice(0, at), word.slice(at + 1)];
+  }));
+}
 
 function splitWord(word: string): { name: string; inline: string | undefined } {
   const at = word.indexOf("=");

@@ -3,7 +3,8 @@
  *
  * Owns the translation of epochs into steps and the hyper-parameters of every step. Everything is a pure function of the
  * step, so nothing here needs saving. The order of I-JEPA (facts, section 5) is kept: learning rate and weight decay are
- * read at the 1-based step before the forward pass, the momentum at the 0-based one after the update.
+ * read at the 1-based step before the forward pass, the momentum at the 0-based one after the update. Weights of losses that
+ * change are read at the 0-based step as well: a term that begins at 0 is not there in the first step.
  */
 import type { Duration, Hyper, Manifest, TrainConfig } from "../abi.js";
 import { counted } from "../base/counted.js";
@@ -37,7 +38,7 @@ export interface Recipe {
  * The recipe for `images` pictures. Throws `HostError` "bad-data" when there is not one whole batch and "bad-schedule" when
  * the run would have no step, and a RangeError for a number of pictures, a batch or a duration that is none.
  */
-export function resolveRecipe(manifest: Pick<Manifest, "train" | "ema">, images: number, overrides: RecipeOverrides = {}): Recipe {
+export function resolveRecipe(manifest: Pick<Manifest, "train" | "ema"> & Partial<Pick<Manifest, "losses">>, images: number, overrides: RecipeOverrides = {}): Recipe {
   const { train } = manifest;
   const batch = overrides.batch ?? train.batch;
   if (!Number.isInteger(images) || images < 0) throw new RangeError(`the number of pictures is ${images}, not a whole number`);
@@ -47,6 +48,7 @@ export function resolveRecipe(manifest: Pick<Manifest, "train" | "ema">, images:
   if (stepsPerEpoch < 1) throw tooFew(images, batch, one);
   const totalSteps = durationSteps(overrides.duration ?? train.duration, stepsPerEpoch);
   if (totalSteps < 1) throw new HostError("bad-schedule", `the run would have no step: ${counted(images, one)} in batches of ${batch}`, "train for at least one step, for example with --steps 100");
+  const courses = (manifest.losses ?? []).flatMap(({ name, course }) => (course === undefined ? [] : [{ name, course }]));
   const horizon = { steps: totalSteps, stepsPerEpoch };
   return {
     batch,
@@ -62,6 +64,7 @@ export function resolveRecipe(manifest: Pick<Manifest, "train" | "ema">, images:
       learningRate: scheduleValue(train.learningRate, step, horizon),
       weightDecay: scheduleValue(train.weightDecay, step, horizon),
       momentum: Object.fromEntries(manifest.ema.map((edge) => [edge.target, momentumValue(edge.momentum, step, horizon)])),
+      ...(courses.length === 0 ? {} : { weights: Object.fromEntries(courses.map(({ name, course }) => [name, momentumValue(course, step, horizon)])) }),
     }),
   };
 }

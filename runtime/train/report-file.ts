@@ -83,5 +83,5 @@ async function graphOf(compiled: string | undefined): Promise<string | undefined
 /** Rows come from a file that anybody may have edited; those without the fields of a metric row are left out. */
 function isMetricRow(row: StepRow): row is MetricRow {
   const record = (key: string): boolean => key in row && typeof Reflect.get(row, key) === "object" && Reflect.get(row, key) !== null;
-  return "loss" in row && typeof row.loss === "number" && "lr" in row && "wd" in row && record("losses") && record("momentum") && record("kept");
+  return "loss" in row && typeof row.loss === "number" && "lr" in row && "wd" in row && record("losses") && record("momentum") && record("kept") && (!("weights" in row) || record("weights"));
 }

@@ -50,7 +50,7 @@ export function renderReport(data: ReportData): string {
     data.probe === undefined ? "" : `<section><h2>Probes</h2>${probeText(data.probe)}<div class="card wide">${probeRows(data.probe)}</div></section>`,
     data.gallery === "" ? "" : `<section><h2>Sampled masks</h2><p class="lead">${manifest.inputs[0]?.frames === undefined ? "Pictures of the first batch as the encoder gets them, each with the positions that the step drew for it; the number is how many are kept." : "Frames of clips of the first batch as the encoder gets them, each with the positions that the step drew there; the number is how many are kept in that frame."}</p>${data.gallery}</section>`,
     data.graph === undefined ? "" : `<section><h2>Model</h2><div class="graph"><img alt="graph of ${escape(manifest.program)}" src="${dataUri("image/svg+xml", new TextEncoder().encode(data.graph))}"></div></section>`,
-    `<section><h2>Losses</h2><div class="card wide">${table(["loss", "kind", "weight", "trivial values", "protected by"], manifest.losses.map((loss) => [loss.name, loss.kind, short(loss.weight), loss.trivial.length === 0 ? "–" : loss.trivial.map((t) => `${short(t.value)} (${t.of})`).join(", "), loss.verdict]))}</div></section>`,
+    `<section><h2>Losses</h2><div class="card wide">${table(["loss", "kind", "weight", "trivial values", "protected by"], manifest.losses.map((loss) => [loss.name, loss.kind, loss.course === undefined ? short(loss.weight) : scheduleText(loss.course), loss.trivial.length === 0 ? "–" : loss.trivial.map((t) => `${short(t.value)} (${t.of})`).join(", "), loss.verdict]))}</div></section>`,
     `<section><h2>Parameters</h2><div class="card wide">${parameterTable(manifest)}</div></section>`,
     `<section class="grid2"><div><h2>Configuration</h2><div class="card wide">${table(["", ""], [...data.configuration, ...recipeRows(manifest)])}</div></div><div><h2>Environment</h2><div class="card wide">${table(["", ""], data.environment)}</div></div></section>`,
   ];
@@ -94,6 +94,7 @@ function charts(rows: readonly MetricRow[]): Chart[] {
     return read === undefined ? [] : [[row.step, read[pick]]];
   }) }));
   const momenta = [...new Set(rows.flatMap((row) => Object.keys(row.momentum)))];
+  const weighed = [...new Set(rows.flatMap((row) => Object.keys(row.weights ?? {})))];
   const masks = [...new Set(rows.flatMap((row) => Object.keys(row.kept)))];
   const over = (name: string, value: (row: MetricRow) => number | undefined): Series => ({ name, points: rows.flatMap((row): [number, number][] => (value(row) === undefined ? [] : [[row.step, value(row) ?? 0]])) });
   const all: Chart[] = [
@@ -103,6 +104,7 @@ function charts(rows: readonly MetricRow[]): Chart[] {
     { title: "Learning rate", series: [over("lr", (row) => row.lr)], fromZero: true },
     { title: "Weight decay", series: [over("decay", (row) => row.wd)], fromZero: true },
     { title: "Momentum", series: momenta.map((name) => over(name, (row) => own(row.momentum, name))) },
+    { title: "Weights of losses", series: weighed.map((name) => over(name, (row) => own(row.weights ?? {}, name))), fromZero: true },
     { title: "Tokens kept", series: masks.map((name) => over(name, (row) => own(row.kept, name))), fromZero: true },
   ];
   return all.filter((chart) => chart.series.some((series) => series.points.length > 0));

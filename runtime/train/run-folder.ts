@@ -16,7 +16,7 @@ import type { TrainerOptions } from "./options.js";
 export const RUN_FILES = { metrics: "metrics.jsonl", probe: "probe.json", report: "report.html", run: "run.json", running: "running.json", profile: "profile.json", trace: "trace.json" } as const;
 
 /** Options that make a run what it is; a resumed run takes them from its folder unless they are given again. */
-export type RunOptions = Pick<TrainerOptions, "data" | "evalData" | "steps" | "epochs" | "batch" | "seed" | "replicas">;
+export type RunOptions = Pick<TrainerOptions, "data" | "evalData" | "steps" | "epochs" | "batch" | "seed" | "replicas" | "pretrained">;
 
 /**
  * The folder for a run. With `--out` it is that one, and a folder that holds another run is refused; without, it is
@@ -40,8 +40,8 @@ export function chooseFolder(program: string, options: Pick<TrainerOptions, "out
 
 /** Writes what a later `--resume` must know. */
 export async function writeRunOptions(folder: string, options: TrainerOptions): Promise<void> {
-  const { data, evalData, steps, epochs, batch, seed, replicas } = options;
-  await writeAtomic(join(folder, RUN_FILES.run), `${JSON.stringify({ data, evalData, steps, epochs, batch, seed, replicas }, null, 2)}\n`);
+  const { data, evalData, steps, epochs, batch, seed, replicas, pretrained } = options;
+  await writeAtomic(join(folder, RUN_FILES.run), `${JSON.stringify({ data, evalData, steps, epochs, batch, seed, replicas, pretrained }, null, 2)}\n`);
 }
 
 /** The options given, with those of the folder's run where none are given. A folder without `run.json` adds none. */
@@ -49,7 +49,7 @@ export async function withRunOptions(folder: string, given: TrainerOptions): Pro
   const kept = await keptOptions(folder);
   if (kept === undefined) return given;
   const length = given.steps !== undefined || given.epochs !== undefined ? { steps: given.steps, epochs: given.epochs } : { steps: kept.steps, epochs: kept.epochs };
-  return { ...given, ...length, data: given.data ?? kept.data, evalData: given.evalData ?? kept.evalData, batch: given.batch ?? kept.batch, seed: given.seed ?? kept.seed, replicas: given.replicas ?? kept.replicas };
+  return { ...given, ...length, data: given.data ?? kept.data, evalData: given.evalData ?? kept.evalData, batch: given.batch ?? kept.batch, seed: given.seed ?? kept.seed, replicas: given.replicas ?? kept.replicas, pretrained: given.pretrained ?? kept.pretrained };
 }
 
 /** What a folder's run was last started with; undefined without `run.json`. */
@@ -111,6 +111,10 @@ function parseRun(bytes: Uint8Array, path: string): RunOptions {
   }
   const fields = isRecord(value) ? value : {};
   const text = (key: string): string | undefined => (typeof fields[key] === "string" ? fields[key] : undefined);
+  const texts = (key: string): Record<string, string> | undefined => {
+    const record = fields[key];
+    return isRecord(record) ? Object.fromEntries(Object.entries(record).flatMap(([name, value]) => (typeof value === "string" ? [[name, value]] : []))) : undefined;
+  };
   const count = (key: string): number | undefined => (typeof fields[key] === "number" ? fields[key] : undefined);
-  return { data: text("data"), evalData: text("evalData"), steps: count("steps"), epochs: count("epochs"), batch: count("batch"), seed: count("seed"), replicas: count("replicas") };
+  return { data: text("data"), evalData: text("evalData"), steps: count("steps"), epochs: count("epochs"), batch: count("batch"), seed: count("seed"), replicas: count("replicas"), pretrained: texts("pretrained") };
 }

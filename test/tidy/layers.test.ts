@@ -11,7 +11,7 @@ const compilerOrder: readonly (readonly string[])[] = [
   ["base"], ["messages"], ["syntax"], ["types"], ["model"], ["check"], ["collapse"], ["masks", "leaks", "dead"], ["tensor"], ["lower"], ["autodiff"], ["passes"],
   ["targets"], ["."], ["editor"], ["cli"],
 ];
-const runtimeOrder: readonly (readonly string[])[] = [["abi.ts"], ["base"], ["data"], ["masks"], ["optim"], ["log"], ["backends"], ["train"], ["export"], ["import"], ["."]];
+const runtimeOrder: readonly (readonly string[])[] = [["abi.ts"], ["base"], ["data"], ["masks"], ["optim"], ["log"], ["backends"], ["export"], ["import"], ["train"], ["."]];
 
 /** The standard library as data with its names, and the version: anybody may read them, and they import nothing. */
 const leaves: readonly string[] = ["compiler/std/sources.ts", "compiler/std/names.ts", "compiler/version.ts"];

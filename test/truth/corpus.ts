@@ -57,7 +57,7 @@ export function corpus(): Case[] {
   return [...known.filter((p) => p.id.startsWith("C")), ...examples, ...known.filter((p) => !p.id.startsWith("C"))];
 }
 
-/** Programs of the corpus that can only be checked: films, actions, labels, pretrained networks, queues, moving weights. */
+/** Programs of the corpus that can only be checked: films, actions, labels, pretrained networks, queues. */
 export function checkedOnly(): string[] {
   return programs.filter((p) => !p.trains).map((p) => p.id);
 }

@@ -279,8 +279,8 @@ function normalized(rows: Float32Array, width: number): Float32Array {
 const none = { watch: false, gradientNorm: false } as const;
 
 /** A step that moves no parameter. */
-function still({ manifest }: Bench): Hyper {
-  return { step: 1, learningRate: 0, weightDecay: 0, momentum: Object.fromEntries(manifest.ema.map((e) => [e.target, 1])) };
+function still({ manifest, recipe }: Bench): Hyper {
+  return { ...recipe.hyperAt(1), learningRate: 0, weightDecay: 0, momentum: Object.fromEntries(manifest.ema.map((e) => [e.target, 1])) };
 }
 
 async function readTerms(bench: Bench): Promise<Readonly<Record<string, TermReading>>> {

@@ -158,13 +158,13 @@ function stepText(program: StepProgram, signatures: ReadonlyMap<string, Signatur
   for (const sig of signatures.values()) scope.take(sig.name);
   const inputs = new Map<string, string>();
   const lines: string[] = [];
-  for (const [kind, list] of [["images", program.images], ["numbers", program.numbers], ["masks", undefined], ["draws", program.draws]] as const) {
+  for (const [kind, list] of [["images", program.images], ["numbers", program.numbers], ["masks", undefined], ["draws", program.draws], ["weights", program.weights.map((w) => w.input)]] as const) {
     const names = entryInputs([forward, backward], list);
     const bound = names.map((name) => {
       inputs.set(name, scope.take(name));
       return name;
     });
-    if (bound.length > 0) lines.push(`const { ${bound.map((n) => boundProperty(n, inputs.get(n) ?? n)).join(", ")} } = inputs.${kind};`);
+    if (bound.length > 0) lines.push(`const { ${bound.map((n) => boundProperty(program.weights.find((w) => w.input === n)?.loss ?? n, inputs.get(n) ?? n)).join(", ")} } = inputs.${kind};`);
   }
   const results = forward.results.map((index) => {
     const output = forward.func.outputs[index];
@@ -212,7 +212,7 @@ function boundProperty(key: string, name: string): string {
 /** Names of entry inputs: those of a list, or the index inputs. */
 function entryInputs(sigs: readonly Signature[], list: readonly string[] | undefined): string[] {
   const all = sigs.flatMap((sig) => sig.inputs.flatMap((i) => sig.func.inputs[i] ?? []));
-  const own = all.filter((i) => (list === undefined ? i.role === "index" : i.role === "data" && list.includes(i.path)));
+  const own = all.filter((i) => (list === undefined ? i.role === "index" : (i.role === "data" || i.role === "scalar") && list.includes(i.path)));
   return [...new Set(own.map((i) => i.path))];
 }
 

@@ -77,6 +77,8 @@ interface Run {
   /** Parameters of role "state": set by the module itself, so kept beside the store. */
   readonly state: Map<string, Tensor>;
   readonly trained: readonly Parameter[];
+  /** Losses whose weight changes over training. */
+  readonly changing: readonly string[];
   /** Pairs [target, source] of every moving average, by target module. */
   readonly averages: ReadonlyMap<string, readonly (readonly [string, string])[]>;
   readonly allReduce: TfjsHost["allReduce"];
@@ -102,7 +104,7 @@ function openRun(manifest: Manifest, module: TfjsModule<Tensor, Kernels>, host: 
   const averages = new Map(manifest.ema.map((edge) => [edge.target, pairsOf(manifest, edge.target)]));
   const trained = manifest.parameters.filter((parameter) => parameter.role === "trained");
   const flat = new Float32Array(host.allReduce === undefined ? 0 : trained.reduce((sum, { shape }) => sum + shape.reduce((product, side) => product * side, 1), 0));
-  return { manifest, module, tf, k: makeKernels(tf, { raw }), store, state, trained, averages, allReduce: host.allReduce, flat };
+  return { manifest, module, tf, k: makeKernels(tf, { raw }), store, state, trained, changing: manifest.losses.filter((loss) => loss.course !== undefined).map(({ name }) => name), averages, allReduce: host.allReduce, flat };
 }
 
 function pairsOf(manifest: Manifest, target: string): [string, string][] {
@@ -115,7 +117,7 @@ async function step(run: Run, batch: StepBatch, hyper: Hyper, want: StepWants): 
   const outs: TfjsStep<Tensor>[] = [];
   let grads = new Map<string, Tensor>();
   for (let part = 0; part < parts; part++) {
-    const out = forwardAndBackward(run, partOf(batch, part, parts));
+    const out = forwardAndBackward(run, partOf(batch, part, parts), hyper);
     outs.push(out);
     const own = gradientsByName(run, out);
     grads = parts === 1 ? own : withShare(run, grads, own, parts);
@@ -138,10 +140,10 @@ async function step(run: Run, batch: StepBatch, hyper: Hyper, want: StepWants): 
   return result;
 }
 
-function forwardAndBackward(run: Run, batch: StepBatch): TfjsStep<Tensor> {
-  const inputs = upload(run, batch);
+function forwardAndBackward(run: Run, batch: StepBatch, hyper: Hyper): TfjsStep<Tensor> {
+  const inputs = upload(run, batch, hyper);
   const out = run.module.step(run.k, parameterTree(run), inputs);
-  free(run.k, [...Object.values(inputs.images), ...Object.values(inputs.numbers ?? {}), ...Object.values(inputs.masks), ...Object.values(inputs.draws)]);
+  free(run.k, [...Object.values(inputs.images), ...Object.values(inputs.numbers ?? {}), ...Object.values(inputs.masks), ...Object.values(inputs.draws), ...Object.values(inputs.weights ?? {})]);
   return out;
 }
 
@@ -180,7 +182,7 @@ async function overProcesses({ tf, k, flat }: Run, grads: ReadonlyMap<string, Te
   return new Map(places.map(({ name, grad, from, to }): [string, Tensor] => [name, tf.tensor(flat.subarray(from, to), grad.shape)]));
 }
 
-function upload(run: Run, batch: StepBatch): TfjsInputs<Tensor> {
+function upload(run: Run, batch: StepBatch, hyper: Hyper): TfjsInputs<Tensor> {
   const { tf, manifest } = run;
   const images = manifest.views.map((view): [string, Tensor] => {
     const pixels = own(batch.images, view.name);
@@ -195,7 +197,8 @@ function upload(run: Run, batch: StepBatch): TfjsInputs<Tensor> {
   });
   const masks = Object.entries(batch.masks).map(([name, mask]): [string, Tensor] => [name, tf.tensor(mask.indices, [mask.count * batch.size, mask.length], "int32")]);
   const draws = manifest.draws.map((draw): [string, Tensor] => [draw.name, tf.tensor(own(batch.draws, draw.name) ?? new Float32Array(0), [...draw.shape])]);
-  return { images: Object.fromEntries(images), numbers: Object.fromEntries(numbers), masks: Object.fromEntries(masks), draws: Object.fromEntries(draws) };
+  const weights = run.changing.map((loss): [string, Tensor] => [loss, tf.scalar(weightOf(hyper, loss))]);
+  return { images: Object.fromEntries(images), numbers: Object.fromEntries(numbers), masks: Object.fromEntries(masks), draws: Object.fromEntries(draws), weights: Object.fromEntries(weights) };
 }
 
 /** All parameters as the tree that generated code reads; the tensors are borrowed. */
@@ -232,6 +235,13 @@ function update(run: Run, raw: ReadonlyMap<string, Tensor>, hyper: Hyper): void 
     free(k, [...updates.values()]);
   }
   free(k, [...raw.values(), ...grads.values()]);
+}
+
+/** The weight of a loss whose weight changes over training. */
+function weightOf(hyper: Hyper, loss: string): number {
+  const weight = own(hyper.weights ?? {}, loss);
+  if (weight === undefined) throw new HostError("mismatch", `step ${hyper.step} has no weight for the loss ${loss}`, "report this: schedules and manifest disagree");
+  return weight;
 }
 
 function momentumOf(hyper: Hyper, target: string): number {

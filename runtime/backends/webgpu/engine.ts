@@ -105,7 +105,7 @@ async function step(run: Run, batch: StepBatch, hyper: Hyper, want: StepWants): 
   const { session, ring, module: { plan } } = run;
   session.check();
   const look = run.profiler?.begin();
-  const symbols = upload(session.device.queue, plan, run.inputs, batch);
+  const symbols = upload(session.device.queue, plan, run.inputs, batch, hyper);
   session.setHyper(hyperBlock(run, hyper));
   look?.mark("upload");
   const watches = want.watch && plan.watches.length > 0 ? session.buffer("read watches") : undefined;

@@ -5,7 +5,7 @@
  * Owns what is checked on the way (sizes and lengths against the plan's bounds, positions against the grid: kernels do not
  * check the places that they read and write) and where the parts of a batch lie.
  */
-import type { MaskBatch, StepBatch, WgslPlan } from "../../abi.js";
+import type { Hyper, MaskBatch, StepBatch, WgslPlan } from "../../abi.js";
 import { HostError } from "../../base/errors.js";
 import { partOf } from "../parts.js";
 import { partStride } from "./session.js";
@@ -22,8 +22,8 @@ export interface InputPlace {
   readonly positions: number | undefined;
 }
 
-/** Writes a batch; gives the values of the symbols for each of its parts. Throws `HostError` "mismatch" where batch and plan do not fit. */
-export function upload(queue: GPUQueue, plan: WgslPlan, places: readonly InputPlace[], batch: StepBatch): readonly Symbols[] {
+/** Writes a batch and the weights of losses that change; gives the values of the symbols for each of its parts. Throws `HostError` "mismatch" where batch and plan do not fit. */
+export function upload(queue: GPUQueue, plan: WgslPlan, places: readonly InputPlace[], batch: StepBatch, hyper: Hyper): readonly Symbols[] {
   const parts = plan.accumulate?.parts ?? 1;
   const most = plan.bounds["B"] ?? 0;
   if (batch.size > most * parts) throw new HostError("mismatch", `the plan is for batches of up to ${most * parts}, this one has ${batch.size}`, `compile the program with batch ${batch.size}`);
@@ -31,9 +31,11 @@ export function upload(queue: GPUQueue, plan: WgslPlan, places: readonly InputPl
     const mask = batch.masks[place.input.name];
     if (mask !== undefined) check(plan, place, mask);
   }
+  // Under the names of inputs, which no view, mask or draw has: with a space.
+  const weights = Object.fromEntries(Object.entries(hyper.weights ?? {}).map(([loss, weight]) => [`weight ${loss}`, Float32Array.of(weight)]));
   return Array.from({ length: parts }, (_, part) => {
     const own = partOf(batch, part, parts);
-    write(queue, places, own, part);
+    write(queue, places, { ...own, draws: { ...own.draws, ...weights } }, part);
     return lengthsOf(places, own);
   });
 }

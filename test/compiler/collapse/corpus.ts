@@ -29,11 +29,11 @@ export interface Case {
   readonly accept: readonly Verdict[];
   /** Rules of the theory that must be among the reasons. */
   readonly rules: readonly string[];
-  /** Whether a target can train it on pictures: no films, actions, labels, pretrained networks, queues, moving weights. */
+  /** Whether a target can train it on pictures: no films, actions, labels, pretrained networks, queues. */
   readonly trains: boolean;
 }
 
-const untrainable = /: (?:Video|Action|Label|Sequence)\[|pretrained\(|queue: [1-9]|\(\d+(?:\.\d+)? -> \d+(?:\.\d+)?\) \*/;
+const untrainable = /: (?:Video|Action|Label|Sequence)\[|pretrained\(|queue: [1-9]/;
 
 /** Whether its text has nothing that is only checked and never trained. */
 export const canTrain = (source: string): boolean => !untrainable.test(source);

@@ -84,8 +84,7 @@ describe("what can be checked but not trained", () => {
     ["a video", world, "`video` is a video", "use images"],
     ["labels", `${image}  input label: Label[10]\n  encoder f = vit(8, 16, 1, 2)\n  head c = linear(10)\n  loss cross_entropy(c(pool(f(a))), label)`, "`label` are labels", "use images"],
     ["a queue", `${image}  encoder f = vit(8, 16, 1, 2)\n  encoder t = ema(f, momentum: 0.99)\n  loss info_nce(pool(f(a)), stopgrad(pool(t(b))), queue: 1024)`, "a loss keeps a queue of earlier keys", "leave `queue` out"],
-    ["a weight that changes", `${image}  encoder f = vit(8, 16, 1, 2)\n  loss info_nce(pool(f(a)), pool(f(b)))\n  loss late = cosine(0 -> 1) * koleo(pool(f(a)))`, "the weight of `late` changes over training", "give it a constant weight"],
-    ["a pretrained module", `${image}  encoder f = vit(8, 16, 1, 2)\n  encoder g = pretrained(vit(8, 16, 1, 2))\n  predictor h = mlp(16)\n  loss mse(h(f(a)), stopgrad(g(a)))`, "`g` is pretrained, and its weights are nowhere to be read from", "train it in this program"],
+    ["a pretrained module", `${image}  encoder f = vit(8, 16, 1, 2)\n  encoder g = pretrained(vit(8, 16, 1, 2))\n  predictor h = mlp(16)\n  loss mse(h(f(a)), stopgrad(g(a)))`, "`g` is pretrained, and nothing says where its weights are", "write `pretrained(vit(…), from: \"weights.safetensors\")`"],
   ];
   it.each(cases)("%s", (_, body, says, instead) => {
     expect(codes(checkModel(body))).toEqual([]);
@@ -96,6 +95,82 @@ describe("what can be checked but not trained", () => {
     expect(result.files).toEqual([]);
     expect(refused.filter((d) => d.message.includes(says)).map((d) => d.help?.includes(`to train, ${instead}`))).toContain(true);
     expect(refused.some((d) => d.message.includes(says)), refused.map((d) => d.message).join("; ")).toBe(true);
+  });
+});
+
+describe("weights that change over training", () => {
+  const body = (loss: string): string => `  input image: Image[32, 32, 3]
+  view a, b = augment(image) { flip(p: 0.5) }
+  encoder f = vit(8, 16, 1, 2)
+  same = mse(pool(f(a)), pool(f(b)))
+  loss info_nce(pool(f(a)), pool(f(b))) + ${loss}`;
+  const weights = (loss: string): unknown => checkModel(body(loss)).graph?.losses.slice(1).map(({ weight: { kind, points } }) => [kind, points]);
+
+  it("are factors of whole terms, and of sums of them; a number beside one counts", () => {
+    expect(weights("(0 -> 1) * same")).toEqual([["linear", [0, 1]]]);
+    expect(weights("same * cosine(1 -> 0)")).toEqual([["cosine", [1, 0]]]);
+    expect(weights("5 * (0 -> 2) * same")).toEqual([["linear", [0, 10]]]);
+    expect(weights("(0 -> 2) * (5 * same)")).toEqual([["linear", [0, 10]]]);
+    expect(weights("-1 * (1 -> 2) * (koleo(pool(f(a))) - 0.5 * same)")).toEqual([["linear", [-1, -2]], ["linear", [0.5, 1]]]);
+    expect(weights("cosine(0 -> 1 -> 0.5, warmup: 10 steps) * same")).toEqual([["warmup_cosine", [0, 1, 0.5]]]);
+  });
+
+  it.each([
+    ["two on one term", "(0 -> 1) * ((1 -> 0) * same)", "has one already"],
+    ["two, one behind a name", "(0 -> 1) * (same + (1 -> 0) * koleo(pool(f(a))))", "has one already"],
+    ["one inside of a term", "log(1 + (0 -> 1) * same)", "stands inside of a term"],
+    ["one inside, behind a number", "square(2 * (1 -> 0) * same - 1)", "stands inside of a term"],
+  ])("%s is refused, with what to write", (_, loss, says) => {
+    const found = checkModel(body(loss)).diagnostics.filter((d) => d.severity === "error");
+    expect(found.map((d) => d.code)).toEqual(["JEP2009"]);
+    expect(found[0]?.message).toContain(says);
+    expect(found[0]?.help).toMatch(/Write one schedule for both|Put it before the whole term/);
+  });
+
+  it("in a module is refused", () => {
+    const text = `use std.vit\nmodule pull(x: Tensor, y: Tensor) -> Tensor { (0 -> 1) * mse(x, y) }\nmodel m {\n${body("0.1 * pull(pool(f(a)), pool(f(b)))")}\n}\n${train}`;
+    const found = check({ file: "m.jepa", text, read }).diagnostics.filter((d) => d.severity === "error");
+    expect(found.map((d) => d.code)).toEqual(["JEP2009"]);
+    expect(found[0]?.message).toContain("belongs to a loss of the model");
+  });
+});
+
+describe("weights of a file", () => {
+  const body = (made: string): string => `  input image: Image[32, 32, 3]
+  view a, b = augment(image) { flip(p: 0.5) }
+  encoder f = vit(8, 16, 1, 2)
+  encoder g = ${made}
+  predictor h = mlp(16)
+  loss mse(h(f(a)), stopgrad(g(b)))`;
+  const found = (made: string): CheckResult => checkModel(body(made));
+
+  it("are named with a path, and with the name that the module has there; the manifest says so, and what no tensor shows", () => {
+    const text = `use std.vit\nuse std.heads\nmodel m {\n${body('pretrained(vit(8, 16, 1, 2), from: "w", name: "teacher")')}\n}\n${train}`;
+    const { manifest } = compile({ file: "m.jepa", text, read });
+    expect(manifest?.pretrained).toEqual([{ module: "g", path: "w", name: "teacher", vit: { heads: 2, eps: 1e-6 } }]);
+    expect(manifest?.parameters.filter((p) => p.group === "g" && p.role !== "fixed")).toEqual([]);
+    const plain = compile({ file: "m.jepa", text: text.replace('pretrained(vit(8, 16, 1, 2), from: "w", name: "teacher")', "frozen(vit(8, 16, 1, 2))"), read }).manifest;
+    expect(plain).not.toHaveProperty("pretrained");
+    // An encoder with a block of the program's own takes none in the layout of transformers.
+    const own = compile({ file: "m.jepa", text: `module layer_norm(eps = 1e-6) (x: Features[width]) -> Features[width] {\n  learn weight[width] ~ ones\n  learn bias[width] ~ zeros\n  normalize(x, eps) * weight + bias\n}\n${text}`, read }).manifest;
+    expect(own?.pretrained).toEqual([{ module: "g", path: "w", name: "teacher" }]);
+  });
+
+  it("are trained on where the program says so, and frozen otherwise", () => {
+    const training = (made: string): unknown => found(made).graph?.instances.find((i) => i.name === "g");
+    expect(training('pretrained(vit(8, 16, 1, 2), "w")')).toMatchObject({ training: { kind: "frozen", init: "pretrained" }, from: { path: "w" } });
+    expect(training('pretrained(vit(8, 16, 1, 2), "w", tune: true)')).toMatchObject({ training: { kind: "optimized" }, from: { path: "w" } });
+    expect(training('pretrained(vit(8, 16, 1, 2), "w", tune: false)')).toMatchObject({ training: { kind: "frozen" } });
+  });
+
+  it.each([
+    ["pretrained(vit(8, 16, 1, 2), from: 3)", "JEP2010", "`from` of `pretrained`"], ['pretrained(vit(8, 16, 1, 2), from: "")', "JEP2010", "`from` of `pretrained`"],
+    ['pretrained(vit(8, 16, 1, 2), from: "w", name: 1)', "JEP2010", "`name` of `pretrained`"], ['pretrained(vit(8, 16, 1, 2), from: "w", tune: 1)', "JEP2010", "`tune` of `pretrained`"],
+    ["pretrained(vit(8, 16, 1, 2), tune: true)", "JEP2005", "`from`"], ['frozen(vit(8, 16, 1, 2), from: "w")', "JEP2004", "`from`"],
+  ])("%s is refused", (made, code, says) => {
+    const errors = found(made).diagnostics.filter((d) => d.severity === "error");
+    expect(errors.map((d) => d.code)).toContain(code);
+    expect(errors.find((d) => d.code === code)?.message).toContain(says);
   });
 });
 

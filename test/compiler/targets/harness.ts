@@ -54,7 +54,7 @@ export function stepOf(source: Source): StepProgram {
   });
   const images = main.inputs.filter((i) => i.role === "data").map((i) => i.path);
   return {
-    name: "tiny", doc: source.doc, file: "tiny.jepa", module: after, forward: d.forward, backward: d.backward, encoders, params, images, numbers: [], draws: [],
+    name: "tiny", doc: source.doc, file: "tiny.jepa", module: after, forward: d.forward, backward: d.backward, encoders, params, images, numbers: [], draws: [], weights: [],
     sources: source.sources ?? new Map(),
   };
 }
