@@ -55,6 +55,7 @@ export function vitLayout(manifest: Pick<Manifest, "parameters" | "encoders" | "
   const own = new Map(manifest.parameters.filter((p) => p.group === encoder).map((p) => [p.name.slice(encoder.length + 1), p.shape]));
   const sizeOf = (name: string): number => own.get(name)?.[0] ?? 0;
   if (input === undefined || info.grid === undefined) throw unlike(encoder, ["it does not give one token for every patch of a picture"]);
+  if (input.frames !== undefined) throw new HostError("mismatch", `the encoder ${encoder} takes clips of ${input.frames} frames, and IJepaModel takes pictures`, "its weights lie in checkpoint.safetensors of the run, by their names in the program, and its features are what jepac features writes");
   if (input.height !== input.width) throw unlike(encoder, [`its pictures are ${input.height} by ${input.width}, not square`]);
   const depth = [...own.keys()].filter((name) => /^blocks\.\d+\.norm1\.weight$/.test(name)).length;
   const sizes: VitSizes = { image: input.width, patch: info.grid.patch, channels: input.channels, width: sizeOf("norm.weight"), depth, hidden: sizeOf("blocks.0.mlp.fc1.bias") };

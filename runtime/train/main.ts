@@ -14,6 +14,7 @@ import type { Engine, Manifest } from "../abi.js";
 import { counted } from "../base/counted.js";
 import { errorText, HostError } from "../base/errors.js";
 import { writeAtomic } from "../base/files.js";
+import { wordsOf } from "../data/source.js";
 import { openRows } from "../log/jsonl.js";
 import { createProgress } from "../log/progress.js";
 import type { Progress, Terminal } from "../log/progress.js";
@@ -302,7 +303,7 @@ async function probeAtEnd(session: Session, end: LoopEnd): Promise<ProbeReport |
   const { trainer, engine, recipe, progress } = session;
   const sets = await probeSets(trainer.manifest, session.data, session.test, (text) => progress.note(text));
   if (sets === undefined) return undefined;
-  progress.note(`probing on ${counted(sets.train.feed.count, "picture")}, testing on ${sets.test.feed.count} (${sets.testName})`);
+  progress.note(`probing on ${counted(sets.train.feed.count, ...wordsOf(session.data.source))}, testing on ${sets.test.feed.count} (${sets.testName})`);
   const report = await runProbes({ manifest: trainer.manifest, engine, seed: recipe.seed, step: end.step, ...sets, onProgress: (text) => progress.status(text) });
   progress.note(probeTable(report));
   for (const { encoder, factors } of report.encoders) {

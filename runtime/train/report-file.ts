@@ -9,6 +9,7 @@ import { join } from "node:path";
 import type { Manifest } from "../abi.js";
 import { counted } from "../base/counted.js";
 import { readBytes, writeAtomic } from "../base/files.js";
+import { wordsOf } from "../data/source.js";
 import { readRows } from "../log/jsonl.js";
 import type { StepRow } from "../log/jsonl.js";
 import type { Batches } from "./batches.js";
@@ -56,7 +57,7 @@ export async function writeReport(job: ReportJob): Promise<string> {
     graph: job.graph ?? (await graphOf(job.compiled)),
     configuration: [
       ["data", job.data.lines[0] ?? job.data.source.name],
-      ["pictures", String(recipe.images)],
+      [wordsOf(job.data.source)[1], String(recipe.images)],
       ["batch", String(recipe.batch)],
       ["steps", `${recipe.totalSteps} (${recipe.stepsPerEpoch} an epoch)`],
       ["seed", String(recipe.seed)],

@@ -85,6 +85,7 @@ function emit(job: OnnxJob, module: Module, func: Func, name: string): OnnxResul
   const output = func.outputs.find((o) => o.role === "data");
   if (picture === undefined || second !== undefined || output === undefined) throw new IrError(`\`${func.name}\` is not an encoder`);
   const imageShape = typeOf(func, picture.value).shape;
+  if (imageShape.length !== 4) throw new NotInOnnx("it takes clips, and what is exported takes pictures");
   const [, height = 0, width = 0, channels = 0] = imageShape.map((d) => constantOf(d) ?? 0);
   const g = new OnnxGraph("pixel_values");
   const image: Held = { kind: "one", name: g.op("Transpose", ["pixel_values"], { perm: [0, 2, 3, 1] }, "image") };
