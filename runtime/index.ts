@@ -8,7 +8,7 @@
  */
 export type {
   DataConfig, DrawSpec, Duration, EmaEdge, EncoderInfo, Engine, FormatVersion, Hyper, ImageInput, Initializer, LossInfo, Manifest, MaskBatch,
-  MaskSpec, MonitorSpec, Parameter, PretrainedSpec, ProbeSpec, Schedule, StepBatch, StepResult, StepWants, TfjsInputs, TfjsModule, TfjsStep, TrainConfig, Transform, Tree,
+  MaskSpec, MonitorSpec, NumberInput, Parameter, PretrainedSpec, ProbeSpec, Schedule, StepBatch, StepResult, StepWants, TfjsInputs, TfjsModule, TfjsStep, TrainConfig, Transform, Tree,
   ViewSpec, Watch, WgslModule, WgslPlan,
 } from "./abi.js";
 export { HostError } from "./base/errors.js";
@@ -20,8 +20,9 @@ export { readSafetensors, writeSafetensors } from "./base/safetensors.js";
 export type { DType, NamedTensor, TensorData, TensorFile, TensorToWrite } from "./base/safetensors.js";
 export { evalSet } from "./data/eval-set.js";
 export type { EvalOptions, EvalSet, EvalSize } from "./data/eval-set.js";
-export type { ImageSource, RawImage, SourceReport, SourceSpec } from "./data/source.js";
+export type { Actions, FilmPlace, Films, ImageSource, RawImage, SourceReport, SourceSpec } from "./data/source.js";
 export { syntheticSource } from "./data/synthetic.js";
+export type { SyntheticOptions } from "./data/synthetic.js";
 export { sampleMasks } from "./masks/sample.js";
 export type { MaskDraw, MaskKey } from "./masks/sample.js";
 export { durationSteps, scheduleValue } from "./optim/schedule.js";

@@ -22,6 +22,9 @@ export const maskKinds = ["block", "random", "rasterized", "quadrant", "all"] as
 /** Names of their arguments. */
 export const maskOptions = ["scale", "aspect", "ratio", "min_keep", "sampler", "overlap", "trim", "trim_group"] as const;
 
+/** The words that an option chooses from. */
+export const maskChoices = { sampler: ["published", "corrected"], trim: ["tail", "random"] } as const;
+
 /** Reads a mask statement; after a reported mistake, what could be read of it. */
 export function readMask(cx: BodyCx, statement: ast.Mask): Mask {
   const draft: Draft = {
@@ -126,7 +129,7 @@ function readOption(cx: BodyCx, key: string, arg: ast.Arg, draft: Draft): boolea
       return true;
     }
     case "sampler":
-      if (!choose("sampler", ["published", "corrected"])) return false;
+      if (!choose("sampler", maskChoices.sampler)) return false;
       draft.sampler = word === "corrected" ? "corrected" : "published";
       if (draft.sampler === "corrected") draft.trim = "random";
       return true;
@@ -137,7 +140,7 @@ function readOption(cx: BodyCx, key: string, arg: ast.Arg, draft: Draft): boolea
       return true;
     }
     case "trim":
-      if (!choose("trim", ["tail", "random"])) return false;
+      if (!choose("trim", maskChoices.trim)) return false;
       draft.trim = word === "random" ? "random" : "tail";
       return true;
     default: {

@@ -183,6 +183,9 @@ const inits: Readonly<Record<string, readonly string[]>> = {
   zeros: [], ones: [], constant: ["value"], normal: ["std"], trunc_normal: ["std", "cut"], uniform: ["low", "high"], xavier_uniform: [],
 };
 
+/** Words that a parameter may start as. */
+export const initNames: readonly string[] = Object.keys(inits);
+
 /** What a number of an initializer may be: float32 holds no more, and no normal lies within a cut of nought. */
 const initRanges: Readonly<Record<string, readonly [low: number, high: number]>> = {
   value: [-1e30, 1e30], std: [0, 1e30], cut: [1e-30, 1e30], low: [-1e30, 1e30], high: [-1e30, 1e30],
@@ -193,7 +196,7 @@ function readInit(cx: BodyCx, expr: ast.Expr): Initializer | undefined {
   const name = expr.kind === "ref" ? expr.name : expr.kind === "call" && expr.callee.kind === "ref" ? expr.callee.name : undefined;
   const formals = name === undefined ? undefined : own(inits, name);
   if (name === undefined || formals === undefined) {
-    if (expr.kind !== "hole") cx.diagnostics.add(report("JEP2017", expr.span, { known: Object.keys(inits).map((n) => `\`${n}\``).join(", ") }, didYouMean(name ?? "", Object.keys(inits), expr.kind === "call" ? expr.callee.span : expr.span)));
+    if (expr.kind !== "hole") cx.diagnostics.add(report("JEP2017", expr.span, { known: initNames.map((n) => `\`${n}\``).join(", ") }, didYouMean(name ?? "", initNames, expr.kind === "call" ? expr.callee.span : expr.span)));
     return undefined;
   }
   const given = new Map<string, number>();

@@ -7,8 +7,9 @@
 import { own } from "../base/own.js";
 import { axisWords } from "../check/builtin-call.js";
 import { spaceWords } from "../check/losses.js";
+import { maskChoices } from "../check/masks.js";
 import { inputTypes } from "../check/model.js";
-import { typeNames } from "../check/statements.js";
+import { initNames, typeNames } from "../check/statements.js";
 import { settingChoices } from "../check/train.js";
 import { lossKind, lossNames } from "../model/losses.js";
 import { sources } from "../std/sources.js";
@@ -20,7 +21,8 @@ export function choicesAfter(before: string): readonly string[] | undefined {
   if (use !== null) return Object.keys(sources).map((name) => (use[1] === undefined ? `std.${name}` : name));
   if (/^\s*input\s+\w+\s*:\s*\w*$/.test(line)) return inputTypes;
   if (/^\s*loss\b.*[\w)]\s+in\s+\w*$/.test(line) || /->\s*\w+(\[[^\]]*\])?\s+in\s+\w*$/.test(line)) return spaceWords;
-  if (/^\s*module\b.*(->|\(\s*\w+\s*:|,\s*\w+\s*:)\s*\w*$/.test(line)) return typeNames;
+  if (/(?:^|\n)\s*module\b[^{}]*(->|[(,]\s*\w+\s*:)\s*\w*$/.test(before)) return typeNames;
+  if (/^\s*(learn|fixed|state)\b.*~\s*\w*$/.test(line)) return initNames;
   const argument = /[(,]\s*(\w+)\s*:\s*\w*$/.exec(before)?.[1];
   return argument === undefined ? undefined : argumentChoices(argument);
 }
@@ -33,6 +35,6 @@ export function settingChoicesAfter(before: string): readonly string[] | undefin
 
 /** The words of an argument that chooses from some, whatever is called. */
 function argumentChoices(name: string): readonly string[] | undefined {
-  const words = [...(own({ over: Object.keys(axisWords), pool: ["mean"] }, name) ?? []), ...lossNames().flatMap((loss) => own(lossKind(loss).words, name) ?? [])];
+  const words = [...(own<readonly string[]>({ over: Object.keys(axisWords), pool: ["mean"], ...maskChoices }, name) ?? []), ...lossNames().flatMap((loss) => own(lossKind(loss).words, name) ?? [])];
   return words.length === 0 ? undefined : words;
 }

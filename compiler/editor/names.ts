@@ -97,11 +97,20 @@ export function declarationOf(files: Files, occurrence: Occurrence): Declared | 
   }
 }
 
-/** The first declaration of what a variant declares again. */
+/** The first declaration of what a variant declares again, or a loop carries on. */
 export function originOf(files: Files, declared: Declared): Declared {
   const { within, name } = declared;
+  const carried = carriedBy(declared);
+  if (carried !== undefined) return originOf(files, carried);
   const base = within?.kind === "variant" ? scopeOf(files, within).findLast((d) => d.name.text === name.text && d.within?.kind !== "module") : undefined;
   return base ?? declared;
+}
+
+/** What a line of a loop gives a new value to: each round goes on with it, so that it is one name inside and behind the loop. */
+function carriedBy({ within, name, by }: Declared): Declared | undefined {
+  if (within?.kind !== "module" || !("kind" in by) || by.kind !== "binding") return undefined;
+  const loop = within.body.find((s) => s.kind === "repeat" && s.span.start <= name.span.start && name.span.start < s.span.end);
+  return loop === undefined ? undefined : inside(within).findLast((d) => d.name.text === name.text && d.name.span.start < loop.span.start);
 }
 
 /** Every place in files of the user's that names what `declared` declares; declarations and what variants put in their place included. */

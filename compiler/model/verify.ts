@@ -110,7 +110,8 @@ function checkSymbols(func: Func, node: Node, report: (message: string) => void)
 function checkNames(cx: Cx, func: Func | undefined, node: Node, report: (message: string) => void): void {
   const { mask } = node.attrs;
   if (mask !== undefined && !cx.masks.has(mask)) report(`it reads the unknown mask \`${mask}\``);
-  if (mask !== undefined && func !== undefined && node.type.pending === undefined && !func.masks.includes(mask)) report(`\`${func.name}\` does not say that it reads \`${mask}\``);
+  // A run of tokens is picked by where it begins, without the rows of its mask.
+  if (mask !== undefined && func !== undefined && node.type.pending === undefined && node.attrs.select === undefined && !func.masks.includes(mask)) report(`\`${func.name}\` does not say that it reads \`${mask}\``);
   if (node.op === "param") checkParamNode(cx, func, node, report);
   if (!isCall(node)) return;
   const callee = cx.func(node.attrs.func);

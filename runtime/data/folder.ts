@@ -154,7 +154,7 @@ const MACHINE: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "ENOMEM", "EAG
 const DEVICE = "EIO";
 
 /** The bytes of a file with pictures. Throws `HostError` "unreadable-image" where its file cannot be read, "io" where it is the machine that cannot. */
-export async function readPicture(path: string, tried = 0): Promise<Uint8Array> {
+async function readPicture(path: string, tried = 0): Promise<Uint8Array> {
   try {
     return await readFile(path);
   } catch (error) {

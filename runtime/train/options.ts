@@ -129,8 +129,8 @@ const PROFILED = 8;
 
 /** The options, in the order of the help text. */
 export const TRAINER_OPTIONS: readonly TrainerOption[] = [
-  { name: "--data", value: "<folder>", help: "pictures, or films for a program that takes clips, to train on (class sub-folders are labels)", read: (data) => ({ data }) },
-  { name: "--eval-data", value: "<folder>", help: "labelled pictures or films to test the probes on", read: (evalData) => ({ evalData }) },
+  { name: "--data", value: "<folder>", help: "pictures or films to train on (class sub-folders are their labels)", read: (data) => ({ data }) },
+  { name: "--eval-data", value: "<folder>", help: "labelled pictures to test the probes on", read: (evalData) => ({ evalData }) },
   { name: "--engine", value: "<name>", help: `${ENGINE_CHOICES.join(", ")} (auto takes the fastest that is here)`, read: (value) => ({ engine: engineChoice(value) }) },
   { name: "--out", value: "<folder>", help: "the run folder: metrics, checkpoints, probe, report (runs/<program>)", read: (out) => ({ out }) },
   { name: "--resume", value: "[previous]", optional: ["latest", "previous"], help: "go on from the latest checkpoint of the run folder, or the one before", read: (value) => ({ resume: which(value) }) },

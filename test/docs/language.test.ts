@@ -16,7 +16,7 @@ import { format } from "../../compiler/syntax/format.js";
 import type { Block } from "./page.js";
 import { blocksOf, root } from "./page.js";
 
-const pages = ["docs/language.md", "docs/masks.md", "README.md"];
+const pages = ["docs/language.md", "docs/masks.md", "docs/data.md", "README.md"];
 const read = (path: string): string | undefined => {
   try {
     return readFileSync(join(root, path), "utf8");

@@ -46,7 +46,7 @@ const own: Readonly<Record<string, Readonly<Record<string, number>>>> = { data2v
 /** Notes on masks, which every program with blocks has. */
 const notes: ReadonlySet<string> = new Set(["M-COVER", "M-TRUNC", "M-DUP", "M-CORR", "M-WEAK"]);
 
-/** All programs that a target can train, in the order of training: what the literature speaks of first, what is only told last. */
+/** All programs of pictures that a target can train, in the order of training: what the literature speaks of first, what is only told last. */
 export function corpus(): Case[] {
   const trained = programs.filter((p) => p.trains);
   const known = [...trained.filter((p) => p.verdict !== "risky"), ...trained.filter((p) => p.verdict === "risky")].map(({ id, source }): Case => ({ id, title: titleOf(id, source), file: `${id.toLowerCase()}.jepa`, text: source }));
@@ -57,7 +57,7 @@ export function corpus(): Case[] {
   return [...known.filter((p) => p.id.startsWith("C")), ...examples, ...known.filter((p) => !p.id.startsWith("C"))];
 }
 
-/** Programs of the corpus that can only be checked: films, actions, labels, pretrained networks, queues. */
+/** Programs of the corpus that are only checked: of films, actions and labels, for which there is no measure here, and of pretrained networks and queues. */
 export function checkedOnly(): string[] {
   return programs.filter((p) => !p.trains).map((p) => p.id);
 }

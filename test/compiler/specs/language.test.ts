@@ -1,4 +1,4 @@
-/** What the language says beyond images and one view: inputs for checking, time, state, several crops, and what is refused. */
+/** What the language says beyond images and one view: time, inputs that do not train together, state, several crops, and what is refused. */
 import { describe, expect, it } from "vitest";
 import { check, compile } from "../../../compiler/compile.js";
 import type { CheckResult } from "../../../compiler/compile.js";
@@ -63,7 +63,7 @@ model m {
   mask context = all minus targets
   encoder f = tube_vit(16)
   encoder t = ema(f, momentum: 0.99)
-  predictor h = vit_predictor(width: 8, depth: 1, heads: 2)
+  predictor h = vit_predictor(width: 12, depth: 1, heads: 2)
   c = f(video at context)
   whole = t(video)
   loss l1(h(c, at: targets), stopgrad(whole) at targets)
@@ -71,6 +71,38 @@ model m {
 ${train}`, read });
     expect(codes(own)).toEqual([]);
     expect(shapeOf(own, "whole")).toBe("batch token feature: 1B 64 16");
+  });
+
+  it("a predictor of tubes knows where and when, by a table as wide as it needs", () => {
+    const tubed = (width: number, table: string): CheckResult => check({ file: "m.jepa", text: `use std.vit
+module net(width) (clip) -> Tokens[width] {
+  part embed = linear(width)
+  embed(tubes(clip, 8, 2)) + ${table}
+}
+model m {
+  input video: Video[8, 32, 32, 3]
+  encoder f = net(${width})
+  loss variance(pool(f(video)))
+}
+${train}`, read });
+    const init = (result: CheckResult): unknown => result.graph?.instances[0]?.params.find((p) => p.path === "pos_embed")?.init;
+    expect(init(tubed(16, "sincos2d(width)"))).toEqual({ kind: "sincos2d", rows: 4, cols: 4, frames: 4 });
+    expect(init(tubed(16, "sincos3d(width)"))).toEqual({ kind: "sincos3d", frames: 4, rows: 4, cols: 4 });
+    expect(init(tubed(16, "sincos(width)"))).toEqual({ kind: "sincos3d", frames: 4, rows: 4, cols: 4 });
+    expect(tubed(8, "sincos(width)").diagnostics.map((d) => `${d.code} ${d.message}`)).toContain("JEP3012 A three-dimensional sine-cosine table needs an even width of at least 10, and this is 8.");
+    expect(codes(tubed(8, "sincos2d(width)"))).toEqual([]);
+    expect(codes(tubed(15, "sincos3d(width)"))).toEqual(["JEP3012"]);
+    // Two kinds on one grid are two tables.
+    const both = tubed(16, "sincos3d(width) + sincos2d(width)");
+    expect(both.graph?.instances[0]?.params.filter((p) => p.role === "fixed").map((p) => `${p.path} ${p.init.kind}`)).toEqual(["pos_embed sincos3d", "pos_embed_4x4x4 sincos2d"]);
+  });
+
+  it("a table of three dimensions is not added to patches of single pictures, whose table `sincos` knows", () => {
+    const flat = (table: string): CheckResult => checkModel(`  input image: Image[32, 32, 3]\n  head h = linear(16)\n  loss variance(pool(h(patches(image, 8)) + ${table}(16)))`);
+    const refused = flat("sincos3d");
+    expect(codes(refused)).toEqual(["JEP3003"]);
+    expect(refused.diagnostics[0]?.message).toContain("tokens of `tubes`");
+    expect(codes(flat("sincos"))).toEqual([]);
   });
 
   it("there is no later moment of an image", () => {
@@ -81,8 +113,7 @@ ${train}`, read });
 describe("what can be checked but not trained", () => {
   const image = "  input image: Image[32, 32, 3]\n  view a, b = augment(image) { flip(p: 0.5) }\n";
   const cases: readonly [what: string, body: string, says: string, instead: string][] = [
-    ["a video", world, "`video` is a video", "use images"],
-    ["labels", `${image}  input label: Label[10]\n  encoder f = vit(8, 16, 1, 2)\n  head c = linear(10)\n  loss cross_entropy(c(pool(f(a))), label)`, "`label` are labels", "use images"],
+    ["pictures beside clips", `${image}${world}\n  predictor h = mlp(32, 16)\n  loss negative_cosine(h(pool(f(a))), stopgrad(pool(f(b))))`, "`image` is a picture and `video` is a clip of 4 frames", "take all inputs from clips of one length"],
     ["a queue", `${image}  encoder f = vit(8, 16, 1, 2)\n  encoder t = ema(f, momentum: 0.99)\n  loss info_nce(pool(f(a)), stopgrad(pool(t(b))), queue: 1024)`, "a loss keeps a queue of earlier keys", "leave `queue` out"],
     ["a pretrained module", `${image}  encoder f = vit(8, 16, 1, 2)\n  encoder g = pretrained(vit(8, 16, 1, 2))\n  predictor h = mlp(16)\n  loss mse(h(f(a)), stopgrad(g(a)))`, "`g` is pretrained, and nothing says where its weights are", "write `pretrained(vit(…), from: \"weights.safetensors\")`"],
   ];

@@ -3,7 +3,7 @@
  */
 import { expect, test } from "vitest";
 import type { Initializer } from "../../../runtime/abi.js";
-import { initialState, initialValue, sincos2d } from "../../../runtime/train/init.js";
+import { initialState, initialValue, sincos2d, sincos3d } from "../../../runtime/train/init.js";
 import { fakeManifest } from "./fakes.js";
 
 function draw(init: Initializer, name = "w", seed = 3): Float32Array {
@@ -41,6 +41,32 @@ test("a normal cut far inside its deviation is nearly uniform, and does not take
   expect(Math.abs(moments(values).std / (1e-7 / Math.sqrt(3)) - 1)).toBeLessThan(0.02);
   // Var of N(0,1) cut at ±0.9: 1 − 2·0.9·φ(0.9)/(2Φ(0.9)−1) = 0.24202.
   expect(Math.abs(moments(draw({ kind: "trunc_normal", std: 1, cut: 0.9 })).std - Math.sqrt(0.24202))).toBeLessThan(0.01);
+});
+
+test("the table of clips codes frame, row and column in that order, and is cut off at its width", () => {
+  // Written apart, as the published one is made: three tables of one dimension side by side, then the first `width` columns.
+  const line = (place: number, size: number): number[] => {
+    const angles = Array.from({ length: size / 2 }, (_, k) => place / 10000 ** (k / (size / 2)));
+    return [...angles.map(Math.sin), ...angles.map(Math.cos)];
+  };
+  for (const width of [10, 16, 32, 48, 1024]) {
+    const each = 2 * Math.ceil(width / 6);
+    const wanted: number[] = [];
+    for (let f = 0; f < 3; f++) for (let r = 0; r < 4; r++) for (let c = 0; c < 5; c++) wanted.push(...[...line(f, each), ...line(r, each), ...line(c, each)].slice(0, width));
+    const table = sincos3d(3, 4, 5, width);
+    expect(table.length).toBe(wanted.length);
+    expect(Math.max(...table.map((x, i) => Math.abs(x - (wanted[i] ?? NaN))))).toBeLessThan(1e-7);
+    expect(initialValue({ name: "pos_embed", shape: [60, width], init: { kind: "sincos3d", frames: 3, rows: 4, cols: 5 } }, 1)).toEqual(table);
+    // Of the narrowest too: no two places have one code.
+    expect(new Set(Array.from({ length: 60 }, (_, at) => table.subarray(at * width, (at + 1) * width).join())).size).toBe(60);
+  }
+  expect(() => sincos3d(2, 2, 2, 8)).toThrow(/even width of at least 10/);
+});
+
+test("the table of a picture is repeated for every row of tubes", () => {
+  const [plane, clip] = [sincos2d(3, 4, 8), initialValue({ name: "pos_embed", shape: [24, 8], init: { kind: "sincos2d", rows: 3, cols: 4, frames: 2 } }, 1)];
+  expect([...clip]).toEqual([...plane, ...plane]);
+  expect(() => initialValue({ name: "pos_embed", shape: [25, 8], init: { kind: "sincos2d", rows: 3, cols: 4, frames: 2 } }, 1)).toThrow(/2 by 3 by 4 places/);
 });
 
 test("xavier takes its bound from the last two axes", () => {
