@@ -35,6 +35,11 @@ test("resume takes the latest unless told otherwise, and does not swallow the ne
   expect(refusal("--resume=yesterday")).toMatch(/latest or previous, not yesterday/);
 });
 
+test("places of weights are read by module, and nothing else is", () => {
+  expect(parseOptions(["--pretrained", "teacher=runs/a=b,code=w.safetensors"])).toEqual({ pretrained: { teacher: "runs/a=b", code: "w.safetensors" } });
+  for (const word of ["teacher", "=w", "teacher=", "teacher=w,,"]) expect(refusal("--pretrained", word)).toMatch(/--pretrained takes <module=path>, not .* \| name the module/);
+});
+
 test("an unknown option is refused with the nearest one", () => {
   expect(refusal("--bach", "3")).toBe("there is no option --bach | did you mean --batch? (--help lists all)");
   expect(refusal("pictures")).toMatch(/there is no option pictures/);

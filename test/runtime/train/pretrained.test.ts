@@ -160,6 +160,10 @@ test("a run that goes on takes its checkpoint and needs no file; one that is mov
   await expect(made("other", text)).rejects.toMatchObject({ code: "not-found", message: expect.stringContaining("no elsewhere.safetensors with the weights of g"), help: "say where they are with --pretrained g=<file or folder>" });
   await made("given", text, { pretrained: { g: at("maker") } });
   expect(checkpointOf("given").state).toEqual(whole.state);
+  // One that was stopped before its first checkpoint begins again, with the place that it was given.
+  for (const file of ["checkpoint.safetensors", "checkpoint.previous.safetensors"]) rmSync(at("given", file));
+  expect((await made("given", text, { resume: "previous" })).join("")).toContain("it begins again");
+  expect(checkpointOf("given").state).toEqual(whole.state);
 });
 
 test("files that do not fit are refused with the names of tensors, before a run begins", async () => {
