@@ -21,7 +21,7 @@ import { emit } from "./body.js";
 import type { ArgValue } from "./expr.js";
 import { shapeText } from "./expr.js";
 import { createTaken } from "./given.js";
-import { positionsMeet } from "./positions.js";
+import { againFor, positionsMeet } from "./positions.js";
 import { refusesPairs } from "./builtins-pairs.js";
 import { asCount, asNumber, bounds, constantSchedule } from "./static.js";
 import { describe, poison } from "./values.js";
@@ -72,11 +72,20 @@ export function applyLoss(cx: BodyCx, name: LossName, args: readonly ArgValue[],
       : report("JEP2005", at, { callee: name, name: operands.length === 0 ? "a" : "b" }, { help: `\`${name}\` compares ${kind.operands === 1 ? "one value" : `${kind.operands} values`}; ${operands.length} ${operands.length === 1 ? "is" : "are"} given.` }));
     return poison;
   }
+  if (kind.role === "attract" || kind.role === "classify") againWhereFewer(cx, operands, at);
   const [a, b] = operands;
   if (a !== undefined && b !== undefined && !comparable(cx, name, a, b, at)) return poison;
   if (refusesPairs(cx, name, args) || !hasAxes(cx, name, strings, a, at)) return poison;
   const words = Object.keys(strings).length === 0 ? {} : { strings };
   return emit(cx, "loss", operands.map((o) => o.value.id), { loss: name, numbers, ...words }, scalarType, at);
+}
+
+/** Repeats the targets that predictions from several contexts share. */
+function againWhereFewer(cx: BodyCx, operands: { value: Tensor; span: Span }[], at: Span): void {
+  const [a, b] = operands;
+  if (a === undefined || b === undefined) return;
+  operands[0] = { ...a, value: againFor(cx, a.value, b.value, at) };
+  operands[1] = { ...b, value: againFor(cx, b.value, a.value, at) };
 }
 
 /** A number of a loss, within what it may be. */
