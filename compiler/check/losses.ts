@@ -75,7 +75,7 @@ export function applyLoss(cx: BodyCx, name: LossName, args: readonly ArgValue[],
   if (kind.role === "attract" || kind.role === "classify") againWhereFewer(cx, operands, at);
   const [a, b] = operands;
   if (a !== undefined && b !== undefined && !comparable(cx, name, a, b, at)) return poison;
-  if (refusesPairs(cx, name, args) || !hasAxes(cx, name, strings, a, at)) return poison;
+  if (refusesPairs(cx, name, args) || !hasAxes(cx, name, strings, a, at) || !canQueue(cx, name, { numbers, strings }, a, at)) return poison;
   const words = Object.keys(strings).length === 0 ? {} : { strings };
   return emit(cx, "loss", operands.map((o) => o.value.id), { loss: name, numbers, ...words }, scalarType, at);
 }
@@ -117,6 +117,21 @@ function hasAxes(cx: BodyCx, name: string, strings: Readonly<Record<string, stri
   if (operand === undefined || axis === undefined || operand.value.type.axes.includes(axis)) return true;
   cx.diagnostics.add(report("JEP3004", at, { op: name, axis: word ?? "", axes: operand.value.type.axes.join(", ") }));
   return false;
+}
+
+/** Whether a loss that keeps a queue has one place for it, and keys that are rows of it. */
+function canQueue(cx: BodyCx, name: string, given: { readonly numbers: Readonly<Record<string, number>>; readonly strings: Readonly<Record<string, string>> }, a: { value: Tensor } | undefined, at: Span): boolean {
+  if ((given.numbers["queue"] ?? 0) === 0) return true;
+  const refuse = (why: string, help: string): false => {
+    cx.diagnostics.add(report("JEP3030", at, { loss: name, why }, { help }));
+    return false;
+  };
+  if (cx.kind !== "model") return refuse("it stands in a module, and a queue belongs to one place of the model", "Give the features back from the module, and compare them in the model.");
+  if (given.strings["candidates"] === "both") return refuse("with `candidates: both` the candidates are the rows of the step", "Take `candidates` away, or the queue.");
+  const axes = a?.value.type.axes ?? [];
+  const several = axes.filter((axis) => axis !== "batch" && axis !== "feature");
+  if (several.length === 0 || given.strings["negatives"] === "all") return true;
+  return refuse(`its keys are of several ${several.includes("token") ? "tokens" : "moments"}, and its negatives of one`, "Compare one vector of each image (`pool(x)`), or let every row be a key: `negatives: all`.");
 }
 
 function comparable(cx: BodyCx, name: string, a: { value: Tensor; span: Span }, b: { value: Tensor; span: Span }, at: Span): boolean {

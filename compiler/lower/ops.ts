@@ -16,6 +16,7 @@ import { namedAxes } from "../types/value-type.js";
 import type { StateCx } from "./batch-ops.js";
 import { lowerAssign, lowerBatchNorm, lowerBatchNormalize, lowerCenter, lowerReplace, lowerSinkhorn, lowerWhiten } from "./batch-ops.js";
 import { lossRules } from "./losses.js";
+import type { Queue } from "./queues.js";
 import { eye, gram, l2Normalize, perCount } from "./stats.js";
 
 /** What a rule sees of the body around it. */
@@ -32,6 +33,8 @@ export interface OpCx {
   readonly state: StateCx;
   /** A tensor of standard normal numbers that the step is given. */
   readonly draw: (shape: readonly number[]) => ValueId;
+  /** The queue of earlier keys of this node, so many of such a width. */
+  readonly queue: (size: number, width: number) => Queue;
 }
 
 type Rule = (cx: OpCx) => ValueId;
@@ -91,7 +94,7 @@ function lowerLoss(cx: OpCx): ValueId {
   if (name === undefined || !isLoss(name)) throw new LoweringError(`There is no loss \`${name}\`.`);
   const kind = lossKind(name);
   return lossRules[name](cx.b, {
-    operands: cx.args, axes: cx.argAxes, draw: cx.draw,
+    operands: cx.args, axes: cx.argAxes, draw: cx.draw, queue: cx.queue,
     number: (key) => cx.node.attrs.numbers?.[key] ?? kind.numbers[key] ?? 0,
     word: (key) => cx.node.attrs.strings?.[key] ?? kind.words[key]?.[0] ?? "all",
   });

@@ -14,6 +14,7 @@ import { f32, withFunc } from "../tensor/ir.js";
 import { constantDim } from "../types/dim.js";
 import type { Watch } from "../../runtime/abi.js";
 import type { LowerCx } from "./body.js";
+import { createQueues } from "./queues.js";
 import { lowerWatches } from "./watches.js";
 import { aloneName, findMoves, freshName, lowerFuncs, lowerNodes, movedStates, openScope } from "./body.js";
 
@@ -30,13 +31,13 @@ export interface Lowered {
   readonly encoders: readonly { readonly name: string; readonly func: string }[];
   readonly watches: readonly Watch[];
   readonly draws: readonly DrawInfo[];
-  /** Parameters that `main` reads or an average follows, by absolute path. */
+  /** Parameters that `main` reads or an average follows, and queues, by absolute path. */
   readonly params: readonly ProgramParam[];
   /** Instances in use, in order of declaration. */
   readonly instances: readonly Instance[];
 }
 
-/** A parameter of the program by its absolute path. */
+/** A parameter of the program by its absolute path; `instance` is the group of a queue. */
 export interface ProgramParam extends ParamDecl {
   readonly instance: string;
   readonly trained: boolean;
@@ -51,7 +52,8 @@ export function lowerProgram(graph: ModelGraph, encoders: readonly EncoderEntry[
   let module = lowerFuncs(cx);
   const watches: Watch[] = [];
   const draws: DrawInfo[] = [];
-  module = withFunc(module, lowerMain(cx, module, graph, params, { watches, draws, watchlist }));
+  const queues: ProgramParam[] = [];
+  module = withFunc(module, lowerMain(cx, module, graph, params, { watches, draws, queues, watchlist }));
   const runnable: { name: string; func: string }[] = [];
   for (const entry of encoders) {
     const instance = instances.find((i) => i.name === entry.name);
@@ -60,7 +62,7 @@ export function lowerProgram(graph: ModelGraph, encoders: readonly EncoderEntry[
     module = withFunc(module, lowerEncoder(module, cx, entry, params.filter((p) => p.instance === entry.name), name));
     runnable.push({ name: entry.name, func: name });
   }
-  return { module, main: "main", encoders: runnable, watches, draws, params, instances };
+  return { module, main: "main", encoders: runnable, watches, draws, params: [...params, ...queues], instances };
 }
 
 /** Nodes that the losses read. */
@@ -93,7 +95,7 @@ function liveInstances(graph: ModelGraph, probed: ReadonlySet<string>): readonly
   return graph.instances.filter((i) => names.has(i.name));
 }
 
-function lowerMain(cx: LowerCx, module: Module, graph: ModelGraph, params: readonly ProgramParam[], found: { watches: Watch[]; draws: DrawInfo[]; readonly watchlist: Watchlist | undefined }): ReturnType<FuncBuilder["finish"]> {
+function lowerMain(cx: LowerCx, module: Module, graph: ModelGraph, params: readonly ProgramParam[], found: { watches: Watch[]; draws: DrawInfo[]; queues: ProgramParam[]; readonly watchlist: Watchlist | undefined }): ReturnType<FuncBuilder["finish"]> {
   const live = liveNodes(graph);
   const inputs = graph.body.inputs.filter((id) => live.has(id));
   const masks = usedMasks(cx, graph, live);
@@ -106,7 +108,9 @@ function lowerMain(cx: LowerCx, module: Module, graph: ModelGraph, params: reado
     found.draws.push({ name, shape });
     return b.input(name, f32(shape.map(constantDim)), "data");
   };
-  const scope = openScope(cx, b, { ...graph.body, inputs }, { masks, params: used, training: true, indexName: (mask) => mask, draw });
+  const groups = new Set([...taken, ...graph.instances.map((i) => i.name)]);
+  const queues = createQueues(b, (node) => freshName(graph.losses.find((l) => l.node === node.id)?.name ?? node.name ?? node.attrs.loss ?? node.op, groups));
+  const scope = openScope(cx, b, { ...graph.body, inputs }, { masks, params: used, training: true, indexName: (mask) => mask, draw, queue: queues.open });
   lowerNodes(cx, scope, graph.body, live);
   const terms = graph.losses.map((l) => ({ name: l.name, value: scope.value(l.node), weight: l.weight.points[0] ?? 1 }));
   const total = terms.reduce<ValueId | undefined>((sum, t) => {
@@ -116,7 +120,8 @@ function lowerMain(cx: LowerCx, module: Module, graph: ModelGraph, params: reado
   if (total !== undefined) b.output("total", total, "loss");
   for (const t of terms) b.output(t.name === "total" ? "total_term" : t.name, t.value, "loss");
   lowerWatches({ graph, live, b, value: (id) => scope.value(id) }, found);
-  for (const [path, value] of movedStates(scope)) b.output(path, value, "data");
+  for (const [path, value] of [...movedStates(scope), ...queues.next]) b.output(path, value, "data");
+  found.queues.push(...queues.params.map(({ group, ...p }) => ({ ...p, instance: group, trained: false })));
   return b.finish();
 }
 

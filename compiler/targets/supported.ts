@@ -1,7 +1,7 @@
 /**
  * What can be checked but not trained: programs that a target refuses before it starts (JEP8001).
  *
- * Videos, actions and labels have no reader in the runtime; a queue of earlier keys and loss weights that change have no
+ * Videos, actions and labels have no reader in the runtime; loss weights that change have no
  * place in the step's contract yet; a pretrained module needs a file that programs cannot name yet. Owns the list and
  * nothing else, so that the day one of them works its line goes.
  */
@@ -39,6 +39,5 @@ function reason(node: Node): Reason | undefined {
     if (axes.includes("time") && axes.includes("height")) return { what: `\`${node.attrs.path}\` is a video`, instead: "use images" };
     if (space.kind === "actions" || space.kind === "labels") return { what: `\`${node.attrs.path}\` are ${space.kind}`, instead: "use images" };
   }
-  if (node.op === "loss" && (node.attrs.numbers?.["queue"] ?? 0) > 0) return { what: "a loss keeps a queue of earlier keys", instead: "leave `queue` out, and let the images of the step be the negatives" };
   return undefined;
 }

@@ -83,7 +83,6 @@ describe("what can be checked but not trained", () => {
   const cases: readonly [what: string, body: string, says: string, instead: string][] = [
     ["a video", world, "`video` is a video", "use images"],
     ["labels", `${image}  input label: Label[10]\n  encoder f = vit(8, 16, 1, 2)\n  head c = linear(10)\n  loss cross_entropy(c(pool(f(a))), label)`, "`label` are labels", "use images"],
-    ["a queue", `${image}  encoder f = vit(8, 16, 1, 2)\n  encoder t = ema(f, momentum: 0.99)\n  loss info_nce(pool(f(a)), stopgrad(pool(t(b))), queue: 1024)`, "a loss keeps a queue of earlier keys", "leave `queue` out"],
     ["a weight that changes", `${image}  encoder f = vit(8, 16, 1, 2)\n  loss info_nce(pool(f(a)), pool(f(b)))\n  loss late = cosine(0 -> 1) * koleo(pool(f(a)))`, "the weight of `late` changes over training", "give it a constant weight"],
     ["a pretrained module", `${image}  encoder f = vit(8, 16, 1, 2)\n  encoder g = pretrained(vit(8, 16, 1, 2))\n  predictor h = mlp(16)\n  loss mse(h(f(a)), stopgrad(g(a)))`, "`g` is pretrained, and its weights are nowhere to be read from", "train it in this program"],
   ];
