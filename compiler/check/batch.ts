@@ -18,8 +18,8 @@ import { constantOf } from "../types/dim.js";
 const statistics = new Set<Node["op"]>(["batch_norm", "batch_normalize", "whiten", "sinkhorn", "similarities", "second_moments"]);
 const overImages = new Set(["images", "all"]);
 
-/** A loss whose negatives are keys of earlier steps: an image needs no other of its own step. */
-const keepsQueue = (node: Node): boolean => node.op === "loss" && (node.attrs.numbers?.["queue"] ?? 0) > 0;
+/** What is compared with rows of earlier steps: an image needs no other of its own step. */
+const keepsQueue = (node: Node): boolean => node.op === "nearest" || (node.op === "loss" && (node.attrs.numbers?.["queue"] ?? 0) > 0);
 
 function needsCompany(node: Node): boolean {
   if (statistics.has(node.op)) return true;

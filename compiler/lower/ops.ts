@@ -14,7 +14,7 @@ import type { Dim } from "../types/dim.js";
 import type { Axis } from "../types/value-type.js";
 import { namedAxes } from "../types/value-type.js";
 import type { StateCx } from "./batch-ops.js";
-import { lowerAssign, lowerBatchNorm, lowerBatchNormalize, lowerCenter, lowerReplace, lowerSinkhorn, lowerWhiten } from "./batch-ops.js";
+import { lowerAssign, lowerBatchNorm, lowerBatchNormalize, lowerCenter, lowerNearest, lowerReplace, lowerSinkhorn, lowerWhiten } from "./batch-ops.js";
 import { lossRules } from "./losses.js";
 import type { Queue } from "./queues.js";
 import { eye, gram, l2Normalize, perCount } from "./stats.js";
@@ -149,6 +149,7 @@ export const rules = {
   whiten: (cx) => lowerWhiten(cx.b, arg(cx, 0), cx.node),
   sinkhorn: (cx) => lowerSinkhorn(cx.b, arg(cx, 0), cx.node),
   assign: (cx) => lowerAssign(cx.b, arg(cx, 0), arg(cx, 1), cx.node),
+  nearest: (cx) => lowerNearest(cx.b, arg(cx, 0), cx.queue(need(cx.node.attrs.size, "size", cx.node), need(constantOf(cx.b.shapeOf(arg(cx, 0)).at(-1) ?? constantDim(0)), "width", cx.node))),
   mean: reduce("mean"), sum: reduce("sum"),
   flatten: (cx) => cx.b.op("reshape", [arg(cx, 0)], { shape: cx.node.type.shape }),
   loss: lowerLoss,
