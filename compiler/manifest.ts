@@ -67,7 +67,8 @@ export function makeManifest(parts: ManifestParts): Manifest {
     probes: training.probes,
     allowed: parts.verdicts.allowed,
     counts: {
-      parameters: parameters.reduce((n, p) => n + size(p), 0),
+      // Keys that a queue keeps are no parameters.
+      parameters: parameters.reduce((n, p) => n + (used.has(p.group) ? size(p) : 0), 0),
       trainable: parameters.reduce((n, p) => n + (p.role === "trained" ? size(p) : 0), 0),
       flopsPerImage: parts.flopsPerImage,
     },

@@ -69,6 +69,8 @@ export type Initializer =
   /** Normal cut at `±cut` (absolute), by rejection. */
   | { readonly kind: "trunc_normal"; readonly std: number; readonly cut: number }
   | { readonly kind: "uniform"; readonly low: number; readonly high: number }
+  /** Rows of length 1 in random directions: normal numbers, each row of the last axis over its length. */
+  | { readonly kind: "unit_rows" }
   /** `xavier` over the last two axes. */
   | { readonly kind: "xavier_uniform" }
   /** Two-dimensional sine-cosine table (I-JEPA 1.2): first half codes the column, second half the row; with `frames`, the same for each. */

@@ -18,9 +18,12 @@ import { constantOf } from "../types/dim.js";
 const statistics = new Set<Node["op"]>(["batch_norm", "batch_normalize", "whiten", "sinkhorn", "similarities", "second_moments"]);
 const overImages = new Set(["images", "all"]);
 
+/** What is compared with rows of earlier steps: an image needs no other of its own step. */
+const keepsQueue = (node: Node): boolean => node.op === "nearest" || (node.op === "loss" && (node.attrs.numbers?.["queue"] ?? 0) > 0);
+
 function needsCompany(node: Node): boolean {
   if (statistics.has(node.op)) return true;
-  if (node.op !== "loss") return false;
+  if (node.op !== "loss" || keepsQueue(node)) return false;
   const word = node.attrs.strings?.["over"] ?? node.attrs.strings?.["negatives"];
   if (word !== undefined) return overImages.has(word);
   return ["barlow", "barlow_diagonal", "barlow_off_diagonal", "koleo"].includes(node.attrs.loss ?? "");
@@ -58,7 +61,8 @@ const balancing = new Set(["mean_entropy", "diversity"]);
 
 /** Whether a value of one image depends on the others of its step. */
 function comparesImages(node: Node): boolean {
-  if (needsCompany(node) || node.op === "center") return true;
+  // A queue is moved by all keys of a step at once, as a center is by its mean.
+  if (needsCompany(node) || keepsQueue(node) || node.op === "center") return true;
   if (node.op === "loss") return balancing.has(node.attrs.loss ?? "");
   return (node.attrs.over ?? []).includes("batch");
 }

@@ -25,6 +25,7 @@ import { axisWords, count, maskName, number, pointwise, reduce, tensor, within }
 import { batchBuiltins } from "./builtins-batch.js";
 import { joinBuiltins } from "./builtins-join.js";
 import { pairBuiltins, refusesPairs } from "./builtins-pairs.js";
+import { queueBuiltins } from "./builtins-queue.js";
 import { codes, concatTokens, patches, placeAt, spread } from "./positions.js";
 import { asSchedule, constantSchedule } from "./static.js";
 import { describe, num, poison } from "./values.js";
@@ -256,6 +257,7 @@ const table: Readonly<Record<string, Builtin>> = {
   ...batchBuiltins,
   ...joinBuiltins,
   ...pairBuiltins,
+  ...queueBuiltins,
   patches: {
     formals: ["image", "patch?"],
     run: (call) => {

@@ -21,7 +21,7 @@ import { emit } from "./body.js";
 import type { ArgValue } from "./expr.js";
 import { shapeText } from "./expr.js";
 import { createTaken } from "./given.js";
-import { positionsMeet } from "./positions.js";
+import { againFor, positionsMeet } from "./positions.js";
 import { refusesPairs } from "./builtins-pairs.js";
 import { asCount, asNumber, bounds, constantSchedule } from "./static.js";
 import { describe, poison } from "./values.js";
@@ -72,11 +72,20 @@ export function applyLoss(cx: BodyCx, name: LossName, args: readonly ArgValue[],
       : report("JEP2005", at, { callee: name, name: operands.length === 0 ? "a" : "b" }, { help: `\`${name}\` compares ${kind.operands === 1 ? "one value" : `${kind.operands} values`}; ${operands.length} ${operands.length === 1 ? "is" : "are"} given.` }));
     return poison;
   }
+  if (kind.role === "attract" || kind.role === "classify") againWhereFewer(cx, operands, at);
   const [a, b] = operands;
   if (a !== undefined && b !== undefined && !comparable(cx, name, a, b, at)) return poison;
-  if (refusesPairs(cx, name, args) || !hasAxes(cx, name, strings, a, at)) return poison;
+  if (refusesPairs(cx, name, args) || !hasAxes(cx, name, strings, a, at) || !canQueue(cx, name, { numbers, strings }, a, at)) return poison;
   const words = Object.keys(strings).length === 0 ? {} : { strings };
   return emit(cx, "loss", operands.map((o) => o.value.id), { loss: name, numbers, ...words }, scalarType, at);
+}
+
+/** Repeats the targets that predictions from several contexts share. */
+function againWhereFewer(cx: BodyCx, operands: { value: Tensor; span: Span }[], at: Span): void {
+  const [a, b] = operands;
+  if (a === undefined || b === undefined) return;
+  operands[0] = { ...a, value: againFor(cx, a.value, b.value, at) };
+  operands[1] = { ...b, value: againFor(cx, b.value, a.value, at) };
 }
 
 /** A number of a loss, within what it may be. */
@@ -108,6 +117,21 @@ function hasAxes(cx: BodyCx, name: string, strings: Readonly<Record<string, stri
   if (operand === undefined || axis === undefined || operand.value.type.axes.includes(axis)) return true;
   cx.diagnostics.add(report("JEP3004", at, { op: name, axis: word ?? "", axes: operand.value.type.axes.join(", ") }));
   return false;
+}
+
+/** Whether a loss that keeps a queue has one place for it, and keys that are rows of it. */
+function canQueue(cx: BodyCx, name: string, given: { readonly numbers: Readonly<Record<string, number>>; readonly strings: Readonly<Record<string, string>> }, a: { value: Tensor } | undefined, at: Span): boolean {
+  if ((given.numbers["queue"] ?? 0) === 0) return true;
+  const refuse = (why: string, help: string): false => {
+    cx.diagnostics.add(report("JEP3030", at, { loss: name, why }, { help }));
+    return false;
+  };
+  if (cx.kind !== "model") return refuse("it stands in a module, and a queue belongs to one place of the model", "Give the features back from the module, and compare them in the model.");
+  if (given.strings["candidates"] === "both") return refuse("with `candidates: both` the candidates are the rows of the step", "Take `candidates` away, or the queue.");
+  const axes = a?.value.type.axes ?? [];
+  const several = axes.filter((axis) => axis !== "batch" && axis !== "feature");
+  if (several.length === 0 || given.strings["negatives"] === "all") return true;
+  return refuse(`its keys are of several ${several.includes("token") ? "tokens" : "moments"}, and its negatives of one`, "Compare one vector of each image (`pool(x)`), or let every row be a key: `negatives: all`.");
 }
 
 function comparable(cx: BodyCx, name: string, a: { value: Tensor; span: Span }, b: { value: Tensor; span: Span }, at: Span): boolean {

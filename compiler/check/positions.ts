@@ -58,6 +58,10 @@ function pickRun(cx: BodyCx, value: Tensor, parts: (Positions & { kind: "concat"
   let start: Dim = constantDim(0);
   for (const part of parts) {
     if (part.positions.kind === "mask" && part.positions.mask === mask) {
+      if (maskCount(cx, mask) === outerSets(cx, value.type, parts)) {
+        cx.diagnostics.add(report("JEP3007", at, { mask, found: `${printPositions(value.type.positions)}, where each of its sets stands several times in a row` }, { help: "Pick the other tokens, or look at one context at a time." }));
+        return poison;
+      }
       const shape = value.type.shape.map((d, i) => (i === 1 ? part.length : d));
       return emit(cx, "at", [value.id], { mask, select: { start, length: part.length } }, { ...value.type, shape, positions: part.positions }, at);
     }
@@ -233,35 +237,68 @@ export function tubes(cx: BodyCx, video: Tensor, patch: number, frames: number, 
   return video.type.pending === undefined ? all : gather(cx, all, video.type.pending, grid, at);
 }
 
-/** Runs of tokens one after the other; a run of one set for each image (one context for four targets) is repeated to fit. */
+/**
+ * Runs of tokens one after the other. A run of one set for each image (one context for four targets) is repeated to fit; of as many
+ * sets, the first goes with the first; of other numbers each goes with each (I-JEPA's code, for several contexts): the sets of the
+ * run that comes first are then the outer ones, so that the rows are those of a union of one batch for each context.
+ */
 export function concatTokens(cx: BodyCx, items: readonly Tensor[], at: Span): Value {
   const first = items[0];
-  if (first === undefined) return poison;
+  const features = first?.type.shape.at(-1);
+  if (first === undefined || features === undefined) return poison;
+  const sets = items.map((x) => multipleOf(rowsOf(x) ?? batch, batch) ?? 1);
+  const [outer = 1, inner = 1, ...more] = [...new Set(sets)].filter((n) => n > 1);
   const widest = items.reduce((best, x) => (rowsOf(x) !== undefined && rowsOf(best) !== undefined && (multipleOf(rowsOf(x) ?? batch, rowsOf(best) ?? batch) ?? 0) > 1 ? x : best), first);
-  const rows = rowsOf(widest);
-  const features = first.type.shape.at(-1);
-  if (rows === undefined || features === undefined) return poison;
+  const rows = inner > 1 ? mul(batch, constantDim(outer * inner)) : rowsOf(widest);
+  if (rows === undefined) return poison;
+  // Sets that are counted by no mask may be pairs already.
+  const pairable = inner === 1 || (more.length === 0 && outer * inner <= mostPairs && items.every((x, i) => sets[i] === 1 || (x.type.positions.kind === "mask" && maskCount(cx, x.type.positions.mask) === sets[i])));
+  if (!pairable) {
+    cx.diagnostics.add(report("JEP3021", at, { sets: outer, most: more.at(-1) ?? inner }));
+    return poison;
+  }
   for (const item of items) {
     const own = rowsOf(item);
     const width = item.type.shape.at(-1);
     const fits = item.type.axes.join() === "batch,token,feature" && own !== undefined && multipleOf(rows, own) !== undefined;
-    if (!fits || width === undefined || !equal(width, features)) {
-      cx.diagnostics.add(report("JEP3001", at, { op: "concat", left: shapeText(first.type), right: shapeText(item.type) }));
-      return poison;
-    }
-    const [sets, most] = [multipleOf(own, batch) ?? 1, multipleOf(rows, batch) ?? 1];
-    if (sets !== 1 && sets !== most) {
-      cx.diagnostics.add(report("JEP3021", at, { sets, most }));
-      return poison;
-    }
+    if (fits && width !== undefined && equal(width, features)) continue;
+    cx.diagnostics.add(report("JEP3001", at, { op: "concat", left: shapeText(first.type), right: shapeText(item.type) }));
+    return poison;
   }
+  const runs = items.map((x, i) => (inner > 1 && sets[i] === outer ? eachAgain(cx, x, outer, inner, at) : x));
   const lengths = items.map((x) => x.type.shape[1] ?? constantDim(0));
   const parts = items.flatMap((x, i) => {
     const p = x.type.positions;
     return p.kind === "concat" ? p.parts : [{ positions: p, length: lengths[i] ?? constantDim(0) }];
   });
   const type: ValueType = { ...first.type, shape: [rows, total(lengths), features], positions: { kind: "concat", parts } };
-  return emit(cx, "concat", items.map((x) => x.id), {}, type, at);
+  return emit(cx, "concat", runs.map((x) => x.id), {}, type, at);
+}
+
+/** More pairs of sets for each image are refused. */
+const mostPairs = 256;
+
+/** Every set of a run so many times in a row. */
+function eachAgain(cx: BodyCx, x: Tensor, sets: number, times: number, at: Span): Tensor {
+  const one: ValueType = { ...x.type, shape: [batch, ...x.type.shape.slice(1)] };
+  const rows = Array.from({ length: sets }, (_, index) => emit(cx, "slice_batch", [x.id], { index, count: sets }, one, at).id);
+  return emit(cx, "union", rows.flatMap((id) => Array.from({ length: times }, () => id)), {}, { ...x.type, shape: [mul(batch, constantDim(sets * times)), ...x.type.shape.slice(1)] }, at);
+}
+
+/** The sets of the outer run, where tokens are those of each set with each of another number of sets; undefined elsewhere. */
+function outerSets(cx: BodyCx, type: ValueType, parts: (Positions & { kind: "concat" })["parts"]): number | undefined {
+  const [outer = 1, inner = 1] = [...new Set(parts.map(({ positions: p }) => (p.kind === "mask" ? maskCount(cx, p.mask) : 1)))].filter((n) => n > 1);
+  return inner > 1 && equal(type.shape[0] ?? batch, mul(batch, constantDim(outer * inner))) ? outer : undefined;
+}
+
+/** The tokens of a mask again for each batch of a union that is compared with them: several contexts have one set of targets. */
+export function againFor(cx: BodyCx, own: Tensor, other: Tensor, at: Span): Tensor {
+  const { positions, shape } = own.type;
+  if (positions.kind !== "mask" || !samePositions(positions, other.type.positions)) return own;
+  const [rows, most] = [rowsOf(own), rowsOf(other)];
+  const times = rows === undefined || most === undefined ? undefined : multipleOf(most, rows);
+  if (times === undefined || times < 2 || times > mostPairs || most === undefined || multipleOf(rows ?? batch, batch) !== maskCount(cx, positions.mask)) return own;
+  return emit(cx, "union", Array.from({ length: times }, () => own.id), {}, { ...own.type, shape: [most, ...shape.slice(1)] }, at);
 }
 
 function rowsOf(x: Tensor): Dim | undefined {

@@ -13,7 +13,7 @@ import type { Fact } from "./facts.js";
 import type { Finding } from "./findings.js";
 import { finding } from "./findings.js";
 import type { Facts } from "./gather.js";
-import { cone, factOf, lastModules, nodeAt, sourcesBehind, trainedThrough } from "./gather.js";
+import { cone, factOf, keepsQueue, lastModules, nodeAt, sourcesBehind, trainedThrough } from "./gather.js";
 import type { Grade, Protection, Protector } from "./null-test.js";
 import { gradeOf, protection, protectorsOver, refuses } from "./null-test.js";
 import type { Judgment, Mechanism } from "./terms.js";
@@ -151,7 +151,8 @@ function unguarded(facts: Facts, attractive: readonly Term[], encoder: string, d
   for (const t of attractive) {
     if (t.role === "attract" || t.role === "classify") continue;
     const constant = t.operands.find((o) => (factOf(facts.values, o).may & sampleBit) === 0);
-    found.push(finding(constant === undefined ? "E-GUARD-AXIS" : "W-TARGET-UNINFORMED", t, encoder, { heads: [], other: constant ?? t.operands[0] }));
+    const rule = keepsQueue(t) && t.operands[0] !== undefined && !trainedThrough(facts, t.operands[0]).has(encoder) ? "E-GUARD-NOGRAD" : "E-GUARD-AXIS";
+    found.push(finding(constant === undefined ? rule : "W-TARGET-UNINFORMED", t, encoder, { heads: [], other: constant ?? t.operands[0] }));
   }
   const anchored = mechanisms.some((m) => m.mechanism.kind === "anchor" || m.mechanism.kind === "pretrained target");
   const held = mechanisms.some((m) => m.mechanism.kind !== "anchor" && m.mechanism.kind !== "pretrained target");

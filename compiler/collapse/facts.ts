@@ -174,6 +174,8 @@ function opFact(node: Node, args: readonly Fact[], place: Place): Fact {
     // A center that keeps all of its old value stays where it began, at zero.
     case "center": return (node.attrs.momentum ?? 0.9) >= 1 ? a : { ...a, normalized: true, code: { ...a.code, center: node.attrs.momentum ?? 0.9 } };
     case "assign": return { ...a, must: a.free || args[1]?.free === true ? 0 : a.must, free: a.free || args[1]?.free === true, gain: 1, code: { ...noCode, hard: true } };
+    // Several images may have one neighbor.
+    case "nearest": return { ...withoutScale(a), must: 0, normalized: true };
     case "mean": case "sum": return reducedFact(a, node);
     case "flatten": return { ...a, may: a.may & ~(tokenBit | timeBit), must: a.must & ~(tokenBit | timeBit), runs: undefined };
     case "concat": return concatFact(args);

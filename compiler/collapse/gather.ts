@@ -126,11 +126,16 @@ export function gatherFacts(graph: ModelGraph, recipe: Recipe): Facts {
   const seen = interpret(graph, body, sightDomain);
   const [sights, sightsOfParts] = [seen.map(({ all }) => all), seen.map(({ parts }) => parts)];
   const encoders = findEncoders(graph, body, flows, groups, simple);
-  const terms = readOwnTerms(canonical.terms, { body, values, numbers: canonical.numbers, trains: (id) => trains(id).size > 0, sources });
+  const terms = readOwnTerms(canonical.terms.map((t) => (keepsQueue(t) && trains(t.operands[0] ?? -1).size === 0 ? { ...t, role: "attract" } : t)), { body, values, numbers: canonical.numbers, trains: (id) => trains(id).size > 0, sources });
   const byLoss = new Map<string, Term[]>();
   for (const term of terms) for (const loss of term.losses) byLoss.set(loss, [...(byLoss.get(loss) ?? []), term]);
   const termsOf = (loss: string): readonly Term[] => byLoss.get(loss) ?? [];
   return { graph, body, recipe, terms, termsOf, canonical, groups, flow: flows, values, pictures, sights, sightsOfParts, simple, encoders, episodes, under, behind, trains, opposes, sources, constantNames: () => (named ??= constantNames(graph, body)), numbers: canonical.numbers };
+}
+
+/** Contrast against keys of earlier steps: its repulsion reaches queries alone, and for keys it is agreement. */
+export function keepsQueue(term: Pick<Term, "role" | "numbers" | "own">): boolean {
+  return term.role === "contrast" && term.own === undefined && (term.numbers["queue"] ?? 0) > 0;
 }
 
 function readBehind(body: Body, id: NodeId, flows: Flow, groups: Groups, learnable: ReadonlySet<string>): Behind {

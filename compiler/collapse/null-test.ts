@@ -13,7 +13,7 @@ import { balanceShare, sharpness } from "./codes.js";
 import type { Fact } from "./facts.js";
 import { noAssumption, why } from "./facts.js";
 import type { Facts } from "./gather.js";
-import { factOf, headsWithin, nodeAt, sameHeads, sourcesBehind, trainedThrough } from "./gather.js";
+import { factOf, headsWithin, keepsQueue, nodeAt, sameHeads, sourcesBehind, trainedThrough } from "./gather.js";
 import { isMixture } from "./mixture.js";
 import { losses } from "../model/losses.js";
 
@@ -111,6 +111,7 @@ export function refuses(facts: Facts, term: Term, reaches: (id: number) => boole
     }
     case "contrast": {
       if (term.own !== undefined) return axis === sampleBit && !constant() && isLost(term, lowered, axis) ? { grade: term.own.grade, because: "repulsion" } : undefined;
+      if (keepsQueue(term) && p !== undefined && !reaches(p)) return pairRefuses(facts, term, reaches, axis, values, lowered);
       const over = axesOfWord(term.words["negatives"], sampleBit);
       if (constant()) return undefined;
       const lost = (low(p).may & axis) === 0 || (low(q).may & axis) === 0;

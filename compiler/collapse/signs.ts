@@ -45,7 +45,7 @@ const rules: Readonly<Record<ModelOp, Rule>> = {
   relu: ([a = any]) => a & above,
   gelu: own, tanh: own, l2_normalize: own,
   log_softmax: () => below,
-  log: unknown, normalize: unknown, batch_normalize: unknown, batch_norm: unknown, center: unknown, whiten: unknown,
+  log: unknown, normalize: unknown, batch_normalize: unknown, batch_norm: unknown, center: unknown, whiten: unknown, nearest: unknown,
 };
 
 /** Signs as a domain of facts. */

@@ -83,7 +83,7 @@ function holds(facts: Facts, by: Term, term: Term, pushed: readonly NodeId[]): b
 }
 
 /** Ops whose results are bounded whatever they are given. */
-const bounding: ReadonlySet<Node["op"]> = new Set(["l2_normalize", "normalize", "batch_normalize", "whiten", "softmax", "sinkhorn", "assign", "sigmoid", "tanh", "constant",
+const bounding: ReadonlySet<Node["op"]> = new Set(["l2_normalize", "normalize", "batch_normalize", "whiten", "softmax", "sinkhorn", "assign", "nearest", "sigmoid", "tanh", "constant",
   // What is stopped is not pushed.
   "stop_gradient"]);
 /** Ops whose results are bounded where their operands are. */

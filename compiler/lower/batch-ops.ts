@@ -9,7 +9,8 @@ import type { Node } from "../model/ir.js";
 import type { FuncBuilder } from "../tensor/build.js";
 import type { ValueId } from "../tensor/ir.js";
 import { add, constantDim, constantOf } from "../types/dim.js";
-import { centered, complement, eye, gram, logSumExp, perFreedom, rowCount, samples, standardized } from "./stats.js";
+import type { Queue } from "./queues.js";
+import { centered, complement, eye, gram, l2Normalize, logSumExp, perFreedom, rowCount, samples, standardized, sumFeatures } from "./stats.js";
 
 /** Reading and moving state, as the body under construction has it. */
 export interface StateCx {
@@ -117,6 +118,18 @@ export function lowerAssign(b: FuncBuilder, x: ValueId, codebook: ValueId, node:
   const through = b.op("add", [soft, still(b, b.op("sub", [hard, soft]))]);
   const codes = b.shapeOf(codebook)[0] ?? constantDim(1);
   return b.op("reshape", [through], { shape: [...b.shapeOf(x).slice(0, last), codes] });
+}
+
+/**
+ * The row of the queue with the largest cosine (NNCLR, Dwibedi et al., 2021, eq. 2), as a row of length 1; of several that are as near, their mean.
+ * Rows of this step are looked at by later ones only, so that nobody is a neighbor of its own.
+ */
+export function lowerNearest(b: FuncBuilder, x: ValueId, queue: Queue): ValueId {
+  const z = still(b, l2Normalize(b, x, 1e-12));
+  const cosines = b.op("matmul", [z, queue.rows], { ta: false, tb: true });
+  const chosen = complement(b, b.op("less", [cosines, b.op("reduce_max", [cosines], { axes: [1], keep: true })]));
+  queue.push(z);
+  return still(b, b.op("div", [b.op("matmul", [chosen, queue.rows], { ta: false, tb: false }), sumFeatures(b, chosen)]));
 }
 
 /** The tokens of a mask replaced by one vector: `x (1 - m) + vector m` with m one at the mask's positions, of a clip in all frames. */

@@ -20,6 +20,7 @@ import type { Dim } from "../types/dim.js";
 import type { Axis } from "../types/value-type.js";
 import type { StateCx } from "./batch-ops.js";
 import { LoweringError, rules } from "./ops.js";
+import type { Queue } from "./queues.js";
 
 /** What lowering a body needs to know of the program. */
 export interface LowerCx {
@@ -91,6 +92,8 @@ export interface Scope {
   readonly training: boolean;
   /** A random tensor of the step; only the outermost body has them. */
   readonly draw: (shape: readonly number[]) => ValueId;
+  /** The queue of earlier keys of a node; only the outermost body has them. */
+  readonly queue: (node: Node, size: number, width: number) => Queue;
 }
 
 interface Move {
@@ -104,7 +107,8 @@ export interface ScopeOptions {
   readonly params: readonly ParamDecl[];
   readonly training: boolean;
   readonly indexName?: (mask: string) => string;
-  readonly draw?: (shape: readonly number[]) => ValueId;
+  readonly draw?: Scope["draw"];
+  readonly queue?: Scope["queue"];
 }
 
 /** The name, or the name with a number; it is taken from now on. */
@@ -141,7 +145,10 @@ export function openScope(cx: LowerCx, b: FuncBuilder, body: Body, options: Scop
   const draw = options.draw ?? (() => {
     throw new LoweringError("Only a model draws random tensors, not a module.");
   });
-  return { b, values, params: own, indices, value, moves: new Map(), training, draw };
+  const queue = options.queue ?? (() => {
+    throw new LoweringError("Only a model keeps queues, not a module.");
+  });
+  return { b, values, params: own, indices, value, moves: new Map(), training, draw, queue };
 }
 
 /** Lowers the nodes of a body into the scope; with `only`, those of that set. */
@@ -170,7 +177,7 @@ function lowerNode(cx: LowerCx, scope: Scope, node: Node, body: Body): readonly 
     default: return [rules[node.op]({
       b: scope.b, node, args: node.args.map(scope.value), argAxes: axesOf(body, node),
       index: (mask) => indexOf(scope, mask), copies: (mask) => cx.masks.get(mask)?.count ?? 1,
-      state: stateOf(scope, body, node), draw: scope.draw,
+      state: stateOf(scope, body, node), draw: scope.draw, queue: (size, width) => scope.queue(node, size, width),
     })];
   }
 }

@@ -31,9 +31,10 @@ function features(s: Samples): number {
 /** A number that no cosine divided by a temperature reaches: it takes a row's own column out of a softmax. */
 const farBelow = -1e9;
 
-/** Queries against keys (MoCo eq. 1), or both views against all other rows of both (SimCLR eq. 1). */
+/** Queries against keys (van den Oord 2018, eq. 4), or both views against all other rows of both (SimCLR eq. 1). */
 const infoNce: LossRule = (b, args) => {
   const tau = 1 / args.number("temperature");
+  if (args.number("queue") > 0) return overQueue(b, args, tau);
   const q = along(b, args, 0, "negatives");
   const k = along(b, args, 1, "negatives");
   const query = l2Normalize(b, q.x, 1e-12);
@@ -49,6 +50,22 @@ const infoNce: LossRule = (b, args) => {
   const self = b.op("scale", [eye(b, mul(q.n, constantDim(2)))], { by: farBelow });
   return b.op("sub", [repel(b.op("add", [scores, self])), meanAll(b, agree)]);
 };
+
+/**
+ * Every query against its own key and the keys of earlier steps (MoCo eq. 1 and algorithm 1): the other keys of the step are no negatives,
+ * and only the queries feel the repulsion, as no gradient reaches a queue. The step's keys then join the queue, normalized.
+ */
+function overQueue(b: FuncBuilder, args: LossArgs, tau: number): ValueId {
+  const q = samples(b, operand(args, 0), args.axes, "all");
+  const query = l2Normalize(b, q.x, 1e-12);
+  const key = l2Normalize(b, samples(b, operand(args, 1), args.axes, "all").x, 1e-12);
+  const queue = args.queue(args.number("queue"), features(q));
+  const agree = b.op("scale", [sumFeatures(b, b.op("mul", [query, key]))], { by: tau });
+  const others = b.op("scale", [b.op("matmul", [query, queue.rows], { ta: false, tb: true })], { by: tau });
+  queue.push(key);
+  const all = logSumExp(b, b.op("concat", [agree, others], { axis: 1 }), 1);
+  return b.op("sub", [b.op("scale", [meanAll(b, all)], { by: args.number("negative_weight") }), meanAll(b, agree)]);
+}
 
 /** c = standardized(a)ᵀ standardized(b) / n (Barlow Twins eq. 2). */
 function crossCorrelation(b: FuncBuilder, args: LossArgs): { c: ValueId; identity: ValueId } {

@@ -9,6 +9,7 @@ import type { LossName } from "../model/losses.js";
 import type { FuncBuilder } from "../tensor/build.js";
 import type { ValueId } from "../tensor/ir.js";
 import { batchLossRules } from "./losses-batch.js";
+import type { Queue } from "./queues.js";
 import { l2Normalize, meanAll, sumFeatures } from "./stats.js";
 
 /** What a rule gets: operands, the names of the first one's axes, and the loss's named numbers and words. */
@@ -19,6 +20,8 @@ export interface LossArgs {
   readonly word: (name: string) => string;
   /** A tensor of standard normal numbers, new in each step. */
   readonly draw: (shape: readonly number[]) => ValueId;
+  /** The queue of earlier keys of this loss, so many of such a width. */
+  readonly queue: (size: number, width: number) => Queue;
 }
 
 /** How a loss is computed. */

@@ -14,9 +14,10 @@ import type { Dim } from "../types/dim.js";
 import type { Axis } from "../types/value-type.js";
 import { namedAxes } from "../types/value-type.js";
 import type { StateCx } from "./batch-ops.js";
-import { lowerAssign, lowerBatchNorm, lowerBatchNormalize, lowerCenter, lowerReplace, lowerSinkhorn, lowerWhiten } from "./batch-ops.js";
+import { lowerAssign, lowerBatchNorm, lowerBatchNormalize, lowerCenter, lowerNearest, lowerReplace, lowerSinkhorn, lowerWhiten } from "./batch-ops.js";
 import { attendMoments, forAllMoments, framePatches, pickMoments, tubeTokens } from "./clips.js";
 import { lossRules } from "./losses.js";
+import type { Queue } from "./queues.js";
 import { eye, gram, l2Normalize, perCount } from "./stats.js";
 
 /** What a rule sees of the body around it. */
@@ -33,6 +34,8 @@ export interface OpCx {
   readonly state: StateCx;
   /** A tensor of standard normal numbers that the step is given. */
   readonly draw: (shape: readonly number[]) => ValueId;
+  /** The queue of earlier keys of this node, so many of such a width. */
+  readonly queue: (size: number, width: number) => Queue;
 }
 
 type Rule = (cx: OpCx) => ValueId;
@@ -119,7 +122,7 @@ function lowerLoss(cx: OpCx): ValueId {
   if (name === undefined || !isLoss(name)) throw new LoweringError(`There is no loss \`${name}\`.`);
   const kind = lossKind(name);
   return lossRules[name](cx.b, {
-    operands: cx.args, axes: cx.argAxes, draw: cx.draw,
+    operands: cx.args, axes: cx.argAxes, draw: cx.draw, queue: cx.queue,
     number: (key) => cx.node.attrs.numbers?.[key] ?? kind.numbers[key] ?? 0,
     word: (key) => cx.node.attrs.strings?.[key] ?? kind.words[key]?.[0] ?? "all",
   });
@@ -174,6 +177,7 @@ export const rules = {
   whiten: (cx) => lowerWhiten(cx.b, arg(cx, 0), cx.node),
   sinkhorn: (cx) => lowerSinkhorn(cx.b, arg(cx, 0), cx.node),
   assign: (cx) => lowerAssign(cx.b, arg(cx, 0), arg(cx, 1), cx.node),
+  nearest: (cx) => lowerNearest(cx.b, arg(cx, 0), cx.queue(need(cx.node.attrs.size, "size", cx.node), need(constantOf(cx.b.shapeOf(arg(cx, 0)).at(-1) ?? constantDim(0)), "width", cx.node))),
   mean: reduce("mean"), sum: reduce("sum"),
   flatten: (cx) => cx.b.op("reshape", [arg(cx, 0)], { shape: cx.node.type.shape }),
   loss: lowerLoss,

@@ -15,6 +15,7 @@ import { constantDim, constantOf } from "../types/dim.js";
 import type { NumberInput, Watch } from "../../runtime/abi.js";
 import type { LowerCx } from "./body.js";
 import { tokensOfClip } from "./clips.js";
+import { createQueues } from "./queues.js";
 import { lowerWatches } from "./watches.js";
 import { aloneName, findMoves, freshName, lowerFuncs, lowerNodes, movedStates, openScope } from "./body.js";
 
@@ -41,13 +42,13 @@ export interface Lowered {
   readonly watches: readonly Watch[];
   readonly draws: readonly DrawInfo[];
   readonly weights: readonly WeightInfo[];
-  /** Parameters that `main` reads or an average follows, by absolute path. */
+  /** Parameters that `main` reads or an average follows, and queues, by absolute path. */
   readonly params: readonly ProgramParam[];
   /** Instances in use, in order of declaration. */
   readonly instances: readonly Instance[];
 }
 
-/** A parameter of the program by its absolute path. */
+/** A parameter of the program by its absolute path; `instance` is the group of a queue. */
 export interface ProgramParam extends ParamDecl {
   readonly instance: string;
   readonly trained: boolean;
@@ -63,7 +64,8 @@ export function lowerProgram(graph: ModelGraph, encoders: readonly EncoderEntry[
   const watches: Watch[] = [];
   const draws: DrawInfo[] = [];
   const weights: WeightInfo[] = [];
-  module = withFunc(module, lowerMain(cx, module, graph, params, { watches, draws, weights, watchlist }));
+  const queues: ProgramParam[] = [];
+  module = withFunc(module, lowerMain(cx, module, graph, params, { watches, draws, weights, queues, watchlist }));
   const runnable: { name: string; func: string }[] = [];
   for (const entry of encoders) {
     const instance = instances.find((i) => i.name === entry.name);
@@ -72,7 +74,7 @@ export function lowerProgram(graph: ModelGraph, encoders: readonly EncoderEntry[
     module = withFunc(module, lowerEncoder(module, cx, entry, params.filter((p) => p.instance === entry.name), name));
     runnable.push({ name: entry.name, func: name });
   }
-  return { module, main: "main", encoders: runnable, numbers: numbersOf(graph), watches, draws, weights, params, instances };
+  return { module, main: "main", encoders: runnable, numbers: numbersOf(graph), watches, draws, weights, params: [...params, ...queues], instances };
 }
 
 /** Actions and labels that the losses read, in the order of their declaration. */
@@ -116,7 +118,7 @@ function liveInstances(graph: ModelGraph, probed: ReadonlySet<string>): readonly
   return graph.instances.filter((i) => names.has(i.name));
 }
 
-function lowerMain(cx: LowerCx, module: Module, graph: ModelGraph, params: readonly ProgramParam[], found: { watches: Watch[]; draws: DrawInfo[]; weights: WeightInfo[]; readonly watchlist: Watchlist | undefined }): ReturnType<FuncBuilder["finish"]> {
+function lowerMain(cx: LowerCx, module: Module, graph: ModelGraph, params: readonly ProgramParam[], found: { watches: Watch[]; draws: DrawInfo[]; weights: WeightInfo[]; queues: ProgramParam[]; readonly watchlist: Watchlist | undefined }): ReturnType<FuncBuilder["finish"]> {
   const live = liveNodes(graph);
   const inputs = graph.body.inputs.filter((id) => live.has(id));
   const masks = usedMasks(cx, graph, live);
@@ -134,7 +136,9 @@ function lowerMain(cx: LowerCx, module: Module, graph: ModelGraph, params: reado
     found.weights.push({ loss, input });
     return input;
   };
-  const scope = openScope(cx, b, { ...graph.body, inputs }, { masks, params: used, training: true, indexName: (mask) => mask, draw });
+  const groups = new Set([...taken, ...graph.instances.map((i) => i.name)]);
+  const queues = createQueues(b, (node) => freshName(graph.losses.find((l) => l.node === node.id)?.name ?? node.name ?? node.attrs.loss ?? node.op, groups));
+  const scope = openScope(cx, b, { ...graph.body, inputs }, { masks, params: used, training: true, indexName: (mask) => mask, draw, queue: queues.open });
   lowerNodes(cx, scope, graph.body, live);
   const terms = graph.losses.map((l) => ({ name: l.name, value: scope.value(l.node), weight: l.weight }));
   const total = terms.reduce<ValueId | undefined>((sum, t) => {
@@ -144,7 +148,8 @@ function lowerMain(cx: LowerCx, module: Module, graph: ModelGraph, params: reado
   if (total !== undefined) b.output("total", total, "loss");
   for (const t of terms) b.output(t.name === "total" ? "total_term" : t.name, t.value, "loss");
   lowerWatches({ graph, live, b, value: (id) => scope.value(id) }, found);
-  for (const [path, value] of movedStates(scope)) b.output(path, value, "data");
+  for (const [path, value] of [...movedStates(scope), ...queues.next]) b.output(path, value, "data");
+  found.queues.push(...queues.params.map(({ group, ...p }) => ({ ...p, instance: group, trained: false })));
   return b.finish();
 }
 

@@ -18,7 +18,7 @@ export type ModelOp =
   | "add" | "sub" | "mul" | "div" | "scale" | "shift"
   | "neg" | "exp" | "log" | "sqrt" | "square" | "abs" | "relu" | "gelu" | "tanh" | "sigmoid"
   | "softmax" | "log_softmax" | "normalize" | "l2_normalize" | "batch_normalize"
-  | "batch_norm" | "center" | "whiten" | "sinkhorn" | "assign"
+  | "batch_norm" | "center" | "whiten" | "sinkhorn" | "assign" | "nearest"
   | "mean" | "sum" | "stop_gradient" | "flatten"
   | "loss";
 

@@ -54,7 +54,7 @@ export const losses = {
   cross_entropy: { role: "classify", operands: 2, numbers: { temperature: 1 }, words: {}, trivial: 0, grows: 1, doc: "−Σ target · log softmax(logits / temperature) over features, mean over the rest; operands (logits, target probabilities)." },
   info_nce: {
     role: "contrast", operands: 2, numbers: { temperature: 0.1, negative_weight: 1, queue: 0 }, words: { negatives: ["images", "tokens", "all"], candidates: ["keys", "both"] }, trivial: undefined, grows: 0,
-    doc: "−q·k₊/τ + w · log Σ exp(q·k/τ) on l2-normalized features, mean over queries (van den Oord 2018; w = negative_weight is BYOL's β, section 5). candidates: keys (MoCo eq. 1) or both (SimCLR eq. 1: the other queries too, averaged over both directions). queue: so many keys of earlier steps.",
+    doc: "−q·k₊/τ + w · log Σ exp(q·k/τ) on l2-normalized features, mean over queries (van den Oord 2018; w = negative_weight is BYOL's β, section 5). candidates: keys (MoCo eq. 1) or both (SimCLR eq. 1: the other queries too, averaged over both directions). queue: of so many keys of earlier steps, in the place of the step's other ones (MoCo algorithm 1).",
   },
   barlow: { role: "correlate", operands: 2, numbers: { lambda: 0.0051 }, words: {}, trivial: undefined, grows: 0, doc: "Σ (1 − cᵢᵢ)² + λ Σ cᵢⱼ² with c the cross-correlation of the batch-standardized sides (Barlow Twins eq. 1)." },
   barlow_diagonal: { role: "correlate_diagonal", operands: 2, numbers: {}, words: {}, trivial: undefined, grows: 0, doc: "Σ (1 − cᵢᵢ)²: the invariance part of Barlow Twins." },

@@ -88,6 +88,8 @@ export const opTable = {
   sinkhorn: row(1, 1, ["temperature", "iterations"], "tokens"),
   // (x, codebook): one-hot of the nearest code, with the gradient of a softmax over codes.
   assign: row(2, 2, ["temperature"]),
+  // The row of a queue of `size` earlier ones that is nearest, of length 1; no gradient.
+  nearest: row(1, 1, ["size"], "tokens"),
   mean: row(1, 1, ["over"], "axes"),
   sum: row(1, 1, ["over"], "axes"),
   stop_gradient: row(1, 1),

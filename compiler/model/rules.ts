@@ -66,6 +66,7 @@ export function inferType(cx: RuleContext, op: ModelOp, args: readonly ValueType
     case "flatten": return flattenType(a);
     case "neg": case "exp": case "log": case "sqrt": case "square": case "abs": case "relu": case "gelu": case "tanh": case "sigmoid":
     case "scale": case "shift": case "stop_gradient": return ok(a);
+    case "nearest": return isVectors(a) ? ok(a) : wrong("its operand has not one vector for each image");
     case "normalize": case "l2_normalize": case "batch_normalize": case "batch_norm": case "center": case "whiten": return ok(a);
   }
 }

@@ -1,20 +1,16 @@
 /**
  * What can be checked but not trained: programs that a target refuses before it starts (JEP8001).
  *
- * A queue of earlier keys has no place in the step's contract yet; a pretrained module without a file has no weights; pictures and
- * clips have no source that gives both. Owns the list and nothing else, so that the day one of them works its line goes.
+ * Pictures and clips have no source that gives both, and a pretrained module without a file has no weights. Owns the list and
+ * nothing else, so that the day one of them works its line goes.
  */
 import type { Diagnostic } from "../messages/report.js";
 import { report } from "../messages/report.js";
-import type { ImageInput, ModelGraph, Node } from "../model/ir.js";
+import type { ImageInput, ModelGraph } from "../model/ir.js";
 
 /** Reasons why no target trains the program, each at its place. */
 export function untrainable(graph: ModelGraph): readonly Diagnostic[] {
   const found: Diagnostic[] = [];
-  for (const node of graph.body.nodes) {
-    const why = reason(node);
-    if (why !== undefined) found.push(report("JEP8001", node.origin, why));
-  }
   const [first, other] = [graph.inputs[0], graph.inputs.find((i) => i.frames !== graph.inputs[0]?.frames)];
   if (first !== undefined && other !== undefined) {
     const kind = ({ name, frames }: ImageInput): string => `\`${name}\` is ${frames === undefined ? "a picture" : `a clip of ${frames} frames`}`;
@@ -26,15 +22,4 @@ export function untrainable(graph: ModelGraph): readonly Diagnostic[] {
     }
   }
   return found;
-}
-
-interface Reason {
-  readonly what: string;
-  /** What a program that trains does, as the end of a sentence. */
-  readonly instead: string;
-}
-
-function reason(node: Node): Reason | undefined {
-  if (node.op === "loss" && (node.attrs.numbers?.["queue"] ?? 0) > 0) return { what: "a loss keeps a queue of earlier keys", instead: "leave `queue` out, and let the images of the step be the negatives" };
-  return undefined;
 }

@@ -41,7 +41,7 @@ export function initialValue(parameter: Pick<Parameter, "name" | "shape" | "init
   const draws = stream(seed, `init ${name}`, purposeHash([...name].reverse().join("")));
   const draw = drawOf(init, shape, draws);
   for (let i = 0; i < size; i++) out[i] = draw();
-  return out;
+  return init.kind === "unit_rows" ? unitRows(out, shape.at(-1) ?? 1) : out;
 }
 
 /** A table as often as a clip has rows of tubes. */
@@ -87,6 +87,8 @@ function constantOf(init: Initializer): number | undefined {
 
 function drawOf(init: Initializer, shape: readonly number[], draws: Stream): () => number {
   switch (init.kind) {
+    case "unit_rows":
+      return () => draws.normal();
     case "normal":
       return () => init.std * draws.normal();
     case "trunc_normal":
@@ -100,6 +102,16 @@ function drawOf(init: Initializer, shape: readonly number[], draws: Stream): () 
     default:
       throw broken(`unknown initializer ${init.kind}`);
   }
+}
+
+/** Each row over its length; numbers are rounded once more by it. */
+function unitRows(out: Float32Array, width: number): Float32Array {
+  for (let at = 0; at < out.length; at += width) {
+    const row = out.subarray(at, at + width);
+    const length = Math.sqrt(row.reduce((sum, x) => sum + x * x, 0));
+    for (let i = 0; i < row.length; i++) row[i] = (row[i] ?? 0) / length;
+  }
+  return out;
 }
 
 /** By rejection, from the normal itself where much of it lies inside the cut, else from a uniform: with few tries either way. */

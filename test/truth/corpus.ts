@@ -39,7 +39,7 @@ export interface Judged extends Case {
   readonly codes: readonly string[];
 }
 
-const systems = ["ijepa", "simsiam", "byol", "vicreg", "barlow-twins", "simclr", "dino", "mae", "data2vec", "lejepa"];
+const systems = ["ijepa", "simsiam", "byol", "vicreg", "barlow-twins", "simclr", "moco", "dino", "mae", "data2vec", "lejepa"];
 const narrow = { width: 32, depth: 1, heads: 2 };
 /** What a system needs beside being narrow: data2vec averages its targets over as many blocks as it has. */
 const own: Readonly<Record<string, Readonly<Record<string, number>>>> = { data2vec: { ...narrow, depth: 2, top: 2 } };
@@ -57,7 +57,7 @@ export function corpus(): Case[] {
   return [...known.filter((p) => p.id.startsWith("C")), ...examples, ...known.filter((p) => !p.id.startsWith("C"))];
 }
 
-/** Programs of the corpus that are only checked: of films, actions and labels, for which there is no measure here, and of pretrained networks and queues. */
+/** Programs of the corpus that are only checked: of films, actions, labels and pretrained networks, for which there is no measure here. */
 export function checkedOnly(): string[] {
   return programs.filter((p) => !p.trains).map((p) => p.id);
 }

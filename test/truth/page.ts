@@ -53,7 +53,7 @@ export function pageNow(kept: readonly Kept[]): string {
     ...told("Where a monitor is heard in a sound program", alarming, outcomes),
     `Checked, and refused for another reason, so not trained: ${Object.entries(untrained).map(([id, why]) => `${id} (${why})`).join(", ")}.`,
     "",
-    `Checked and not trained, because all is measured on pictures alone (films, actions, labels), or because no target can (pretrained networks, queues): ${checkedOnly().join(", ")}.`,
+    `Checked and not trained, because all is measured on pictures alone: films, actions, labels, pretrained networks: ${checkedOnly().join(", ")}.`,
     "",
     ...(pending().length === 0 ? [] : [`Not measured yet (\`npm run test:truth\` goes on with them): ${pending().join(", ")}.`, ""]),
     "<!-- end of truth -->",

@@ -280,10 +280,20 @@ train m { epochs 1 }
 `);
 });
 
-test("one set of tokens goes with several, and two do not go with four", () => {
+test("one set of tokens goes with several, each of two with each of four, and a third number of sets with neither", () => {
   const contexts = (count: number, mark = ""): string => sound().replace("mask context = block", `mask context = ${count} of block`).replace("min_keep: 4) minus targets", "min_keep: 1) minus targets").replace("  loss smooth", `${mark}  loss smooth`);
   checkMarked(contexts(1));
-  checkMarked(contexts(2, "//        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP3021 `concat` joins 2 sets of tokens for each image with 4\n"));
+  checkMarked(contexts(2));
+  checkMarked(contexts(4));
+  const third = "  mask others = 3 of block(scale: 0.15..0.20, aspect: 1.0, min_keep: 1)\n";
+  checkMarked(sound(`${third}  two = concat(teacher(image) at others, teacher(image) at targets)\n  z = concat(teacher(image) at context, teacher(image) at others, teacher(image) at targets)\n`));
+  checkMarked(contexts(2).replace("  loss smooth", `${third}  z = concat(teacher(image) at context, teacher(image) at others, teacher(image) at targets)
+//    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP3021 \`concat\` joins 2 sets of tokens for each image with 4\n  loss smooth`));
+  checkMarked(contexts(2).replace("  loss smooth", `  two = concat(teacher(image) at context, teacher(image) at targets)
+  b = two at targets
+  a = two at context
+//    ^^^^^^^^^^^^^^ JEP3007 \`at context\` cannot pick from
+  loss smooth`));
 });
 
 test("a mask is used on the batches of a union, and not on the union", () => {

@@ -34,6 +34,7 @@ export const systems: readonly (readonly [name: string, set: Readonly<Record<str
   ["vicreg", { hidden: 12, out: 6 }],
   ["barlow-twins", { hidden: 12, out: 6 }],
   ["simclr", { hidden: 12, out: 6 }],
+  ["moco", { hidden: 12, out: 6, keys: 10 }],
   ["dino", { hidden: 12, bottleneck: 6, out: 10, crop: 8 }],
   ["mae", { decoder_width: 8, decoder_depth: 1 }],
   ["data2vec", { image_size: 32 }],

@@ -114,7 +114,6 @@ describe("what can be checked but not trained", () => {
   const image = "  input image: Image[32, 32, 3]\n  view a, b = augment(image) { flip(p: 0.5) }\n";
   const cases: readonly [what: string, body: string, says: string, instead: string][] = [
     ["pictures beside clips", `${image}${world}\n  predictor h = mlp(32, 16)\n  loss negative_cosine(h(pool(f(a))), stopgrad(pool(f(b))))`, "`image` is a picture and `video` is a clip of 4 frames", "take all inputs from clips of one length"],
-    ["a queue", `${image}  encoder f = vit(8, 16, 1, 2)\n  encoder t = ema(f, momentum: 0.99)\n  loss info_nce(pool(f(a)), stopgrad(pool(t(b))), queue: 1024)`, "a loss keeps a queue of earlier keys", "leave `queue` out"],
     ["a pretrained module", `${image}  encoder f = vit(8, 16, 1, 2)\n  encoder g = pretrained(vit(8, 16, 1, 2))\n  predictor h = mlp(16)\n  loss mse(h(f(a)), stopgrad(g(a)))`, "`g` is pretrained, and nothing says where its weights are", "write `pretrained(vit(…), from: \"weights.safetensors\")`"],
   ];
   it.each(cases)("%s", (_, body, says, instead) => {

@@ -55,7 +55,7 @@ const cases: Case[] = [
   }),
 ];
 
-test("the cases are all systems, and three kinds of optimizer", () => {
+test("the cases are all systems of specs, and three kinds of optimizer", () => {
   const specs = readdirSync(join(root, "specs")).filter((f) => f.endsWith(".jepa")).map((f) => f.replace(".jepa", "")).sort();
   expect(cases.flatMap((c) => /examples\/(.*)-small/.exec(c.file)?.[1] ?? []).filter((name, i, all) => all.indexOf(name) === i).sort()).toEqual(specs);
   expect(new Set(cases.map((c) => /with its (\w+)/.exec(c.name)?.[1] ?? "adamw"))).toEqual(new Set(["adamw", "lars", "sgd"]));
