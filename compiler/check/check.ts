@@ -22,6 +22,7 @@ import { checkBatch, checkFilled, checkGroups, checkParts, checkTokens } from ".
 import { checkTraining } from "./train.js";
 import { holdBack } from "./unknown.js";
 import type { Static } from "./values.js";
+import { inVariant } from "./variant-places.js";
 
 /** The files of a program: the one named, those it uses, and the library. */
 export interface SourceFiles {
@@ -77,6 +78,7 @@ export function check(files: SourceFiles, options: CheckOptions, diagnostics: Di
   checkParts(model.graph, training.train.batch, training.train.accumulate ?? 1, settingSpan(program, "accumulate"), held);
   checkGroups(model.graph, training.train.batch, training.train.accumulate ?? 1, held);
   const sweeps = program.sweeps.map((s) => ({ name: s.name.text, points: sweepPoints(s, model, held) }));
+  if (variant !== undefined) held.list.forEach((d, i) => { held.list[i] = inVariant(d, program, variant); });
   held.pass(model.guessed, broken.map((b) => b.span));
   return { program, graph: model.graph, training, encoders: model.encoders, params: model.params, sweeps };
 }
