@@ -10,6 +10,7 @@ import type { Analyses } from "./analyses.js";
 import { analyze } from "./analyses.js";
 import type { CheckOptions, Checked } from "./check/check.js";
 import { check as checkFiles, listPrograms } from "./check/check.js";
+import { inVariant } from "./check/variant-places.js";
 import type { Loaded } from "./load.js";
 import { load } from "./load.js";
 import type { Diagnostic, Diagnostics } from "./messages/report.js";
@@ -56,7 +57,8 @@ function checkLoaded(files: Loaded, options: ProgramOptions, diagnostics: Diagno
   const refused = diagnostics.hasErrors();
   const broken = diagnostics.list.some((d) => d.severity === "error" && d.code !== "JEP3013");
   const analyses = checked === undefined || broken ? undefined : analyze(checked, files.texts);
-  for (const d of refused ? [] : (analyses?.diagnostics ?? [])) if (d.severity !== "note") diagnostics.add(d);
+  const variant = [files.main, ...files.used].flatMap((f) => f.items).find((i) => i.kind === "variant" && i.name.text === checked?.program.name);
+  for (const d of refused ? [] : (analyses?.diagnostics ?? [])) if (d.severity !== "note") diagnostics.add(checked === undefined || variant?.kind !== "variant" ? d : inVariant(d, checked.program, variant));
   const sorted = [...diagnostics.list].sort((a, b) => (a.span.file === b.span.file ? a.span.start - b.span.start : a.span.file < b.span.file ? -1 : 1));
   return { ok: !diagnostics.hasErrors(), diagnostics: sorted, texts: files.texts, programs, checked, graph: checked?.graph, analyses, analyzed: !refused && analyses !== undefined };
 }

@@ -8,7 +8,7 @@
  * Leaves statements to `statements.ts`.
  */
 import type { Span } from "../base/span.js";
-import { didYouMean } from "../messages/did-you-mean.js";
+import { didYouMean, surelyMeant } from "../messages/did-you-mean.js";
 import { createDiagnostics, report } from "../messages/report.js";
 import type { Diagnostic } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
@@ -24,6 +24,7 @@ import { evaluate, multipleOf } from "./expr.js";
 import { createTaken, wholeOf } from "./given.js";
 import { runModuleBody, bindPattern } from "./statements.js";
 import { tellFaults } from "./tell.js";
+import { standsAlone } from "./unknown.js";
 import { configKey, describe, poison } from "./values.js";
 import type { Given, Partial, Value } from "./values.js";
 
@@ -40,6 +41,7 @@ export function configure(cx: BodyCx, module: ast.Module, args: readonly ArgValu
   const given = new Map<string, Given>(base?.given);
   const bare = (a: ArgValue): string | undefined => (a.name === undefined && a.bare !== undefined && formals.includes(a.bare) ? a.bare : undefined);
   const taken = createTaken(module.name.text, cx.diagnostics);
+  const unknown: { readonly arg: ArgValue; readonly meant: string | undefined }[] = [];
   for (const [name, { span }] of base?.given ?? []) taken.take(name, { span });
   const byName = new Set([...config.keys(), ...args.map(bare)]);
   for (const arg of args) {
@@ -49,13 +51,20 @@ export function configure(cx: BodyCx, module: ast.Module, args: readonly ArgValu
       return undefined;
     }
     if (!formals.includes(name)) {
-      cx.diagnostics.add(report("JEP2004", arg.nameSpan ?? arg.span, { callee: module.name.text, name, known: formals.map((f) => `\`${f}\``).join(", ") || "no configuration" },
-        didYouMean(name, formals, arg.nameSpan ?? arg.span)));
+      const extras = didYouMean(name, formals, arg.nameSpan ?? arg.span);
+      cx.diagnostics.add(report("JEP2004", arg.nameSpan ?? arg.span, { callee: module.name.text, name, known: formals.map((f) => `\`${f}\``).join(", ") || "no configuration" }, extras));
+      unknown.push({ arg, meant: surelyMeant(extras) });
       continue;
     }
     if (!taken.take(name, arg)) continue;
     config.set(name, arg.value);
     given.set(name, { span: wholeOf(arg), bare: arg.bare });
+  }
+  if (unknown.length > 0) cx.env.guesses.count++;
+  for (const { arg, meant } of unknown) {
+    if (meant === undefined || config.has(meant)) return undefined;
+    config.set(meant, arg.value);
+    given.set(meant, { span: wholeOf(arg), bare: arg.bare });
   }
   return { kind: "partial", module, config, given };
 }
@@ -315,6 +324,7 @@ function buildFunction(cx: BodyCx, partial: Partial, bound: readonly BoundArg[],
   }
   const sink = createDiagnostics();
   const inner = createBody(env, sink, "module");
+  const guesses = env.guesses.count;
   env.active.push(module.name.text);
   const masks = new Set<string>();
   bound.forEach(({ formal, arg }, i) => {
@@ -330,7 +340,7 @@ function buildFunction(cx: BodyCx, partial: Partial, bound: readonly BoundArg[],
   env.active.pop();
   if (inner.attempt.needsPositions) return "needs positions";
   // With a mistake on the way to a result that is known all the same, what it is given to is checked too.
-  return { func: results === undefined ? "failed" : finish(inner, partial, results, module), faults: sink.list };
+  return { func: results === undefined ? "failed" : finish(inner, partial, results, module), faults: env.guesses.count > guesses ? sink.list.filter(standsAlone) : sink.list };
 }
 
 function finish(inner: BodyCx, partial: Partial, results: readonly Tensor[], module: ast.Module): Func {

@@ -51,6 +51,14 @@ export interface Env {
   readonly params: Map<string, Span>;
   /** Names that lines of the model still to come declare: known to the program, and not yet in scope. */
   readonly later: Set<string>;
+  /** Names that were told not to be known, with what was surely meant: the lines that speak of them are no mistakes of their own. */
+  readonly unknown: Map<string, { readonly meant: string | undefined }>;
+  /** Where the program speaks of each name. */
+  readonly mentions: ReadonlyMap<string, readonly Span[]>;
+  /** Names that lines which could not be read may have declared. */
+  readonly lost: ReadonlySet<string>;
+  /** How often checking went on with what was most likely meant. */
+  readonly guesses: { count: number };
 }
 
 /** An instance under construction: parameters arrive with each application. */

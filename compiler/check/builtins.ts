@@ -5,7 +5,7 @@
  * written in the language in `std/`. Losses are a table of their own (`model/losses.ts`) and are dispatched from here.
  */
 import { own } from "../base/own.js";
-import { didYouMean } from "../messages/did-you-mean.js";
+import { didYouMean, surelyMeant } from "../messages/did-you-mean.js";
 import { report } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
 import { isLoss, lossNames } from "../model/losses.js";
@@ -55,11 +55,13 @@ export function callBuiltin(cx: BodyCx, name: string, args: readonly ArgValue[],
   const rest: ArgValue[] = [];
   const formals = entry.formals.filter((f) => f !== "...").map((f) => f.replace("?", ""));
   const taken = createTaken(name, cx.diagnostics);
+  const unknown: { readonly arg: ArgValue; readonly meant: string | undefined }[] = [];
   for (const arg of args) {
     if (arg.name !== undefined) {
       if (!formals.includes(arg.name)) {
-        cx.diagnostics.add(report("JEP2004", arg.nameSpan ?? arg.span, { callee: name, name: arg.name, known: formals.map((f) => `\`${f}\``).join(", ") },
-          didYouMean(arg.name, formals, arg.nameSpan ?? arg.span)));
+        const extras = didYouMean(arg.name, formals, arg.nameSpan ?? arg.span);
+        cx.diagnostics.add(report("JEP2004", arg.nameSpan ?? arg.span, { callee: name, name: arg.name, known: formals.map((f) => `\`${f}\``).join(", ") }, extras));
+        unknown.push({ arg, meant: surelyMeant(extras) });
         continue;
       }
       if (!taken.take(arg.name, arg)) return poison;
@@ -73,6 +75,11 @@ export function callBuiltin(cx: BodyCx, name: string, args: readonly ArgValue[],
   if (rest.length > 0 && !entry.formals.includes("...")) {
     cx.diagnostics.add(report("JEP2006", expr.span, { callee: name, most: formals.length, found: args.length }));
     return poison;
+  }
+  if (unknown.length > 0) cx.env.guesses.count++;
+  for (const { arg, meant } of unknown) {
+    if (meant === undefined || bound.has(meant)) return poison;
+    bound.set(meant, arg);
   }
   const missing = entry.formals.find((f) => f !== "..." && !f.endsWith("?") && !bound.has(f));
   if (missing !== undefined) {

@@ -21,7 +21,9 @@ import type { CheckedTraining } from "./train.js";
 import { checkBatch, checkFilled, checkGroups, checkParts, checkTokens } from "./batch.js";
 import { checkData } from "./data.js";
 import { checkTraining } from "./train.js";
+import { holdBack } from "./unknown.js";
 import type { Static } from "./values.js";
+import { inVariant } from "./variant-places.js";
 
 /** The files of a program: the one named, those it uses, and the library. */
 export interface SourceFiles {
@@ -64,18 +66,22 @@ export function check(files: SourceFiles, options: CheckOptions, diagnostics: Di
   if (program === undefined) return undefined;
   const libraries = new Set(files.library.map((f) => f.span.file));
   const overrides = options.overrides ?? new Map<string, Static>();
-  const model = elaborateModel(program, overrides, (file) => libraries.has(file), diagnostics);
+  const broken = [files.main, ...files.used].flatMap((f) => f.broken);
+  const held = holdBack(diagnostics);
+  const model = elaborateModel(program, overrides, (file) => libraries.has(file), broken, held);
   const variant = items.variants.get(program.name);
-  if (variant !== undefined) reportDangling(program, variant, diagnostics);
-  const said = checkTraining(program, model.params, model.encoderNames, model.graph.inputs[0]?.channels, diagnostics);
+  if (variant !== undefined) reportDangling(program, variant, held);
+  const said = checkTraining(program, model.params, model.encoderNames, model.graph.inputs[0]?.channels, held);
   const training = options.batch === undefined ? said : { ...said, train: { ...said.train, batch: options.batch } };
-  checkBatch(model.graph, training.train.batch, diagnostics);
-  checkTokens(model.graph, diagnostics);
-  checkData(model.graph, program, training, diagnostics);
-  checkFilled(training.train, settingSpan(program, "data", "batch"), diagnostics);
-  checkParts(model.graph, training.train.batch, training.train.accumulate ?? 1, settingSpan(program, "accumulate"), diagnostics);
-  checkGroups(model.graph, training.train.batch, training.train.accumulate ?? 1, diagnostics);
-  const sweeps = program.sweeps.map((s) => ({ name: s.name.text, points: sweepPoints(s, model, diagnostics) }));
+  checkBatch(model.graph, training.train.batch, held);
+  checkTokens(model.graph, held);
+  checkData(model.graph, program, training, held);
+  checkFilled(training.train, settingSpan(program, "data", "batch"), held);
+  checkParts(model.graph, training.train.batch, training.train.accumulate ?? 1, settingSpan(program, "accumulate"), held);
+  checkGroups(model.graph, training.train.batch, training.train.accumulate ?? 1, held);
+  const sweeps = program.sweeps.map((s) => ({ name: s.name.text, points: sweepPoints(s, model, held) }));
+  if (variant !== undefined) held.list.forEach((d, i) => { held.list[i] = inVariant(d, program, variant); });
+  held.pass(model.guessed, broken.map((b) => b.span));
   return { program, graph: model.graph, training, encoders: model.encoders, params: model.params, sweeps };
 }
 

@@ -5,9 +5,7 @@
  * `builtins.ts` and the application of modules to `apply.ts`. After a reported mistake the value is poison, and poison is
  * accepted everywhere silently, so one mistake gives one message.
  */
-import { nearest } from "../base/suggest.js";
 import type { Span } from "../base/span.js";
-import { replacement } from "../messages/did-you-mean.js";
 import { report } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
 import type { Dim } from "../types/dim.js";
@@ -21,6 +19,7 @@ import { callBuiltin, builtinNames, isBuiltin } from "./builtins.js";
 import { applyInstance, configure, applyAnonymous, memberInstance } from "./apply.js";
 import { addTable, placeAt } from "./positions.js";
 import { asSchedule, foldBinary } from "./static.js";
+import { unknownName } from "./unknown.js";
 import { describe, num, poison } from "./values.js";
 import type { Value } from "./values.js";
 
@@ -74,8 +73,11 @@ function evaluateRef(cx: BodyCx, expr: ast.Ref): Value {
   const module = cx.env.modules.get(expr.name);
   if (module !== undefined) return { kind: "module", module };
   if (isBuiltin(expr.name)) return { kind: "builtin", name: expr.name };
+  // A line that could not be read, which has been told, may have declared it.
+  if (cx.env.lost.has(expr.name)) return poison;
   // Reported once; checking goes on with the name that was most likely meant, so that one run finds the other mistakes.
-  const meant = unknownName(cx, expr.name, expr.span);
+  const meant = unknownName(cx, expr.name, expr.span, [...visibleNames(cx), ...cx.env.modules.keys(), ...builtinNames()]);
+  if (meant !== undefined) cx.env.guesses.count++;
   return meant === undefined ? poison : lookup(cx, meant) ?? poison;
 }
 
@@ -87,19 +89,6 @@ export function isOfOutside(cx: BodyCx, name: string, value: Value, at: Span): b
   if (cx.kind !== "repeat" || cx.scope.has(name) || (value.kind !== "instance" && value.kind !== "instances")) return false;
   cx.diagnostics.add(report("JEP2035", at, { name }));
   return true;
-}
-
-/** Reports an unknown name with the nearest known ones; gives the nearest, where it is surely meant. */
-function unknownName(cx: BodyCx, name: string, span: Span): string | undefined {
-  const all = nearest(name, [...visibleNames(cx), ...cx.env.modules.keys(), ...builtinNames()]);
-  const near = all.slice(0, 3).map((n) => n.name);
-  const fixes = replacement(name, all, span);
-  cx.diagnostics.add(report("JEP2001", span, { name }, {
-    help: near.length > 0 ? `Did you mean ${near.map((n) => `\`${n}\``).join(" or ")}?` : "Declare it above, or add the `use` that brings it.",
-    fixes,
-  }));
-  // With a guess in its place the next report would be of what nobody wrote.
-  return fixes[0]?.guess === true ? undefined : near[0];
 }
 
 function evaluateNegate(cx: BodyCx, expr: ast.Negate): Value {
@@ -333,7 +322,8 @@ function evaluateUnit(cx: BodyCx, expr: ast.Unit): Value {
   if (unit === "epochs" || unit === "epoch") return { kind: "duration", unit: "epochs", value: value.value };
   if (unit === "steps" || unit === "step") return { kind: "duration", unit: "steps", value: value.value };
   if (unit === "percent") return { kind: "static", value: value.value / 100, written: `${value.value} percent` };
-  return misplaced(cx, expr.unit.span, `\`${unit}\` is not a unit; there are epochs, steps and percent`);
+  // Which units there are has been told by the grammar.
+  return poison;
 }
 
 function evaluateOf(cx: BodyCx, expr: ast.Of): Value {

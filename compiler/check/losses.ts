@@ -7,6 +7,7 @@
  */
 import type { Span } from "../base/span.js";
 import { didYouMean } from "../messages/did-you-mean.js";
+import type { Fix } from "../messages/report.js";
 import { report } from "../messages/report.js";
 import { lossKind, numberRange } from "../model/losses.js";
 import type { LossKind, LossName } from "../model/losses.js";
@@ -230,7 +231,9 @@ function resolveSpace(table: SpaceTable, space: Space): Space {
 /** Checks `loss … in <space>` against the operands of every loss below the node. */
 export function checkDeclaredSpace(cx: BodyCx, node: number, declared: Space, at: Span): void {
   for (const leaf of lossLeaves(cx, node)) {
-    for (const operand of cx.nodes[leaf]?.args ?? []) {
+    // What is given its space by another operand says less than that one does.
+    const isFree = (id: number): number => (cx.nodes[id]?.type.space.kind === "free" ? 1 : 0);
+    for (const operand of (cx.nodes[leaf]?.args ?? []).toSorted((a, b) => isFree(a) - isFree(b))) {
       const type = cx.nodes[operand]?.type;
       if (type === undefined) continue;
       const found = resolveSpace(cx.env.spaces, type.space);
@@ -240,8 +243,9 @@ export function checkDeclaredSpace(cx: BodyCx, node: number, declared: Space, at
         continue;
       }
       const origin = cx.nodes[operand]?.origin ?? at;
+      const fixes: Fix[] = [{ title: `declare it in ${printSpace(found)}`, guess: true, edits: [{ span: at, text: printSpace(found) }] }];
       cx.diagnostics.add(report("JEP3014", at, { declared: printSpace(declared), found: printSpace(found) },
-        { related: [{ span: origin, message: `this operand is in ${printSpace(found)}` }] }));
+        { related: [{ span: origin, message: `this operand is in ${printSpace(found)}` }], fixes: found.kind === "latent" || found.kind === "pixels" ? fixes : [] }));
       return;
     }
   }
@@ -316,6 +320,8 @@ export function readSpace(cx: BodyCx, expr: ast.Expr): Space | undefined {
   if (latent.length > 1) cx.diagnostics.add(report("JEP2006", expr.span, { callee: "latent", most: 1, found: latent.length }, { help: "A space is that of one encoder." }));
   if (arg?.kind === "ref") {
     const value = cx.scope.get(arg.name);
+    // Its own line has a mistake, or could not be read: that has been told.
+    if (value?.kind === "poison" || (value === undefined && (cx.env.lost.has(arg.name) || cx.env.unknown.has(arg.name)))) return undefined;
     if (value?.kind === "instance") return cx.env.instances.get(value.path)?.instance.role === "encoder" ? { kind: "latent", of: value.path } : { kind: "free", by: value.path };
     cx.diagnostics.add(report("JEP2001", arg.span, { name: arg.name }, didYouMean(arg.name, cx.env.instances.keys(), arg.span, "Name an encoder declared above.")));
     return undefined;

@@ -14,6 +14,7 @@ import type { BodyCx } from "./body.js";
 import { evaluate } from "./expr.js";
 import { createTaken, placeOf } from "./given.js";
 import { asCount, asNumber, asRange } from "./static.js";
+import { unknownName } from "./unknown.js";
 
 type Draft = { -readonly [K in keyof Mask]: Mask[K] };
 
@@ -65,6 +66,12 @@ function readRemoved(cx: BodyCx, expr: ast.Expr, draft: Draft): boolean {
     // A mask with a mistake of its own, which has been told.
     else if (name.kind === "ref" && cx.scope.get(name.name)?.kind === "poison") return false;
     else if (name.kind !== "hole") {
+      // Told already where another line needs it, or perhaps declared by a line that could not be read.
+      if (name.kind === "ref" && (cx.env.unknown.has(name.name) || cx.env.lost.has(name.name))) return false;
+      if (name.kind === "ref" && !cx.scope.has(name.name) && !cx.env.later.has(name.name)) {
+        unknownName(cx, name.name, name.span, [...cx.env.masks.keys()], (extras) => report("JEP5002", name.span, {}, extras));
+        return false;
+      }
       cx.diagnostics.add(report("JEP5002", name.span, {}, didYouMean(name.kind === "ref" ? name.name : "", cx.env.masks.keys(), name.span)));
       return false;
     }

@@ -6,6 +6,7 @@
  * the graph (collapse, leaks, dead parts) to the analyses.
  */
 import { own } from "../base/own.js";
+import type { Span } from "../base/span.js";
 import type { Diagnostics } from "../messages/report.js";
 import { didYouMean } from "../messages/did-you-mean.js";
 import { createDiagnostics, report } from "../messages/report.js";
@@ -22,13 +23,14 @@ import { evaluate, evaluateModule } from "./expr.js";
 import { createTaken, placeOf } from "./given.js";
 import { checkDeclaredSpace, lossTerms, readSpace } from "./losses.js";
 import { readMask } from "./masks.js";
-import { orderStatements } from "./order.js";
+import { freeNames, orderStatements } from "./order.js";
 import type { Program } from "./program.js";
 import { declaredNames } from "./program.js";
 import type { Settable } from "./settable.js";
 import { meantSetting } from "./settable.js";
 import { runBinding } from "./statements.js";
 import { asCount, bounds, maxDimension } from "./static.js";
+import { mentionsIn } from "./unknown.js";
 import { behindFirst, inBlock, readTransforms } from "./transforms.js";
 import { describe, poison } from "./values.js";
 import type { Static, Value } from "./values.js";
@@ -42,6 +44,8 @@ export interface CheckedModel {
   readonly encoders: readonly EncoderEntry[];
   /** Every name of an encoder, with the instance it stands for: `encoder other = student` gives two names to one. Undefined where a mistake was reported. */
   readonly encoderNames: ReadonlyMap<string, string | undefined>;
+  /** Lines that rest on what was most likely meant by a name that is not known. */
+  readonly guessed: readonly Span[];
 }
 
 /** How to run an encoder alone: `func` applied to `input`, an image or a view of that size, giving a value of type `result`. */
@@ -58,11 +62,12 @@ export interface EncoderEntry {
 export type Overrides = ReadonlyMap<string, Static>;
 
 /** Elaborates the statements of a program. Always gives a graph, partial where there were mistakes. */
-export function elaborateModel(program: Program, overrides: Overrides, isLibrary: (file: string) => boolean, diagnostics: Diagnostics): CheckedModel {
+export function elaborateModel(program: Program, overrides: Overrides, isLibrary: (file: string) => boolean, broken: readonly ast.Broken[], diagnostics: Diagnostics): CheckedModel {
   const env: Env = {
     modules: program.modules, funcs: new Map(), faults: new Map(), params: new Map(), lacking: program.lacking, funcNames: new Set(["main"]), positional: new Set(), masks: new Map(), gridOrigins: new Map(),
     instances: new Map(), spaces: new Map(), inputs: new Map(), views: new Map(), active: [], tableGrid: { first: undefined }, isLibrary, budget: { nodes: 0 }, told: new Set(),
     later: new Set(program.statements.flatMap((s) => declaredNames(s).map((n) => n.text))),
+    unknown: new Map(), mentions: mentionsIn([...program.statements, ...program.probes]), lost: program.lost, guesses: { count: 0 },
   };
   const cx = createBody(env, diagnostics, "model");
   // Kept from modules that are applied without a name, also in lines before: they would share parameters.
@@ -76,9 +81,20 @@ export function elaborateModel(program: Program, overrides: Overrides, isLibrary
   const left = new Set(ordered);
   // Lines of a cycle have been reported; what needs them is not at fault.
   for (const s of program.statements) if (!left.has(s)) for (const name of declaredNames(s)) cx.scope.set(name.text, poison);
+  const guessed: ast.Statement[] = [];
+  const resting = new Set<string>();
   for (const statement of ordered) {
     for (const name of declaredNames(statement)) env.later.delete(name.text);
+    if (broken.some((b) => overlap(b.span, statement.span))) {
+      // What could be read of it is not what was meant.
+      for (const name of declaredNames(statement)) cx.scope.set(name.text, poison);
+      continue;
+    }
+    const { count } = env.guesses;
     runStatement(cx, statement, { losses, lossNames, params, overrides, unused, options });
+    if (env.guesses.count === count && !freeNames(statement).some((n) => resting.has(n))) continue;
+    guessed.push(statement);
+    for (const name of declaredNames(statement)) resting.add(name.text);
   }
   const settable: Settable = {
     names: [...params.keys(), ...options],
@@ -99,14 +115,19 @@ export function elaborateModel(program: Program, overrides: Overrides, isLibrary
     allowed: program.statements.flatMap((s) => (s.kind === "allow" ? [{ what: s.what.text, reason: reasonOf(s), origin: s.span }] : [])),
     origin: program.span,
   };
-  return { graph, params, settable, encoders, encoderNames: encoderNames(cx) };
+  return { graph, params, settable, encoders, encoderNames: encoderNames(cx), guessed: guessed.map((s) => s.span) };
+}
+
+function overlap(a: Span, b: Span): boolean {
+  return a.file === b.file && a.start <= b.end && b.start <= a.end;
 }
 
 function encoderNames(cx: BodyCx): Map<string, string | undefined> {
-  return new Map([...cx.scope].flatMap(([name, value]): [string, string | undefined][] => {
+  const told = [...cx.env.unknown.keys(), ...cx.env.lost].map((name): [string, undefined] => [name, undefined]);
+  return new Map([...told, ...[...cx.scope].flatMap(([name, value]): [string, string | undefined][] => {
     if (value.kind === "poison") return [[name, undefined]];
     return value.kind === "instance" && cx.env.instances.get(value.path)?.instance.role === "encoder" ? [[name, value.path]] : [];
-  }));
+  })]);
 }
 
 /** Applies each encoder to a whole image in a body of its own; those that cannot run alone are left out. */
@@ -258,7 +279,13 @@ function runInput(cx: BodyCx, statement: ast.Input): void {
     cx.scope.set(name, poison);
     return;
   }
-  const sizes = type.args.map((arg) => asCount(evaluate(cx, arg), film ? "a size" : "an image size", arg.span, cx.diagnostics, 1, maxDimension));
+  const told = new Set<string>();
+  const sizes = type.args.map((arg) => {
+    // A wrong size is told once where height and width have it from one name.
+    const again = arg.kind === "ref" && told.has(arg.name);
+    if (arg.kind === "ref") told.add(arg.name);
+    return asCount(evaluate(cx, arg), film ? "a size" : "an image size", arg.span, again ? createDiagnostics() : cx.diagnostics, 1, maxDimension);
+  });
   const wanted = film ? 4 : 3;
   const frames = film ? sizes[0] : undefined;
   const [height, width, channels] = sizes.slice(-3);
@@ -328,7 +355,10 @@ function runView(cx: BodyCx, statement: ast.View): void {
   const source = call.kind === "call" && call.callee.kind === "ref" && call.callee.name === "augment" ? call.args[0]?.value : undefined;
   const input = source?.kind === "ref" ? cx.env.inputs.get(source.name) : undefined;
   if (call.kind !== "call" || input === undefined) {
-    if (call.kind !== "hole") cx.diagnostics.add(report("JEP2027", call.span, {}));
+    const known = source?.kind === "ref" ? cx.scope.get(source.name) : undefined;
+    // What stands there is not known, or has a mistake of its own: that is told, and not that a view is made otherwise.
+    if (source?.kind === "ref" && known === undefined && !cx.env.modules.has(source.name)) evaluate(cx, source);
+    else if (call.kind !== "hole" && known?.kind !== "poison") cx.diagnostics.add(report("JEP2027", call.span, {}));
     for (const name of statement.names) cx.scope.set(name.text, poison);
     return;
   }

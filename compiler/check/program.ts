@@ -8,7 +8,7 @@
 import { own } from "../base/own.js";
 import type { Span } from "../base/span.js";
 import type { Diagnostics } from "../messages/report.js";
-import { didYouMean } from "../messages/did-you-mean.js";
+import { didYouMean, surelyMeant } from "../messages/did-you-mean.js";
 import { report } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
 
@@ -26,6 +26,8 @@ export interface Program {
   readonly chain: readonly string[];
   /** A used file is missing: see `Items`. */
   readonly lacking: boolean;
+  /** Names that lines which could not be read may have declared. */
+  readonly lost: ReadonlySet<string>;
 }
 
 /** Every top-level item that the files of a program declare. */
@@ -42,6 +44,8 @@ export interface Items {
   readonly adopted: readonly string[];
   /** A used file could not be had: what is not known here may be declared there. */
   readonly lacking: boolean;
+  /** Names that lines which could not be read may have declared. */
+  readonly lost: ReadonlySet<string>;
 }
 
 /** Collects items of the main file and of what it uses; library modules may be replaced by the program's own. */
@@ -78,19 +82,30 @@ export function collect(main: ast.File, used: readonly ast.File[], library: read
   const swept = main.items.flatMap((i) => (i.kind === "sweep" ? [i.base.text] : []));
   const recipes = main.items.flatMap((i) => (i.kind === "train" || i.kind === "probe" ? i.model?.text ?? [] : []));
   const adopted = [...new Set(own.length + swept.length > 0 ? swept : recipes)].filter((n) => !own.includes(n) && (models.has(n) || variants.has(n)));
-  if (!lacking) checkTargets(models, variants, sweeps, trains, probes, diagnostics);
-  return { models, variants, modules, sweeps, trains, probes, own, adopted, lacking };
+  const lost = new Set([main, ...used].flatMap((f) => f.broken.flatMap((b) => b.names)));
+  if (!lacking) checkTargets(models, variants, sweeps, trains, probes, lost, diagnostics);
+  return { models, variants, modules, sweeps, trains, probes, own, adopted, lacking, lost };
 }
 
-function checkTargets(models: ReadonlyMap<string, unknown>, variants: ReadonlyMap<string, unknown>, sweeps: readonly ast.Sweep[], trains: readonly ast.Train[], probes: readonly ast.Probe[], diagnostics: Diagnostics): void {
-  for (const name of [...trains.map((t) => t.model), ...probes.map((p) => p.model), ...sweeps.map((s) => s.base)]) {
-    if (name === undefined || models.has(name.text) || variants.has(name.text)) continue;
-    unknownModel(name, [...models.keys(), ...variants.keys()], diagnostics);
+function checkTargets(models: ReadonlyMap<string, unknown>, variants: ReadonlyMap<string, unknown>, sweeps: readonly ast.Sweep[], trains: readonly ast.Train[], probes: readonly ast.Probe[], lost: ReadonlySet<string>, diagnostics: Diagnostics): void {
+  const unknown = [...trains.map((t) => t.model), ...probes.map((p) => p.model), ...sweeps.map((s) => s.base)]
+    .filter((name) => name !== undefined && !models.has(name.text) && !variants.has(name.text) && !lost.has(name.text));
+  const told = new Set<string>();
+  for (const name of unknown) {
+    if (name === undefined || told.has(name.text)) continue;
+    told.add(name.text);
+    unknownModel(name, unknown.flatMap((n) => (n !== undefined && n !== name && n.text === name.text ? [n.span] : [])), [...models.keys(), ...variants.keys()], diagnostics);
   }
 }
 
-function unknownModel(name: ast.Name, known: readonly string[], diagnostics: Diagnostics): void {
-  diagnostics.add(report("JEP2003", name.span, { name: name.text }, didYouMean(name.text, known, name.span, "Declare the model, or `use` the file that does.")));
+/** One report for all places that speak of a model by a name that none has; those of one file have one fix. */
+function unknownModel(name: ast.Name, others: readonly Span[], known: readonly string[], diagnostics: Diagnostics): void {
+  const extras = didYouMean(name.text, known, name.span, "Declare the model, or `use` the file that does.");
+  const here = others.filter((s) => s.file === name.span.file);
+  const fixes = extras.fixes?.map((f) => ({ ...f, edits: [...f.edits, ...here.flatMap((span) => f.edits.map(({ text }) => ({ span, text })))] }));
+  diagnostics.add(report("JEP2003", name.span, { name: name.text }, {
+    ...extras, ...(fixes === undefined ? {} : { fixes }), related: others.map((span) => ({ span, message: "and here" })),
+  }));
 }
 
 /** The program to take when nothing is said: the file's first model, else its first variant, else the first that it adopts. */
@@ -112,7 +127,7 @@ export function assemble(items: Items, name: string, diagnostics: Diagnostics): 
     const variant = items.variants.get(current);
     if (variant === undefined) {
       const last = chain.at(-1);
-      if (last !== undefined && !items.lacking) unknownModel(last.base, [...items.models.keys(), ...items.variants.keys()], diagnostics);
+      if (last !== undefined && !items.lacking && !items.lost.has(last.base.text)) unknownModel(last.base, [], [...items.models.keys(), ...items.variants.keys()], diagnostics);
       return undefined;
     }
     if (chain.includes(variant)) {
@@ -138,7 +153,7 @@ export function assemble(items: Items, name: string, diagnostics: Diagnostics): 
   const top = chain.at(-1);
   return {
     name, doc: top?.doc ?? model.doc, statements, settings, probes, modules: items.modules,
-    sweeps: items.sweeps.filter((s) => s.base.text === name), span: top?.name.span ?? model.name.span, chain: names, lacking: items.lacking,
+    sweeps: items.sweeps.filter((s) => s.base.text === name), span: top?.name.span ?? model.name.span, chain: names, lacking: items.lacking, lost: items.lost,
   };
 }
 
@@ -215,8 +230,12 @@ function merge(base: readonly ast.Statement[], variant: ast.Variant, diagnostics
     if (other !== undefined && statement.kind === "loss" && statement.name !== undefined) {
       diagnostics.add(report("JEP2002", statement.name.span, { name: statement.name.text }, { related: [{ span: other.span, message: "declared first here" }] }));
     }
-    if (statement.kind === "param" || statement.kind === "input") reportMissing(statement, baseNames, variant, diagnostics);
-    else added.push(statement);
+    if (statement.kind !== "param" && statement.kind !== "input") added.push(statement);
+    else {
+      const meant = reportMissing(statement, baseNames, variant, diagnostics);
+      // Without it the base's own number would stand, and not fit the others of the variant.
+      if (meant !== undefined && base.some((s) => s.kind === statement.kind && statementKey(s) === meant)) replaced.set(meant, [...(replaced.get(meant) ?? []), { ...statement, name: { ...statement.name, text: meant } }]);
+    }
   }
   // A loss said without a name replaces the whole unnamed objective, and is the objective where the base names its terms.
   const restates = own.some((s) => s.kind === "loss" && s.name === undefined);
@@ -234,9 +253,12 @@ function merge(base: readonly ast.Statement[], variant: ast.Variant, diagnostics
   return [...shadowed, ...added.filter((s) => !shadowed.includes(s))];
 }
 
-function reportMissing(statement: ast.Param | ast.Input, known: ReadonlySet<string>, variant: ast.Variant, diagnostics: Diagnostics): void {
+/** Reports an override of nothing; gives the name that was surely meant. */
+function reportMissing(statement: ast.Param | ast.Input, known: ReadonlySet<string>, variant: ast.Variant, diagnostics: Diagnostics): string | undefined {
+  const extras = didYouMean(statement.name.text, known, statement.name.span, `Declare \`${statement.name.text}\` in \`${variant.base.text}\`, or remove the line.`);
   diagnostics.add(report("JEP2021", statement.name.span, { name: statement.name.text, base: variant.base.text }, {
-    ...didYouMean(statement.name.text, known, statement.name.span, `Declare \`${statement.name.text}\` in \`${variant.base.text}\`, or remove the line.`),
+    ...extras,
     related: [{ span: variant.base.span, message: `the base is \`${variant.base.text}\`` }],
   }));
+  return surelyMeant(extras);
 }

@@ -26,16 +26,27 @@ export function tellFaults(cx: BodyCx, faults: readonly Diagnostic[], partial: P
   for (const d of faults) {
     const given = env.isLibrary(d.span.file) ? givenPlace(cx, d, partial, at) : undefined;
     if (given !== undefined) {
-      // Each place that gives a wrong number is told of, though all of them may lead to one and the same body.
+      // Each place that gives a wrong number is told of, though all of them may lead to one and the same body; what the number
+      // does to one part after the other is one mistake, and so is a `param` that several places hand on.
+      const once = `${d.code}|${given.by.file}:${given.by.start}`;
+      const isLast = cx.kind === "model";
+      if (isLast && env.told.has(once)) continue;
+      if (isLast) env.told.add(once).add(lineOf(d));
       diagnostics.add({ ...d, span: given.span, fixes: [], related: [...d.related, inside(d, module), ...given.related] });
       continue;
     }
     // A module with a mistake is told of once, however often it is applied.
     const key = `${identity}|${d.code}|${d.span.file}:${d.span.start}|${d.message}`;
-    if (env.told.has(key)) continue;
+    // The same number of an instance's part has been told where the instance got it.
+    if (env.told.has(key) || (cx.kind === "model" && ofNumbers.has(d.code) && env.told.has(lineOf(d)))) continue;
     env.told.add(key);
     diagnostics.add(env.isLibrary(d.span.file) ? { ...d, span: at, fixes: [], related: [...d.related, inside(d, module)] } : within(d, at, module));
   }
+}
+
+/** A line of a body with what is wrong there, whatever the module was configured with. */
+function lineOf(d: Diagnostic): string {
+  return `${d.code}|${d.span.file}:${d.span.start}|${d.message}`;
 }
 
 function inside(d: Diagnostic, module: string): Related {
@@ -48,16 +59,17 @@ function within(d: Diagnostic, at: Span, module: string): Diagnostic {
 }
 
 /** Where the one configured number was given that the mistake's expression speaks of. */
-function givenPlace(cx: BodyCx, d: Diagnostic, partial: Partial, at: Span): { readonly span: Span; readonly related: readonly Related[] } | undefined {
+function givenPlace(cx: BodyCx, d: Diagnostic, partial: Partial, at: Span): { readonly span: Span; readonly by: Span; readonly related: readonly Related[] } | undefined {
   if (!ofNumbers.has(d.code)) return undefined;
   const names = configuredIn(partial.module, d.span);
   const given = names.length === 1 ? partial.given?.get(names[0] ?? "") : undefined;
   // A part of an instance (`student.patch_embed`) is configured inside the library: its user's line is the application.
   if (given === undefined || (cx.env.isLibrary(given.span.file) && !cx.env.isLibrary(at.file))) return undefined;
-  if (cx.env.isLibrary(given.span.file)) return { span: given.span, related: [] };
+  if (cx.env.isLibrary(given.span.file)) return { span: given.span, by: given.span, related: [] };
   const param = cx.kind === "model" && given.bare !== undefined ? cx.env.params.get(given.bare) : undefined;
   return {
     span: given.span,
+    by: param ?? given.span,
     related: [{ span: at, message: `\`${partial.module.name.text}\` is applied here` }, ...(param === undefined ? [] : [{ span: param, message: `\`${given.bare ?? ""}\` is given here` }])],
   };
 }

@@ -45,6 +45,7 @@ export function checkTraining(program: Program, params: ReadonlyMap<string, Stat
   const env: Env = {
     modules: new Map(), funcs: new Map(), faults: new Map(), params: new Map(), lacking: program.lacking, funcNames: new Set(), positional: new Set(), masks: new Map(), gridOrigins: new Map(), instances: new Map(),
     spaces: new Map(), inputs: new Map(), views: new Map(), active: [], tableGrid: { first: undefined }, isLibrary: () => false, budget: { nodes: 0 }, told: new Set(), later: new Set(),
+    unknown: new Map(), mentions: new Map(), lost: program.lost, guesses: { count: 0 },
   };
   const cx = createBody(env, diagnostics, "model");
   for (const [name, value] of params) cx.scope.set(name, { kind: "static", value });

@@ -22,6 +22,12 @@ export function didYouMean(word: string, among: Iterable<string>, at: Span, othe
   return { help: `Did you mean \`${near[0].name}\`?`, fixes: replacement(word, near, at) };
 }
 
+/** The word that a report's fix puts there, where it is no guess. */
+export function surelyMeant({ fixes }: ReportExtras): string | undefined {
+  const [first] = fixes ?? [];
+  return first?.guess === true ? undefined : first?.edits[0]?.text;
+}
+
 /** Letters from which on a word is told by its spelling. */
 const SPELLED = 3;
 

@@ -18,7 +18,16 @@ export interface Name {
 export interface File {
   readonly kind: "file";
   readonly items: readonly Item[];
+  /** Statements that could be read in part only; what is said of the rest of such a line is said once it can be read. */
+  readonly broken: readonly Broken[];
   readonly span: Span;
+}
+
+/** A statement with a mistake of grammar: what of it is in the tree is not what was meant. */
+export interface Broken {
+  readonly span: Span;
+  /** Names before its `=`: what it may have declared. */
+  readonly names: readonly string[];
 }
 
 export type Item = Use | Module | Model | Train | Probe | Variant | Sweep;

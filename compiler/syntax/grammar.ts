@@ -128,7 +128,9 @@ export class Grammar extends EmbeddedActionsParser {
       // Recovery has passed over a sign that cannot stand there, and it has been told.
       if (signs.has(previous.tokenType)) return true;
       const argument = last === undefined ? "value" : last.name !== undefined ? "named" : last.value.kind === "ref" ? "word" : "value";
-      this.sink.add(lacksComma(this.sink.file, { previous, token, next, argument, again }));
+      const lack = lacksComma(this.sink.file, { previous, token, next, argument, again });
+      this.sink.add(lack);
+      if (lack.fixes.every((f) => f.guess === true)) this.sink.broken.push(token.startOffset);
       return true;
     });
   }
@@ -148,6 +150,23 @@ export class Grammar extends EmbeddedActionsParser {
       this.callBlocks = outer;
       return instead();
     }
+  }
+
+  /**
+   * Passes over what is left of a statement that has been read as far as it could be, with its block: chevrotain would go on at
+   * the next `Sep`, which may be one of the block's, and then take the block's end for that of the body.
+   */
+  private passOver(expected: string): void {
+    this.ACTION(() => {
+      const at = (): TokenType => this.LA(1).tokenType;
+      if (at() === T.Sep || at() === T.RBrace || at() === EOF) return;
+      const error = new MismatchedTokenException(expected, this.LA(1), this.LA(0));
+      error.context = { ruleStack: ["statement"], ruleOccurrenceStack: [0] };
+      this.survived.push(error);
+      for (let depth = 0; at() !== EOF && (depth > 0 || (at() !== T.Sep && at() !== T.RBrace)); this.SKIP_TOKEN()) {
+        depth += at() === T.LBrace ? 1 : at() === T.RBrace ? -1 : 0;
+      }
+    });
   }
 
   private value(): ast.Expr {
@@ -286,7 +305,7 @@ export class Grammar extends EmbeddedActionsParser {
     this.CONSUME(W.train);
     const model = this.OPTION(() => this.SUBRULE(this.name));
     this.CONSUME(T.LBrace);
-    this.MANY_SEP({ SEP: T.Sep, DEF: () => { const s = this.SUBRULE(this.setting); this.ACTION(() => { if (s !== undefined) settings.push(s); }); } });
+    this.MANY_SEP({ SEP: T.Sep, DEF: () => { const s = this.SUBRULE(this.setting); this.passOver("the end of the line"); this.ACTION(() => { if (s !== undefined) settings.push(s); }); } });
     this.CONSUME(T.RBrace);
     return { kind: "train", doc: this.doc(start), model, settings, span: this.span(start) };
   });
@@ -345,6 +364,7 @@ export class Grammar extends EmbeddedActionsParser {
       SEP: T.Sep,
       DEF: () => {
         const statement = this.SUBRULE(this.statement);
+        this.passOver("the end of the line");
         this.ACTION(() => {
           if (statement !== undefined) statements.push(statement);
         });
@@ -707,7 +727,7 @@ export class Grammar extends EmbeddedActionsParser {
     const outer = this.callBlocks;
     this.callBlocks = true;
     this.CONSUME(T.LBrace);
-    this.MANY_SEP({ SEP: T.Sep, DEF: () => entries.push(this.SUBRULE(this.expression)) });
+    this.MANY_SEP({ SEP: T.Sep, DEF: () => { entries.push(this.SUBRULE(this.expression)); this.passOver("`}`"); } });
     this.CONSUME(T.RBrace);
     this.callBlocks = outer;
     return entries;

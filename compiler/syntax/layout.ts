@@ -30,13 +30,15 @@ export interface Laid {
   readonly tokens: readonly IToken[];
   /** The text of the doc comments before an item, statement or setting, by the offset of its first token. */
   readonly docs: ReadonlyMap<number, string>;
+  /** Offsets at which statements begin and blocks end, in order. */
+  readonly starts: readonly number[];
 }
 
 /** Lays out the tokens of one file; `comments` in source order. */
 export function layOut(tokens: readonly IToken[], comments: readonly IToken[], sink: Sink): Laid {
   const layout = new Layout(tokens, comments, sink);
   layout.run();
-  return { tokens: layout.out, docs: layout.docs };
+  return { tokens: layout.out, docs: layout.docs, starts: layout.starts };
 }
 
 /** True for tokens that layout made up (a bracket that the text lacks); what stands there was reported already. */
@@ -66,6 +68,9 @@ interface Frame {
 class Layout {
   readonly out: IToken[] = [];
   readonly docs = new Map<number, string>();
+  readonly starts: number[] = [];
+  /** Columns of `starts`. */
+  private readonly columns: number[] = [];
   private readonly brackets: Brackets;
   private readonly frames: Frame[] = [];
   private top: Frame;
@@ -159,10 +164,26 @@ class Layout {
       const span = spanOf(this.sink.file, token);
       const fixes: Fix[] = [{ title: "remove it", edits: [{ span, text: "" }] }];
       if (this.skipFrom < 0 || this.frames.length === 1) this.sink.add(report("JEP1005", span, { close: token.image }, { fixes }));
+      if (token.tokenType !== T.RBrace) this.lost(token);
       return;
     }
     this.closeWhile(() => this.top.opener !== undefined && this.brackets.unclosed.has(this.top.opener));
     this.pop(token);
+    if (token.tokenType === T.RBrace) this.begins(endOf(token), Infinity);
+  }
+
+  private begins(offset: number, column: number): void {
+    this.starts.push(offset);
+    this.columns.push(column);
+  }
+
+  /** What a bracket that closes nothing leaves unread: its statement; where it begins a line, all down to it from the one that it stands under. */
+  private lost(token: IToken): void {
+    const column = token.startColumn ?? 1;
+    const leads = (this.prev?.endLine ?? 0) < (token.startLine ?? 1);
+    const from = leads ? this.starts.findLastIndex((_, i) => (this.columns[i] ?? 1) <= column) : -1;
+    if (from >= 0) for (const start of this.starts.slice(from)) this.sink.broken.push(start);
+    this.sink.broken.push(token.startOffset);
   }
 
   /** Closes the top frame with `token`. */
@@ -205,6 +226,7 @@ class Layout {
     const close = closers.get(closerOf.get(outermost.tokenType) ?? T.RBrace) ?? "";
     const related = opened.toReversed().slice(0, 3).map((o) => ({ span: spanOf(file, o), message: `this \`${o.image}\` is open` }));
     const fixes: Fix[] = [{ title: opened.length === 1 ? `write \`${close}\`` : "close the brackets", edits: [{ span: { file, start: at, end: at }, text }] }];
+    for (const o of opened) if (o.tokenType !== T.LBrace) this.sink.broken.push(o.startOffset);
     this.sink.add(report("JEP1004", { file, start: at, end: at }, { open: outermost.image, close }, { related, fixes }));
   }
 
@@ -235,6 +257,8 @@ class Layout {
     const frame = this.top;
     frame.atStart = false;
     this.operandEnd = false;
+    // A comma may have lost the bracket around it.
+    if (this.prev?.tokenType !== T.Comma) this.begins(token.startOffset, token.startColumn ?? 1);
     if (this.skipFrom >= 0) return;
     if (frame.pending) this.emit(this.separator());
     frame.pending = false;
@@ -330,6 +354,7 @@ class Layout {
 
   /** Leaves out the rest of the statement; a `Skipped` token stands for it where an operand may stand. */
   private skip(token: IToken): void {
+    this.sink.broken.push(token.startOffset);
     if (!this.operandEnd) {
       const { startOffset, startLine, startColumn } = token;
       this.emit(createTokenInstance(T.Skipped, "", startOffset, startOffset - 1, startLine ?? 1, startLine ?? 1, startColumn ?? 1, startColumn ?? 1));

@@ -12,11 +12,13 @@ import { report } from "../messages/report.js";
 import type { Diagnostic } from "../messages/report.js";
 import type * as ast from "./ast.js";
 import { Grammar, typeLabel } from "./grammar.js";
+import { openBlocks } from "./headers.js";
 import { isVirtual, layOut } from "./layout.js";
 import { straighten } from "./lookalikes.js";
 import { createSink, endOf, errorLimit, spanOf } from "./sink.js";
 import type { Sink } from "./sink.js";
 import { mendSlips } from "./slips.js";
+import { brokenIn, causes, statementsOf } from "./statements.js";
 import { lexer, T } from "./tokens.js";
 import { commaFix, describeToken } from "./wording.js";
 
@@ -44,12 +46,13 @@ export function parse(text: string, file: string): Parsed {
   const source = text.length > lengthLimit ? text.slice(0, lengthLimit) : text;
   const lexed = straighten(source, lexer.tokenize(source), sink);
   const comments = lexed.groups["comments"] ?? [];
-  const tokens = mendSlips(lexed.tokens, comments, sink);
+  const tokens = openBlocks(mendSlips(lexed.tokens, comments, sink), sink);
   const laid = layOut(tokens, comments, sink);
   const items = runGrammar(laid.tokens, laid.docs, sink);
+  const parts = statementsOf(file, laid.starts, text.length);
   return {
-    ast: { kind: "file", items, span: { file, start: 0, end: text.length } },
-    diagnostics: finish(sink, text),
+    ast: { kind: "file", items, broken: brokenIn(parts, tokens, sink.broken), span: { file, start: 0, end: text.length } },
+    diagnostics: finish(sink, parts, text),
     comments: comments.map((c) => asComment(file, c)),
   };
 }
@@ -74,8 +77,8 @@ function runGrammar(tokens: readonly IToken[], docs: ReadonlyMap<number, string>
   return [...grammar.itemsSoFar];
 }
 
-function finish(sink: Sink, text: string): Diagnostic[] {
-  const list = sink.list.toSorted((a, b) => a.span.start - b.span.start || a.span.end - b.span.end);
+function finish(sink: Sink, parts: readonly Span[], text: string): Diagnostic[] {
+  const list = causes(sink.list, parts, sink.broken).toSorted((a, b) => a.span.start - b.span.start || a.span.end - b.span.end);
   const end = { file: sink.file, start: text.length, end: text.length };
   if (sink.dropped > 0) list.push(report("JEP1012", end, { limit: errorLimit }));
   if (text.length > lengthLimit) list.push(report("JEP1013", { ...end, start: lengthLimit, end: lengthLimit }, { limit: lengthLimit }));
@@ -98,6 +101,7 @@ function explain(error: IRecognitionException, tokens: readonly IToken[], sink: 
   // Layout sees to it that every item begins with its word; another token here is what an earlier mistake left over.
   const rule = error.context.ruleStack.at(-1);
   if ((rule === "item" || rule === "file") && sink.list.length > 0) return;
+  sink.broken.push(Number.isFinite(token.startOffset) ? token.startOffset : Infinity);
   const index = token.tokenType === EOF ? tokens.length : tokens.indexOf(token);
   const previous = tokens[index - 1];
   const at = previous === undefined ? 0 : endOf(previous);

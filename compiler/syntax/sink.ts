@@ -18,6 +18,8 @@ export interface Sink {
   /** How many reports did not fit. */
   dropped: number;
   add(diagnostic: Diagnostic): void;
+  /** Offsets of mistakes after which the rest of a statement is not what was meant: it is read no further, or was put together. */
+  readonly broken: number[];
 }
 
 /** An empty sink for `file`. */
@@ -26,6 +28,7 @@ export function createSink(file: string): Sink {
     file,
     list: [],
     dropped: 0,
+    broken: [],
     add(diagnostic) {
       if (this.list.length < errorLimit) this.list.push(diagnostic);
       else this.dropped += 1;

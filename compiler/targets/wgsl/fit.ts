@@ -11,7 +11,7 @@ import type { StepProgram } from "../step.js";
 import type { Excess } from "./memory.js";
 import { TooLarge } from "./memory.js";
 import type { PlanLimits, Planned, Precision, Prepared } from "./plan.js";
-import { planPrepared, prepareStep } from "./plan.js";
+import { planPrepared, prepareStep, valueTooLarge } from "./plan.js";
 
 /** Settings that fit, and the peak memory of their plan. */
 export interface Way {
@@ -42,10 +42,16 @@ export function fitPlan(program: StepProgram, manifest: Manifest, limits: PlanLi
   const share = batch / partsIn(manifest);
   // Where rows are cut within groups, the whole batch may run in more parts than are asked for; a smaller one is asked for that does not.
   const batchOf = (images: number): number => (images === share ? batch : images * accumulate);
-  const within = (own: Prepared, most = limits) => (images: number): Way | TooLarge => {
-    let fewer = images;
-    while (fewer < share && fewer > 1 && partsOf(fewer * accumulate, accumulate, masks) !== accumulate) fewer--;
-    return wayOf(own, manifest, most, batchOf(fewer), accumulate);
+  const within = (own: Prepared, most = limits): Tried => {
+    const batchFor = (images: number): number => {
+      let fewer = images;
+      while (fewer < share && fewer > 1 && partsOf(fewer * accumulate, accumulate, masks) !== accumulate) fewer--;
+      return batchOf(fewer);
+    };
+    return {
+      plan: (images) => wayOf(own, manifest, most, batchFor(images), accumulate),
+      values: (images) => valueTooLarge(own, { ...manifest, train: { ...manifest.train, batch: batchFor(images), accumulate } }, most),
+    };
   };
   const { fits, beyond } = largest(share, within(prepared), found);
   const recomputed = manifest.train.recompute === "blocks" ? undefined : upTo(share, within(prepareStep(program, true, precision)));
@@ -63,8 +69,8 @@ function unbound(limits: PlanLimits): PlanLimits {
 }
 
 /** What a device with larger bindings would not mend is the memory's excess, though a value is beyond a binding too. */
-function deciding({ images, excess }: Beyond, unboundTried: (images: number) => Way | TooLarge): Excess {
-  const still = excess.kind === "memory" ? excess : unboundTried(images);
+function deciding({ images, excess }: Beyond, unboundTried: Tried): Excess {
+  const still = excess.kind === "memory" ? excess : unboundTried.plan(images);
   return still instanceof TooLarge ? still : excess;
 }
 
@@ -94,8 +100,8 @@ function attempt(prepared: Prepared, manifest: Manifest, limits: PlanLimits): Pl
 }
 
 /** The largest number of images that fits, of at most `most`. */
-function upTo(most: number, tried: (images: number) => Way | TooLarge): Way | undefined {
-  const whole = tried(most);
+function upTo(most: number, tried: Tried): Way | undefined {
+  const whole = tried.plan(most);
   return whole instanceof TooLarge ? largest(most, tried, whole).fits : whole;
 }
 
@@ -105,14 +111,32 @@ interface Beyond {
   readonly excess: Excess;
 }
 
-/** The largest number of images below `most` that fits, as smaller ones do too, and what is too large with one more; `failed` is why `most` does not fit. */
-function largest(most: number, tried: (images: number) => Way | TooLarge, failed: TooLarge): { readonly fits: Way | undefined; readonly beyond: Beyond } {
-  let fits: Way | undefined;
+/** How a number of images is tried: by a whole plan, or by the sizes of values alone, which writes no kernel. */
+interface Tried {
+  plan(images: number): Way | TooLarge;
+  values(images: number): TooLarge | undefined;
+}
+
+/**
+ * The largest number of images below `most` that fits, as smaller ones do too, and what is too large with one more; `failed` is why
+ * `most` does not fit. Most often a value decides: the search goes by values, and plans what it ends at.
+ */
+function largest(most: number, tried: Tried, failed: TooLarge): { readonly fits: Way | undefined; readonly beyond: Beyond } {
   let beyond: Beyond = { images: most, excess: failed };
   let low = 0;
   while (beyond.images - low > 1) {
     const middle = Math.floor((low + beyond.images) / 2);
-    const found = tried(middle);
+    const excess = tried.values(middle);
+    if (excess === undefined) low = middle;
+    else beyond = { images: middle, excess };
+  }
+  let fits: Way | undefined;
+  const last = low === 0 ? undefined : tried.plan(low);
+  if (last instanceof TooLarge) [beyond, low] = [{ images: low, excess: last }, 0];
+  else fits = last;
+  while (beyond.images - low > 1) {
+    const middle = Math.floor((low + beyond.images) / 2);
+    const found = tried.plan(middle);
     if (found instanceof TooLarge) beyond = { images: middle, excess: found };
     else [low, fits] = [middle, found];
   }

@@ -20,7 +20,7 @@ import type { Tensor } from "./graph.js";
 import type { Bound, Draft, Size } from "./kernel.js";
 import { elementBytes, upperBound } from "./kernel.js";
 import type { Packing } from "./memory.js";
-import { TooLarge, aligned, nameOf, pack } from "./memory.js";
+import { TooLarge, aligned, nameOf, pack, valueLimit } from "./memory.js";
 import { slotsOf } from "./kernels/optimizer.js";
 import type { GradientPlace } from "./kernels/sums.js";
 import { recomputeBlocks } from "./recompute.js";
@@ -109,8 +109,7 @@ export function planPrepared(prepared: Prepared, manifest: Manifest, limits: Pla
   const parts = partsIn(manifest);
   const bounds = boundsOf(program, manifest);
   const book = new TileBook(limits.tiles, limits.software, limits.ample);
-  // A binding is a multiple of 4 bytes, whatever it holds.
-  const bytesOf = (t: Tensor): number => Math.ceil(Math.max(1, upperBound(product(t.shape), bounds)) * elementBytes(t.dtype) / 4) * 4;
+  const bytesOf = bytesBy(bounds);
   const shards = layOut(manifest, new Set(traced.grads), limits.bindingBytes, prepared.halves);
   const buffers = new Buffers();
   addParameters(buffers, shards, slotsOf(manifest.train.optimizer), parts);
@@ -118,6 +117,7 @@ export function planPrepared(prepared: Prepared, manifest: Manifest, limits: Pla
   if (rules !== undefined) buffers.add("scaler", "scaler", SCALER_COUNT * 4);
   for (const [name, count] of updates.scratch) buffers.add(name, "scratch", count * 4);
   const stepDrafts = draftsOf(traced, bounds, book, gradientPlaces(shards));
+  if (!valuesOf.has(prepared)) valuesOf.set(prepared, heldIn(stepDrafts, traced));
   const pinned = new Set([...traced.losses, ...traced.watches, ...traced.state].map((n) => n.tensor));
   const step: Unit = { traced, drafts: stepDrafts, packing: pack([...stepDrafts, ...updates.update], bytesOf, pinned, limits) };
   const encoders = prepared.encoders.map(([name, own]): [string, Unit] => {
@@ -157,6 +157,39 @@ export function planPrepared(prepared: Prepared, manifest: Manifest, limits: Pla
   const memory = { total: bytes([]), work: bytes(["work"]), lowerBound: Math.max(...units.map((u) => u.packing.lowerBound)) };
   checkFits(units, bytesOf, memory.total, limits);
   return { plan: { ...plan, memory, kernels: kernels.map((k) => k.kernel) }, drafts: [...stepDrafts, ...updates.update], kernels };
+}
+
+/** The step's own values that some kernel is given, by the prepared program: which they are does not depend on the batch. */
+const valuesOf = new WeakMap<Prepared, readonly Tensor[]>();
+
+/** Values of the step that drafts bind, in the order of their first use; what kernels take for themselves depends on the batch and is left out. */
+function heldIn(drafts: readonly Draft[], traced: Traced): readonly Tensor[] {
+  const own = new Set(traced.graph.tensors);
+  return [...new Set(drafts.flatMap((d) => d.binds.flatMap((b) => ("kind" in b || b.home.kind !== "work" || !own.has(b) ? [] : [b]))))];
+}
+
+/** The largest value must fit; of those as large the first, as packing has them. @throws TooLarge */
+function checkValues(values: readonly Tensor[], bytesOf: (t: Tensor) => number, limits: PlanLimits): void {
+  const most = valueLimit(limits);
+  const [largest] = values.map((tensor) => ({ tensor, bytes: bytesOf(tensor) })).sort((a, b) => b.bytes - a.bytes);
+  if (largest !== undefined && largest.bytes > most.limit) throw new TooLarge(nameOf(largest.tensor), largest.bytes, most.kind, most.limit);
+}
+
+/** Which of the step's values is too large, if one is: known without kernels, once the program has been planned for any batch. */
+export function valueTooLarge(prepared: Prepared, manifest: Manifest, limits: PlanLimits): TooLarge | undefined {
+  const bounds = boundsOf(prepared.program, manifest);
+  try {
+    checkValues(valuesOf.get(prepared) ?? [], bytesBy(bounds), limits);
+  } catch (error) {
+    if (error instanceof TooLarge) return error;
+    throw error;
+  }
+  return undefined;
+}
+
+/** Bytes of a tensor at the bounds. A binding is a multiple of 4 bytes, whatever it holds. */
+function bytesBy(bounds: ReadonlyMap<string, number>): (t: Tensor) => number {
+  return (t) => Math.ceil(Math.max(1, upperBound(product(t.shape), bounds)) * elementBytes(t.dtype) / 4) * 4;
 }
 
 /** Where the gradient of a parameter lies. */

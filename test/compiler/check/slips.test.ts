@@ -32,7 +32,6 @@ test("a missing comma is told alone, and the call is checked as if it stood ther
   checkMarked(sound(`  loss extra = smooth_l1(z_hat z_target, beta: 1 2)
 //                             ^^^^^^^^ JEP1002 Expected
 //                                               ^ JEP1002 found the number \`2\`
-//                                               ^ JEP2010 an operand of \`smooth_l1\`
 `));
 });
 
