@@ -37,7 +37,7 @@ export function checkBatch(graph: ModelGraph, batch: number, diagnostics: Diagno
 }
 
 /**
- * Reports losses whose statistic runs over the tokens of an image where there is one (JEP6018), as a batch of one is for those
+ * Reports losses whose statistic runs over the tokens of an image or the moments of a clip where there is one (JEP6018), as a batch of one is for those
  * over images. Masks that may leave one are known later (`masks/lone.ts`).
  */
 export function checkTokens(graph: ModelGraph, diagnostics: Diagnostics): void {
@@ -45,9 +45,9 @@ export function checkTokens(graph: ModelGraph, diagnostics: Diagnostics): void {
     for (const node of nodes) {
       const word = node.attrs.strings?.["over"] ?? node.attrs.strings?.["negatives"];
       const type = nodes[node.args[0] ?? -1]?.type;
-      if (node.op !== "loss" || word !== "tokens" || type === undefined) continue;
-      const tokens = type.shape[type.axes.indexOf("token")];
-      if (tokens !== undefined && constantOf(tokens) === 1) diagnostics.add(report("JEP6018", node.origin, { is: "is", axis: word }));
+      if (node.op !== "loss" || (word !== "tokens" && word !== "time") || type === undefined) continue;
+      const samples = type.shape[type.axes.indexOf(word === "time" ? "time" : "token")];
+      if (samples !== undefined && constantOf(samples) === 1) diagnostics.add(report("JEP6018", node.origin, { is: "is", what: word === "time" ? "moment" : "token", axis: word }));
     }
   }
 }

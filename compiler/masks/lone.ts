@@ -25,7 +25,7 @@ export function findLoneTokens(graph: ModelGraph, batch: number): Diagnostic[] {
     const least = leastOf(m, graph.masks, batch);
     return least === undefined ? [] : [[`K_${m.name}`, least]];
   }));
-  return over.filter(({ tokens }) => evaluate(tokens, new Map()) === undefined && evaluate(tokens, shortest) === 1).map(({ node, word }) => report("JEP6018", node.origin, { is: "may be", axis: word }));
+  return over.filter(({ tokens }) => evaluate(tokens, new Map()) === undefined && evaluate(tokens, shortest) === 1).map(({ node, word }) => report("JEP6018", node.origin, { is: "may be", what: "token", axis: word }));
 }
 
 /** The fewest positions of a row; undefined where a mask has no grid or is never drawn. */

@@ -105,6 +105,12 @@ ${train}`, read });
     expect(codes(flat("sincos"))).toEqual([]);
   });
 
+  it("a statistic over time needs two moments", () => {
+    const over = (x: string): string[] => codes(checkModel(`  input video: Video[3, 32, 32, 3]\n  encoder f = vit(8, 16, 1, 2)\n  z = pool(f(video))\n  loss variance(${x}, over: time)`));
+    expect(over("earlier(z)")).toEqual([]);
+    expect(over("earlier(z, by: 2)")).toEqual(["JEP6018"]);
+  });
+
   it("there is no later moment of an image", () => {
     expect(codes(checkModel("  input image: Image[32, 32, 3]\n  encoder f = vit(8, 16, 1, 2)\n  z = later(f(image))\n  loss mean(z)"))).toEqual(["JEP3004"]);
   });
