@@ -171,11 +171,12 @@ function maskText(m: Mask): string {
 }
 
 function trainingText(graph: ModelGraph, name: string): string {
-  const training = graph.instances.find((i) => i.name === name)?.training;
+  const { training, from } = graph.instances.find((i) => i.name === name) ?? {};
+  const start = from === undefined ? "" : ` from ${from.path}${from.name === undefined ? "" : ` (${from.name})`}`;
   switch (training?.kind) {
     case "ema": return `follows ${training.of} with ${scheduleText(training.momentum)}`;
-    case "frozen": return `frozen (${training.init})`;
-    default: return "trained";
+    case "frozen": return `frozen (${training.init})${start}`;
+    default: return `trained${start}`;
   }
 }
 

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { check, compile } from "../../../compiler/compile.js";
 import type { CheckResult } from "../../../compiler/compile.js";
+import { diffPrograms } from "../../../compiler/diff.js";
 import { sampleMasks } from "../../../runtime/masks/sample.js";
 import { read } from "./harness.js";
 
@@ -197,6 +198,11 @@ describe("weights of a file", () => {
     expect(training('pretrained(vit(8, 16, 1, 2), "w")')).toMatchObject({ training: { kind: "frozen", init: "pretrained" }, from: { path: "w" } });
     expect(training('pretrained(vit(8, 16, 1, 2), "w", tune: true)')).toMatchObject({ training: { kind: "optimized" }, from: { path: "w" } });
     expect(training('pretrained(vit(8, 16, 1, 2), "w", tune: false)')).toMatchObject({ training: { kind: "frozen" } });
+  });
+
+  it("a difference between programs tells another file", () => {
+    const all = diffPrograms(found('pretrained(vit(8, 16, 1, 2), "w")'), found('pretrained(vit(8, 16, 1, 2), "v", "t", true)'))?.changes;
+    expect(all?.filter((c) => c.what === "instance").map(({ name, before, after }) => [name, before?.match(/frozen.*/)?.[0], after?.match(/trained from.*/)?.[0]])).toEqual([["g", "frozen (pretrained) from w, 6656 parameters", "trained from v (t), 6656 parameters"]]);
   });
 
   it.each([
