@@ -13,13 +13,22 @@ import { report } from "../messages/report.js";
 import type { Diagnostic, Diagnostics, ReportExtras } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
 import { walk } from "../syntax/visit.js";
-import type { BodyCx } from "./body.js";
 
 /** Most other places that a report shows; the fix mends all. */
 const shownPlaces = 3;
 
+/** A body that asks for a name, as far as it matters here. */
+interface Asking {
+  readonly kind: "model" | "module" | "repeat";
+  readonly diagnostics: Diagnostics;
+  readonly env: {
+    readonly unknown: Map<string, { readonly meant: string | undefined }>;
+    readonly mentions: ReadonlyMap<string, readonly Span[]>;
+  };
+}
+
 /** Reports an unknown name with the nearest of `known`; gives the nearest, where it is surely meant. `tell` makes the report. */
-export function unknownName(cx: BodyCx, name: string, span: Span, known: readonly string[], tell = (extras: ReportExtras): Diagnostic => report("JEP2001", span, { name }, extras)): string | undefined {
+export function unknownName(cx: Asking, name: string, span: Span, known: readonly string[], tell = (extras: ReportExtras): Diagnostic => report("JEP2001", span, { name }, extras)): string | undefined {
   const told = cx.kind === "model" ? cx.env.unknown.get(name) : undefined;
   if (told !== undefined) return told.meant;
   const all = nearest(name, known);

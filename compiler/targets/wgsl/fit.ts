@@ -122,25 +122,23 @@ interface Tried {
  * `most` does not fit. Most often a value decides: the search goes by values, and plans what it ends at.
  */
 function largest(most: number, tried: Tried, failed: TooLarge): { readonly fits: Way | undefined; readonly beyond: Beyond } {
-  let beyond: Beyond = { images: most, excess: failed };
-  let low = 0;
-  while (beyond.images - low > 1) {
-    const middle = Math.floor((low + beyond.images) / 2);
-    const excess = tried.values(middle);
-    if (excess === undefined) low = middle;
-    else beyond = { images: middle, excess };
-  }
-  let fits: Way | undefined;
-  const last = low === 0 ? undefined : tried.plan(low);
-  if (last instanceof TooLarge) [beyond, low] = [{ images: low, excess: last }, 0];
-  else fits = last;
-  while (beyond.images - low > 1) {
-    const middle = Math.floor((low + beyond.images) / 2);
-    const found = tried.plan(middle);
-    if (found instanceof TooLarge) beyond = { images: middle, excess: found };
-    else [low, fits] = [middle, found];
-  }
-  return { fits, beyond };
+  const by = <W>(tries: (images: number) => W | TooLarge): { readonly low: number; readonly fits: W | undefined; readonly beyond: Beyond } => {
+    let fits: W | undefined;
+    let beyond: Beyond = { images: most, excess: failed };
+    let low = 0;
+    while (beyond.images - low > 1) {
+      const middle = Math.floor((low + beyond.images) / 2);
+      const found = tries(middle);
+      if (found instanceof TooLarge) beyond = { images: middle, excess: found };
+      else [low, fits] = [middle, found];
+    }
+    return { low, fits, beyond };
+  };
+  const values = by((images) => tried.values(images) ?? images);
+  const last = values.low === 0 ? undefined : tried.plan(values.low);
+  if (last !== undefined && !(last instanceof TooLarge)) return { fits: last, beyond: values.beyond };
+  // Something else decides: what kernels keep for themselves, or all memory.
+  return by((images) => tried.values(images) ?? tried.plan(images));
 }
 
 function divisors(n: number): number[] {

@@ -116,8 +116,10 @@ export function planPrepared(prepared: Prepared, manifest: Manifest, limits: Pla
   const updates = updatesOf(manifest, shards, traced.state, rules, { software: limits.software === true });
   if (rules !== undefined) buffers.add("scaler", "scaler", SCALER_COUNT * 4);
   for (const [name, count] of updates.scratch) buffers.add(name, "scratch", count * 4);
+  // Before kernels add what they keep for themselves, which depends on the batch.
+  const own = valuesOf.has(prepared) ? undefined : new Set(traced.graph.tensors);
   const stepDrafts = draftsOf(traced, bounds, book, gradientPlaces(shards));
-  if (!valuesOf.has(prepared)) valuesOf.set(prepared, heldIn(stepDrafts, traced));
+  if (own !== undefined) valuesOf.set(prepared, heldIn(stepDrafts, own));
   const pinned = new Set([...traced.losses, ...traced.watches, ...traced.state].map((n) => n.tensor));
   const step: Unit = { traced, drafts: stepDrafts, packing: pack([...stepDrafts, ...updates.update], bytesOf, pinned, limits) };
   const encoders = prepared.encoders.map(([name, own]): [string, Unit] => {
@@ -162,9 +164,8 @@ export function planPrepared(prepared: Prepared, manifest: Manifest, limits: Pla
 /** The step's own values that some kernel is given, by the prepared program: which they are does not depend on the batch. */
 const valuesOf = new WeakMap<Prepared, readonly Tensor[]>();
 
-/** Values of the step that drafts bind, in the order of their first use; what kernels take for themselves depends on the batch and is left out. */
-function heldIn(drafts: readonly Draft[], traced: Traced): readonly Tensor[] {
-  const own = new Set(traced.graph.tensors);
+/** The values among `own` that drafts bind, in the order of their first use. */
+function heldIn(drafts: readonly Draft[], own: ReadonlySet<Tensor>): readonly Tensor[] {
   return [...new Set(drafts.flatMap((d) => d.binds.flatMap((b) => ("kind" in b || b.home.kind !== "work" || !own.has(b) ? [] : [b]))))];
 }
 
