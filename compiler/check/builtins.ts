@@ -25,6 +25,7 @@ import { axisWords, count, maskName, number, pointwise, reduce, tensor, within }
 import { batchBuiltins } from "./builtins-batch.js";
 import { joinBuiltins } from "./builtins-join.js";
 import { pairBuiltins, refusesPairs } from "./builtins-pairs.js";
+import { rotary } from "./builtins-rotary.js";
 import { codes, concatTokens, patches, placeAt, spread } from "./positions.js";
 import { asSchedule, constantSchedule } from "./static.js";
 import { describe, num, poison } from "./values.js";
@@ -331,6 +332,7 @@ const table: Readonly<Record<string, Builtin>> = {
   sincos: positionTable("sincos"),
   sincos2d: positionTable("sincos2d"),
   sincos3d: positionTable("sincos3d"),
+  rotary,
   stopgrad: { formals: ["x"], run: (call) => pointwise("stop_gradient").run(call) },
   normalize: normalizing("normalize", 1e-5),
   l2_normalize: normalizing("l2_normalize", 1e-12),

@@ -16,6 +16,7 @@ import { namedAxes } from "../types/value-type.js";
 import type { StateCx } from "./batch-ops.js";
 import { lowerAssign, lowerBatchNorm, lowerBatchNormalize, lowerCenter, lowerReplace, lowerSinkhorn, lowerWhiten } from "./batch-ops.js";
 import { lossRules } from "./losses.js";
+import { lowerRotate } from "./rotary.js";
 import { eye, gram, l2Normalize, perCount } from "./stats.js";
 
 /** What a rule sees of the body around it. */
@@ -131,6 +132,7 @@ export const rules = {
   // Chosen and not multiplied: what stands beside may be infinite.
   diagonal: (cx) => cx.b.op("sum", [cx.b.op("select", [ownPairs(cx), arg(cx, 0), cx.b.fill([], 0)])], { axes: [1], keep: false }),
   off_diagonal: (cx) => cx.b.op("select", [ownPairs(cx), cx.b.fill([], cx.node.attrs.value ?? 0), arg(cx, 0)]),
+  rotate: (cx) => lowerRotate(cx.b, arg(cx, 0), arg(cx, 1), need(cx.node.attrs.heads, "heads", cx.node)),
   attend: (cx) => need(cx.b.multi("sdpa", cx.args, { heads: need(cx.node.attrs.heads, "heads", cx.node) })[0], "result", cx.node),
   add: binary("add"), sub: binary("sub"), mul: binary("mul"), div: binary("div"),
   scale: (cx) => cx.b.op("scale", [arg(cx, 0)], { by: cx.node.attrs.value ?? 1 }),

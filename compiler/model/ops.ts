@@ -51,6 +51,8 @@ export const opTable = {
   affine: row(2, 3),
   matmul: row(2, 2),
   transpose: row(1, 1),
+  // (x, turns of its tokens: cosines, then sines).
+  rotate: row(2, 2, ["heads"]),
   attend: row(3, 3, ["heads"], "tokens"),
   // Statistics over the batch as values: products of every pair of rows, their mean over rows; and parts of such a matrix.
   similarities: row(2, 2, [], "tokens"),

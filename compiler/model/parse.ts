@@ -195,7 +195,7 @@ function readParam(cx: Cursor, keyword: string, draft: Draft): ParamDecl {
 }
 
 function init(f: Fields): Initializer {
-  const kind = f.choice("kind", ["zeros", "ones", "constant", "normal", "trunc_normal", "uniform", "xavier_uniform", "sincos2d", "sincos3d"]);
+  const kind = f.choice("kind", ["zeros", "ones", "constant", "normal", "trunc_normal", "uniform", "xavier_uniform", "sincos2d", "sincos3d", "rotary"]);
   switch (kind) {
     case "constant": return { kind, value: f.number("value") };
     case "normal": return { kind, std: f.number("std") };
@@ -203,6 +203,7 @@ function init(f: Fields): Initializer {
     case "uniform": return { kind, low: f.number("low"), high: f.number("high") };
     case "sincos2d": return { kind, rows: f.number("rows"), cols: f.number("cols"), ...(f.has("frames") ? { frames: f.number("frames") } : {}) };
     case "sincos3d": return { kind, frames: f.number("frames"), rows: f.number("rows"), cols: f.number("cols") };
+    case "rotary": return { kind, sides: f.numbers("sides"), base: f.number("base") };
     default: return { kind };
   }
 }

@@ -55,6 +55,7 @@ export function inferType(cx: RuleContext, op: ModelOp, args: readonly ValueType
     case "replace_at": return replaceType(cx, a, b, attrs);
     case "assign": return b?.shape[0] === undefined ? wrong("it has no codebook") : ok({ ...a, shape: [...a.shape.slice(0, -1), b.shape[0]], space: { kind: "logits" } });
     case "affine": case "matmul": return b === undefined ? wrong("it has no second operand") : productType(a, b, args[2]);
+    case "rotate": return rotateType(a, b, attrs);
     case "attend": return attendType(args, attrs);
     case "similarities": return b === undefined ? wrong("it has no second operand") : similarityType(a, b);
     case "second_moments": return b === undefined ? wrong("it has no second operand") : momentType(a, b);
@@ -196,9 +197,14 @@ function tableType(cx: RuleContext, table: ValueType, attrs: Attrs): Inferred {
 function expandType(cx: RuleContext, vector: ValueType, attrs: Attrs): Inferred {
   const { grid, mask } = attrs;
   const width = vector.shape.at(-1);
-  if (grid === undefined || width === undefined || !isVector(vector)) return wrong("its operand is not a vector of features");
+  if (grid === undefined || width === undefined || !(isVector(vector) || isTable(vector, grid, mask))) return wrong("its operand is not a vector of features");
   if (mask !== undefined) return ok(tokensAt(cx, mask, grid, width));
   return ok({ ...tokensAt(cx, "", grid, width), shape: [symbolDim("B"), constantDim(placesOf(grid)), width], positions: { kind: "all", grid } });
+}
+
+/** A row for every position of the grid, which stands once for each image. */
+function isTable({ axes, shape }: ValueType, grid: Grid, mask: string | undefined): boolean {
+  return mask === undefined && axes.join() === "token,feature" && constantOf(shape[0] ?? constantDim(0)) === placesOf(grid);
 }
 
 function tokensAt(cx: RuleContext, mask: string, grid: Grid, width: Dim): ValueType {
@@ -266,6 +272,15 @@ function momentType(a: ValueType, b: ValueType): Inferred {
   const [others, columns] = b.shape;
   if (!isVectors(a) || !isVectors(b) || rows === undefined || others === undefined || width === undefined || columns === undefined || !equal(rows, others)) return wrong(`${printShape(a.shape)} does not meet ${printShape(b.shape)}`);
   return ok({ ...a, shape: [width, columns], axes: ["feature", "feature"], space: anySpace });
+}
+
+function rotateType(x: ValueType, turns: ValueType | undefined, attrs: Attrs): Inferred {
+  const width = constantOf(x.shape.at(-1) ?? constantDim(0)) ?? 0;
+  const size = constantOf(turns?.shape.at(-1) ?? constantDim(0)) ?? 0;
+  const heads = attrs.heads ?? 0;
+  if (heads < 1 || width % heads !== 0) return wrong(`${heads} heads do not divide a width of ${width}`);
+  if (turns === undefined || size < 2 || size % 2 !== 0 || size > width / heads) return wrong(`it turns ${size} of ${width / heads} features of a head`);
+  return ok(x);
 }
 
 function attendType(args: readonly ValueType[], attrs: Attrs): Inferred {

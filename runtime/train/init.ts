@@ -9,6 +9,7 @@ import type { Initializer, Manifest, Parameter } from "../abi.js";
 import { HostError } from "../base/errors.js";
 import { purposeHash, stream } from "../base/random.js";
 import type { Stream } from "../base/random.js";
+import { rotary } from "./rotary.js";
 
 /**
  * Values of every parameter of a manifest at step 0, by name, in manifest order. `ema` parameters own a copy of what they
@@ -26,6 +27,7 @@ export function initialValue(parameter: Pick<Parameter, "name" | "shape" | "init
   const { name, shape, init } = parameter;
   const size = elementCount(shape);
   if (init.kind === "sincos2d") return sincos2d(init.rows, init.cols, tableWidth(parameter, init, size));
+  if (init.kind === "rotary") return rotary(init.sides, shape.at(-1) ?? 0, init.base);
   const out = new Float32Array(size);
   const constant = constantOf(init);
   if (constant !== undefined) return out.fill(constant);
