@@ -164,7 +164,7 @@ function opFact(node: Node, args: readonly Fact[], place: Place): Fact {
     case "second_moments": return { ...constantFact, free: args.some((x) => x.free) };
     case "scale": return scaled(a, node);
     case "rotate": return rotatedFact(node, args, place);
-    case "attend": return attendFact(args);
+    case "attend": return attendFact(args, node);
     case "softmax": return softmaxFact(a, node);
     case "log_softmax": return { ...a, code: { ...a.code, temperature: (node.attrs.temperature ?? 1) / Math.abs(a.gain) } };
     case "normalize": return { ...withoutScale(a), normalized: true };
@@ -306,13 +306,15 @@ function isZero(id: number | undefined, place: Place): boolean {
   }
 }
 
-function attendFact(args: readonly Fact[]): Fact {
+function attendFact(args: readonly Fact[], node: Node): Fact {
   const all = joined(args);
   const [q, k, v] = args;
   // Where all keys or all values are alike, every query gets the same answer.
   const tells = ((k?.may ?? 0) & (v?.may ?? 0) & tokenBit) !== 0;
-  const tokens = tells ? (q?.may ?? 0) & tokenBit : 0;
-  const must = args.some((x) => x.free) ? 0 : (v?.must ?? 0) & ~tokenBit;
+  // Where later moments are hidden, queries that are alike get a mean of other values at every moment.
+  const tokens = (tells ? (q?.may ?? 0) & tokenBit : 0) | (node.attrs.block === undefined ? 0 : (v?.may ?? 0) & tokenBit);
+  // Means over moments may be alike where the moments are not.
+  const must = args.some((x) => x.free) ? 0 : (v?.must ?? 0) & ~(node.attrs.block === undefined ? tokenBit : tokenBit | timeBit);
   return { ...all, may: (all.may & ~tokenBit) | tokens, must, runs: tells ? q?.runs : undefined, gain: 1, code: noCode, normalized: false };
 }
 

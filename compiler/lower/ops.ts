@@ -9,7 +9,7 @@ import type { ModelOp, Node } from "../model/ir.js";
 import { isLoss, lossKind } from "../model/losses.js";
 import type { FuncBuilder } from "../tensor/build.js";
 import type { ValueId } from "../tensor/ir.js";
-import { constantDim, constantOf, divide, mul } from "../types/dim.js";
+import { constantDim, constantOf, divide, mul, product } from "../types/dim.js";
 import type { Dim } from "../types/dim.js";
 import type { Axis } from "../types/value-type.js";
 import { namedAxes } from "../types/value-type.js";
@@ -133,7 +133,16 @@ export const rules = {
   diagonal: (cx) => cx.b.op("sum", [cx.b.op("select", [ownPairs(cx), arg(cx, 0), cx.b.fill([], 0)])], { axes: [1], keep: false }),
   off_diagonal: (cx) => cx.b.op("select", [ownPairs(cx), cx.b.fill([], cx.node.attrs.value ?? 0), arg(cx, 0)]),
   rotate: (cx) => lowerRotate(cx.b, arg(cx, 0), arg(cx, 1), need(cx.node.attrs.heads, "heads", cx.node)),
-  attend: (cx) => need(cx.b.multi("sdpa", cx.args, { heads: need(cx.node.attrs.heads, "heads", cx.node) })[0], "result", cx.node),
+  attend: (cx) => {
+    const heads = need(cx.node.attrs.heads, "heads", cx.node);
+    const { block } = cx.node.attrs;
+    if (block === undefined) return need(cx.b.multi("sdpa", cx.args, { heads })[0], "result", cx.node);
+    // Moments one after the other, each with its tokens.
+    const { shape } = cx.node.type;
+    const rows = [need(shape[0], "batch axis", cx.node), product(shape.slice(1, -1)), need(shape.at(-1), "width", cx.node)];
+    const flat = cx.args.map((x) => cx.b.op("reshape", [x], { shape: rows }));
+    return cx.b.op("reshape", [need(cx.b.multi("sdpa_causal", flat, { heads, block })[0], "result", cx.node)], { shape });
+  },
   add: binary("add"), sub: binary("sub"), mul: binary("mul"), div: binary("div"),
   scale: (cx) => cx.b.op("scale", [arg(cx, 0)], { by: cx.node.attrs.value ?? 1 }),
   shift: (cx) => cx.b.op("shift", [arg(cx, 0)], { by: cx.node.attrs.value ?? 0 }),

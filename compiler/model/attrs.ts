@@ -44,6 +44,8 @@ export interface Attrs {
   readonly select?: { readonly start: Dim; readonly length: Dim };
   readonly patch?: number;
   readonly heads?: number;
+  /** attend: how many tokens a moment has, where later moments are hidden. */
+  readonly block?: number;
   readonly start?: number;
   readonly size?: number;
   readonly value?: number;

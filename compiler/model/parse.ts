@@ -238,7 +238,7 @@ function attributes(cx: Cursor, f: Fields): Attrs {
     switch (key) {
       case "instance": case "func": case "list": case "path": case "mask": case "loss": out[key] = f.text(key); break;
       case "count": case "carries": case "index": case "patch": case "heads": case "start": case "size": case "value": case "eps": case "temperature":
-      case "momentum": case "iterations":
+      case "momentum": case "iterations": case "block":
         out[key] = f.number(key);
         break;
       case "schedule": out.schedule = schedule(f.record(f.get(key))); break;

@@ -283,11 +283,19 @@ function rotateType(x: ValueType, turns: ValueType | undefined, attrs: Attrs): I
   return ok(x);
 }
 
+/** How many tokens each moment of a value has, where it has moments one after the other: an axis of them, or all tubes of a grid. */
+export function momentOf({ axes, shape, positions }: ValueType): number | undefined {
+  if (axes.join() === "batch,time,feature") return 1;
+  if (axes.join() === "batch,time,token,feature") return constantOf(shape[2] ?? constantDim(0));
+  return axes.join() === "batch,token,feature" && positions.kind === "all" && positions.grid.frames !== undefined ? positions.grid.rows * positions.grid.cols : undefined;
+}
+
 function attendType(args: readonly ValueType[], attrs: Attrs): Inferred {
   const [q] = args;
   const width = constantOf(q?.shape.at(-1) ?? constantDim(0)) ?? 0;
   const heads = attrs.heads ?? 0;
   if (q === undefined || heads < 1 || width % heads !== 0) return wrong(`${heads} heads do not divide a width of ${width}`);
+  if (attrs.block !== undefined && (attrs.block !== momentOf(q) || args.some((x) => !equalShapes(x.shape, q.shape) || !samePositions(x.positions, q.positions)))) return wrong(`it hides later moments of ${attrs.block} tokens, which these are not`);
   return ok(q);
 }
 
