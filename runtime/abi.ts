@@ -76,7 +76,9 @@ export type Initializer =
   /** Two-dimensional sine-cosine table (I-JEPA 1.2): first half codes the column, second half the row; with `frames`, the same for each. */
   | { readonly kind: "sincos2d"; readonly rows: number; readonly cols: number; readonly frames?: number }
   /** Three-dimensional sine-cosine table (V-JEPA): in this order frames, rows and columns. */
-  | { readonly kind: "sincos3d"; readonly frames: number; readonly rows: number; readonly cols: number };
+  | { readonly kind: "sincos3d"; readonly frames: number; readonly rows: number; readonly cols: number }
+  /** Turns of rotary positions (RoFormer, eq. 15): cosines, then sines, with the same number of frequencies for each axis of `sides`, frames first. */
+  | { readonly kind: "rotary"; readonly sides: readonly number[]; readonly base: number };
 
 /** Pictures that a program takes: `[height, width, channels]` in pixels; with `frames`, clips `[frames, height, width, channels]`. */
 export interface ImageInput {

@@ -300,6 +300,11 @@ export const vjps = {
     return cx.b.multi("sdpa_grad", [...saved, cx.dy], cx.attrs);
   }),
   sdpa_grad: second,
+  sdpa_causal: joint((cx) => {
+    const saved = [cx.arg(0), cx.arg(1), cx.arg(2), cx.result(0), cx.result(1)];
+    return cx.b.multi("sdpa_causal_grad", [...saved, cx.dy], cx.attrs);
+  }),
+  sdpa_causal_grad: second,
   gather_rows: each(
     (cx) => {
       const [batch, rows] = cx.argShape(0);

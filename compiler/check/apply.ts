@@ -293,7 +293,8 @@ function functionFor(cx: BodyCx, partial: Partial, bound: readonly BoundArg[], a
     tellFaults(cx, cx.env.faults.get(key) ?? [], partial, identity, at);
     return func === "failed" ? undefined : { func, dims: abstract.dims, opaque: abstract.opaque };
   }
-  cx.diagnostics.add(report("JEP3010", at, { found: "unknown positions" }));
+  // What this body itself does not know of its operands, it is to be built again with.
+  cx.attempt.needsPositions = true;
   return undefined;
 }
 

@@ -8,12 +8,13 @@ import { own } from "../base/own.js";
 import { didYouMean, surelyMeant } from "../messages/did-you-mean.js";
 import { report } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
+import { momentOf } from "../model/rules.js";
 import { isLoss, lossNames } from "../model/losses.js";
 import type { ModelOp } from "../model/ir.js";
 import type { Dim } from "../types/dim.js";
 import { constantDim, constantOf, equalShapes } from "../types/dim.js";
 import type { Axis, ValueType } from "../types/value-type.js";
-import { namedAxes, noPositions } from "../types/value-type.js";
+import { namedAxes, noPositions, printPositions, samePositions } from "../types/value-type.js";
 import type { BodyCx } from "./body.js";
 import { emit } from "./body.js";
 import type { ArgValue } from "./expr.js";
@@ -26,6 +27,7 @@ import { batchBuiltins } from "./builtins-batch.js";
 import { joinBuiltins } from "./builtins-join.js";
 import { pairBuiltins, refusesPairs } from "./builtins-pairs.js";
 import { queueBuiltins } from "./builtins-queue.js";
+import { rotary } from "./builtins-rotary.js";
 import { codes, concatTokens, patches, placeAt, spread } from "./positions.js";
 import { asSchedule, constantSchedule } from "./static.js";
 import { describe, num, poison } from "./values.js";
@@ -135,6 +137,32 @@ function attends(call: Call, operands: readonly Tensor[]): boolean {
   const [left, right] = misfit ?? [];
   if (left === undefined || right === undefined) return true;
   call.cx.diagnostics.add(report("JEP3001", call.at, { op: call.name, left: shapeText(left), right: shapeText(right) }));
+  return false;
+}
+
+/** How many tokens a moment has, where `causal: true` hides later ones; undefined after a report, or where an outer body has to say where tokens sit. */
+function causal(call: Call, q: ValueType): number | "not" | undefined {
+  const given = call.args.get("causal");
+  if (given === undefined) return "not";
+  if (given.value.kind !== "static" || typeof given.value.value !== "boolean") {
+    if (given.value.kind !== "poison") call.cx.diagnostics.add(report("JEP2010", given.span, { what: "`causal` of `attend`", expected: "true or false", found: describe(given.value) }));
+    return undefined;
+  }
+  if (!given.value.value) return "not";
+  if (q.positions.kind === "opaque") {
+    call.cx.attempt.needsPositions = true;
+    return undefined;
+  }
+  const moment = momentOf(q);
+  if (moment === undefined) call.cx.diagnostics.add(report("JEP3032", given.span, { found: q.positions.kind === "none" ? shapeText(q) : printPositions(q.positions) }));
+  return moment;
+}
+
+/** Whether queries, keys and values are of the same moments and tokens; reports where not. */
+function together(call: Call, [q, ...others]: readonly Tensor[]): boolean {
+  const other = others.find((x) => q !== undefined && (!equalShapes(x.type.shape, q.type.shape) || !samePositions(x.type.positions, q.type.positions)));
+  if (q === undefined || other === undefined) return true;
+  call.cx.diagnostics.add(report("JEP3001", call.at, { op: call.name, left: shapeText(q.type), right: shapeText(other.type) }));
   return false;
 }
 
@@ -294,19 +322,21 @@ const table: Readonly<Record<string, Builtin>> = {
     },
   },
   attend: {
-    formals: ["q", "k", "v", "heads"],
+    formals: ["q", "k", "v", "heads", "causal?"],
     run: (call) => {
       const q = tensor(call, "q");
       const k = tensor(call, "k");
       const v = tensor(call, "v");
       const heads = count(call, "heads");
       if (q === undefined || k === undefined || v === undefined || heads === undefined) return poison;
-      if (!attends(call, [q, k, v])) return poison;
+      const hides = causal(call, q.type);
+      if (hides === undefined || (hides === "not" && !attends(call, [q, k, v])) || (hides !== "not" && !together(call, [q, k, v]))) return poison;
+      const block = hides === "not" ? {} : { block: hides };
       const width = constantOf(q.type.shape.at(-1) ?? constantDim(0)) ?? 0;
-      if (width % heads === 0 && width > 0) return emit(call.cx, "attend", [q.id, k.id, v.id], { heads }, q.type, call.at);
+      if (width % heads === 0 && width > 0) return emit(call.cx, "attend", [q.id, k.id, v.id], { heads, ...block }, q.type, call.at);
       call.cx.diagnostics.add(report("JEP3011", call.at, { width, heads }));
       // Whatever the heads, what comes out is known: what it is given to is checked in the same run.
-      return emit(call.cx, "attend", [q.id, k.id, v.id], { heads: 1 }, q.type, call.at);
+      return emit(call.cx, "attend", [q.id, k.id, v.id], { heads: 1, ...block }, q.type, call.at);
     },
   },
   split: {
@@ -359,6 +389,7 @@ const table: Readonly<Record<string, Builtin>> = {
   sincos: positionTable("sincos"),
   sincos2d: positionTable("sincos2d"),
   sincos3d: positionTable("sincos3d"),
+  rotary,
   stopgrad: { formals: ["x"], run: (call) => pointwise("stop_gradient").run(call) },
   normalize: normalizing("normalize", 1e-5),
   l2_normalize: normalizing("l2_normalize", 1e-12),

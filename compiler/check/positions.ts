@@ -72,7 +72,7 @@ function pickRun(cx: BodyCx, value: Tensor, parts: (Positions & { kind: "concat"
 }
 
 /** Whether tokens are those of a batch of images, in so many sets for each; a union's rows are more than a mask has places for. */
-function ofOneBatch(cx: BodyCx, type: ValueType, sets: number, at: Span): boolean {
+export function ofOneBatch(cx: BodyCx, type: ValueType, sets: number, at: Span): boolean {
   const batches = (multipleOf(type.shape[0] ?? batch, batch) ?? sets) / sets;
   if (batches === 1) return true;
   cx.diagnostics.add(report("JEP3022", at, { batches }));

@@ -163,7 +163,8 @@ function opFact(node: Node, args: readonly Fact[], place: Place): Fact {
     // One matrix for the whole batch: it does not tell its images apart.
     case "second_moments": return { ...constantFact, free: args.some((x) => x.free) };
     case "scale": return scaled(a, node);
-    case "attend": return attendFact(args);
+    case "rotate": return rotatedFact(node, args, place);
+    case "attend": return attendFact(args, node);
     case "softmax": return softmaxFact(a, node);
     case "log_softmax": return { ...a, code: { ...a.code, temperature: (node.attrs.temperature ?? 1) / Math.abs(a.gain) } };
     case "normalize": return { ...withoutScale(a), normalized: true };
@@ -287,13 +288,35 @@ function scaled(a: Fact, node: Node): Fact {
   return by === 0 ? constantFact : { ...a, gain: a.gain * by };
 }
 
-function attendFact(args: readonly Fact[]): Fact {
+/** A turn by where a token sits tells tokens apart, and moments; it takes nothing away, as it can be turned back. */
+function rotatedFact(node: Node, args: readonly Fact[], place: Place): Fact {
+  if (isZero(node.args[0], place)) return constantFact;
+  const product = productFact(node, args, place);
+  const apart = node.type.axes.reduce((bits, axis) => bits | (axis === "token" || axis === "time" ? bitOf(axis) : 0), 0);
+  return { ...product, may: product.may | apart };
+}
+
+/** Whether a value is zero by how it is written here: a turn of nothing is nothing. */
+function isZero(id: number | undefined, place: Place): boolean {
+  const node = id === undefined ? undefined : place.body.nodes[id];
+  switch (node?.op) {
+    case "scale": return (node.attrs.value === 0 && node.attrs.schedule === undefined) || isZero(node.args[0], place);
+    case "mul": return node.args.some((a) => isZero(a, place));
+    case "concat": case "add": case "sub": case "join_features": case "union": return node.args.every((a) => isZero(a, place));
+    case "neg": case "at": case "slice_features": case "slice_batch": case "slice_time": case "stop_gradient": case "rotate": return isZero(node.args[0], place);
+    default: return false;
+  }
+}
+
+function attendFact(args: readonly Fact[], node: Node): Fact {
   const all = joined(args);
   const [q, k, v] = args;
   // Where all keys or all values are alike, every query gets the same answer.
   const tells = ((k?.may ?? 0) & (v?.may ?? 0) & tokenBit) !== 0;
-  const tokens = tells ? (q?.may ?? 0) & tokenBit : 0;
-  const must = args.some((x) => x.free) ? 0 : (v?.must ?? 0) & ~tokenBit;
+  // Where later moments are hidden, queries that are alike get a mean of other values at every moment.
+  const tokens = (tells ? (q?.may ?? 0) & tokenBit : 0) | (node.attrs.block === undefined ? 0 : (v?.may ?? 0) & tokenBit);
+  // Means over moments may be alike where the moments are not.
+  const must = args.some((x) => x.free) ? 0 : (v?.must ?? 0) & ~(node.attrs.block === undefined ? tokenBit : tokenBit | timeBit);
   return { ...all, may: (all.may & ~tokenBit) | tokens, must, runs: tells ? q?.runs : undefined, gain: 1, code: noCode, normalized: false };
 }
 

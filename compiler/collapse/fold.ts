@@ -186,7 +186,7 @@ function evaluate(node: Node, args: readonly Form[], through: boolean): Form | u
     // Where a value stands, or how many are averaged, is nothing to a constant.
     case "mean": case "at": case "slice_features": case "slice_batch": case "slice_time": case "transpose": case "flatten": case "patches": return x === undefined ? undefined : a;
     case "concat": case "union": case "join_features": return x !== undefined && args.every((f) => constantOf(f) === x) ? a : undefined;
-    case "sum": return x === 0 ? a : undefined;
+    case "sum": case "rotate": return x === 0 ? a : undefined;
     default: return undefined;
   }
 }

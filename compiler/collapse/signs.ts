@@ -38,6 +38,7 @@ const rules: Readonly<Record<ModelOp, Rule>> = {
   matmul: ([a = any, b = any]) => times(a, b),
   similarities: unknown, second_moments: unknown, diagonal: own, off_diagonal: ([a = any], { attrs }) => a | signOf(attrs.value ?? 0),
   affine: ([a = any, b = any, c = 0]) => times(a, b) | c,
+  rotate: ([a = any]) => (a === 0 ? 0 : any),
   attend: ([, , v = any]) => v,
   scale: ([a = any], { attrs }) => (attrs.schedule?.points ?? [attrs.value ?? NaN]).reduce((bits, by) => bits | (Number.isNaN(by) ? any : times(a, signOf(by))), 0),
   shift: ([a = any], { attrs }) => a | signOf(attrs.value ?? 0),

@@ -9,7 +9,7 @@ import type { ModelOp, Node } from "../model/ir.js";
 import { isLoss, lossKind } from "../model/losses.js";
 import type { FuncBuilder } from "../tensor/build.js";
 import type { ValueId } from "../tensor/ir.js";
-import { constantDim, constantOf, divide, mul } from "../types/dim.js";
+import { constantDim, constantOf, divide, mul, product } from "../types/dim.js";
 import type { Dim } from "../types/dim.js";
 import type { Axis } from "../types/value-type.js";
 import { namedAxes } from "../types/value-type.js";
@@ -18,6 +18,7 @@ import { lowerAssign, lowerBatchNorm, lowerBatchNormalize, lowerCenter, lowerNea
 import { attendMoments, forAllMoments, framePatches, pickMoments, tubeTokens } from "./clips.js";
 import { lossRules } from "./losses.js";
 import type { Queue } from "./queues.js";
+import { lowerRotate } from "./rotary.js";
 import { eye, gram, l2Normalize, perCount } from "./stats.js";
 
 /** What a rule sees of the body around it. */
@@ -103,7 +104,13 @@ function lowerTable(cx: OpCx): ValueId {
 
 function lowerAttend(cx: OpCx): ValueId {
   const heads = need(cx.node.attrs.heads, "heads", cx.node);
-  return need(timed(cx) ? attendMoments(cx.b, cx.args, heads) : cx.b.multi("sdpa", cx.args, { heads })[0], "result", cx.node);
+  const { block } = cx.node.attrs;
+  if (block === undefined) return need(timed(cx) ? attendMoments(cx.b, cx.args, heads) : cx.b.multi("sdpa", cx.args, { heads })[0], "result", cx.node);
+  // Moments one after the other, each with its tokens.
+  const { shape } = cx.node.type;
+  const rows = [need(shape[0], "batch axis", cx.node), product(shape.slice(1, -1)), need(shape.at(-1), "width", cx.node)];
+  const flat = cx.args.map((x) => cx.b.op("reshape", [x], { shape: rows }));
+  return cx.b.op("reshape", [need(cx.b.multi("sdpa_causal", flat, { heads, block })[0], "result", cx.node)], { shape });
 }
 
 /** Repeats runs with fewer rows (one context for several target blocks), then joins. */
@@ -162,6 +169,7 @@ export const rules = {
   // Chosen and not multiplied: what stands beside may be infinite.
   diagonal: (cx) => cx.b.op("sum", [cx.b.op("select", [ownPairs(cx), arg(cx, 0), cx.b.fill([], 0)])], { axes: [1], keep: false }),
   off_diagonal: (cx) => cx.b.op("select", [ownPairs(cx), cx.b.fill([], cx.node.attrs.value ?? 0), arg(cx, 0)]),
+  rotate: (cx) => lowerRotate(cx.b, arg(cx, 0), arg(cx, 1), need(cx.node.attrs.heads, "heads", cx.node)),
   attend: lowerAttend,
   add: binary("add"), sub: binary("sub"), mul: binary("mul"), div: binary("div"),
   scale: (cx) => (cx.node.attrs.schedule === undefined ? cx.b.op("scale", [arg(cx, 0)], { by: cx.node.attrs.value ?? 1 }) : inside()),

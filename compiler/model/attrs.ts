@@ -13,7 +13,7 @@ export type ModelOp =
   | "call" | "repeat" | "result"
   | "patches" | "at" | "table_at" | "expand_at" | "replace_at" | "concat" | "slice_features" | "join_features"
   | "union" | "slice_batch" | "slice_time"
-  | "affine" | "matmul" | "transpose" | "attend"
+  | "affine" | "matmul" | "transpose" | "rotate" | "attend"
   | "similarities" | "second_moments" | "diagonal" | "off_diagonal"
   | "add" | "sub" | "mul" | "div" | "scale" | "shift"
   | "neg" | "exp" | "log" | "sqrt" | "square" | "abs" | "relu" | "gelu" | "tanh" | "sigmoid"
@@ -44,6 +44,8 @@ export interface Attrs {
   readonly select?: { readonly start: Dim; readonly length: Dim };
   readonly patch?: number;
   readonly heads?: number;
+  /** attend: how many tokens a moment has, where later moments are hidden. */
+  readonly block?: number;
   readonly start?: number;
   readonly size?: number;
   readonly value?: number;

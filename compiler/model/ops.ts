@@ -51,7 +51,9 @@ export const opTable = {
   affine: row(2, 3),
   matmul: row(2, 2),
   transpose: row(1, 1),
-  attend: row(3, 3, ["heads"], "tokens"),
+  // (x, turns of its tokens: cosines, then sines).
+  rotate: row(2, 2, ["heads"]),
+  attend: row(3, 3, ["heads"], "tokens", ["block"]),
   // Statistics over the batch as values: products of every pair of rows, their mean over rows; and parts of such a matrix.
   similarities: row(2, 2, [], "tokens"),
   second_moments: row(2, 2, [], "tokens"),

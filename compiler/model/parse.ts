@@ -199,7 +199,7 @@ function readParam(cx: Cursor, keyword: string, draft: Draft): ParamDecl {
 }
 
 function init(f: Fields): Initializer {
-  const kind = f.choice("kind", ["zeros", "ones", "constant", "normal", "trunc_normal", "uniform", "xavier_uniform", "sincos2d", "sincos3d"]);
+  const kind = f.choice("kind", ["zeros", "ones", "constant", "normal", "trunc_normal", "uniform", "xavier_uniform", "sincos2d", "sincos3d", "rotary"]);
   switch (kind) {
     case "constant": return { kind, value: f.number("value") };
     case "normal": return { kind, std: f.number("std") };
@@ -207,6 +207,7 @@ function init(f: Fields): Initializer {
     case "uniform": return { kind, low: f.number("low"), high: f.number("high") };
     case "sincos2d": return { kind, rows: f.number("rows"), cols: f.number("cols"), ...(f.has("frames") ? { frames: f.number("frames") } : {}) };
     case "sincos3d": return { kind, frames: f.number("frames"), rows: f.number("rows"), cols: f.number("cols") };
+    case "rotary": return { kind, sides: f.numbers("sides"), base: f.number("base") };
     default: return { kind };
   }
 }
@@ -241,7 +242,7 @@ function attributes(cx: Cursor, f: Fields): Attrs {
     switch (key) {
       case "instance": case "func": case "list": case "path": case "mask": case "loss": out[key] = f.text(key); break;
       case "count": case "carries": case "index": case "patch": case "heads": case "start": case "size": case "value": case "eps": case "temperature":
-      case "momentum": case "iterations":
+      case "momentum": case "iterations": case "block":
         out[key] = f.number(key);
         break;
       case "schedule": out.schedule = schedule(f.record(f.get(key))); break;

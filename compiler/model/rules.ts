@@ -55,6 +55,7 @@ export function inferType(cx: RuleContext, op: ModelOp, args: readonly ValueType
     case "replace_at": return replaceType(cx, a, b, attrs);
     case "assign": return b?.shape[0] === undefined ? wrong("it has no codebook") : ok({ ...a, shape: [...a.shape.slice(0, -1), b.shape[0]], space: { kind: "logits" } });
     case "affine": case "matmul": return b === undefined ? wrong("it has no second operand") : productType(a, b, args[2]);
+    case "rotate": return rotateType(a, b, attrs);
     case "attend": return attendType(args, attrs);
     case "similarities": return b === undefined ? wrong("it has no second operand") : similarityType(a, b);
     case "second_moments": return b === undefined ? wrong("it has no second operand") : momentType(a, b);
@@ -192,9 +193,14 @@ function tableType(cx: RuleContext, table: ValueType, attrs: Attrs): Inferred {
 function expandType(cx: RuleContext, vector: ValueType, attrs: Attrs): Inferred {
   const { grid, mask } = attrs;
   const width = vector.shape.at(-1);
-  if (grid === undefined || width === undefined || !isVector(vector)) return wrong("its operand is not a vector of features");
+  if (grid === undefined || width === undefined || !(isVector(vector) || isTable(vector, grid, mask))) return wrong("its operand is not a vector of features");
   if (mask !== undefined) return ok(tokensAt(cx, mask, grid, width));
   return ok({ ...tokensAt(cx, "", grid, width), shape: [symbolDim("B"), constantDim(placesOf(grid)), width], positions: { kind: "all", grid } });
+}
+
+/** A row for every position of the grid, which stands once for each image. */
+function isTable({ axes, shape }: ValueType, grid: Grid, mask: string | undefined): boolean {
+  return mask === undefined && axes.join() === "token,feature" && constantOf(shape[0] ?? constantDim(0)) === placesOf(grid);
 }
 
 function tokensAt(cx: RuleContext, mask: string, grid: Grid, width: Dim): ValueType {
@@ -264,11 +270,28 @@ function momentType(a: ValueType, b: ValueType): Inferred {
   return ok({ ...a, shape: [width, columns], axes: ["feature", "feature"], space: anySpace });
 }
 
+function rotateType(x: ValueType, turns: ValueType | undefined, attrs: Attrs): Inferred {
+  const width = constantOf(x.shape.at(-1) ?? constantDim(0)) ?? 0;
+  const size = constantOf(turns?.shape.at(-1) ?? constantDim(0)) ?? 0;
+  const heads = attrs.heads ?? 0;
+  if (heads < 1 || width % heads !== 0) return wrong(`${heads} heads do not divide a width of ${width}`);
+  if (turns === undefined || size < 2 || size % 2 !== 0 || size > width / heads) return wrong(`it turns ${size} of ${width / heads} features of a head`);
+  return ok(x);
+}
+
+/** How many tokens each moment of a value has, where it has moments one after the other: an axis of them, or all tubes of a grid. */
+export function momentOf({ axes, shape, positions }: ValueType): number | undefined {
+  if (axes.join() === "batch,time,feature") return 1;
+  if (axes.join() === "batch,time,token,feature") return constantOf(shape[2] ?? constantDim(0));
+  return axes.join() === "batch,token,feature" && positions.kind === "all" && positions.grid.frames !== undefined ? positions.grid.rows * positions.grid.cols : undefined;
+}
+
 function attendType(args: readonly ValueType[], attrs: Attrs): Inferred {
   const [q] = args;
   const width = constantOf(q?.shape.at(-1) ?? constantDim(0)) ?? 0;
   const heads = attrs.heads ?? 0;
   if (q === undefined || heads < 1 || width % heads !== 0) return wrong(`${heads} heads do not divide a width of ${width}`);
+  if (attrs.block !== undefined && (attrs.block !== momentOf(q) || args.some((x) => !equalShapes(x.shape, q.shape) || !samePositions(x.positions, q.positions)))) return wrong(`it hides later moments of ${attrs.block} tokens, which these are not`);
   return ok(q);
 }
 

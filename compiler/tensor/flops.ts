@@ -97,6 +97,9 @@ const flops = {
   attention_rows_grad: (args) => product([constantDim(8), elements(args[1]), width(args[0], 2)]),
   sdpa: attentionProducts(2),
   sdpa_grad: attentionProducts(5),
+  // Of all pairs: what later blocks have is left out by kernels, or masked.
+  sdpa_causal: attentionProducts(2),
+  sdpa_causal_grad: attentionProducts(5),
   gather_rows: free, scatter_rows: perOperand(1), gather_table: free, scatter_table: perOperand(1), tile_batch: free,
   sum_tiles: perOperand(1), one_hot: free, patchify: free, unpatchify: free,
   smooth_l1: perResult(4), smooth_l1_grad: perResult(4),

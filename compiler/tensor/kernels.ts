@@ -158,6 +158,36 @@ function scores(q: NdArray, k: NdArray): NdArray {
   return map(matmul(q, k, false, true), (x) => x / Math.sqrt(d));
 }
 
+/** Scores without those of keys in later blocks than the query's. */
+function seen(s: NdArray, block: number | undefined): NdArray {
+  const [width, rows] = [s.shape.at(-1) ?? 1, s.shape.at(-2) ?? 1];
+  return block === undefined ? s : generate(s.shape, (i) => (Math.floor((i % width) / block) > Math.floor((Math.floor(i / width) % rows) / block) ? -Infinity : s.data[i] ?? NaN));
+}
+
+function attend(args: Arrays, heads: number, block: number | undefined): Arrays {
+  const [q, k, v] = [0, 1, 2].map((i) => splitHeads(arg(args, i), heads));
+  if (q === undefined || k === undefined || v === undefined) throw new IrError("sdpa needs three operands.");
+  const s = seen(scores(q, k), block);
+  const width = s.shape.at(-1) ?? 1;
+  const lse = generate(s.shape.slice(0, -1), (i) => logSumExp(s.data.subarray(i * width, (i + 1) * width)));
+  const p = generate(s.shape, (i) => Math.exp((s.data[i] ?? NaN) - (lse.data[Math.floor(i / width)] ?? NaN)));
+  return [joinHeads(matmul(p, v, false, false)), lse];
+}
+
+function attendGrad(args: Arrays, heads: number, block: number | undefined): Arrays {
+  const [q, k, v, o, dO] = [0, 1, 2, 3, 5].map((i) => splitHeads(arg(args, i), heads));
+  if (!q || !k || !v || !o || !dO) throw new IrError("sdpa_grad needs six operands.");
+  const lse = arg(args, 4);
+  const d = q.shape.at(-1) ?? 1;
+  const s = seen(scores(q, k), block);
+  const width = s.shape.at(-1) ?? 1;
+  const p = generate(s.shape, (i) => Math.exp((s.data[i] ?? NaN) - (lse.data[Math.floor(i / width)] ?? NaN)));
+  const dp = matmul(dO, v, false, true);
+  const delta = reduce(zip(o, dO, (a, b) => a * b), [3], false, 0, (n, x) => n + x);
+  const ds = generate(p.shape, (i) => ((p.data[i] ?? NaN) * ((dp.data[i] ?? NaN) - (delta.data[Math.floor(i / width)] ?? NaN))) / Math.sqrt(d));
+  return [matmul(ds, k, false, false), matmul(ds, q, true, false), matmul(p, dO, true, false)].map(joinHeads);
+}
+
 /** Softmax of each row. */
 function rowSoftmax(x: NdArray): NdArray {
   return rows([x], (out, row = out) => {
@@ -486,28 +516,10 @@ const kernels = {
   attention_rows: (args, { heads, start, size }, value) => attendRows(arg(args, 0), heads, value(start), value(size)),
   attention_rows_grad: (args, { start }, value) => [attendRowsGrad(arg(args, 0), arg(args, 1), value(start))],
   qkv_attention: (args, attrs, value) => evaluateOp("attention", evaluateOp("linear", args, {}, value), attrs, value),
-  sdpa: (args, { heads }) => {
-    const [q, k, v] = [0, 1, 2].map((i) => splitHeads(arg(args, i), heads));
-    if (q === undefined || k === undefined || v === undefined) throw new IrError("sdpa needs three operands.");
-    const s = scores(q, k);
-    const width = s.shape.at(-1) ?? 1;
-    const lse = generate(s.shape.slice(0, -1), (i) => logSumExp(s.data.subarray(i * width, (i + 1) * width)));
-    const p = generate(s.shape, (i) => Math.exp((s.data[i] ?? NaN) - (lse.data[Math.floor(i / width)] ?? NaN)));
-    return [joinHeads(matmul(p, v, false, false)), lse];
-  },
-  sdpa_grad: (args, { heads }) => {
-    const [q, k, v, o, dO] = [0, 1, 2, 3, 5].map((i) => splitHeads(arg(args, i), heads));
-    if (!q || !k || !v || !o || !dO) throw new IrError("sdpa_grad needs six operands.");
-    const lse = arg(args, 4);
-    const d = q.shape.at(-1) ?? 1;
-    const s = scores(q, k);
-    const width = s.shape.at(-1) ?? 1;
-    const p = generate(s.shape, (i) => Math.exp((s.data[i] ?? NaN) - (lse.data[Math.floor(i / width)] ?? NaN)));
-    const dp = matmul(dO, v, false, true);
-    const delta = reduce(zip(o, dO, (a, b) => a * b), [3], false, 0, (n, x) => n + x);
-    const ds = generate(p.shape, (i) => ((p.data[i] ?? NaN) * ((dp.data[i] ?? NaN) - (delta.data[Math.floor(i / width)] ?? NaN))) / Math.sqrt(d));
-    return [matmul(ds, k, false, false), matmul(ds, q, true, false), matmul(p, dO, true, false)].map(joinHeads);
-  },
+  sdpa: (args, { heads }) => attend(args, heads, undefined),
+  sdpa_grad: (args, { heads }) => attendGrad(args, heads, undefined),
+  sdpa_causal: (args, { heads, block }) => attend(args, heads, block),
+  sdpa_causal_grad: (args, { heads, block }) => attendGrad(args, heads, block),
   gather_rows: (args) => {
     const [x, indices] = [arg(args, 0), arg(args, 1)];
     const [batch = 0, n = 0, d = 0] = x.shape;

@@ -134,6 +134,8 @@ export const ops = {
   // Attention: q, k, v are [B, T, heads * d], head-major. lse is the log-sum-exp of each row of scores, [B, heads, T].
   sdpa: { args: ["q", "k", "v"], results: ["o", "lse"], attrs: { heads: "integer" }, doc: "softmax(q k^T / sqrt(d)) v per head" },
   sdpa_grad: { args: ["q", "k", "v", "o", "lse", "do"], results: ["dq", "dk", "dv"], attrs: { heads: "integer" }, doc: "gradient of sdpa; probabilities are recomputed from lse" },
+  sdpa_causal: { args: ["q", "k", "v"], results: ["o", "lse"], attrs: { heads: "integer", block: "integer" }, doc: "sdpa in which row i sees the keys of its own block of so many rows and of those before: j < (floor(i / block) + 1) * block" },
+  sdpa_causal_grad: { args: ["q", "k", "v", "o", "lse", "do"], results: ["dq", "dk", "dv"], attrs: { heads: "integer", block: "integer" }, doc: "gradient of sdpa_causal" },
 
   // Rows by index. gather_rows reads image (row mod B): copies lie one block of B after another.
   gather_rows: { args: ["x", "indices"], results: y, attrs: { copies: "integer" }, doc: "x[B, N, D], indices[copies*B, K] -> [copies*B, K, D], row b reads x[b mod B]" },

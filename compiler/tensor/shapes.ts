@@ -286,6 +286,14 @@ function attention(q: TensorType, k: TensorType, v: TensorType, heads: number): 
   return { o: q, lse: tensor([at(q.shape, 0), constantDim(heads), at(q.shape, 1)]) };
 }
 
+/** Of as many keys as queries. */
+function causalAttention(args: readonly TensorType[], heads: number, block: number): [TensorType, TensorType] {
+  const { o, lse } = attention(at(args, 0), at(args, 1), at(args, 2), heads);
+  needEqualDims(axisOf(at(args, 0), 1), axisOf(at(args, 1), 1), "queries and keys");
+  need(Number.isInteger(block) && block > 0, "a block must have rows");
+  return [o, lse];
+}
+
 function linearShape(args: readonly TensorType[]): readonly TensorType[] {
   args.forEach(needFloat);
   const [x, w, b] = [at(args, 0), at(args, 1), at(args, 2)];
@@ -476,6 +484,14 @@ const shapeRules = {
     needType(at(args, 4), lse, "operand `lse`");
     needType(at(args, 5), o, "operand `do`");
     return [q, k, v];
+  },
+  sdpa_causal: (args, { heads, block }) => causalAttention(args, heads, block),
+  sdpa_causal_grad: (args, { heads, block }) => {
+    const [o, lse] = causalAttention(args, heads, block);
+    needType(at(args, 3), o, "operand `o`");
+    needType(at(args, 4), lse, "operand `lse`");
+    needType(at(args, 5), o, "operand `do`");
+    return args.slice(0, 3);
   },
   gather_rows: (args, { copies }) => {
     const [x, indices] = [at(args, 0), at(args, 1)];

@@ -11,6 +11,7 @@ import { positionsOf } from "../base/grid.js";
 import { sincos2d, sincos3d } from "../base/positions.js";
 import { purposeHash, stream } from "../base/random.js";
 import type { Stream } from "../base/random.js";
+import { rotary } from "./rotary.js";
 
 export { sincos2d, sincos3d };
 
@@ -34,6 +35,7 @@ export function initialValue(parameter: Pick<Parameter, "name" | "shape" | "init
   const size = elementCount(shape);
   if (init.kind === "sincos2d") return repeated(sincos2d(init.rows, init.cols, tableWidth(parameter, init, size)), init.frames ?? 1);
   if (init.kind === "sincos3d") return sincos3d(init.frames, init.rows, init.cols, tableWidth(parameter, init, size));
+  if (init.kind === "rotary") return rotary(init.sides, shape.at(-1) ?? 0, init.base);
   const out = new Float32Array(size);
   const constant = constantOf(init);
   if (constant !== undefined) return out.fill(constant);

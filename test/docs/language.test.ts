@@ -61,17 +61,17 @@ test("the page tells the numbers that built-ins take unless said", () => {
   const calls = [...table.matchAll(/`(\w+\(x[^`]*\))`/g)].map((m) => m[1] ?? "");
   const graphOf = (call: string): string => {
     const states = "  state mean[w] ~ zeros\n  state variance[w] ~ ones\n  state running[w] ~ zeros\n  learn codebook[w, w] ~ zeros\n";
-    const text = `${base.replace("z_hat = predict", "z_hat = under_test()(predict").replace("at: targets)", "at: targets))")}\nmodule under_test (x: Tokens[w]) -> Tensor {\n${states}  ${call}\n}\n`;
+    const text = `${base.replace("z_hat = predict", "z_hat = under_test()(predict").replace("at: targets)", "at: targets))")}\nmodule under_test(heads = 2) (x: Tokens[w]) -> Tensor {\n${states}  ${call}\n}\n`;
     const { graph, diagnostics } = check({ file: "specs/page.jepa", text, read });
     if (graph === undefined) throw new Error(`${call}: ${diagnostics.map((d) => d.message).join("; ")}`);
     return printGraph(graph, { origins: false });
   };
-  expect(calls.length).toBe(10);
+  expect(calls.length).toBe(11);
   for (const call of calls) {
     const bare = call.replaceAll(/, \w+: [\w.-]+/g, "");
     expect(bare, call).not.toBe(call);
     expect(graphOf(bare), call).toBe(graphOf(call));
-    for (const [said] of call.matchAll(/\w+: [\d.e-]+/g)) expect(graphOf(bare), said).not.toBe(graphOf(call.replace(said, said.replace(/: .*/, ": 0.25").replace(/(iterations): .*/, "$1: 2"))));
+    for (const [said] of call.matchAll(/\w+: [\d.e-]+/g)) expect(graphOf(bare), said).not.toBe(graphOf(call.replace(said, said.replace(/: .*/, ": 0.25").replace(/(iterations): .*/, "$1: 2").replace(/(base): .*/, "$1: 100"))));
   }
 });
 

@@ -59,6 +59,7 @@ const cases: readonly (readonly [op: PrimitiveName, build: Case])[] = [
   ["normalize", (b, x) => b.multi("normalize", [x], { eps: 1e-5 })[0] ?? -1],
   ["layer_norm", (b, x, _p, w) => b.op("add", [b.op("mul", [b.multi("normalize", [x], { eps: 1e-3 })[0] ?? -1, w]), w])],
   ["sdpa", (b, x, positive) => b.multi("sdpa", [x, positive, b.op("tanh", [x])], { heads: 2 })[0] ?? -1],
+  ["sdpa_causal", (b, x, positive) => b.multi("sdpa_causal", [x, positive, b.op("tanh", [x])], { heads: 2, block: 2 })[0] ?? -1],
   ["attention", (b, x, positive) => b.multi("sdpa", b.split(b.op("concat", [x, positive, b.op("tanh", [x])], { axis: 2 }), 2, [8, 8, 8]), { heads: 4 })[0] ?? -1],
   ["qkv_attention", (b, x, positive, w) => {
     const columns = b.op("concat", [0.5, -0.25, 1].map((by) => b.op("scale", [b.op("reshape", [w], { shape: dims([8, 1]) })], { by })), { axis: 1 });

@@ -32,6 +32,8 @@ interface Value { readonly name: string; readonly width: number }
 const pointwise = ["gelu(X)", "tanh(X)", "sigmoid(X)", "square(X)", "exp(tanh(X))", "sqrt(square(X) + 0.3)", "log(square(X) + 0.5)", "relu(X)", "abs(X)", "-X", "0.5 * X", "X / 2", "X + 1.5", "1 - X", "X^2", "(square(X) + 1)^0.5", "stopgrad(X)", "X * Y", "X + Y", "X / (square(Y) + 1)", "average(X, Y)", "gelu(X) * sigmoid(Y)", "-(X * 2 + Y)"] as const;
 const byRows = ["normalize(X)", "normalize(X, eps: 0.01)", "l2_normalize(X, eps: 0.01)", "softmax(X, temperature: 0.5)", "log_softmax(X)", "layer_norm()(X)", "mlp(5)(X)", "linear(9)(X)", "linear_plain(4)(X)", "weight_norm(3)(X)", "X * GATE", "X + GATE", "X @ MATRIX", "X @ transpose(CODES)", "softmax(X @ transpose(CODES)) @ CODES", "assign(X, CODES, temperature: 0.5) @ CODES", "join(X, Y)", "PART(PART(X))", "PART(X) + PART(Y)"] as const;
 const byTokens = ["attend(X, X, X, HEADS)", "attend(X, Y, X, HEADS)", "attend(Y, X, tanh(X), HEADS)", "softmax(X, over: tokens) * Y"] as const;
+/** Turned by where tokens sit: a head has a pair for rows and one for columns. */
+const byPlaces = "attend(rotary(X, 1), rotary(Y, 1, base: 50), X, HEADS)";
 const byBatch = ["batch_normalize(X, eps: 0.01)", "batch_norm(eps: 0.01)(X)", "plain_batch_norm(eps: 0.01)(X)", "mlp_bn(4)(X)", "center()(X)", "whiten(X, eps: 0.1, iterations: 3)", "sinkhorn(tanh(X), temperature: 0.5)"] as const;
 const widths: Readonly<Record<string, number>> = { "linear(9)(X)": 9, "linear_plain(4)(X)": 4, "weight_norm(3)(X)": 3, "X @ MATRIX": 5, "X @ transpose(CODES)": 3 };
 
@@ -62,7 +64,7 @@ function moduleText(d: Draw, name: string, out: number, { meets, tokens }: Setti
       put(tokens ? `attend(${names.join(", ")}, 1)` : `${names[0] ?? ""} * ${names[2] ?? ""}`, x.width / 3);
       continue;
     }
-    const form = d.of<string>(d.of(...pointwise), d.of(...byRows), ...(tokens ? [d.of(...byTokens)] : []), ...(meets ? [d.of(...byBatch)] : []));
+    const form = d.of<string>(d.of(...pointwise), d.of(...byRows), ...(tokens ? [d.of(...byTokens, ...(x.width >= 4 ? [byPlaces] : []))] : []), ...(meets ? [d.of(...byBatch)] : []));
     const y = form === "join(X, Y)" ? latest((v) => v.width < 8) : values.filter((v) => v.width === x.width).at(d.between(-2, -1)) ?? x;
     if (form === "join(X, Y)" && x.width + y.width > 20) continue;
     const declare = (what: string): string => { parts.push(what); return what.split(" ")[1]?.replace(/\[.*/, "") ?? ""; };

@@ -72,11 +72,12 @@ function layerNorm(g: OnnxGraph, value: string, scale: string, offset: string | 
 }
 
 /** softmax(q kᵀ / √d) v per head, of operands [B, T, heads · d]. */
-function attention(g: OnnxGraph, [q = "", k = "", v = ""]: readonly string[], heads: number, width: number): string {
+function attention(g: OnnxGraph, [q = "", k = "", v = ""]: readonly string[], heads: number, width: number, hidden?: string): string {
   const each = width / heads;
   const perHead = (value: string, perm: readonly number[]): string => g.op("Transpose", [g.op("Reshape", [value, g.ints([0, 0, heads, each])])], { perm });
   const scores = g.op("MatMul", [perHead(q, [0, 2, 1, 3]), perHead(k, [0, 2, 3, 1])], {}, "scores");
-  const shares = g.op("Softmax", [g.op("Mul", [scores, g.fill(1 / Math.sqrt(each))])], { axis: -1 });
+  const scaled = g.op("Mul", [scores, g.fill(1 / Math.sqrt(each))]);
+  const shares = g.op("Softmax", [hidden === undefined ? scaled : g.op("Add", [scaled, hidden])], { axis: -1 });
   const mixed = g.op("Transpose", [g.op("MatMul", [shares, perHead(v, [0, 2, 1, 3])])], { perm: [0, 2, 1, 3] });
   return g.op("Reshape", [mixed, g.ints([0, 0, width])], {}, "attention");
 }
@@ -169,6 +170,15 @@ export const onnxRows: { readonly [O in PrimitiveName]: OnnxRow<O> } = {
   attention_grad: training,
   sdpa: (c) => [attention(c.g, c.args, c.attrs.heads, known(shapeOf(c).at(-1), "a width")), unread(c, 1, "the normalizer of attention as a value of its own")],
   sdpa_grad: training,
+  sdpa_causal: (c) => {
+    const { g, args, attrs: { heads, block } } = c;
+    const rows = known(shapeOf(c)[1], "a number of tokens");
+    const blocks = g.ints(Array.from({ length: rows }, (_, i) => Math.floor(i / block)));
+    const [keys, queries] = [g.op("Reshape", [blocks, g.ints([1, rows])]), g.op("Reshape", [blocks, g.ints([rows, 1])])];
+    const hidden = g.op("Mul", [number(c, g.op("Greater", [keys, queries])), g.fill(-1e30)]);
+    return [attention(g, args, heads, known(shapeOf(c).at(-1), "a width"), hidden), unread(c, 1, "the normalizer of attention as a value of its own")];
+  },
+  sdpa_causal_grad: training,
   gather_rows: batch, scatter_rows: training, gather_table: batch, scatter_table: training, tile_batch: batch, sum_tiles: training, one_hot: batch,
   patchify: (c) => {
     const [, height, width, channels] = shapeOf(c).map((d, i) => (i === 0 ? 0 : known(d, "an image size")));

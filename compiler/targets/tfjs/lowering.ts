@@ -186,6 +186,11 @@ const lowerings = {
   },
   // The output (operand 3) is not needed where the probabilities are made again.
   sdpa_grad: (cx) => ({ all: `k.attendGrad(${[0, 1, 2, 4, 5].map((i) => cx.arg(i)).join(", ")}, ${cx.attrs.heads})` }),
+  sdpa_causal: (cx) => {
+    const args = `${cx.arg(0)}, ${cx.arg(1)}, ${cx.arg(2)}, ${cx.attrs.heads}, ${cx.attrs.block}`;
+    return cx.used(1) ? { all: `k.attend(${args})` } : `k.attendOnly(${args})`;
+  },
+  sdpa_causal_grad: (cx) => ({ all: `k.attendGrad(${[0, 1, 2, 4, 5].map((i) => cx.arg(i)).join(", ")}, ${cx.attrs.heads}, ${cx.attrs.block})` }),
   gather_rows: (cx) => `k.gatherRows(${cx.arg(0)}, ${cx.arg(1)}, ${cx.attrs.copies})`,
   scatter_rows: (cx) => `k.scatterRows(${cx.arg(0)}, ${cx.arg(1)}, ${cx.dim(cx.attrs.batch)}, ${cx.dim(cx.attrs.rows)})`,
   gather_table: plain("gatherTable"),

@@ -88,8 +88,24 @@ export class GraphBuilder implements Graph {
   reshaped(x: Operand, shape: readonly Dim[]): Operand {
     if (x.kind === "splat") return { ...x, shape };
     if (isContiguous(x)) return { ...x, shape, strides: stridesOf(shape) };
-    return viewOf(this.whole(x), shape);
+    const strides = splitStrides(x, shape);
+    return strides === undefined ? viewOf(this.whole(x), shape) : { ...x, shape, strides };
   }
+}
+
+/** Strides under a shape in which axes of the view are taken apart and none put together, as features are into heads. */
+function splitStrides(v: View, shape: readonly Dim[]): Dim[] | undefined {
+  const strides: Dim[] = [];
+  let next = 0;
+  for (const [i, whole] of v.shape.entries()) {
+    const first = next;
+    let size: Dim = one;
+    do size = mul(size, shape[next++] ?? zero); while (next < shape.length && !equal(size, whole));
+    if (!equal(size, whole)) return undefined;
+    const own = shape.slice(first, next);
+    strides.push(...own.map((_, n) => mul(v.strides[i] ?? one, product(own.slice(n + 1)))));
+  }
+  return next === shape.length ? strides : undefined;
 }
 
 /** A tensor as it lies, perhaps under another shape. */

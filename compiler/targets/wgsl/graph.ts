@@ -84,8 +84,8 @@ export type Work =
   | { readonly kind: "norm"; readonly x: Tensor; readonly affine: { readonly scale: Tensor; readonly offset: Tensor; readonly out: Tensor } | undefined; readonly y: Tensor; readonly rstd: Tensor; readonly eps: number }
   | { readonly kind: "norm_grad"; readonly y: Tensor; readonly rstd: Tensor; readonly scale: Tensor | undefined; readonly dy: Tensor; readonly out: Tensor; readonly affine: NormSums | undefined; readonly epilogue: MapWork | undefined }
   | { readonly kind: "norm_grad_affine"; readonly rows: Dim; readonly width: Dim; readonly y: Tensor; readonly dout: Tensor; readonly dscale: Tensor; readonly doffset: Tensor }
-  | { readonly kind: "attention"; readonly q: Part; readonly k: Part; readonly v: Part; readonly heads: number; readonly sizes: AttentionSizes; readonly o: Tensor; readonly lse: Tensor }
-  | { readonly kind: "attention_grad"; readonly q: Part; readonly k: Part; readonly v: Part; readonly heads: number; readonly sizes: AttentionSizes; readonly o: Tensor; readonly lse: Tensor; readonly dO: Tensor; readonly dq: Part; readonly dk: Part; readonly dv: Part }
+  | { readonly kind: "attention"; readonly q: Part; readonly k: Part; readonly v: Part; readonly heads: number; readonly block: number | undefined; readonly sizes: AttentionSizes; readonly o: Tensor; readonly lse: Tensor }
+  | { readonly kind: "attention_grad"; readonly q: Part; readonly k: Part; readonly v: Part; readonly heads: number; readonly block: number | undefined; readonly sizes: AttentionSizes; readonly o: Tensor; readonly lse: Tensor; readonly dO: Tensor; readonly dq: Part; readonly dk: Part; readonly dv: Part }
   | ({ readonly kind: "gather"; readonly x: Tensor } & IndexWork)
   | ({ readonly kind: "scatter"; readonly dy: Tensor } & IndexWork)
   | { readonly kind: "concat"; readonly parts: readonly { readonly x: Tensor; readonly size: Dim }[]; readonly outer: Dim; readonly inner: Dim; readonly out: Tensor }

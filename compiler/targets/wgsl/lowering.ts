@@ -130,6 +130,26 @@ function attentionSizes(site: AnySite): AttentionSizes {
 /** A part of its own tensor, contiguous. */
 const plainPart = (tensor: Tensor, width: Dim): Part => ({ tensor, width, at: constantDim(0) });
 
+/** Attention of operands of their own; with `block`, of which later blocks of so many rows are hidden. */
+function attending(site: AnySite, heads: number, block: number | undefined): Handle[] {
+  const [o, lse] = [made(site, 0), made(site, 1)];
+  const width = axis(o.shape, 2);
+  const [q, k, v] = [0, 1, 2].map((i) => plainPart(whole(site, i), width));
+  if (!q || !k || !v) throw new IrError("wgsl target: sdpa takes three operands.");
+  site.g.push({ kind: "attention", q, k, v, heads, block, sizes: attentionSizes(site), o, lse });
+  return [viewOf(o), viewOf(lse)];
+}
+
+function attendingGrad(site: AnySite, heads: number, block: number | undefined): Handle[] {
+  const width = axis(shapeOf(site), 2);
+  const [q, k, v] = [0, 1, 2].map((i) => plainPart(whole(site, i), width));
+  const outs = [0, 1, 2].map((i) => made(site, i));
+  const [dq, dk, dv] = outs.map((t) => plainPart(t, width));
+  if (!q || !k || !v || !dq || !dk || !dv) throw new IrError("wgsl target: sdpa_grad takes six operands.");
+  site.g.push({ kind: "attention_grad", q, k, v, heads, block, sizes: attentionSizes(site), o: whole(site, 3), lse: whole(site, 4), dO: whole(site, 5), dq, dk, dv });
+  return outs.map((t) => viewOf(t));
+}
+
 function indexWork(site: AnySite, x: "gather" | "scatter", image: readonly Dim[], out: Tensor): IndexWork {
   const indices = arg(site, 1);
   const [batch, rows, width] = image.length === 3 ? [axis(image, 0), axis(image, 1), axis(image, 2)] : [one, axis(image, 0), axis(image, 1)];
@@ -314,7 +334,7 @@ const lowerings = {
     const [batch, rows, width] = [axis(o.shape, 0), axis(o.shape, 1), axis(o.shape, 2)];
     const lse = site.g.tensor("f32", [batch, constantDim(heads), rows], { kind: "work" }, "lse");
     const [q, k, v] = thirds(qkv, width);
-    site.g.push({ kind: "attention", q, k, v, heads, sizes: { batch, rows, keys: rows, width }, o, lse });
+    site.g.push({ kind: "attention", q, k, v, heads, block: undefined, sizes: { batch, rows, keys: rows, width }, o, lse });
     return [viewOf(o), { kind: "memory", qkv, o, lse, heads }];
   },
   qkv_attention: (site) => {
@@ -330,27 +350,11 @@ const lowerings = {
     const dqkv = made(site);
     const [q, k, v] = thirds(qkv, width);
     const [dq, dk, dv] = thirds(dqkv, width);
-    site.g.push({ kind: "attention_grad", q, k, v, heads, sizes: { batch: axis(o.shape, 0), rows: axis(o.shape, 1), keys: axis(o.shape, 1), width }, o, lse, dO: whole(site, 1), dq, dk, dv });
+    site.g.push({ kind: "attention_grad", q, k, v, heads, block: undefined, sizes: { batch: axis(o.shape, 0), rows: axis(o.shape, 1), keys: axis(o.shape, 1), width }, o, lse, dO: whole(site, 1), dq, dk, dv });
     return [viewOf(dqkv)];
   },
-  sdpa: (site) => {
-    const { heads } = site.attrs;
-    const [o, lse] = [made(site, 0), made(site, 1)];
-    const width = axis(o.shape, 2);
-    const [q, k, v] = [0, 1, 2].map((i) => plainPart(whole(site, i), width));
-    if (!q || !k || !v) throw new IrError("wgsl target: sdpa takes three operands.");
-    site.g.push({ kind: "attention", q, k, v, heads, sizes: attentionSizes(site), o, lse });
-    return [viewOf(o), viewOf(lse)];
-  },
-  sdpa_grad: (site) => {
-    const width = axis(shapeOf(site), 2);
-    const [q, k, v] = [0, 1, 2].map((i) => plainPart(whole(site, i), width));
-    const outs = [0, 1, 2].map((i) => made(site, i));
-    const [dq, dk, dv] = outs.map((t) => plainPart(t, width));
-    if (!q || !k || !v || !dq || !dk || !dv) throw new IrError("wgsl target: sdpa_grad takes six operands.");
-    site.g.push({ kind: "attention_grad", q, k, v, heads: site.attrs.heads, sizes: attentionSizes(site), o: whole(site, 3), lse: whole(site, 4), dO: whole(site, 5), dq, dk, dv });
-    return outs.map((t) => viewOf(t));
-  },
+  sdpa: (site) => attending(site, site.attrs.heads, undefined), sdpa_grad: (site) => attendingGrad(site, site.attrs.heads, undefined),
+  sdpa_causal: (site) => attending(site, site.attrs.heads, site.attrs.block), sdpa_causal_grad: (site) => attendingGrad(site, site.attrs.heads, site.attrs.block),
   gather_rows: gathering, scatter_rows: scattering, gather_table: gathering, scatter_table: scattering,
   tile_batch: (site) => {
     const x = arg(site, 0);

@@ -60,11 +60,11 @@ export type ExtraKernels = {
   qkvAttentionOnly(x: Tensor, w: Tensor, b: Tensor, heads: number): Tensor;
   /** Its gradient, [B, T, 3D]; the caller frees `memory`. `first` as there. */
   selfAttentionGrad(memory: readonly Tensor[], dout: Tensor, heads: number, first?: number): Tensor;
-  /** Attention over [B, T, D] with heads inside D; lse [B, heads, T] is the logarithm of each row's sum of exponents. */
-  attend(q: Tensor, k: Tensor, v: Tensor, heads: number): [o: Tensor, lse: Tensor];
+  /** Attention over [B, T, D] with heads inside D; lse [B, heads, T] is the logarithm of each row's sum of exponents. With `block`, keys of later blocks of so many rows are hidden. */
+  attend(q: Tensor, k: Tensor, v: Tensor, heads: number, block?: number): [o: Tensor, lse: Tensor];
   /** {@link ExtraKernels.attend} where no gradient is wanted. */
-  attendOnly(q: Tensor, k: Tensor, v: Tensor, heads: number): Tensor;
-  attendGrad(q: Tensor, k: Tensor, v: Tensor, lse: Tensor, dout: Tensor, heads: number): [dq: Tensor, dk: Tensor, dv: Tensor];
+  attendOnly(q: Tensor, k: Tensor, v: Tensor, heads: number, block?: number): Tensor;
+  attendGrad(q: Tensor, k: Tensor, v: Tensor, lse: Tensor, dout: Tensor, heads: number, block?: number): [dq: Tensor, dk: Tensor, dv: Tensor];
   /** Elementwise smooth L1 of x - y. */
   smoothL1Each(x: Tensor, y: Tensor, beta: number): Tensor;
   /** dy times the derivative of {@link ExtraKernels.smoothL1Each} by x. */
@@ -161,19 +161,26 @@ function making(tf: Tf) {
 
 function attending(tf: Tf, base: Kernels & ProjectedAttention) {
   const scaleOf = (q: Tensor, heads: number): number => Math.sqrt(heads / (q.shape[2] ?? 1));
-  const scores = (q: Tensor, k: Tensor, heads: number): Tensor =>
-    tf.matMul(base.splitHeads(q, heads), base.splitHeads(k, heads), false, true).mul(scaleOf(q, heads));
-  const attend = (q: Tensor, k: Tensor, v: Tensor, heads: number): [Tensor, Tensor] => tf.tidy((): [Tensor, Tensor] => {
-    const s = scores(q, k, heads);
+  /** A large negative number where a key's block is later than the query's; an exponential of it is 0. */
+  const later = (rows: number, block: number): Tensor => {
+    const at: Tensor = tf.range(0, rows, 1, "float32").div(block).floor();
+    return tf.greater(at.reshape([1, rows]), at.reshape([rows, 1])).cast("float32").mul(-1e30);
+  };
+  const scores = (q: Tensor, k: Tensor, heads: number, block: number | undefined): Tensor => {
+    const all: Tensor = tf.matMul(base.splitHeads(q, heads), base.splitHeads(k, heads), false, true).mul(scaleOf(q, heads));
+    return block === undefined ? all : all.add(later(q.shape[1] ?? 1, block));
+  };
+  const attend = (q: Tensor, k: Tensor, v: Tensor, heads: number, block?: number): [Tensor, Tensor] => tf.tidy((): [Tensor, Tensor] => {
+    const s = scores(q, k, heads, block);
     const lse = tf.logSumExp(s, -1);
     return [base.mergeHeads(tf.matMul(tf.softmax(s), base.splitHeads(v, heads))), lse];
   });
-  const attendOnly = (q: Tensor, k: Tensor, v: Tensor, heads: number): Tensor => tf.tidy(() =>
-    base.mergeHeads(base.sdpa(base.splitHeads(q, heads), base.splitHeads(k, heads), base.splitHeads(v, heads), scaleOf(q, heads))[0]));
-  const attendGrad = (q: Tensor, k: Tensor, v: Tensor, lse: Tensor, dout: Tensor, heads: number): [Tensor, Tensor, Tensor] =>
+  const attendOnly = (q: Tensor, k: Tensor, v: Tensor, heads: number, block?: number): Tensor => tf.tidy(() => (block !== undefined ? attend(q, k, v, heads, block)[0]
+    : base.mergeHeads(base.sdpa(base.splitHeads(q, heads), base.splitHeads(k, heads), base.splitHeads(v, heads), scaleOf(q, heads))[0])));
+  const attendGrad = (q: Tensor, k: Tensor, v: Tensor, lse: Tensor, dout: Tensor, heads: number, block?: number): [Tensor, Tensor, Tensor] =>
     tf.tidy((): [Tensor, Tensor, Tensor] => {
       // Large scores leave the lse too coarse for rows to sum to one, and what they sum to beside it would be taken for a gradient.
-      const share = scores(q, k, heads).sub(lse.expandDims(-1)).exp();
+      const share = scores(q, k, heads, block).sub(lse.expandDims(-1)).exp();
       const p = share.div(share.sum(-1, true));
       const [qs, ks, vs, ds] = [base.splitHeads(q, heads), base.splitHeads(k, heads), base.splitHeads(v, heads), base.splitHeads(dout, heads)];
       const [dq, dk, dv] = base.sdpaGrad(qs, ks, vs, p, ds, scaleOf(q, heads));

@@ -304,3 +304,27 @@ test("a mask is used on the batches of a union, and not on the union", () => {
   checkMarked(sound(`  head hide = mask_tokens()\n${union}  some = hide(both, at: context)\n//       ^^^^^^^^^^^^^^^^^^^^^^^ ${told}`).replace("use std.vit", "use std.vit\nuse std.heads"));
   checkMarked(sound(`  both = union(student(image at context), teacher(image at context))\n  some = predict(both, at: targets)\n//       ^^^^^^^^^^^^^^^^^^^^^^^^^^ ${told}`));
 });
+
+test("rotary positions need places, of one grid or of moments", () => {
+  checkMarked(sound(`  y = rotary(pool(z_context), heads: 4)
+//    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP3033 these sit at no positions
+`));
+  checkMarked(sound(`  y = rotary(image, 1)
+//    ^^^^^^^^^^^^^^^^ JEP3003 queries or keys with features
+`));
+  checkMarked(sound(`  y = rotary(union(z_context, z_context), heads: 4)
+//    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP3022
+`));
+});
+
+test("a head is wide enough for what turns in it", () => {
+  checkMarked(sound(`  y = rotary(z_context, heads: 32)
+//    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP3031 A head of 2 features has no pair to turn for each of 2 axes
+`));
+  checkMarked(sound(`  y = rotary(z_context, heads: 5)
+//    ^^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP3011 A width of 64 cannot be split into 5
+`));
+  checkMarked(sound(`  y = rotary(z_context, heads: 4, base: 1)
+//                                      ^ JEP2011 from 2 to
+`));
+});

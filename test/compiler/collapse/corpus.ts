@@ -18,6 +18,7 @@ import { worlds } from "./unseen/worlds.js";
 import { queues } from "./unseen/queues.js";
 import { recent } from "./unseen/recent.js";
 import { relied } from "./unseen/relied.js";
+import { rotaryPrograms } from "./unseen/rotary.js";
 import { spelled } from "./unseen/spelled.js";
 import { mechanisms } from "./variations.js";
 
@@ -69,7 +70,7 @@ export const corpus: readonly Case[] = [
 ];
 
 /** Programs written after the checker had been asked about the others: they stand apart, so that tests that rewrite the corpus keep their size. */
-export const later: readonly Unseen[] = [...relied, ...adversarial, ...spelled, ...guarded, ...recent, ...computed, ...queues];
+export const later: readonly Unseen[] = [...relied, ...adversarial, ...spelled, ...guarded, ...recent, ...computed, ...queues, ...rotaryPrograms];
 
 /** Every program with a known verdict. The truth test measures all that can train. */
 export const everything: readonly Case[] = [...corpus, ...later.map(({ id, source, verdict, accept, rules }) => ({ id, source, verdict, accept, rules, trains: canTrain(source) }))];

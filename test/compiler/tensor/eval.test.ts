@@ -82,6 +82,21 @@ test("an index outside its range is an error, not a wrong row", () => {
   expect(() => run("gather_rows", [x, ndarray([1, 1], [3])], { copies: 1 }, [false, true])).toThrow("Index 3 is outside 0..2");
 });
 
+test.each([[7, 1], [7, 2], [6, 3], [5, 9]])("of %d rows in blocks of %d each sees what attention to the rows up to its block's end sees", (rows, block) => {
+  const random = seeded(5);
+  const [q, k, v] = [0, 1, 2].map(() => draw(random, { shape: [2, rows, 4], domain: "any" }));
+  if (!q || !k || !v) throw new Error("three operands are drawn");
+  const y = run("sdpa_causal", [q, k, v], { heads: 2, block });
+  for (let image = 0; image < 2; image++) {
+    for (let t = 0; t < rows; t++) {
+      const [first, end] = [image * rows, Math.min(rows, (Math.floor(t / block) + 1) * block)];
+      const cut = (x: NdArray, from: number, to: number): NdArray => ndarray([1, to - from, 4], [...x.data.slice((first + from) * 4, (first + to) * 4)]);
+      const own = run("sdpa", [cut(q, t, t + 1), cut(k, 0, end), cut(v, 0, end)], { heads: 2 });
+      for (let c = 0; c < 4; c++) expect(y[(first + t) * 4 + c]).toBeCloseTo(own[c] ?? NaN, 12);
+    }
+  }
+});
+
 test("attention by head agrees with its definition written out", () => {
   const random = seeded(4);
   const [q, k, v] = [0, 1, 2].map(() => draw(random, { shape: [1, 2, 4], domain: "any" }));

@@ -73,6 +73,8 @@ const refusals: readonly (readonly [op: PrimitiveName, operands: readonly Operan
   ["sdpa", [any(2, 3, 4), any(1, 5, 4), any(1, 5, 4)], "batches differ: 2 and 1"],
   ["sdpa", [any(2, 3, 4), any(2, 5, 6), any(2, 5, 6)], "widths differ: 4 and 6"],
   ["sdpa", [any(2, 3, 4), any(2, 5, 4), any(2, 5, 4)], "width over heads: 4 is not a multiple of 3", { heads: 3 }],
+  ["sdpa_causal", [any(2, 3, 4), any(2, 5, 4), any(2, 5, 4)], "queries and keys", { heads: 2, block: 1 }],
+  ["sdpa_causal", [any(2, 3, 4), any(2, 3, 4), any(2, 3, 4)], "a block must have rows", { heads: 2, block: 0 }],
   ["sdpa_grad", [any(2, 3, 4), any(2, 3, 4), any(2, 3, 4), any(2, 3, 5), any(2, 2, 3), any(2, 3, 4)], "operand `o`"],
   ["sdpa_grad", [any(2, 3, 4), any(2, 3, 4), any(2, 3, 4), any(2, 3, 4), any(2, 3, 2), any(2, 3, 4)], "operand `lse` is f32[2, 2, 3], got f32[2, 3, 2]"],
   ["sdpa_grad", [any(2, 3, 4), any(2, 3, 4), any(2, 3, 4), any(2, 3, 4), any(2, 2, 3), any(2, 4, 4)], "operand `do`"],

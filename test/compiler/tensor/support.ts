@@ -160,6 +160,8 @@ export const cases = {
   ],
   attention_rows_grad: [withAttrs<"attention_rows_grad">({ start: d(1) }, any(2, 2, 4, 8), any(2, 2, 4))],
   sdpa: [withAttrs<"sdpa">({ heads: 2 }, any(2, 3, 4), any(2, 5, 4), any(2, 5, 4)), withAttrs<"sdpa">({ heads: 1 }, any(1, 1, 2), any(1, 1, 2), any(1, 1, 2))],
+  sdpa_causal: [withAttrs<"sdpa_causal">({ heads: 2, block: 2 }, any(2, 5, 4), any(2, 5, 4), any(2, 5, 4)), withAttrs<"sdpa_causal">({ heads: 1, block: 1 }, any(1, 3, 2), any(1, 3, 2), any(1, 3, 2)), withAttrs<"sdpa_causal">({ heads: 1, block: 3 }, any(2, 6, 2), any(2, 6, 2), any(2, 6, 2))],
+  sdpa_causal_grad: [withAttrs<"sdpa_causal_grad">({ heads: 2, block: 2 }, any(2, 3, 4), any(2, 3, 4), any(2, 3, 4), any(2, 3, 4), any(2, 2, 3), any(2, 3, 4))],
   sdpa_grad: [withAttrs<"sdpa_grad">({ heads: 2 }, any(2, 3, 4), any(2, 3, 4), any(2, 3, 4), any(2, 3, 4), any(2, 2, 3), any(2, 3, 4))],
   gather_rows: [withAttrs<"gather_rows">({ copies: 2 }, any(2, 4, 3), index(4, 4, 3)), withAttrs<"gather_rows">({ copies: 1 }, any(2, 4, 3), index(4, 2, 0))],
   scatter_rows: [withAttrs<"scatter_rows">({ batch: d(2), rows: d(4) }, any(4, 3, 2), index(4, 4, 3))],

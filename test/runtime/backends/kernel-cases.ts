@@ -265,6 +265,35 @@ cases["no gradient for what large scores have in common"] = () => {
   };
 };
 
+for (const block of [1, 2, 7]) {
+  cases[`attention that hides later blocks of ${block}, and its gradients`] = () => {
+    const [q, key, v, dout] = [n([2, 5, 4], 31), n([2, 5, 4], 32), n([2, 5, 4], 33), n([2, 5, 4], 34)];
+    /** One head, a row at a time: a mean of values up to the end of the row's block. */
+    const wanted = (a: Nd, b: Nd, c: Nd): Nd => ({ shape: [2, 5, 4], data: Float64Array.from({ length: 40 }, (_, i) => {
+      const [row, first] = [Math.floor(i / 4), 5 * Math.floor(i / 20)];
+      const end = first + Math.min(5, (Math.floor((row - first) / block) + 1) * block);
+      const at = (x: Nd, r: number, f: number): number => x.data[4 * r + f] ?? NaN;
+      let [total, sum] = [0, 0];
+      for (let r = first; r < end; r++) {
+        const share = Math.exp([0, 1, 2, 3].reduce((s, f) => s + at(a, row, f) * at(b, r, f), 0) / 2);
+        total += share;
+        sum += share * at(c, r, i % 4);
+      }
+      return sum / total;
+    }) });
+    return {
+      inputs: [q, key, v, dout],
+      run: (k, [tq, tk, tv, td]) => {
+        const [o, lse] = k.attend(tq, tk, tv, 1, block);
+        const grads = k.attendGrad(tq, tk, tv, lse, td, 1, block);
+        k.free(lse);
+        return [o, k.attendOnly(tq, tk, tv, 1, block), ...grads];
+      },
+      want: () => [wanted(q, key, v), wanted(q, key, v), grad((x) => wanted(x, key, v), q, dout), grad((x) => wanted(q, x, v), key, dout), grad((x) => wanted(q, key, x), v, dout)],
+    };
+  };
+}
+
 cases["splitting and merging heads"] = () => {
   const x = n([2, 3, 8], 26);
   return {

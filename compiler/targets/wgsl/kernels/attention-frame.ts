@@ -35,6 +35,8 @@ export interface Frame {
   readonly width: Dim;
   /** Threads of a workgroup, each with a row of its own. */
   readonly threads: number;
+  /** Rows of a block, where keys of later blocks are hidden. */
+  readonly block: number | undefined;
   /** Whether rows of the other side are read where they lie, without workgroup memory. */
   readonly direct: boolean;
 }
@@ -44,7 +46,7 @@ export function frame(cx: Limits, name: string, doc: string, work: Forward | Bac
   const { batch, rows, keys, width } = work.sizes;
   const d = constantOf(divide(width, constantDim(work.heads)) ?? width);
   if (d === undefined) throw new IrError("wgsl target: the width of an attention head must be known.");
-  return { w: new KernelWriter(`${name}_d${d}`, doc), d, quads: Math.ceil(d / 4), scale: literal(1 / Math.sqrt(d)), rows, keys, batch, heads: work.heads, width, threads: cx.software ? 8 : 64, direct: cx.software };
+  return { w: new KernelWriter(`${name}${work.block === undefined ? "" : "_causal"}_d${d}`, doc), d, quads: Math.ceil(d / 4), scale: literal(1 / Math.sqrt(d)), rows, keys, batch, heads: work.heads, block: work.block, width, threads: cx.software ? 8 : 64, direct: cx.software };
 }
 
 /** Lanes of quad `c` that a head of width `d` has. */
@@ -100,6 +102,32 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let at = min(own, ${limit} - 1u);`;
 }
 
+/** What of the other side a thread has to do with, in blocks: rows from `first` (of tiles) and `begin` (of the thread) on, up to `reach` and `seen`. */
+export interface Span {
+  /** Lines that say where that is. */
+  readonly lines: string;
+  readonly first: string;
+  readonly begin: string | undefined;
+  readonly reach: string;
+  readonly seen: string;
+}
+
+/** Keys that pass by a query: those up to the end of its block. Tiles go as far as the last query of the workgroup. */
+export function keysOf(f: Frame, rows: string, keys: string): Span {
+  if (f.block === undefined) return { lines: "", first: "0u", begin: undefined, reach: keys, seen: keys };
+  const block = f.w.size("block", constantDim(f.block));
+  const lines = `  let seen = min((at / ${block} + 1u) * ${block}, ${keys});\n  let reach = min((min(group.x * ${f.threads}u + ${f.threads - 1}u, ${rows} - 1u) / ${block} + 1u) * ${block}, ${keys});\n`;
+  return { lines, first: "0u", begin: undefined, reach: "reach", seen: "seen" };
+}
+
+/** Queries that pass by a key: those from the beginning of its block on. Tiles begin with the first key of the workgroup. */
+export function queriesOf(f: Frame, rows: string): Span {
+  if (f.block === undefined) return { lines: "", first: "0u", begin: undefined, reach: rows, seen: rows };
+  const block = f.w.size("block", constantDim(f.block));
+  const lines = `  let begin = at / ${block} * ${block};\n  let start_row = min(group.x * ${f.threads}u / ${block} * ${block}, ${rows});\n`;
+  return { lines, first: "start_row", begin: "begin", reach: rows, seen: rows };
+}
+
 /** How many rows of two operands fit into workgroup memory beside `extra` floats a row. */
 export function tileRows(f: Frame, extra: number): number {
   for (const rows of [64, 32, 16, 8]) if (rows * (f.quads * 32 + extra * 4) <= MEMORY) return rows;
@@ -125,11 +153,11 @@ export interface Passing {
 }
 
 /** In tiles through workgroup memory; `more` is what else is loaded. */
-export function passingTiles(f: Frame, tile: number, limit: string, a: string, b: string, more = ""): Passing {
+export function passingTiles(f: Frame, tile: number, limit: string, span: Span, a: string, b: string, more = ""): Passing {
   return {
-    open: `  for (var first = 0u; first < ${limit}; first += ${tile}u) {
+    open: `${span.lines}  for (var first = ${span.first}; first < ${span.reach}; first += ${tile}u) {
 ${loadTile(f, tile, limit, a, b, more)}
-    for (var j = 0u; j < ${tile}u && first + j < ${limit}; j++) {`,
+    for (var j = ${span.begin === undefined ? "0u" : `max(first, ${span.begin}) - first`}; j < ${tile}u && first + j < ${span.seen}; j++) {`,
     a: (c) => `tile_a[j * ${f.quads}u + ${c}u]`,
     b: (c) => `tile_b[j * ${f.quads}u + ${c}u]`,
     close: "    }\n    workgroupBarrier();\n  }",
@@ -137,10 +165,10 @@ ${loadTile(f, tile, limit, a, b, more)}
 }
 
 /** Read by every thread where they lie. */
-export function passingRows(f: Frame, limit: string, a: string, b: string): Passing {
+export function passingRows(f: Frame, limit: string, span: Span, a: string, b: string): Passing {
   const quad = (name: string, c: number): string => `      let ${name}_${c} = ${name}_quad(image * ${limit} + j, head, ${c}u);`;
   return {
-    open: `  for (var j = 0u; j < ${limit}; j++) {\n${each(f.quads, (c) => `${quad(a, c)}\n${quad(b, c)}`)}`,
+    open: `${span.lines}  for (var j = ${span.begin ?? "0u"}; j < ${span.seen}; j++) {\n${each(f.quads, (c) => `${quad(a, c)}\n${quad(b, c)}`)}`,
     a: (c) => `${a}_${c}`,
     b: (c) => `${b}_${c}`,
     close: "  }",

@@ -15,7 +15,7 @@ import type { Draft, Limits } from "../kernel.js";
 import { MAX_BUFFERS, up } from "../kernel.js";
 import { hasMatrixForm } from "./attention-blocks.js";
 import type { Backward, Frame } from "./attention-frame.js";
-import { each, entry, frame, passingRows, passingTiles, plus, quadReader, storeRow, tileRows } from "./attention-frame.js";
+import { each, entry, frame, keysOf, passingRows, passingTiles, plus, quadReader, queriesOf, storeRow, tileRows } from "./attention-frame.js";
 import type { Halves } from "./attention-grad-matrix.js";
 import { attentionGradMatrixForm } from "./attention-grad-matrix.js";
 
@@ -54,7 +54,7 @@ ${k.body}
 }
 
 function addMatrixForm(f: Frame, work: Backward, wanted: readonly Name[], halves: Halves, delta: Tensor | undefined): void {
-  if (hasMatrixForm(f, [work.q.tensor, work.k.tensor, work.v.tensor, work.o, work.dO])) f.w.form("subgroup-matrix", attentionGradMatrixForm(f, work, readersOf(f, work, wanted, "f16"), halves, delta));
+  if (f.block === undefined && hasMatrixForm(f, [work.q.tensor, work.k.tensor, work.v.tensor, work.o, work.dO])) f.w.form("subgroup-matrix", attentionGradMatrixForm(f, work, readersOf(f, work, wanted, "f16"), halves, delta));
 }
 
 function groupsOf(f: Frame, own: Dim, halves: number): Draft["groups"] {
@@ -94,7 +94,7 @@ function queryHalf(f: Frame, work: Backward, tile: number, delta: Tensor | undef
   const { w, quads } = f;
   const [rows, keys] = [w.size("rows", f.rows), w.size("keys", f.keys)];
   const readers = readersOf(f, work, allNames);
-  const pass = f.direct ? passingRows(f, keys, "k", "v") : passingTiles(f, tile, keys, "k", "v");
+  const pass = f.direct ? passingRows(f, keys, keysOf(f, rows, keys), "k", "v") : passingTiles(f, tile, keys, keysOf(f, rows, keys), "k", "v");
   const body = `  let row = image * ${rows} + at;
   var delta_row = 0f;
 ${each(quads, (c) => `  let q${c} = q_quad(row, head, ${c}u) * ${f.scale};\n  let g${c} = g_quad(row, head, ${c}u);\n  var d${c} = vec4<f32>();\n  delta_row += dot(g${c}, o_quad(row, head, ${c}u));`)}
@@ -124,7 +124,7 @@ function keyHalf(f: Frame, work: Backward, tile: number, delta: Tensor | undefin
       tile_lse[j] = ${w.read("lse", work.lse)(`group.y * ${rows} + r`)};
       tile_delta[j] = ${own};
     }`;
-  const pass = f.direct ? passingRows(f, rows, "q", "g") : passingTiles(f, tile, rows, "q", "g", stats);
+  const pass = f.direct ? passingRows(f, rows, queriesOf(f, rows), "q", "g") : passingTiles(f, tile, rows, queriesOf(f, rows), "q", "g", stats);
   const stat = (name: "lse" | "delta"): string => {
     if (!f.direct) return `tile_${name}[j]`;
     const from = name === "lse" ? work.lse : delta;

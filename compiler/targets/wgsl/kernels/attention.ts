@@ -11,7 +11,7 @@ import type { Draft, Limits } from "../kernel.js";
 import { up } from "../kernel.js";
 import { hasMatrixForm } from "./attention-blocks.js";
 import type { Forward, Frame } from "./attention-frame.js";
-import { each, entry, frame, loadTile, passingRows, plus, quadReader, storeRow, tileRows } from "./attention-frame.js";
+import { each, entry, frame, keysOf, loadTile, passingRows, plus, quadReader, storeRow, tileRows } from "./attention-frame.js";
 import { attentionMatrixForm } from "./attention-matrix.js";
 
 /** o and the log-sum-exp. */
@@ -23,7 +23,8 @@ export function attentionDraft(cx: Limits, op: Op, work: Forward): Draft {
   w.size("keys", f.keys);
   const readers = (type: "f32" | "f16"): string[] => (["q", "k", "v"] as const).map((name) => quadReader(f, name, work[name], type));
   const code = f.direct ? directCode(f, work, readers("f32")) : tiledCode(f, work, readers("f32"), tile);
-  if (hasMatrixForm(f, [work.q.tensor, work.k.tensor, work.v.tensor])) w.form("subgroup-matrix", attentionMatrixForm(f, work, readers("f16")));
+  // Matrices take 64 queries at once, and have no form for blocks.
+  if (f.block === undefined && hasMatrixForm(f, [work.q.tensor, work.k.tensor, work.v.tensor])) w.form("subgroup-matrix", attentionMatrixForm(f, work, readers("f16")));
   return w.finish(code, [up(f.rows, f.threads), mul(f.batch, constantDim(f.heads)), constantDim(1)], op.origin, printShape([f.batch, f.rows, f.width]));
 }
 
@@ -31,7 +32,7 @@ export function attentionDraft(cx: Limits, op: Op, work: Forward): Draft {
 function directCode(f: Frame, work: Forward, readers: readonly string[]): string {
   const { quads, w } = f;
   const [rows, keys] = [w.size("rows", f.rows), w.size("keys", f.keys)];
-  const pass = passingRows(f, keys, "k", "v");
+  const pass = passingRows(f, keys, keysOf(f, rows, keys), "k", "v");
   return `${readers.join("\n\n")}
 
 ${entry(f, rows)}
@@ -65,6 +66,7 @@ ${storeRow(f, "o", { tensor: work.o, width: f.width, at: constantDim(0) }, `(ima
 function tiledCode(f: Frame, work: Forward, readers: readonly string[], tile: number): string {
   const { quads, w } = f;
   const [rows, keys] = [w.size("rows", f.rows), w.size("keys", f.keys)];
+  const { lines, reach, seen } = keysOf(f, rows, keys);
   const u8 = [0, 1, 2, 3, 4, 5, 6, 7];
   return `var<workgroup> tile_a: array<vec4<f32>, ${tile * quads}>;
 var<workgroup> tile_b: array<vec4<f32>, ${tile * quads}>;
@@ -75,10 +77,10 @@ ${entry(f, rows)}
 ${each(quads, (c) => `  let q${c} = q_quad(image * ${rows} + at, head, ${c}u) * ${f.scale};\n  var o${c} = vec4<f32>();`)}
   var top = -3.0e38f;
   var total = 0f;
-  for (var first = 0u; first < ${keys}; first += ${tile}u) {
+${lines}  for (var first = 0u; first < ${reach}; first += ${tile}u) {
 ${loadTile(f, tile, keys, "k", "v")}
-    for (var j = 0u; j < ${tile}u && first + j < ${keys}; j += 8u) {
-${u8.map((u) => `      var s${u} = ${plus(quads, (c) => `dot(q${c}, tile_a[(j + ${u}u) * ${quads}u + ${c}u])`)};\n      if (first + j + ${u}u >= ${keys}) { s${u} = -3.0e38f; }`).join("\n")}
+    for (var j = 0u; j < ${tile}u && first + j < ${seen}; j += 8u) {
+${u8.map((u) => `      var s${u} = ${plus(quads, (c) => `dot(q${c}, tile_a[(j + ${u}u) * ${quads}u + ${c}u])`)};\n      if (first + j + ${u}u >= ${seen}) { s${u} = -3.0e38f; }`).join("\n")}
       let next = max(top, max(max(max(s0, s1), max(s2, s3)), max(max(s4, s5), max(s6, s7))));
       let shrink = exp(top - next);
       top = next;

@@ -88,6 +88,9 @@ export const cases: readonly Case[] = [
     { op: "attention", note: `${rows} x ${d}, and attention_grad`, env: { B: 2, T: rows }, body: (b) => { const [o = -1, memory = -1] = b.multi("attention", [data(b, "qkv", t("B", "T", 3 * heads * d))], { heads }); return [o, b.op("attention_grad", [memory, data(b, "do", t("B", "T", heads * d))])]; } },
     { op: "sdpa", note: `${rows} x ${d}, and sdpa_grad`, env: { B: 2, T: rows, S: rows + 3 }, body: (b) => { const [q, k, v] = [data(b, "q", t("B", "T", heads * d)), data(b, "k", t("B", "S", heads * d)), data(b, "v", t("B", "S", heads * d))]; const [o = -1, lse = -1] = b.multi("sdpa", [q, k, v], { heads }); return [o, lse, ...b.multi("sdpa_grad", [q, k, v, o, lse, data(b, "do", t("B", "T", heads * d))], { heads })]; } },
   ]),
+  ...[[1, 5, 3, 1], [67, 4, 2, 1], [130, 10, 1, 50], [71, 8, 2, 9]].map(([rows = 1, d = 1, heads = 1, block = 1]): Case => (
+    { op: "sdpa_causal", note: `${rows} x ${d} by blocks of ${block}, and sdpa_causal_grad`, env: { B: 2, T: rows }, body: (b) => { const [q = -1, k = -1, v = -1, dO = -1] = ["q", "k", "v", "do"].map((name) => data(b, name, t("B", "T", heads * d))); const [o = -1, lse = -1] = b.multi("sdpa_causal", [q, k, v], { heads, block }); return [o, lse, ...b.multi("sdpa_causal_grad", [q, k, v, o, lse, dO], { heads, block })]; } }
+  )),
   { op: "gather_rows", env: { B: 3, N: 7, K: 5 }, below: 7, body: (b) => one(b.op("gather_rows", [data(b, "x", t("B", "N", 6)), data(b, "i", i32(dims(["2*B", "K"])))], { copies: 2 })) },
   { op: "scatter_rows", env: { B: 3, N: 7, K: 5 }, below: 7, body: (b) => one(b.op("scatter_rows", [data(b, "dy", t("2*B", "K", 70)), data(b, "i", i32(dims(["2*B", "K"])))], { batch: dim("B"), rows: dim("N") })) },
   { op: "gather_table", env: { R: 3, N: 7, K: 5 }, below: 7, body: (b) => one(b.op("gather_table", [data(b, "x", t("N", 6)), data(b, "i", i32(dims(["R", "K"])))])) },

@@ -36,7 +36,7 @@ test.each(cases.map((c, i) => ({ title: `${c.op}${c.note === undefined ? "" : `,
 test("every primitive op has a case", () => {
   // The last line's are made by a pass that runs for tfjs alone (test/compiler/passes/rows-read.test.ts).
   const beside = new Set([
-    "call", "repeat", "attention_grad", "sdpa_grad",
+    "call", "repeat", "attention_grad", "sdpa_grad", "sdpa_causal_grad",
     "attention_rows", "attention_rows_grad", "stack_front", "stack_last", "stack_join",
   ]);
   expect(Object.keys(ops).filter((op) => !beside.has(op) && !cases.some((c) => c.op === op))).toEqual([]);
