@@ -265,6 +265,11 @@ export function concatTokens(cx: BodyCx, items: readonly Tensor[], at: Span): Va
     const width = item.type.shape.at(-1);
     const fits = item.type.axes.join() === "batch,token,feature" && own !== undefined && multipleOf(rows, own) !== undefined;
     if (fits && width !== undefined && equal(width, features)) continue;
+    if (item.type.axes.includes("time") && item.type.axes.includes("token")) {
+      const help = "An encoder of tubes (`video_vit`) gives one run of tokens for a clip, of which some can be predicted from others. What an encoder of pictures gives for each frame can be pooled, and goes on by `earlier` and `later`.";
+      cx.diagnostics.add(report("JEP3003", at, { what: "an operand of `concat`", expected: "one run of tokens", found: `a run for each frame, ${shapeText(item.type)}` }, { help }));
+      return poison;
+    }
     cx.diagnostics.add(report("JEP3001", at, { op: "concat", left: shapeText(first.type), right: shapeText(item.type) }));
     return poison;
   }

@@ -109,3 +109,10 @@ train m { epochs 1 }
   expect(masked("predictor p = vit_predictor(width: 10, depth: 1, heads: 2)\n  head out = decode()\n  z = out(p(f(video at seen), at: hidden))", tubes, "tubes(video, 8, 2)")).toEqual([[], [12, 2 * 8 * 8 * 3]]);
   expect(masked(decoder, tubes, "tubes(video, 8, 4)")).toEqual([["JEP3001", "JEP3008"], [10, 2 * 8 * 8 * 3]]);
 });
+
+test("a predictor over the tokens of single frames is refused with what encodes a clip as one run of tokens", () => {
+  const { diagnostics } = check({ file: "m.jepa", text: film("  data shapes(count: 64)").replace("h = mlp(16)", "h = vit_predictor(width: 8, depth: 1, heads: 2)").replace("z = pool(f(video))", "mask u = random(0.5)\n  z = f(video)").replace("mse(h(z), stopgrad(z))", "mse(h(z, at: u), stopgrad(z) at u)") });
+  const [told] = diagnostics;
+  expect([told?.code, told?.message]).toEqual(["JEP3003", "An operand of `concat` should be one run of tokens, and is a run for each frame, [B, 4, 4, 8]."]);
+  expect(told?.help).toContain("`video_vit`");
+});
