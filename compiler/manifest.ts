@@ -116,7 +116,7 @@ function masksOf(graph: ModelGraph, fed: ReadonlySet<string>): MaskSpec[] {
       todo.push(other);
     }
   }
-  return graph.masks.filter((m) => needed.has(m.name)).flatMap(maskSpec);
+  return graph.masks.filter((m) => needed.has(m.name)).flatMap((m) => maskSpec(m).map((spec): MaskSpec => (fed.has(m.name) ? spec : { ...spec, unread: true })));
 }
 
 /** A mask for the sampler; one without a grid was never used. */

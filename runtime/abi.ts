@@ -140,6 +140,8 @@ export interface MaskSpec {
   readonly trim: "tail" | "random";
   /** Rows are cut to the shortest of every so many images, instead of the batch's: what a release with so many on each GPU does. */
   readonly trimGroup?: number;
+  /** Other masks are made of it, and no step reads it: it is sampled, and not given to a module. */
+  readonly unread?: true;
 }
 
 /** Random numbers that a step needs from the host, by the program's seed and the step. */

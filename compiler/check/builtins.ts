@@ -431,6 +431,10 @@ const table: Readonly<Record<string, Builtin>> = {
   frozen: { formals: ["of"], run: (call) => untrained(call, "random") },
   pretrained: { formals: ["of", "from?", "name?", "tune?"], run: pretrained },
   patch_size: query((type) => gridOf(type)?.patch),
+  patch_frames: query((type) => {
+    const grid = gridOf(type);
+    return grid === undefined ? undefined : (grid.tube ?? 1);
+  }),
   channels: query((type) => gridOf(type)?.channels),
   cosine: schedule("cosine"),
   linear_schedule: schedule("linear"),

@@ -208,7 +208,7 @@ export function patches(cx: BodyCx, image: Tensor, patch: number, at: Span): Val
     return poison;
   }
   if (height % patch !== 0 || width % patch !== 0) {
-    cx.diagnostics.add(report("JEP3005", at, { height, width, patch }));
+    cx.diagnostics.add(report("JEP3005", at, { what: `A ${height}x${width} image`, parts: `${patch}x${patch} patches` }));
     return poison;
   }
   const grid: Grid = { rows: height / patch, cols: width / patch, patch, channels };
@@ -226,11 +226,14 @@ export function tubes(cx: BodyCx, video: Tensor, patch: number, frames: number, 
     cx.diagnostics.add(report("JEP3003", at, { what: "the operand of `tubes`", expected: "a video", found: shapeText(video.type) }));
     return poison;
   }
-  if (height % patch !== 0 || width % patch !== 0 || moments % frames !== 0) {
-    cx.diagnostics.add(report("JEP3005", at, { height, width, patch }));
+  const sides = height % patch === 0 && width % patch === 0;
+  if (!sides || moments % frames !== 0) {
+    const help = sides ? "Choose a number of frames for each tube that divides those of the clip." : moments % frames === 0 ? undefined : "Choose a patch size that divides both sides, and a number of frames for each tube that divides those of the clip.";
+    const numbers = { what: `A clip of ${moments} ${moments === 1 ? "frame" : "frames"} of ${height}x${width}`, parts: `tubes of ${frames} ${frames === 1 ? "frame" : "frames"} of ${patch}x${patch}` };
+    cx.diagnostics.add(report("JEP3005", at, numbers, help === undefined ? {} : { help }));
     return poison;
   }
-  const grid: Grid = { rows: height / patch, cols: width / patch, patch, channels, frames: moments / frames };
+  const grid: Grid = { rows: height / patch, cols: width / patch, patch, channels, frames: moments / frames, tube: frames };
   const shape = [rows, constantDim(grid.rows * grid.cols * (moments / frames)), constantDim(patch * patch * channels * frames)];
   const type: ValueType = { shape, axes: ["batch", "token", "feature"], positions: { kind: "all", grid }, space: { kind: "pixels" }, dtype: "f32", pending: undefined };
   const all = emit(cx, "patches", [video.id], { patch, grid, size: frames }, type, at);
@@ -262,6 +265,11 @@ export function concatTokens(cx: BodyCx, items: readonly Tensor[], at: Span): Va
     const width = item.type.shape.at(-1);
     const fits = item.type.axes.join() === "batch,token,feature" && own !== undefined && multipleOf(rows, own) !== undefined;
     if (fits && width !== undefined && equal(width, features)) continue;
+    if (item.type.axes.includes("time") && item.type.axes.includes("token")) {
+      const help = "An encoder of tubes (`video_vit`) gives one run of tokens for a clip, of which some can be predicted from others. What an encoder of pictures gives for each frame can be pooled, and goes on by `earlier` and `later`.";
+      cx.diagnostics.add(report("JEP3003", at, { what: "an operand of `concat`", expected: "one run of tokens", found: `a run for each frame, ${shapeText(item.type)}` }, { help }));
+      return poison;
+    }
     cx.diagnostics.add(report("JEP3001", at, { op: "concat", left: shapeText(first.type), right: shapeText(item.type) }));
     return poison;
   }

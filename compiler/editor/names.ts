@@ -177,10 +177,15 @@ function formalOf(module: ast.Module | undefined, text: string): Declared | unde
 
 /** The last declaration before the name, else the first one; then top-level names. */
 function named(files: Files, within: ast.Item, name: ast.Name): Declared | undefined {
-  const inside = scopeOf(files, within).filter((d) => d.name.text === name.text);
+  const inside = scopeOf(files, within).filter((d) => d.name.text === name.text && isKnownAt(d, name.span));
   // A binding is known after its own line: `x = block(x)` names the earlier one.
   const before = inside.filter((d) => d.name.span.file === name.span.file && endOf(d) <= name.span.start);
   return before.at(-1) ?? inside[0] ?? topLevel(files).find((d) => d.name.text === name.text && d.by.kind === "module");
+}
+
+/** The element of a loop is known in its loop alone: the same name before or behind it may be a module's. */
+function isKnownAt({ by }: Declared, { file, start }: Span): boolean {
+  return !("kind" in by) || by.kind !== "repeat" || (by.span.file === file && by.span.start <= start && start < by.span.end);
 }
 
 function endOf({ by, name }: Declared): number {

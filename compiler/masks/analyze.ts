@@ -12,7 +12,7 @@ import type { Related } from "../messages/report.js";
 import { report } from "../messages/report.js";
 import type { Mask, ModelGraph } from "../model/ir.js";
 import { placesOf } from "../types/value-type.js";
-import { percent, whyNotApart } from "./apart.js";
+import { drawnFor, percent, whyNotApart } from "./apart.js";
 import type { Kept } from "./draws.js";
 import { coverage, kept } from "./draws.js";
 import { sizeLaw } from "./law.js";
@@ -37,9 +37,9 @@ type Fault = Omit<MaskFinding, "losses">;
 
 const gridText = (mask: Mask): string => `${mask.grid?.rows ?? 0}x${mask.grid?.cols ?? 0}`;
 
-/** Among which images rows are cut to the shortest. */
-function amongText({ trimGroup }: Mask, batch: number): string {
-  return trimGroup === undefined ? `at a batch of ${batch}` : `within ${trimGroup} images`;
+/** Among which images or clips rows are cut to the shortest. */
+function amongText(mask: Mask, batch: number): string {
+  return mask.trimGroup === undefined ? `at a batch of ${batch}` : `within ${mask.trimGroup} ${drawnFor(mask)}`;
 }
 
 function hangs(mask: Mask): Fault[] {
@@ -101,7 +101,7 @@ function relaxes(mask: Mask, removed: readonly Mask[], masks: readonly Mask[], b
 function given(removed: readonly Mask[], count: Kept | undefined): readonly Related[] {
   return removed.flatMap((m) => {
     const share = count?.givenUp.get(m.name) ?? 0;
-    return share === 0 ? [] : [{ span: m.origin, message: `\`${m.name}\` is then given up, in ${percent(share)} of images` }];
+    return share === 0 ? [] : [{ span: m.origin, message: `\`${m.name}\` is then given up, in ${percent(share)} of ${drawnFor(m)}` }];
   });
 }
 

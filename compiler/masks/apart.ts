@@ -16,9 +16,14 @@ const rare = 0.0005;
 
 /** Why a mask cannot always avoid what is taken out, or undefined. `counted`: what `kept` says of it. */
 export function whyNotApart(mask: Mask, removed: readonly Mask[], counted: Kept | undefined): string | undefined {
-  if (counted !== undefined && counted.stops > rare) return `in ${percent(counted.stops)} of images no place has any position left, and a run stops there`;
-  if (counted !== undefined && counted.relaxes > rare) return `in ${percent(counted.relaxes)} of images ${nothingLeft(mask)}`;
+  if (counted !== undefined && counted.stops > rare) return `in ${percent(counted.stops)} of ${drawnFor(mask)} no place has any position left, and a run stops there`;
+  if (counted !== undefined && counted.relaxes > rare) return `in ${percent(counted.relaxes)} of ${drawnFor(mask)} ${nothingLeft(mask)}`;
   return mask.kind === "block" || mask.kind === "rasterized" ? undefined : couldCover(mask, removed);
+}
+
+/** What each draw of a mask is for. */
+export function drawnFor({ grid }: Mask): string {
+  return grid?.frames === undefined ? "images" : "clips";
 }
 
 /** A share as it is told. */

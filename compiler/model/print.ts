@@ -112,9 +112,9 @@ export function plainAttrs(attrs: Attrs): LiteralRecord {
   };
 }
 
-/** `8x8/4x3`: rows x columns / side of a patch x channels; `8x8/4x3*4` with four rows of tubes along time. */
+/** `8x8/4x3`: rows x columns / side of a patch x channels; `8x8/4x3x2*4` with four rows along time of tubes of two frames. */
 export function printGrid(grid: Grid): string {
-  return `${grid.rows}x${grid.cols}/${grid.patch}x${grid.channels}${grid.frames === undefined ? "" : `*${grid.frames}`}`;
+  return `${grid.rows}x${grid.cols}/${grid.patch}x${grid.channels}${grid.frames === undefined ? "" : `x${grid.tube ?? 1}*${grid.frames}`}`;
 }
 
 /** Text of a type. */

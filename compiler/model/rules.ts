@@ -121,7 +121,7 @@ function patchesType(image: ValueType, attrs: Attrs): Inferred {
   const [moments] = sizes;
   if (!timed || moments === undefined) return ok({ ...common, shape: [rows, constantDim(placesOf(grid)), constantDim(patch * patch * channels)], axes: ["batch", "token", "feature"] });
   if (size === undefined) return ok({ ...common, shape: [rows, moments, constantDim(placesOf(grid)), constantDim(patch * patch * channels)], axes: ["batch", "time", "token", "feature"] });
-  if (constantOf(moments) !== size * (grid.frames ?? 0)) return wrong("its tubes do not tile the video");
+  if (grid.tube !== size || constantOf(moments) !== size * (grid.frames ?? 0)) return wrong("its tubes do not tile the video");
   return ok({ ...common, shape: [rows, constantDim(placesOf(grid)), constantDim(patch * patch * channels * size)], axes: ["batch", "token", "feature"] });
 }
 

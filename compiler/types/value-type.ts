@@ -20,6 +20,8 @@ export interface Grid {
   readonly channels: number;
   /** Rows of patches along time, where tokens are tubes of a video. */
   readonly frames?: number;
+  /** Frames of each tube, where there are `frames`. */
+  readonly tube?: number;
 }
 
 /** Where the tokens of a value sit on a grid. */
@@ -102,7 +104,7 @@ export function placesOf({ rows, cols, frames = 1 }: Pick<Grid, "rows" | "cols" 
 
 /** Whether two grids are one. */
 export function sameGrid(a: Grid, b: Grid): boolean {
-  return a.rows === b.rows && a.cols === b.cols && a.patch === b.patch && a.channels === b.channels && a.frames === b.frames;
+  return a.rows === b.rows && a.cols === b.cols && a.patch === b.patch && a.channels === b.channels && a.frames === b.frames && a.tube === b.tube;
 }
 
 /** Whether two position facts are one; opaque positions are equal when they come from the same input. */

@@ -24,6 +24,8 @@ export interface Tick {
   readonly learningRate: number;
   /** 0 as long as it is not known. */
   readonly imagesPerSecond: number;
+  /** Whether these are clips. */
+  readonly clips?: boolean;
   /** Told where the rate is known. */
   readonly secondsLeft: number;
   /** By watch name: the live collapse signals, when there are any yet. */
@@ -104,7 +106,7 @@ export function progressLine(tick: Tick, columns?: number): string {
     `${bar(share, 16)} ${String(Math.floor(share * 100)).padStart(3)}%`,
     `loss ${number(tick.loss)}`,
     ...Object.entries(tick.signals).map(([name, signal]) => `${name} std ${signal.std.toFixed(2)} rank ${signal.rank.toFixed(1)}`),
-    ...(tick.imagesPerSecond > 0 ? [`${tick.imagesPerSecond.toFixed(tick.imagesPerSecond < 10 ? 1 : 0)} img/s`, `${duration(tick.secondsLeft)} left`] : []),
+    ...(tick.imagesPerSecond > 0 ? [`${tick.imagesPerSecond.toFixed(tick.imagesPerSecond < 10 ? 1 : 0)} ${tick.clips === true ? "clips" : "img"}/s`, `${duration(tick.secondsLeft)} left`] : []),
     `epoch ${tick.epoch}/${tick.epochs}`,
     `lr ${tick.learningRate.toExponential(1)}`,
   ];

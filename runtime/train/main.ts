@@ -294,6 +294,7 @@ async function loop(session: Session): Promise<{ end: LoopEnd; speed: Speed; ses
             loss: row.loss,
             learningRate: row.lr,
             imagesPerSecond: rate,
+            clips: session.trainer.manifest.inputs[0]?.frames !== undefined,
             secondsLeft: ((recipe.totalSteps - row.step) * recipe.batch) / rate,
             signals,
           });

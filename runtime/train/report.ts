@@ -76,7 +76,7 @@ function tiles(data: ReportData): string {
   }
   const made = data.totalSteps - data.after;
   const what = data.after === 0 ? steps(made) : `the last ${grouped(made)} of ${steps(data.totalSteps)},`;
-  if (made > 0) list.push([duration(data.seconds), `${what} at ${short(data.imagesPerSecond)} images/s`]);
+  if (made > 0) list.push([duration(data.seconds), `${what} at ${short(data.imagesPerSecond)} ${data.manifest.inputs[0]?.frames === undefined ? "images" : "clips"}/s`]);
   return `<div class="tiles">${list.map(([value, name]) => `<div class="tile"><b>${escape(value)}</b><span>${escape(name)}</span></div>`).join("")}</div>`;
 }
 

@@ -195,7 +195,8 @@ function upload(run: Run, batch: StepBatch, hyper: Hyper): TfjsInputs<Tensor> {
     if (values === undefined) throw new HostError("mismatch", `the batch has no ${name}`, "report this: loader and manifest disagree");
     return [name, tf.tensor(values, [batch.size, ...shape])];
   });
-  const masks = Object.entries(batch.masks).map(([name, mask]): [string, Tensor] => [name, tf.tensor(mask.indices, [mask.count * batch.size, mask.length], "int32")]);
+  const unread = new Set(manifest.masks.filter((mask) => mask.unread === true).map(({ name }) => name));
+  const masks = Object.entries(batch.masks).filter(([name]) => !unread.has(name)).map(([name, mask]): [string, Tensor] => [name, tf.tensor(mask.indices, [mask.count * batch.size, mask.length], "int32")]);
   const draws = manifest.draws.map((draw): [string, Tensor] => [draw.name, tf.tensor(own(batch.draws, draw.name) ?? new Float32Array(0), [...draw.shape])]);
   const weights = run.changing.map((loss): [string, Tensor] => [loss, tf.scalar(weightOf(hyper, loss))]);
   return { images: Object.fromEntries(images), numbers: Object.fromEntries(numbers), masks: Object.fromEntries(masks), draws: Object.fromEntries(draws), weights: Object.fromEntries(weights) };

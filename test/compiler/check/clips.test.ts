@@ -75,3 +75,44 @@ test("editors offer films, and what their folders take", () => {
   expect(at("data vi")).toEqual(["images", "videos", "shapes"]);
   expect(at("\"clips\", ev")).toEqual(expect.arrayContaining(["every:", "on_corrupt:", "on_small:", "on_short:"]));
 });
+
+test("tubes that do not tile a clip are told as such, with what to change", () => {
+  const cut = (patch: number, frames: number): (string | undefined)[] => {
+    const found = check({ file: "m.jepa", text: film("  data shapes(count: 64)").replace("vit(patch: 8,", `video_vit(patch: ${patch}, frames: ${frames},`) }).diagnostics.find(({ code }) => code === "JEP3005");
+    return [found?.message, found?.help];
+  };
+  expect(cut(8, 2)).toEqual([undefined, undefined]);
+  expect(cut(8, 3)).toEqual(["A clip of 4 frames of 16x16 cannot be cut into tubes of 3 frames of 8x8.", "Choose a number of frames for each tube that divides those of the clip."]);
+  expect(cut(5, 1)).toEqual(["A clip of 4 frames of 16x16 cannot be cut into tubes of 1 frame of 5x5.", "Choose a patch size that divides both sides."]);
+  expect(cut(5, 3)[1]).toContain("divides both sides, and a number of frames");
+});
+
+test("the library's decoders give the pixels of whole tubes (VideoMAE)", () => {
+  const masked = (head: string, encoder: string, aim: string): unknown => {
+    const { diagnostics, graph } = check({ file: "m.jepa", text: `use std.vit
+model m {
+  input video: Video[4, 16, 16, 3]
+  mask hidden = random(0.5)
+  mask seen = all minus hidden
+  encoder f = ${encoder}
+  ${head}
+  loss mse(z, normalize(${aim}) at hidden) in pixels
+}
+train m { epochs 1 }
+` });
+    const out = graph?.instances.find(({ name }) => name === "out")?.params.find(({ path }) => path.endsWith("proj.weight") && !path.includes("attn"));
+    return [diagnostics.filter(({ severity }) => severity === "error").map(({ code }) => code), out?.shape];
+  };
+  const tubes = "video_vit(patch: 8, frames: 2, width: 12, depth: 1, heads: 2)";
+  const decoder = "predictor out = vit_decoder(width: 10, depth: 1, heads: 2)\n  z = out(f(video at seen), at: hidden)";
+  expect(masked(decoder, tubes, "tubes(video, 8, 2)")).toEqual([[], [10, 2 * 8 * 8 * 3]]);
+  expect(masked("predictor p = vit_predictor(width: 10, depth: 1, heads: 2)\n  head out = decode()\n  z = out(p(f(video at seen), at: hidden))", tubes, "tubes(video, 8, 2)")).toEqual([[], [12, 2 * 8 * 8 * 3]]);
+  expect(masked(decoder, tubes, "tubes(video, 8, 4)")).toEqual([["JEP3001", "JEP3008"], [10, 2 * 8 * 8 * 3]]);
+});
+
+test("a predictor over the tokens of single frames is refused with what encodes a clip as one run of tokens", () => {
+  const { diagnostics } = check({ file: "m.jepa", text: film("  data shapes(count: 64)").replace("h = mlp(16)", "h = vit_predictor(width: 8, depth: 1, heads: 2)").replace("z = pool(f(video))", "mask u = random(0.5)\n  z = f(video)").replace("mse(h(z), stopgrad(z))", "mse(h(z, at: u), stopgrad(z) at u)") });
+  const [told] = diagnostics;
+  expect([told?.code, told?.message]).toEqual(["JEP3003", "An operand of `concat` should be one run of tokens, and is a run for each frame, [B, 4, 4, 8]."]);
+  expect(told?.help).toContain("`video_vit`");
+});

@@ -249,7 +249,7 @@ test("a gray picture goes through a model as one channel, and films may be gray 
   expect(graph?.inputs).toMatchObject([{ height: 32, width: 32, channels: 1 }]);
   const film = "use std.vit\nmodel m {\n  input film: Video[4, 16, 16, 1]\n  encoder f = linear(8)\n  x = f(tubes(film, patch: 8, frames: 2))\n  loss mse(x, 0 * x)\n  allow collapse(\"shapes\")\n}\ntrain m { epochs 1 }\n";
   const films = check({ file: "m.jepa", text: film }).graph;
-  expect(films === undefined ? "" : printGraph(films)).toContain("2x2/8x1*2");
+  expect(films === undefined ? "" : printGraph(films)).toContain("2x2/8x1x2*2");
 });
 
 test("the pictures of a program are all gray or all in color", () => {

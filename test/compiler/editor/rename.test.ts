@@ -104,3 +104,21 @@ test("a name that means something else in a variant, or where a module is used, 
   expect(renamed(text, "model base", "z_hat", "true")).toContain("a value of the language");
   expect(meaning(renamed(text, "model base", "z_hat", "guess"))).toEqual(meaning(text));
 });
+
+test("the element of a loop that is called like a module is known in the loop alone", () => {
+  const text = program("enc(4, width)").replace("module random", `module deep(width, depth) (x: Tokens[outer]) -> Tokens[width] {
+  part grow = linear(width)
+  part layers = depth of block(2)
+  y = grow(x)
+  repeat block in layers {
+    y = block(y)
+  }
+  y
+}
+
+module random`);
+  const after = renamed(text, "repeat block", "block", "layer");
+  expect(after).toContain("part layers = depth of block(2)");
+  expect(after).toContain("repeat layer in layers {\n    y = layer(y)");
+  expect(meaning(after)).toEqual(meaning(text));
+});

@@ -61,7 +61,7 @@ interface Told {
 function toldOf(result: CheckResult): Told {
   const of = (code: string) => result.diagnostics.find((d) => d.code === code && d.message.includes("`c`"));
   const message = (of("JEP5011") ?? of("JEP5012"))?.message ?? "";
-  const share = /in ([\d.]+) % of images/.exec(message)?.[1];
+  const share = /in ([\d.]+) % of (?:images|clips)/.exec(message)?.[1];
   return { told: message !== "", empty: of("JEP5011") !== undefined, message, share: share === undefined ? undefined : Number(share) / 100 };
 }
 

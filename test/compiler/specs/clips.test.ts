@@ -39,12 +39,11 @@ const programs: Readonly<Record<string, string>> = {
   loss l1(h(f(video at context), at: targets), stopgrad(normalize(t(video))) at targets)`),
   "several blocks at once, predicted by a decoder of tokens that were put in": program(`  input video: Video[4, 8, 8, 1]
   mask hidden = random(0.5)
-  encoder f = video_vit(patch: 4, frames: 1, width: 12, depth: 1, heads: 2)
+  encoder f = video_vit(patch: 4, frames: 2, width: 12, depth: 1, heads: 2)
   head token = mask_tokens()
   head trunk = vit_trunk(depth: 2, heads: 2, top: 1)
-  head out = linear(16)
   z, unused = trunk(token(f(video), at: hidden))
-  loss mse(out(z) at hidden, tubes(video, 4, 1) at hidden) in pixels`),
+  loss mse(decode(z) at hidden, tubes(video, 4, 2) at hidden) in pixels`),
   "a world model of frames with actions": program(`  input video: Video[3, 8, 8, 3]
   input action: Action[3, 2]
   encoder f = vit(patch: 4, width: 8, depth: 1, heads: 2)

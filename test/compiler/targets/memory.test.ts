@@ -34,7 +34,7 @@ async function held(ready: Ready): Promise<number> {
     },
   }, { ...loaded, initial: initialState(manifest, 0) });
   const draws = stream(3, "pictures");
-  const images = Object.fromEntries(manifest.views.map((v) => [v.name, Float32Array.from({ length: batch * v.height * v.width * 3 }, () => draws.normal())]));
+  const images = Object.fromEntries(manifest.views.map((v) => [v.name, Float32Array.from({ length: batch * (v.frames ?? 1) * v.height * v.width * 3 }, () => draws.normal())]));
   const masks = Object.fromEntries(sampleMasks(manifest.masks, { seed: 0, step: 0, batch }));
   const before = engine.memory().bytes;
   await engine.step({ size: batch, images, masks, draws: Object.fromEntries(manifest.draws.map((d) => [d.name, drawTensor(d, 0, 0)])) }, { step: 1, learningRate: 1e-3, weightDecay: 0, momentum: Object.fromEntries(manifest.ema.map((e) => [e.target, 0.99])) }, { watch: false, gradientNorm: false });
@@ -43,9 +43,11 @@ async function held(ready: Ready): Promise<number> {
 }
 
 const small = { width: 32, depth: 3, heads: 2 };
+/** Masks that others are made of and no step reads, in clips. */
+const clips = { frames: 4, image_size: 16, width: 16, depth: 1, heads: 2, predictor_width: 12, predictor_depth: 1 };
 
-test.each(["simsiam", "mae", "ijepa"])("what the compiler counts for %s is what the engine holds", async (name) => {
-  const ready = compileRepo(`examples/${name}-small.jepa`, { set: small });
+test.each([["simsiam", small], ["mae", small], ["ijepa", small], ["vjepa", clips]] as const)("what the compiler counts for %s is what the engine holds", async (name, set) => {
+  const ready = compileRepo(`examples/${name}-small.jepa`, { set });
   const { batch } = ready.manifest.train;
   const lengths = new Map([...sampleMasks(ready.manifest.masks, { seed: 0, step: 0, batch })].map(([mask, m]) => [mask, m.length]));
   const counted = tfjsMemory(ready.step, ready.manifest, lengths).step;

@@ -65,6 +65,7 @@ test("a progress line says where the run is", () => {
 test("a rate that is not known yet is left out, and so is the time that would follow from it", () => {
   const first = progressLine({ ...tick, step: 1, imagesPerSecond: 0, secondsLeft: Infinity, signals: {} });
   expect(first).toBe("  1/200  ░░░░░░░░░░░░░░░░   0%  loss 0.1235  epoch 2/10  lr 1.0e-3");
+  expect(progressLine({ ...tick, clips: true })).toContain("  98 clips/s  ");
   expect(progressLine({ ...tick, imagesPerSecond: 0.25 })).toContain("  0.3 img/s  1 min 15 s left  ");
 });
 
