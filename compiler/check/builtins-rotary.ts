@@ -109,7 +109,9 @@ function lookedUp(cx: BodyCx, x: Tensor, table: Tensor, { mask, grid }: Position
   const sets = cx.env.masks.get(mask)?.count ?? 1;
   if (x.type.positions.kind === "mask" && !ofOneBatch(cx, x.type, sets, at)) return undefined;
   useMask(cx, mask, grid, at);
-  const type: ValueType = { ...x.type, shape: [mul(batch, constantDim(sets)), maskLength(mask), sizeOf(table)], positions: { kind: "mask", mask, grid }, space: anySpace };
+  // A table of moments gives its rows for each of them.
+  const moments = table.type.axes[0] === "time" ? table.type.shape.slice(0, 1) : [];
+  const type: ValueType = { ...x.type, shape: [mul(batch, constantDim(sets)), ...moments, maskLength(mask), sizeOf(table)], positions: { kind: "mask", mask, grid }, space: anySpace };
   return emit(cx, "table_at", [table.id], { mask, grid }, type, at);
 }
 

@@ -183,7 +183,8 @@ export function addTable(cx: BodyCx, x: Tensor, table: Value & { kind: "table" }
   if (positions.kind === "all") return emit(cx, "add", [x.id, param.id], {}, x.type, at);
   if (!ofOneBatch(cx, x.type, maskCount(cx, positions.mask), at)) return poison;
   useMask(cx, positions.mask, grid, at);
-  const rows = emit(cx, "table_at", [param.id], { mask: positions.mask, grid }, { ...x.type, space: anySpace }, table.span);
+  const moments = x.type.axes.includes("time") ? constantOf(x.type.shape[1] ?? constantDim(0)) : undefined;
+  const rows = emit(cx, "table_at", [param.id], { mask: positions.mask, grid, ...(moments === undefined ? {} : { size: moments }) }, { ...x.type, space: anySpace }, table.span);
   return emit(cx, "add", [x.id, rows.id], {}, x.type, at);
 }
 

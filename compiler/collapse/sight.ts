@@ -1,14 +1,16 @@
 /**
  * Sight: which content of which picture a value has seen.
  *
- * For every source (an input, or a view of one) the positions that went in: all of them, those of some masks, or all but
+ * For every source (an input, or a view of one) its moments (`moments.ts`) and the positions that went in: all of them, those of some masks, or all but
  * those a mask token stands in for. While every token has only seen its own place, choosing positions narrows the set;
  * once tokens have mixed, choosing unsees nothing. Batch statistics are kept apart from full mixing: what passes through a
  * mean of the batch is a trace of the content, not the content. An upper bound, never less than the truth.
  */
 import type { Node } from "../model/ir.js";
 import { opTable } from "../model/ops.js";
-import type { Domain } from "./interpret.js";
+import type { Domain, Place } from "./interpret.js";
+import type { Moments } from "./moments.js";
+import { bothMoments, momentsKey, momentsThrough, ownMoments, rowsInTime } from "./moments.js";
 
 /** What is seen of one source. */
 export interface SourceSight {
@@ -19,6 +21,8 @@ export interface SourceSight {
   readonly mix: "local" | "statistics" | "full";
   /** Before it was narrowed, statistics over all tokens went in. */
   readonly spilled: boolean;
+  /** Which moments of it, where it is a clip. */
+  readonly moments: Moments;
 }
 
 export type Sight = ReadonlyMap<string, SourceSight>;
@@ -29,7 +33,6 @@ export interface Seen {
   readonly parts: readonly Sight[] | undefined;
 }
 
-const whole: SourceSight = { only: undefined, except: [], mix: "local", spilled: false };
 const none: Sight = new Map();
 
 /** Sight as a domain of facts. Rows of a union stay apart until something looks across the batch, which no sight follows. */
@@ -37,18 +40,20 @@ export const sightDomain: Domain<Seen> = {
   nothing: { all: none, parts: undefined },
   key: ({ all, parts }) => `${sightKey(all)}|${parts?.map(sightKey).join("|") ?? ""}`,
   rootKey: () => "",
-  input: (node) => ({ all: node.type.space.kind === "actions" || node.type.space.kind === "labels" ? none : new Map([[node.attrs.path ?? "?", whole]]), parts: undefined }),
+  input: (node) => ({ all: node.type.space.kind === "actions" || node.type.space.kind === "labels" ? none : new Map([[node.attrs.path ?? "?", { only: undefined, except: [], mix: "local", spilled: false, moments: ownMoments(node.type) }]]), parts: undefined }),
   parameter: () => ({ all: none, parts: undefined }),
   op: seenOf,
   leave: (seen) => seen,
 };
 
 function sightKey(sight: Sight): string {
-  return [...sight].map(([s, x]) => `${s}:${x.only?.join("+") ?? "*"}-${x.except.join("+")}${x.mix}${x.spilled ? "!" : ""}`).sort().join(";");
+  return [...sight].map(([s, x]) => `${s}:${x.only?.join("+") ?? "*"}-${x.except.join("+")}${x.mix}${x.spilled ? "!" : ""}@${momentsKey(x.moments)}`).sort().join(";");
 }
 
-function seenOf(node: Node, args: readonly Seen[]): Seen {
+function seenOf(node: Node, given: readonly Seen[], { body }: Place): Seen {
+  const args = given.map((seen, i) => inTime(node, seen, rowsInTime(body.nodes[node.args[i] ?? -1]?.type ?? node.type)));
   const first = args[0];
+  const union = (all: readonly Sight[]): Sight => united(all, rowsInTime(node.type));
   if (node.op === "union") return { all: union(args.map((a) => a.all)), parts: args.flatMap((a) => a.parts ?? [a.all]) };
   if (node.op === "slice_batch" && first?.parts !== undefined) {
     const size = first.parts.length / (node.attrs.count ?? 1);
@@ -62,10 +67,16 @@ function seenOf(node: Node, args: readonly Seen[]): Seen {
   return { all: sightOf(node, args.map((a) => a.all)), parts };
 }
 
+/** An operand as the rows of the result see it along time. */
+function inTime(node: Node, { all, parts }: Seen, rows: number): Seen {
+  const through = (sight: Sight): Sight => map(sight, (x) => ({ ...x, moments: momentsThrough(node, x.moments, rows) }));
+  return { all: through(all), parts: parts?.map(through) };
+}
+
 function sightOf(node: Node, args: readonly Sight[]): Sight {
   if (node.op === "scale" && node.attrs.value === 0 && node.attrs.schedule === undefined) return none;
   const { mask } = node.attrs;
-  const all = union(args);
+  const all = united(args, rowsInTime(node.type));
   if (mask !== undefined && node.op === "at") return map(all, (x) => narrowed(x, mask));
   if (mask !== undefined && node.op === "replace_at") return map(all, (x) => (x.mix === "full" ? x : { ...x, except: [...new Set([...x.except, mask])].sort(), spilled: x.spilled || x.mix === "statistics" }));
   if (node.op === "batch_normalize" || node.op === "batch_norm" || node.op === "whiten" || node.op === "center") {
@@ -87,7 +98,7 @@ function map(sight: Sight, f: (x: SourceSight) => SourceSight): Sight {
   return new Map([...sight].map(([s, x]) => [s, f(x)]));
 }
 
-function union(args: readonly Sight[]): Sight {
+function united(args: readonly Sight[], rows: number): Sight {
   const filled = args.filter((a) => a.size > 0);
   if (filled.length <= 1) return filled[0] ?? none;
   const out = new Map<string, SourceSight>();
@@ -99,6 +110,7 @@ function union(args: readonly Sight[]): Sight {
         except: x.except.filter((m) => y.except.includes(m)),
         mix: x.mix === "full" || y.mix === "full" ? "full" : x.mix === "statistics" || y.mix === "statistics" ? "statistics" : "local",
         spilled: x.spilled || y.spilled,
+        moments: bothMoments(x.moments, y.moments, rows),
       });
     }
   }

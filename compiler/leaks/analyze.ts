@@ -13,6 +13,7 @@ import { termName } from "../collapse/canonicalize.js";
 import type { Facts } from "../collapse/gather.js";
 import { applying, cone, factOf, flowOf, nodeAt, trainedThrough } from "../collapse/gather.js";
 import type { Sight, SourceSight } from "../collapse/sight.js";
+import { rowsInTime, someHolds } from "../collapse/moments.js";
 import { report } from "../messages/report.js";
 import type { Mask } from "../model/ir.js";
 import { isCall, paramPrefix, rootOf } from "../model/visit.js";
@@ -25,12 +26,11 @@ export function findLeaks(facts: Facts): MaskFinding[] {
   const encoders = facts.encoders.filter((e) => e.state === "trained");
   const matters = (t: Term): boolean => encoders.length === 0 || encoders.some((e) => trainedThrough(facts, t.node).has(e.name));
   const terms = facts.terms.filter((t) => t.sign > 0 && t.operands.length === 2 && (t.role === "attract" || t.role === "classify" || t.role === "contrast") && matters(t));
-  const moments = facts.body.nodes.some((n) => n.op === "slice_time");
-  const found = terms.flatMap((term) => (moments && acrossTime(facts, term) ? [] : ofTerm(facts, term, terms)).map((f) => ({ ...f, losses: term.losses })));
+  const found = terms.flatMap((term) => ofTerm(facts, term, terms).map((f) => ({ ...f, losses: term.losses })));
   return [...found, ...blindEncoders(facts)];
 }
 
-/** A prediction of later moments may see all of the earlier ones. */
+/** Whether moments are compared with others: a prediction of later ones may see all of the earlier ones. */
 function acrossTime(facts: Facts, term: Term): boolean {
   return term.operands.some((o) => cone(facts, o).some((id) => facts.body.nodes[id]?.op === "slice_time"));
 }
@@ -41,6 +41,7 @@ function ofTerm(facts: Facts, term: Term, terms: readonly Term[]): Fault[] {
   const mask = maskOf(facts, term);
   const sides = studentFirst(facts, p, q);
   if (mask === undefined) return unmasked(facts, term, sides);
+  if (acrossTime(facts, term)) return masked(facts, term, mask, sides, () => hiddenBeside(facts, term, mask, terms));
   return [...masked(facts, term, mask, sides, () => hiddenBeside(facts, term, mask, terms)), ...alike(facts, term, mask, sides), ...targetAtInput(facts, term, mask, sides)];
 }
 
@@ -149,8 +150,14 @@ const quantizing: ReadonlySet<string> = new Set(["assign"]);
 /** What stands on the two sides in the same rows: part by part where both are unions of as many batches, else all of each. */
 function compared(facts: Facts, student: number, target: number): readonly (readonly [Sight, Sight])[] {
   const [own, seen] = [facts.sightsOfParts[student], facts.sightsOfParts[target]];
-  if (own !== undefined && own.length === seen?.length) return own.map((sight, i) => [sight, seen[i] ?? new Map()]);
-  return [[facts.sights[student] ?? new Map(), facts.sights[target] ?? new Map()]];
+  const rows = Math.max(...[student, target].map((id) => { const type = nodeAt(facts, id)?.type; return type === undefined ? 1 : rowsInTime(type); }));
+  // Of a clip only what some row has seen of the very moments that its target shows is an answer.
+  const beside = (own: Sight, seen: Sight): readonly [Sight, Sight] => [new Map([...own].filter(([source, { moments }]) => {
+    const answer = seen.get(source);
+    return answer === undefined || someHolds(moments, answer.moments, rows);
+  })), seen];
+  if (own !== undefined && own.length === seen?.length) return own.map((sight, i) => beside(sight, seen[i] ?? new Map()));
+  return [beside(facts.sights[student] ?? new Map(), facts.sights[target] ?? new Map())];
 }
 
 function ofPictures(facts: Facts, term: Term, target: number, own: Sight, seen: Sight): Fault[] {
@@ -163,6 +170,7 @@ function ofPictures(facts: Facts, term: Term, target: number, own: Sight, seen: 
     return [{ rule: "M-LOSS-CTX", diagnostic: report("JEP5021", term.origin, { loss: termName(term), mask: hidden[0] ?? "" }) }];
   }
   const source = [...seen.keys()][0] ?? "";
+  if (acrossTime(facts, term)) return [{ rule: "M-LEAK", diagnostic: report("JEP5015", term.origin, { loss: termName(term), why: `the moments of \`${source}\` that the target shows went into it`, mask: "targets" }, { help: "Predict later moments from earlier ones: `earlier(…)` on the one side, `later(…)` on the other." }) }];
   return [{ rule: "M-LEAK", diagnostic: report("JEP5015", term.origin, { loss: termName(term), why: `both sides see all of \`${source}\`, unmasked and not augmented differently`, mask: "targets" }, { help: "Give the two sides different views (`view a, b = augment(…)`), or hide a part with a mask." }) }];
 }
 

@@ -64,6 +64,15 @@ export function forAllMoments(b: FuncBuilder, rows: ValueId): ValueId {
   return b.op("reshape", [rows], { shape: [images, constantDim(1), ...rest] });
 }
 
+/** Rows of a table that each moment has for itself, `[T, N, D]`, looked up for each image: `[B, T, K, D]`. */
+export function pickForMoments(b: FuncBuilder, table: ValueId, index: ValueId): ValueId {
+  const [moments = constantDim(1), places = constantDim(1), width = constantDim(1)] = b.shapeOf(table);
+  const beside = b.op("reshape", [b.op("transpose", [table], { perm: [1, 0, 2] })], { shape: [places, mul(moments, width)] });
+  const picked = b.op("gather_table", [beside, index]);
+  const [images = constantDim(1), length = constantDim(1)] = b.shapeOf(picked);
+  return b.op("transpose", [b.op("reshape", [picked], { shape: [images, length, moments, width] })], { perm: [0, 2, 1, 3] });
+}
+
 /** What an encoder gives of a clip as rows of tokens: `[B, T, tokens, D]` and `[B, T, D]` as `[B, n, D]`, in the order frame, row, column. */
 export function tokensOfClip(b: FuncBuilder, x: ValueId): ValueId {
   const [rows, ...rest] = b.shapeOf(x);

@@ -15,7 +15,7 @@ import type { Axis } from "../types/value-type.js";
 import { namedAxes } from "../types/value-type.js";
 import type { StateCx } from "./batch-ops.js";
 import { lowerAssign, lowerBatchNorm, lowerBatchNormalize, lowerCenter, lowerNearest, lowerReplace, lowerSinkhorn, lowerWhiten } from "./batch-ops.js";
-import { attendMoments, forAllMoments, framePatches, pickMoments, tubeTokens } from "./clips.js";
+import { attendMoments, forAllMoments, framePatches, pickForMoments, pickMoments, tubeTokens } from "./clips.js";
 import { lossRules } from "./losses.js";
 import type { Queue } from "./queues.js";
 import { lowerRotate } from "./rotary.js";
@@ -96,9 +96,11 @@ function lowerPatches(cx: OpCx): ValueId {
   return size === undefined ? framePatches(cx.b, arg(cx, 0), patch) : tubeTokens(cx.b, arg(cx, 0), patch, size);
 }
 
-/** Rows of a table where tokens sit: of the tokens of a clip's frames, the same for each. */
+/** Rows of a table where tokens sit: of the tokens of a clip's frames, the same for each, or each moment's own. */
 function lowerTable(cx: OpCx): ValueId {
-  const rows = cx.b.op("gather_table", [arg(cx, 0), cx.index(need(cx.node.attrs.mask, "mask", cx.node))]);
+  const index = cx.index(need(cx.node.attrs.mask, "mask", cx.node));
+  if (timed(cx)) return pickForMoments(cx.b, arg(cx, 0), index);
+  const rows = cx.b.op("gather_table", [arg(cx, 0), index]);
   return cx.node.type.axes.includes("time") ? forAllMoments(cx.b, rows) : rows;
 }
 

@@ -38,7 +38,8 @@ export const opTable = {
   // With `size`, tubes of so many frames.
   patches: row(1, 1, ["patch", "grid"], "nothing", ["size"]),
   at: row(1, 1, ["mask"], "nothing", ["grid", "select"]),
-  table_at: row(1, 1, ["grid"], "nothing", ["mask"]),
+  // With `size`, the same rows for each of so many moments.
+  table_at: row(1, 1, ["grid"], "nothing", ["mask", "size"]),
   expand_at: row(1, 1, ["grid"], "tokens", ["mask"]),
   replace_at: row(2, 2, ["mask", "grid"]),
   concat: row(1, many),

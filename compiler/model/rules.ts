@@ -183,11 +183,14 @@ function selectType(x: ValueType, mask: string, select: NonNullable<Attrs["selec
 }
 
 function tableType(cx: RuleContext, table: ValueType, attrs: Attrs): Inferred {
-  const { grid, mask } = attrs;
+  const { grid, mask, size } = attrs;
   const width = table.shape.at(-1);
-  if (grid === undefined || width === undefined || table.shape.length !== 2) return wrong("its operand is not a table");
+  const timed = table.axes.join() === "time,token,feature";
+  if (grid === undefined || width === undefined || (table.shape.length !== 2 && !timed) || (timed && size !== undefined)) return wrong("its operand is not a table");
   if (mask === undefined) return ok(table);
-  return ok(tokensAt(cx, mask, grid, width));
+  const at = tokensAt(cx, mask, grid, width);
+  const moments = timed ? table.shape[0] : size === undefined ? undefined : constantDim(size);
+  return ok(moments === undefined ? at : { ...at, shape: [...at.shape.slice(0, 1), moments, ...at.shape.slice(1)], axes: ["batch", "time", "token", "feature"] });
 }
 
 function expandType(cx: RuleContext, vector: ValueType, attrs: Attrs): Inferred {

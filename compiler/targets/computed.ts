@@ -35,7 +35,7 @@ export function computed(module: Module, encoder: string): string {
  */
 function bare(func: Func, names: ReadonlyMap<string, string>, encoder: string): string {
   const short = (path: string): string => (encoder !== "" && path.startsWith(`${encoder}.`) ? path.slice(encoder.length + 1) : path);
-  const pathOf = ({ role, path }: Func["inputs"][number]): string => (role === "data" ? "" : short(path).replace(/^pos_embed_\d+x\d+$/, "pos_embed"));
+  const pathOf = ({ role, path }: Func["inputs"][number]): string => (role === "data" ? "" : short(path).replace(/^pos_embed_\d+x\d+(?:x\d+(?:_3d)?)?$/, "pos_embed"));
   const known = (key: string, value: unknown): unknown => (key === "fn" && typeof value === "string" ? names.get(value) ?? value : value);
   return JSON.stringify({
     dims: func.dims,

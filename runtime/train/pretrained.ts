@@ -114,12 +114,16 @@ function sameTable(there: ReadonlyMap<string, StoredTensor>, key: string, shape:
   return found ?? [undefined, undefined];
 }
 
+/** Of pictures, of tubes by their frames too, and turns (`rotary`), which say their grid always. */
+const TABLE = /(?:^|\.)(?:pos_embed(?:_\d+x\d+(?:x\d+(?:_3d)?)?)?|rotary_\d+(?:x\d+)*(?:_\d+(?:_[\d.]+)?)?)$/;
+
 function isTable(name: string): boolean {
-  return /(?:^|\.)pos_embed(?:_\d+x\d+)?$/.test(name);
+  return TABLE.test(name);
 }
 
+/** Tables that are one by another name. */
 function tableless(name: string): string {
-  return name.replace(/_\d+x\d+$/, "");
+  return name.replace(/(pos_embed)_[\dx]+(_3d)?$/, "$1");
 }
 
 /** Weights in the layout of transformers. */

@@ -15,7 +15,7 @@ import { buildStep } from "../../compiler/targets/build-step.js";
 import type { StepProgram } from "../../compiler/targets/step.js";
 import { parseModule } from "../../compiler/tensor/parse.js";
 import { printModule } from "../../compiler/tensor/print.js";
-import type { Engine, Manifest, StepBatch } from "../../runtime/abi.js";
+import type { Engine, Hyper, Manifest, StepBatch } from "../../runtime/abi.js";
 import { loadTf } from "../../runtime/backends/tfjs/engine.js";
 import { createTfjsEngine } from "../../runtime/backends/tfjs/run.js";
 import { partCount, partOf } from "../../runtime/backends/parts.js";
@@ -61,6 +61,11 @@ function unpassed(text: string, result: CompileResult): StepProgram {
   return buildStep(lowerChecked(checked, analyses?.watchlist), { name: "fuzz", doc: undefined, file, texts: result.texts }, { before: [], after: [] }).step;
 }
 
+/** The batch as the oracle reads it: weights of losses that change are inputs beside its numbers. */
+export function withWeights(batch: StepBatch, { weights = {} }: Pick<Hyper, "weights">): StepBatch {
+  return { ...batch, draws: { ...batch.draws, ...Object.fromEntries(Object.entries(weights).map(([name, x]) => [`weight ${name}`, Float32Array.of(x)])) } };
+}
+
 /** What a batch makes whose parts have rows of their own lengths: the mean over its parts. */
 function overParts(step: StepProgram, manifest: Manifest, state: State, batch: StepBatch): Interpreted {
   const parts = Object.values(batch.masks).some((m) => m.groups !== undefined) ? partCount(manifest, batch.size) : 1;
@@ -91,7 +96,7 @@ export async function disagreements(text: string, seed: number, onDevice = false
   const again = check({ file, text: format(text, file).text, read: readRepo }).graph;
   if (graph === undefined || again === undefined || printGraph(again, { origins: false }) !== printGraph(graph, { origins: false })) found.push("formatting changes the program");
   const state = stateOf(manifest, seed);
-  const batch = batchFor(manifest, 1);
+  const batch = withWeights(batchFor(manifest, 1), resolveRecipe(manifest, 64).hyperAt(1));
   found.push(...respelled(text, seed, state, batch, overParts(unpassed(text, ready), manifest, state, batch)));
   return [...found, ...await numbersApart(text, seed, onDevice)];
 }
@@ -103,7 +108,7 @@ export async function numbersApart(text: string, seed: number, onDevice = false)
   const { manifest } = ready;
   const before = unpassed(text, ready);
   const state = stateOf(manifest, seed);
-  const batch = batchFor(manifest, 1);
+  const batch = withWeights(batchFor(manifest, 1), resolveRecipe(manifest, 64).hyperAt(1));
   const wanted = overParts(before, manifest, state, batch);
   const exact = (got: Interpreted, what: string): string[] => apart(what, all(got), all(wanted), (_, w) => 1e-8 * (largest(w) + steepest(wanted)));
   const wgsl = compileRepo(file, { text, target: "wgsl" });
@@ -153,7 +158,8 @@ async function steps(what: string, oracle: StepProgram, engine: Engine, manifest
   try {
     for (let step = 1; step <= 2 && found.length === 0; step++) {
       const [batch, hyper] = [batchFor(manifest, step), recipe.hyperAt(step)];
-      const [wanted, noisy] = [overParts(oracle, manifest, known, batch), overParts(oracle, manifest, other, batch)];
+      const [wanted, noisy] = [known, other].map((x) => overParts(oracle, manifest, x, withWeights(batch, hyper)));
+      if (wanted === undefined || noisy === undefined) throw new Error("two are made");
       // A drawn learning rate may be too large: then there is no second step to compare.
       if (step > 1 && [...wanted.losses.values()].some((x) => !Number.isFinite(x.data[0]))) break;
       const [after, noisyAfter] = [updated(manifest, known, wanted, hyper, slots), updated(manifest, other, noisy, hyper, shakenSlots)];

@@ -300,7 +300,7 @@ function addHostBuffers(buffers: Buffers, plan: WgslPlan): void {
   const programs = [plan.step, ...(accumulate === undefined ? [] : [accumulate.first, accumulate.rest]), plan.norms, plan.update, ...(plan.prepare === undefined ? [] : [plan.prepare]), ...Object.values(plan.encoders)];
   const parts = accumulate?.parts ?? 1;
   const bytes = (outputs: readonly PlanOutput[]): number => outputs.reduce((n, o) => n + aligned(o.ref.bytes), 0);
-  buffers.add("sizes", "uniform", programs.reduce((n, p) => n + (p === plan.step ? parts : 1) * p.dispatches.length, 0) * SIZES_BYTES);
+  buffers.add("sizes", "uniform", programs.reduce((n, p) => n + (p === plan.step ? parts : 1) * p.dispatches.length * blockBytes(p), 0));
   buffers.add("hyper", "uniform", plan.hyper.length * 4);
   for (const i of [0, 1]) buffers.add(`read losses ${i}`, "staging", plan.held * parts * bytes(plan.step.outputs));
   if (plan.watches.length > 0) buffers.add("read watches", "staging", parts * bytes(plan.watches));
@@ -309,8 +309,10 @@ function addHostBuffers(buffers: Buffers, plan: WgslPlan): void {
   if (features > 0) buffers.add("read features", "staging", features);
 }
 
-/** Bytes of a dispatch's block of sizes: where uniform bindings may begin. */
-const SIZES_BYTES = 256;
+/** Bytes of a dispatch's block of sizes, of all in a program alike: a multiple of where uniform bindings may begin. */
+function blockBytes({ dispatches }: WgslPlan["step"]): number {
+  return 256 * Math.max(1, ...dispatches.map((d) => Math.ceil(d.sizes.length / 64)));
+}
 
 /** Turns drafts into dispatches, and collects kernels. */
 class PlanWriter {

@@ -14,11 +14,8 @@ import { makePipelines } from "./pipelines.js";
 import { programsOf } from "./programs.js";
 import { lacksFeatures, neededLimits } from "./request.js";
 import type { Symbols } from "./sizes.js";
-import { ProgramSizes, sizeValue } from "./sizes.js";
+import { ALIGNED, ProgramSizes, sizeValue } from "./sizes.js";
 import { waited } from "./waiting.js";
-
-/** Bytes of a dispatch's block of sizes. */
-const BLOCK = 256;
 
 /** A plan that is ready to run. */
 export interface Session {
@@ -126,11 +123,11 @@ export async function openSession(device: GPUDevice, module: WgslModule, name: s
 async function prepare(device: GPUDevice, { plan }: WgslModule, name: string, buffers: readonly GPUBuffer[], ready: readonly Ready[], host: { readonly sizes: GPUBuffer; readonly hyper: GPUBuffer }): Promise<Map<PlanProgram, readonly Prepared[]>> {
   const parts = plan.accumulate?.parts ?? 1;
   const inputs = new Map(plan.inputs.map((i) => [i.ref.buffer, partStride(i.ref)]));
-  const group = (dispatch: PlanDispatch, offset: number, part: number): GPUBindGroup => {
+  const group = (dispatch: PlanDispatch, { offset, size }: { readonly offset: number; readonly size: number }, part: number): GPUBindGroup => {
     const kernel = plan.kernels[dispatch.kernel] ?? fail("kernel");
     const { layout, immediate } = ready[dispatch.kernel] ?? fail("kernel");
     const entries: GPUBindGroupEntry[] = [
-      { binding: 0, resource: { buffer: host.sizes, offset, size: BLOCK } },
+      { binding: 0, resource: { buffer: host.sizes, offset, size } },
       ...dispatch.bind.map((ref, i) => ({ binding: i + 1, resource: { buffer: buffers[ref.buffer] ?? fail("buffer"), offset: ref.at + part * (inputs.get(ref.buffer) ?? 0), size: ref.bytes } })),
       ...(kernel.hyper && !immediate ? [{ binding: dispatch.bind.length + 1, resource: { buffer: host.hyper } }] : []),
     ];
@@ -141,10 +138,10 @@ async function prepare(device: GPUDevice, { plan }: WgslModule, name: string, bu
   device.pushErrorScope("validation");
   for (const program of programsOf(plan)) {
     prepared.set(program, Array.from({ length: program === plan.step ? parts : 1 }, (_, part): Prepared => {
-      const sizes = new ProgramSizes(program, BLOCK / 4);
+      const sizes = new ProgramSizes(program);
       const first = next;
       next += sizes.blocks.byteLength;
-      return { sizes, first, kernels: program.dispatches.map((d) => d.kernel), groups: program.dispatches.map((d, i) => group(d, first + (sizes.blockOf[i] ?? 0) * BLOCK, part)) };
+      return { sizes, first, kernels: program.dispatches.map((d) => d.kernel), groups: program.dispatches.map((d, i) => group(d, { offset: first + (sizes.blockOf[i] ?? 0) * sizes.blockBytes, size: sizes.blockBytes }, part)) };
     }));
   }
   const wrong = await waited(device, device.popErrorScope());
@@ -242,7 +239,7 @@ const GPU_MAP_READ = 1;
 const RESUME = "go on from the last checkpoint with --resume; if it happens again, take a smaller batch or another engine";
 
 function padded(ref: PlanRef): number {
-  return Math.ceil(ref.bytes / BLOCK) * BLOCK;
+  return Math.ceil(ref.bytes / ALIGNED) * ALIGNED;
 }
 
 function checkLimits(device: GPUDevice, module: WgslModule, name: string): void {

@@ -42,14 +42,19 @@ function folded([x = 0, y, z]: readonly number[]): [number, number, number] {
   return [Math.ceil(x / rows), rows, 1];
 }
 
+/** Where bindings may begin, of uniforms and of storage. */
+export const ALIGNED = 256;
+
 /** The sizes of a program, ready to be filled in. */
 export class ProgramSizes {
   /** For each dispatch, which block of sizes is its own. */
   readonly blockOf: readonly number[];
-  /** All different blocks, `words` u32 each. */
+  /** All different blocks, of u32. */
   readonly blocks: Uint32Array<ArrayBuffer>;
   /** Workgroups, three for each dispatch. */
   readonly counts: Uint32Array;
+  /** Bytes of a block: a multiple of where uniform bindings may begin, and enough for the dispatch with most sizes. */
+  readonly blockBytes: number;
   readonly #expressions: SizeExpr[] = [];
   readonly #index = new Map<string, number>();
   /** Word of a block, expression; and dispatch, expressions of its workgroups. */
@@ -58,8 +63,9 @@ export class ProgramSizes {
   #values = new Float64Array();
   #key: string | undefined;
 
-  constructor(program: PlanProgram, words: number) {
-    const { dispatches } = program;
+  constructor({ dispatches }: PlanProgram) {
+    this.blockBytes = ALIGNED * dispatches.reduce((most, { sizes }) => Math.max(most, Math.ceil((4 * sizes.length) / ALIGNED)), 1);
+    const words = this.blockBytes / 4;
     const distinct = new Map<string, { readonly block: number; readonly sizes: readonly SizeExpr[] }>();
     this.blockOf = dispatches.map(({ sizes }) => {
       const key = JSON.stringify(sizes);

@@ -151,3 +151,27 @@ it("the gradient of an I-JEPA with rotary positions equals central differences, 
     expect(Math.abs(numeric - analytic), path).toBeLessThan(1e-7 + 1e-5 * Math.abs(numeric));
   }
 });
+
+it("tokens of frames at a mask are turned by their moments and places", () => {
+  const text = (left: string, right: string): string => `model m {
+  allow collapse("only places count here")
+  allow leak("only places count here")
+  input clip: Video[3, 8, 8, 3]
+  mask b = 3 of block(scale: 0.2, min_keep: 0)
+  head f = linear(13)
+  x = f(patches(clip, 2))
+  loss mse(${left}, stopgrad(${right}))
+}
+train m {
+  data   shapes(count: 64)
+  batch  2
+}
+`;
+  const step = compileStep(text("rotary(x at b, 1)", "rotary(x, 1) at b"));
+  const forward = funcOf(step.module, step.forward);
+  const args = argumentsFor(forward, dims, 3).map((value, i) => (forward.inputs[i]?.path.includes("rotary_") === true
+    ? { shape: value.shape, data: Float64Array.from(initialValue({ name: "rotary", shape: value.shape, init: { kind: "rotary", sides: [3, 4, 4], base: 10000 } }, 0)) } : value));
+  expect(args.some(({ shape }) => shape.join() === "3,16,12")).toBe(true);
+  expect(lossOf(step, args)).toBe(0);
+  expect(lossOf(compileStep(text("rotary(x at b, 1)", "x at b")), args)).toBeGreaterThan(1e-3);
+});

@@ -21,6 +21,7 @@ import { batchFor, compilePlan, engineFor } from "../../compiler/targets/wgsl/pr
 import type { Ready } from "../../fidelity/compiled.js";
 import { compileRepo, importModule } from "../../fidelity/compiled.js";
 import { fakeManifest } from "./fakes.js";
+import { withWeights } from "../../fuzz/compare.js";
 
 vi.setConfig({ testTimeout: 300_000 });
 
@@ -85,11 +86,6 @@ function wanted(t: number): Record<string, number> {
 
 function hyperOf(manifest: Manifest, step: number): Hyper {
   return resolveRecipe(manifest, 16).hyperAt(step);
-}
-
-/** A batch as the interpreter reads it: the weights among its inputs. */
-function withWeights(batch: StepBatch, hyper: Hyper): StepBatch {
-  return { ...batch, draws: { ...batch.draws, ...Object.fromEntries(Object.entries(hyper.weights ?? {}).map(([loss, w]) => [`weight ${loss}`, Float32Array.of(w)])) } };
 }
 
 async function onWasm(ready: Ready): Promise<Engine> {

@@ -212,3 +212,33 @@ test("an import into one encoder keeps what another begins with", async () => {
   const [{ state }, { state: from }] = [checkpointOf("both"), checkpointOf("maker")];
   for (const [here, there] of [["f", "teacher"], ["g", "student"]]) expect(state.get(`${here}.blocks.0.mlp.fc2.weight`)).toEqual(from.get(`${there}.blocks.0.mlp.fc2.weight`));
 });
+
+test("tables of clips have other names where a program has several grids, and turns of a grid that is not used here stay there", async () => {
+  const clips = (name: string, lines: string): string => frame(name, lines).replace("input image: Image[8, 8, 3]", "input clip: Video[4, 8, 8, 3]").replace(/ {2}view a.*\n/, "");
+  await made("film", clips("film", `  allow leak("only the weights count here")
+  allow collapse("only the weights count here")
+  encoder f = video_vit(patch: 4, frames: 2, width: 12, depth: 1, heads: 2)
+  encoder t = ema(f, momentum: 0.5)
+  encoder turned = rotary_clip_vit(patch: 4, frames: 2, width: 12, depth: 1, heads: 2)
+  predictor p = mlp(12)
+  predictor q = mlp(12)
+  mask seen = random(0.5)
+  loss mse(p(f(clip at seen)), stopgrad(t(clip)) at seen)
+  loss mse(q(turned(clip at seen)), stopgrad(t(clip)) at seen)`));
+  const lines = await made("critic", clips("critic", `  allow leak("only the weights count here")
+  allow collapse("only the weights count here")
+  encoder first = video_vit(patch: 4, frames: 1, width: 12, depth: 1, heads: 2)
+  encoder h = ema(first, momentum: 0.5)
+  encoder g = pretrained(video_vit(patch: 4, frames: 2, width: 12, depth: 1, heads: 2), from: "${at("film")}", name: "t")
+  encoder r = pretrained(rotary_clip_vit(patch: 4, frames: 2, width: 12, depth: 1, heads: 2), from: "${at("film")}", name: "turned")
+  predictor p = mlp(12)
+  predictor q = mlp(12)
+  loss mse(p(pool(first(clip))), stopgrad(pool(g(clip))))
+  loss mse(q(pool(first(clip))), stopgrad(pool(r(clip))))`));
+  expect(lines.join("")).toMatch(/g begins with t of /);
+  const [theirs, ours] = [checkpointOf("film").state, checkpointOf("critic").state];
+  expect([...ours.keys()].filter((name) => /^g\.pos_embed|^r\..*rotary/.test(name))).toEqual(["g.pos_embed_2x2x2_3d", "r.blocks.0.attn.rotary_2x2x2"]);
+  expect(ours.get("g.pos_embed_2x2x2_3d")).toEqual(theirs.get("t.pos_embed"));
+  expect(ours.get("g.blocks.0.attn.qkv.weight")).toEqual(theirs.get("t.blocks.0.attn.qkv.weight"));
+  expect(ours.get("r.embed.weight")).toEqual(theirs.get("turned.embed.weight"));
+});
