@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { printModule } from "../../../compiler/tensor/print.js";
-import type { Engine, Hyper, Manifest, StepBatch } from "../../../runtime/abi.js";
+import type { Engine, Hyper, Manifest } from "../../../runtime/abi.js";
 import { loadTf } from "../../../runtime/backends/tfjs/engine.js";
 import { createTfjsEngine } from "../../../runtime/backends/tfjs/run.js";
 import { readSafetensors } from "../../../runtime/base/safetensors.js";
