@@ -2,7 +2,7 @@
  * Sight: which content of which picture a value has seen.
  *
  * For every source (an input, or a view of one) the positions that went in: all of them, those of some masks, or all but
- * those a mask token stands in for. While every token has only seen its own place, choosing positions narrows the set;
+ * those a mask token stands in for, and the moments, counted from its own. While every token has only seen its own place, choosing positions narrows the set;
  * once tokens have mixed, choosing unsees nothing. Batch statistics are kept apart from full mixing: what passes through a
  * mean of the batch is a trace of the content, not the content. An upper bound, never less than the truth.
  */
@@ -19,7 +19,23 @@ export interface SourceSight {
   readonly mix: "local" | "statistics" | "full";
   /** Before it was narrowed, statistics over all tokens went in. */
   readonly spilled: boolean;
+  readonly moments: Moments;
 }
+
+/** The moments that a value at a moment has seen, counted from its own: all up to one of them (infinite: none, all), and single ones behind it, in order. */
+export interface Moments {
+  readonly until: number;
+  readonly at: readonly number[];
+}
+
+const allMoments: Moments = { until: Infinity, at: [] };
+
+/** Whether what was seen holds all of what is shown. */
+export function holdsMoments(seen: Moments, shown: Moments): boolean {
+  return shown.until <= seen.until && shown.at.every((m) => m <= seen.until || seen.at.includes(m));
+}
+
+const momentsOf = (until: number, at: readonly number[]): Moments => ({ until, at: [...new Set(at)].filter((m) => m > until).sort((x, y) => x - y) });
 
 export type Sight = ReadonlyMap<string, SourceSight>;
 
@@ -29,7 +45,7 @@ export interface Seen {
   readonly parts: readonly Sight[] | undefined;
 }
 
-const whole: SourceSight = { only: undefined, except: [], mix: "local", spilled: false };
+const whole: SourceSight = { only: undefined, except: [], mix: "local", spilled: false, moments: { until: -Infinity, at: [0] } };
 const none: Sight = new Map();
 
 /** Sight as a domain of facts. Rows of a union stay apart until something looks across the batch, which no sight follows. */
@@ -37,14 +53,14 @@ export const sightDomain: Domain<Seen> = {
   nothing: { all: none, parts: undefined },
   key: ({ all, parts }) => `${sightKey(all)}|${parts?.map(sightKey).join("|") ?? ""}`,
   rootKey: () => "",
-  input: (node) => ({ all: node.type.space.kind === "actions" || node.type.space.kind === "labels" ? none : new Map([[node.attrs.path ?? "?", whole]]), parts: undefined }),
+  input: (node) => ({ all: node.type.space.kind === "actions" || node.type.space.kind === "labels" ? none : inTime(node, new Map([[node.attrs.path ?? "?", whole]])), parts: undefined }),
   parameter: () => ({ all: none, parts: undefined }),
   op: seenOf,
   leave: (seen) => seen,
 };
 
 function sightKey(sight: Sight): string {
-  return [...sight].map(([s, x]) => `${s}:${x.only?.join("+") ?? "*"}-${x.except.join("+")}${x.mix}${x.spilled ? "!" : ""}`).sort().join(";");
+  return [...sight].map(([s, x]) => `${s}:${x.only?.join("+") ?? "*"}-${x.except.join("+")}${x.mix}${x.spilled ? "!" : ""}@${x.moments.until};${x.moments.at.join()}`).sort().join(";");
 }
 
 function seenOf(node: Node, args: readonly Seen[]): Seen {
@@ -63,6 +79,19 @@ function seenOf(node: Node, args: readonly Seen[]): Seen {
 }
 
 function sightOf(node: Node, args: readonly Sight[]): Sight {
+  return inTime(node, ofPositions(node, args));
+}
+
+/** What an op does to the moments that went in: a slice shifts them, attention over moments looks back, and what has no axis of time is of all. */
+function inTime(node: Node, sight: Sight): Sight {
+  const timed = node.type.axes.includes("time") && !(node.attrs.over ?? []).includes("time");
+  const by = node.op === "slice_time" ? (node.attrs.start ?? 0) : 0;
+  const back = node.op === "attend" && node.attrs.block !== undefined;
+  if (timed && by === 0 && !back) return sight;
+  return map(sight, (x) => ({ ...x, moments: timed ? momentsOf(back ? Math.max(x.moments.until, ...x.moments.at) : x.moments.until + by, back ? [] : x.moments.at.map((m) => m + by)) : allMoments }));
+}
+
+function ofPositions(node: Node, args: readonly Sight[]): Sight {
   if (node.op === "scale" && node.attrs.value === 0 && node.attrs.schedule === undefined) return none;
   const { mask } = node.attrs;
   const all = union(args);
@@ -99,6 +128,7 @@ function union(args: readonly Sight[]): Sight {
         except: x.except.filter((m) => y.except.includes(m)),
         mix: x.mix === "full" || y.mix === "full" ? "full" : x.mix === "statistics" || y.mix === "statistics" ? "statistics" : "local",
         spilled: x.spilled || y.spilled,
+        moments: momentsOf(Math.max(x.moments.until, y.moments.until), [...x.moments.at, ...y.moments.at]),
       });
     }
   }

@@ -12,7 +12,8 @@ import type { Term } from "../collapse/canonicalize.js";
 import { termName } from "../collapse/canonicalize.js";
 import type { Facts } from "../collapse/gather.js";
 import { applying, cone, factOf, flowOf, nodeAt, trainedThrough } from "../collapse/gather.js";
-import type { Sight, SourceSight } from "../collapse/sight.js";
+import type { Moments, Sight, SourceSight } from "../collapse/sight.js";
+import { holdsMoments } from "../collapse/sight.js";
 import { report } from "../messages/report.js";
 import type { Mask } from "../model/ir.js";
 import { isCall, paramPrefix, rootOf } from "../model/visit.js";
@@ -26,21 +27,22 @@ export function findLeaks(facts: Facts): MaskFinding[] {
   const matters = (t: Term): boolean => encoders.length === 0 || encoders.some((e) => trainedThrough(facts, t.node).has(e.name));
   const terms = facts.terms.filter((t) => t.sign > 0 && t.operands.length === 2 && (t.role === "attract" || t.role === "classify" || t.role === "contrast") && matters(t));
   const moments = facts.body.nodes.some((n) => n.op === "slice_time");
-  const found = terms.flatMap((term) => (moments && acrossTime(facts, term) ? [] : ofTerm(facts, term, terms)).map((f) => ({ ...f, losses: term.losses })));
+  const found = terms.flatMap((term) => ofTerm(facts, term, terms, moments && acrossTime(facts, term)).map((f) => ({ ...f, losses: term.losses })));
   return [...found, ...blindEncoders(facts)];
 }
 
-/** A prediction of later moments may see all of the earlier ones. */
+/** Whether moments stand beside others: then a prediction may see all of a film but the moments that it is compared with. */
 function acrossTime(facts: Facts, term: Term): boolean {
   return term.operands.some((o) => cone(facts, o).some((id) => facts.body.nodes[id]?.op === "slice_time"));
 }
 
-function ofTerm(facts: Facts, term: Term, terms: readonly Term[]): Fault[] {
+function ofTerm(facts: Facts, term: Term, terms: readonly Term[], across: boolean): Fault[] {
   const [p, q] = term.operands;
   if (p === undefined || q === undefined) return [];
   const mask = maskOf(facts, term);
   const sides = studentFirst(facts, p, q);
-  if (mask === undefined) return unmasked(facts, term, sides);
+  if (mask === undefined) return unmasked(facts, term, sides, across);
+  if (across) return [];
   return [...masked(facts, term, mask, sides, () => hiddenBeside(facts, term, mask, terms)), ...alike(facts, term, mask, sides), ...targetAtInput(facts, term, mask, sides)];
 }
 
@@ -122,11 +124,11 @@ function masked(facts: Facts, term: Term, mask: string, [student, target]: reado
   return found;
 }
 
-/** Without a mask: a prediction of a network's view of the very picture that was put in has nothing to predict. */
-function unmasked(facts: Facts, term: Term, [student, target]: readonly [number, number]): Fault[] {
+/** Without a mask: a prediction of a network's view of the very picture, or the very moments, that were put in has nothing to predict. */
+function unmasked(facts: Facts, term: Term, [student, target]: readonly [number, number], across: boolean): Fault[] {
   const latent = [...flowOf(facts, target).depends].some((g) => facts.groups.get(g)?.learns === true && facts.groups.get(g)?.init === "random" && facts.groups.get(g)?.state !== "fixed");
   if (!latent || trainedThrough(facts, target).size > 0 || term.role === "contrast" || isOwnCode(facts, student, target)) return [];
-  return compared(facts, student, target).map(([own, seen]) => ofPictures(facts, term, target, own, seen)).find((found) => found.length > 0) ?? [];
+  return compared(facts, student, target).map(([own, seen]) => ofPictures(facts, term, target, own, seen, across)).find((found) => found.length > 0) ?? [];
 }
 
 /**
@@ -153,9 +155,10 @@ function compared(facts: Facts, student: number, target: number): readonly (read
   return [[facts.sights[student] ?? new Map(), facts.sights[target] ?? new Map()]];
 }
 
-function ofPictures(facts: Facts, term: Term, target: number, own: Sight, seen: Sight): Fault[] {
+function ofPictures(facts: Facts, term: Term, target: number, own: Sight, seen: Sight, across: boolean): Fault[] {
   if (seen.size === 0) return [];
-  if ([...seen.keys()].some((s) => !own.has(s))) return [];
+  if ([...seen].some(([s, shown]) => !holdsMoments(own.get(s)?.moments ?? noMoments, shown.moments))) return [];
+  if (across) return ofMoments(facts, term, own, seen);
   if ([...own.keys()].some((s) => !seen.has(s))) return told(term, own, seen);
   const hidden = [...own.values()].flatMap((s) => [...(s.only ?? []), ...s.except]);
   if (hidden.length > 0) {
@@ -164,6 +167,17 @@ function ofPictures(facts: Facts, term: Term, target: number, own: Sight, seen: 
   }
   const source = [...seen.keys()][0] ?? "";
   return [{ rule: "M-LEAK", diagnostic: report("JEP5015", term.origin, { loss: termName(term), why: `both sides see all of \`${source}\`, unmasked and not augmented differently`, mask: "targets" }, { help: "Give the two sides different views (`view a, b = augment(…)`), or hide a part with a mask." }) }];
+}
+
+const noMoments: Moments = { until: -Infinity, at: [] };
+
+/** A prediction that was given the moments that its target shows. */
+function ofMoments(facts: Facts, term: Term, own: Sight, seen: Sight): Fault[] {
+  const hidden = [...own.values(), ...seen.values()].some((s) => s.only !== undefined || s.except.length > 0);
+  const film = [...seen.keys()].find((s) => facts.graph.body.nodes.some((n) => n.attrs.path === s && n.type.axes.includes("time")));
+  if (hidden || film === undefined) return [];
+  const help = "Make the prediction of other moments than those that the target shows: `earlier(…)` on its side, `later(…)` on that of the target.";
+  return [{ rule: "M-LEAK", diagnostic: report("JEP5015", term.origin, { loss: termName(term), why: `the moments of \`${film}\` that the target shows went into it`, mask: "targets" }, { help }) }];
 }
 
 /** A prediction from other pictures that was also given all of those that its target shows. */
