@@ -128,7 +128,8 @@ function axisNamed(call: Call, type: ValueType, fallback: string): Axis | "colum
 function attends(call: Call, operands: readonly Tensor[]): boolean {
   for (const [i, { type }] of operands.entries()) {
     if (type.axes.includes("token")) continue;
-    call.cx.diagnostics.add(report("JEP3004", call.args.get(["q", "k", "v"][i] ?? "")?.span ?? call.at, { op: "attend", axis: "tokens", axes: type.axes.join(", ") }, { help: "Attention is between the tokens of an image: give what an encoder says of each token, before it is pooled." }));
+    const help = type.axes.includes("time") ? "Attention over moments looks back only: `causal: true`." : "Attention is between the tokens of an image: give what an encoder says of each token, before it is pooled.";
+    call.cx.diagnostics.add(report("JEP3004", call.args.get(["q", "k", "v"][i] ?? "")?.span ?? call.at, { op: "attend", axis: "tokens", axes: type.axes.join(", ") }, { help }));
     return false;
   }
   const [q, k, v] = operands.map((o) => o.type);

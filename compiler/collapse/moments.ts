@@ -1,70 +1,58 @@
 /**
- * Which moments of a clip a row has seen: from one to another, both counted from the clip's first.
+ * Which moments of a clip the rows of a value have seen: for each row along time a set of moments, counted from the clip's first.
  *
- * A row along an axis of time sees moments that go along with it (`earlier`, `later` shift which), or the same for all rows
- * (whatever was taken over time). Attention that looks back only reaches from the first moment to the row's own. An upper
- * bound, as every sight is. Owns this arithmetic; what a prediction may see is the rule of `leaks/`.
+ * `earlier` and `later` choose rows; what was taken over time has seen what all rows had; attention that looks back gives each
+ * row what those before it had. Exact where each step of the way is; with more moments than are counted one by one, each row is
+ * said to have seen all, as a sight is an upper bound. Owns this arithmetic; what a prediction may see is the rule of `leaks/`.
  */
 import type { Node } from "../model/ir.js";
 import { constantOf } from "../types/dim.js";
 import type { ValueType } from "../types/value-type.js";
 
-/** A moment: `at`, or `at` after that of the row where it `moves` with the row. */
-interface Bound {
-  readonly at: number;
-  readonly moves: boolean;
-}
+/** By row a set of moments, one bit each; one set where it is that of all rows. */
+export type Moments = readonly bigint[];
 
-/** The first and the last moment that a row has seen. */
-export interface Moments {
-  readonly first: Bound;
-  readonly last: Bound;
-}
+const all: Moments = [-1n];
 
-const still = (at: number): Bound => ({ at, moves: false });
+/** So many moments are counted one by one. */
+const MOST = 512;
 
-/** How many rows a value has along time; 1 where it has no such axis. */
-export function rowsInTime({ axes, shape }: ValueType): number {
+/** What rows of an input see: their own moment. A picture is one moment. */
+export function ownMoments({ axes, shape }: ValueType): Moments {
   const size = shape[axes.indexOf("time")];
-  return (size === undefined ? undefined : constantOf(size)) ?? 1;
+  const moments = (size === undefined ? undefined : constantOf(size)) ?? 1;
+  return moments > MOST ? all : Array.from({ length: moments }, (_, at) => 1n << BigInt(at));
 }
 
-/** What rows of an input see: their own moment, or all there is. */
-export function ownMoments({ axes }: ValueType): Moments {
-  const own: Bound = { at: 0, moves: axes.includes("time") };
-  return { first: own, last: own };
+/** What an op makes of the moments of an operand. */
+export function momentsThrough(node: Node, moments: Moments): Moments {
+  if (moments.length === 1) return moments;
+  if (node.op === "slice_time") return moments.slice(node.attrs.start ?? 0, (node.attrs.start ?? 0) + (node.attrs.size ?? moments.length));
+  if (node.op === "attend" && node.attrs.block !== undefined) return before(moments);
+  return node.type.axes.includes("time") && node.attrs.over?.includes("time") !== true ? moments : [moments.reduce((a, b) => a | b)];
 }
 
-/** What an op makes of the moments of an operand with so many rows along time. */
-export function momentsThrough(node: Node, moments: Moments, rows: number): Moments {
-  const { first, last } = moments;
-  if (node.op === "slice_time") {
-    const by = node.attrs.start ?? 0;
-    const later = (x: Bound): Bound => (x.moves ? { at: x.at + by, moves: true } : x);
-    return { first: later(first), last: later(last) };
-  }
-  if (node.op === "attend" && node.attrs.block !== undefined) return { first: first.moves ? still(first.at) : first, last };
-  if (node.type.axes.includes("time") && node.attrs.over?.includes("time") !== true) return moments;
-  return { first: first.moves ? still(first.at) : first, last: last.moves ? still(last.at + rows - 1) : last };
+function before(moments: Moments): Moments {
+  let seen = 0n;
+  return moments.map((own) => (seen |= own));
 }
 
-/** From the first moment of both to the last of both, for values of so many rows. */
-export function bothMoments(a: Moments, b: Moments, rows: number): Moments {
-  const together = (x: Bound, y: Bound, pick: (...of: readonly number[]) => number, reach: number): Bound =>
-    x.moves === y.moves ? { at: pick(x.at, y.at), moves: x.moves } : still(pick(x.at + (x.moves ? reach : 0), y.at + (y.moves ? reach : 0)));
-  return { first: together(a.first, b.first, Math.min, 0), last: together(a.last, b.last, Math.max, rows - 1) };
+/** What rows have seen that are made of rows of both. */
+export function bothMoments(a: Moments, b: Moments): Moments {
+  if (a === b) return a;
+  return Array.from({ length: Math.max(a.length, b.length) }, (_, row) => at(a, row) | at(b, row));
 }
 
 /** Whether some row of `a` has seen all that the same row of `b` has. */
-export function someHolds(a: Moments, b: Moments, rows: number): boolean {
-  const at = (x: Bound, row: number): number => (x.moves ? x.at + row : x.at);
-  for (let row = 0; row < rows; row++) {
-    if (at(a.first, row) <= at(b.first, row) && at(a.last, row) >= at(b.last, row)) return true;
-  }
-  return false;
+export function someHolds(a: Moments, b: Moments): boolean {
+  return Array.from({ length: Math.max(a.length, b.length) }, (_, row) => at(b, row) & ~at(a, row)).includes(0n);
+}
+
+function at(moments: Moments, row: number): bigint {
+  return moments[moments.length === 1 ? 0 : row] ?? -1n;
 }
 
 /** Equal for equal moments. */
-export function momentsKey({ first, last }: Moments): string {
-  return [first, last].map(({ at, moves }) => `${moves ? "+" : ""}${at}`).join("..");
+export function momentsKey(moments: Moments): string {
+  return moments.map((set) => set.toString(36)).join();
 }

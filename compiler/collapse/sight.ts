@@ -8,9 +8,9 @@
  */
 import type { Node } from "../model/ir.js";
 import { opTable } from "../model/ops.js";
-import type { Domain, Place } from "./interpret.js";
+import type { Domain } from "./interpret.js";
 import type { Moments } from "./moments.js";
-import { bothMoments, momentsKey, momentsThrough, ownMoments, rowsInTime } from "./moments.js";
+import { bothMoments, momentsKey, momentsThrough, ownMoments } from "./moments.js";
 
 /** What is seen of one source. */
 export interface SourceSight {
@@ -50,10 +50,9 @@ function sightKey(sight: Sight): string {
   return [...sight].map(([s, x]) => `${s}:${x.only?.join("+") ?? "*"}-${x.except.join("+")}${x.mix}${x.spilled ? "!" : ""}@${momentsKey(x.moments)}`).sort().join(";");
 }
 
-function seenOf(node: Node, given: readonly Seen[], { body }: Place): Seen {
-  const args = given.map((seen, i) => inTime(node, seen, rowsInTime(body.nodes[node.args[i] ?? -1]?.type ?? node.type)));
+function seenOf(node: Node, given: readonly Seen[]): Seen {
+  const args = given.map((seen) => inTime(node, seen));
   const first = args[0];
-  const union = (all: readonly Sight[]): Sight => united(all, rowsInTime(node.type));
   if (node.op === "union") return { all: union(args.map((a) => a.all)), parts: args.flatMap((a) => a.parts ?? [a.all]) };
   if (node.op === "slice_batch" && first?.parts !== undefined) {
     const size = first.parts.length / (node.attrs.count ?? 1);
@@ -68,15 +67,15 @@ function seenOf(node: Node, given: readonly Seen[], { body }: Place): Seen {
 }
 
 /** An operand as the rows of the result see it along time. */
-function inTime(node: Node, { all, parts }: Seen, rows: number): Seen {
-  const through = (sight: Sight): Sight => map(sight, (x) => ({ ...x, moments: momentsThrough(node, x.moments, rows) }));
+function inTime(node: Node, { all, parts }: Seen): Seen {
+  const through = (sight: Sight): Sight => map(sight, (x) => ({ ...x, moments: momentsThrough(node, x.moments) }));
   return { all: through(all), parts: parts?.map(through) };
 }
 
 function sightOf(node: Node, args: readonly Sight[]): Sight {
   if (node.op === "scale" && node.attrs.value === 0 && node.attrs.schedule === undefined) return none;
   const { mask } = node.attrs;
-  const all = united(args, rowsInTime(node.type));
+  const all = union(args);
   if (mask !== undefined && node.op === "at") return map(all, (x) => narrowed(x, mask));
   if (mask !== undefined && node.op === "replace_at") return map(all, (x) => (x.mix === "full" ? x : { ...x, except: [...new Set([...x.except, mask])].sort(), spilled: x.spilled || x.mix === "statistics" }));
   if (node.op === "batch_normalize" || node.op === "batch_norm" || node.op === "whiten" || node.op === "center") {
@@ -98,7 +97,7 @@ function map(sight: Sight, f: (x: SourceSight) => SourceSight): Sight {
   return new Map([...sight].map(([s, x]) => [s, f(x)]));
 }
 
-function united(args: readonly Sight[], rows: number): Sight {
+function union(args: readonly Sight[]): Sight {
   const filled = args.filter((a) => a.size > 0);
   if (filled.length <= 1) return filled[0] ?? none;
   const out = new Map<string, SourceSight>();
@@ -110,7 +109,7 @@ function united(args: readonly Sight[], rows: number): Sight {
         except: x.except.filter((m) => y.except.includes(m)),
         mix: x.mix === "full" || y.mix === "full" ? "full" : x.mix === "statistics" || y.mix === "statistics" ? "statistics" : "local",
         spilled: x.spilled || y.spilled,
-        moments: bothMoments(x.moments, y.moments, rows),
+        moments: bothMoments(x.moments, y.moments),
       });
     }
   }

@@ -13,7 +13,7 @@ import { termName } from "../collapse/canonicalize.js";
 import type { Facts } from "../collapse/gather.js";
 import { applying, cone, factOf, flowOf, nodeAt, trainedThrough } from "../collapse/gather.js";
 import type { Sight, SourceSight } from "../collapse/sight.js";
-import { rowsInTime, someHolds } from "../collapse/moments.js";
+import { someHolds } from "../collapse/moments.js";
 import { report } from "../messages/report.js";
 import type { Mask } from "../model/ir.js";
 import { isCall, paramPrefix, rootOf } from "../model/visit.js";
@@ -150,11 +150,10 @@ const quantizing: ReadonlySet<string> = new Set(["assign"]);
 /** What stands on the two sides in the same rows: part by part where both are unions of as many batches, else all of each. */
 function compared(facts: Facts, student: number, target: number): readonly (readonly [Sight, Sight])[] {
   const [own, seen] = [facts.sightsOfParts[student], facts.sightsOfParts[target]];
-  const rows = Math.max(...[student, target].map((id) => { const type = nodeAt(facts, id)?.type; return type === undefined ? 1 : rowsInTime(type); }));
   // Of a clip only what some row has seen of the very moments that its target shows is an answer.
   const beside = (own: Sight, seen: Sight): readonly [Sight, Sight] => [new Map([...own].filter(([source, { moments }]) => {
     const answer = seen.get(source);
-    return answer === undefined || someHolds(moments, answer.moments, rows);
+    return answer === undefined || someHolds(moments, answer.moments);
   })), seen];
   if (own !== undefined && own.length === seen?.length) return own.map((sight, i) => beside(sight, seen[i] ?? new Map()));
   return [beside(facts.sights[student] ?? new Map(), facts.sights[target] ?? new Map())];

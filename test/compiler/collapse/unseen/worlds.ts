@@ -7,6 +7,9 @@ const inverse = "head inverse = mlp(64, out: 4)";
 const clipNet = "module clip_net(width, depth, heads) (clip) -> Tokens[width] {\n  part embed = linear(width)\n  part blocks = depth of block(heads)\n  x = embed(tubes(clip, 4, 2)) + sincos2d(width)\n  repeat block in blocks { x = block(x) }\n  x\n}";
 const clip = "input video: Video[8, 32, 32, 3]\nmask targets = 4 of block(scale: 0.15..0.2, aspect: 0.75..1.5, min_keep: 1)\nmask context = block(scale: 0.85..1.0, aspect: 1.0, min_keep: 1) minus targets\nencoder f = clip_net(32, 1, 2)\npredictor h = vit_predictor(width: 16, depth: 1, heads: 2)";
 
+const lagging = "predictor h = mlp(64, out: 32)\nencoder t = ema(f, momentum: 0.99)\nz = f(video)";
+const past = "module past() (x: Features[width]) -> Features[width] {\n  part qkv = linear(3 * width)\n  part out = linear(width)\n  q, k, v = split(qkv(x), 3)\n  out(attend(q, k, v, 2, causal: true))\n}";
+
 export const worlds: readonly Unseen[] = [
   film({ id: "U601", title: "a world model without guard", verdict: "error", rules: ["E-SYM"], why: "both sides train", body: `${dynamics}\nloss mse(next, later(z))` }),
   film({ id: "U602", title: "a world model with a stopped target", verdict: "sound", accept: ["sound", "risky"], why: "SimSiam over time", body: `${dynamics}\nloss mse(next, stopgrad(later(z)))` }),
@@ -28,4 +31,9 @@ export const worlds: readonly Unseen[] = [
   whole({ id: "U618", title: "masked films without stop", verdict: "error", rules: ["E-SYM"], why: "both sides train", modules: clipNet, body: `${clip}\nloss l1(h(f(video at context), at: targets), f(video) at targets)` }),
   whole({ id: "U619", title: "masked films behind an average of momentum 1", verdict: "risky", rules: ["W-FROZEN-TARGET"], why: "a random teacher", modules: clipNet, body: `${clip}\nencoder t = ema(f, momentum: 1)\nloss l1(h(f(video at context), at: targets), t(video) at targets)` }),
   whole({ id: "U620", title: "masked films, the whole film given to the student", verdict: "error", rules: ["M-LEAK"], why: "the answer is in the input", modules: clipNet, body: `${clip}\nencoder t = ema(f, momentum: 0.99)\nloss l1(h(f(video), at: targets), t(video) at targets)` }),
+  film({ id: "U621", title: "a world model behind an average, given the next moment itself", verdict: "error", rules: ["M-LEAK"], why: "the answer is in the input: nothing is asked of the dynamics", body: `${lagging}\nloss mse(h(join(later(z), earlier(action))), later(t(video)))` }),
+  film({ id: "U622", title: "the moment between two, from both, behind an average", verdict: "sound", accept: ["sound", "risky"], why: "BYOL over time: what stands between is not given", body: `${lagging}\nloss mse(h(join(earlier(z, by: 2), later(z, by: 2))), earlier(later(t(video))))` }),
+  film({ id: "U623", title: "attention that looks back predicts the next moment, behind an average", verdict: "sound", accept: ["sound", "risky"], why: "a moment sees itself and those before", modules: past, body: `${lagging}\npredictor p = past()\nloss mse(p(earlier(z)), later(t(video)))` }),
+  film({ id: "U624", title: "attention that looks back predicts what it has just seen", verdict: "error", rules: ["M-LEAK"], why: "a moment sees itself", modules: past, body: `${lagging}\npredictor p = past()\nloss mse(p(later(z)), later(t(video)))` }),
+  film({ id: "U625", title: "the moment before from the one after it, behind an average", verdict: "sound", accept: ["sound", "risky"], why: "BYOL over time, backwards", body: `${lagging}\nloss mse(h(join(later(z), earlier(action))), earlier(t(video)))` }),
 ];
