@@ -208,7 +208,7 @@ export function patches(cx: BodyCx, image: Tensor, patch: number, at: Span): Val
     return poison;
   }
   if (height % patch !== 0 || width % patch !== 0) {
-    cx.diagnostics.add(report("JEP3005", at, { height, width, patch }));
+    cx.diagnostics.add(report("JEP3005", at, { whole: `A ${height}x${width} image`, parts: `${patch}x${patch} patches` }));
     return poison;
   }
   const grid: Grid = { rows: height / patch, cols: width / patch, patch, channels };
@@ -227,7 +227,8 @@ export function tubes(cx: BodyCx, video: Tensor, patch: number, frames: number, 
     return poison;
   }
   if (height % patch !== 0 || width % patch !== 0 || moments % frames !== 0) {
-    cx.diagnostics.add(report("JEP3005", at, { height, width, patch }));
+    const help = moments % frames === 0 ? {} : { help: "Choose a number of frames for a tube that divides those of the clip." };
+    cx.diagnostics.add(report("JEP3005", at, { whole: `A clip of ${moments} frames of ${height}x${width}`, parts: `tubes of ${frames}x${patch}x${patch}` }, help));
     return poison;
   }
   const grid: Grid = { rows: height / patch, cols: width / patch, patch, channels, frames: moments / frames };
