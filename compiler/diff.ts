@@ -13,6 +13,7 @@ import { usualLengths } from "./masks/usual.js";
 import type { Mask, ModelGraph, Node, Schedule } from "./model/ir.js";
 import { tfjsMemory, wgslMemory } from "./targets/memory.js";
 import { untrainable } from "./targets/supported.js";
+import { printDim } from "./types/dim.js";
 
 /** One thing that differs; undefined on the side that does not have it. */
 export interface Change {
@@ -46,13 +47,23 @@ export function diffPrograms(a: CheckResult, b: CheckResult): ProgramDifference 
 
 const kinds: readonly Change["what"][] = ["input", "view", "mask", "instance", "value", "loss", "gradient", "train", "probe", "verdict", "parameters", "flops", "memory"];
 
+/** Pictures, clips, and what comes with them: their sizes without the batch. */
+function inputs(graph: ModelGraph): ReadonlyMap<string, string> {
+  const pixels = graph.inputs.map((i): [string, string] => [i.name, `${i.frames === undefined ? "" : `${i.frames} frames of `}${i.height}x${i.width}x${i.channels}`]);
+  const beside = graph.body.nodes.flatMap((n): [string, string][] => {
+    const { kind } = n.type.space;
+    return n.op === "input" && (kind === "actions" || kind === "labels") ? [[n.attrs.path ?? "", `${kind} ${n.type.shape.slice(1).map(printDim).join("x")}`]] : [];
+  });
+  return new Map([...pixels, ...beside]);
+}
+
 /** What is compared of one program: per kind, names with a text of what they are. */
 function aspects(result: CheckResult, graph: ModelGraph): ReadonlyMap<Change["what"], ReadonlyMap<string, string>> {
   const count = parameterCount(graph);
   const flops = countFlops(result);
   const named = firstNamed(graph);
   return new Map<Change["what"], ReadonlyMap<string, string>>([
-    ["input", new Map(graph.inputs.map((i) => [i.name, `${i.height}x${i.width}x${i.channels}`]))],
+    ["input", inputs(graph)],
     ["view", new Map(graph.views.map((v) => [v.name, `${v.input} at ${v.height}x${v.width}: ${v.transforms.map((t) => `${t.name}(${flat(t.args)})`).join(" ")}`]))],
     ["mask", new Map(graph.masks.map((m) => [m.name, maskText(m)]))],
     ["instance", new Map(graph.instances.map((i) => [i.name, `${i.module}(${flat(i.config)}), ${trainingText(graph, i.name)}, ${parameterCount(graph, i).total} parameters`]))],
@@ -115,8 +126,7 @@ function megabytes(bytes: number): string {
 
 function countFlops(result: CheckResult): number | undefined {
   const { checked } = result;
-  const plain = checked !== undefined && checked.graph.body.nodes.every((n) => n.op !== "input" || (n.type.space.kind === "pixels" && !n.type.axes.includes("time")));
-  return result.ok && checked !== undefined && plain ? flopsPerImage(checked.graph, lowerChecked(checked), checked.training.train.batch) : undefined;
+  return result.ok && checked !== undefined ? flopsPerImage(checked.graph, lowerChecked(checked), checked.training.train.batch) : undefined;
 }
 
 function verdicts(result: CheckResult): ReadonlyMap<string, string> {

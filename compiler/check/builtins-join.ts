@@ -53,7 +53,7 @@ const shifted = (which: "earlier" | "later"): Builtin => ({
     const length = x.type.shape[axis];
     const moments = length === undefined ? undefined : constantOf(length);
     if (moments === undefined || by >= moments) {
-      call.cx.diagnostics.add(report("JEP3004", call.at, { op: `${call.name} by ${by}`, axis: "time", axes: `${x.type.axes.join(", ")} of ${shapeText(x.type)}` }));
+      call.cx.diagnostics.add(report("JEP3004", call.at, { op: `${call.name} by ${by}`, axis: "time", axes: `${x.type.axes.join(", ")} of ${shapeText(x.type)}` }, { help: moments === undefined ? "Only what has moments has others beside them: frames of a `Video` under an encoder of pictures, or rows of `Action[moments, size]`." : `There are ${moments} moments: give \`by\` at most ${moments - 1}.` }));
       return poison;
     }
     const type = { ...x.type, shape: x.type.shape.map((d, i) => (i === axis ? constantDim(moments - by) : d)) };

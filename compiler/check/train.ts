@@ -177,6 +177,9 @@ const optimizers: Readonly<Record<string, readonly string[]>> = { adamw: ["beta1
 /** Arguments of what settings are given: data and optimizers. */
 export const settingArguments: Readonly<Record<string, readonly string[]>> = { ...optimizers, images: ["on_corrupt", "on_small"], videos: ["every", "on_corrupt", "on_small", "on_short"], shapes: ["count"] };
 
+/** The words of a source's arguments that choose from some. */
+export const sourceChoices = { on_corrupt: ["skip", "refuse"], on_small: ["scale", "skip", "refuse"], on_short: ["skip", "refuse"] } as const;
+
 /** Settings that take one of some words, alone or with arguments behind it. */
 export const settingChoices = { data: ["images", "videos", "shapes"], optimizer: Object.keys(optimizers), recompute: ["blocks"], on_collapse: ["warn", "stop"] } as const;
 

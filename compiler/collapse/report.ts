@@ -26,7 +26,7 @@ export function diagnosticOf(finding: Finding, facts: Facts, texts: Texts, allow
   const steps = finding.term === undefined ? [] : witness(facts, finding.term, finding.encoder).slice(1);
   const params = {
     loss: lossName(finding), encoder: finding.encoder, heads: finding.detail !== "" && finding.rule === "W-COEF" ? finding.detail : finding.heads.join("`, `") || finding.encoder,
-    number: finding.detail, over: finding.term?.words["over"] === "time" ? "moments" : "tokens",
+    number: finding.detail, over: finding.detail || "tokens",
   };
   const severity = finding.level === "error" && allowed ? "warning" : finding.level;
   return report(code, span, params, {

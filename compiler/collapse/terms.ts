@@ -91,7 +91,7 @@ function idleGuards(facts: Facts, terms: readonly Term[], encoder: string): Find
     if (!reads) continue;
     if (t.sign < 0) found.push(finding("E-GUARD-SIGN", t, encoder, { heads: [], other: t.operands[0] }));
     else if (!trainedThrough(facts, t.node).has(encoder)) found.push(finding("E-GUARD-NOGRAD", t, encoder, { heads: [], other: t.operands[0] }));
-    else if ((axesOfWord(t.words["over"] ?? t.words["negatives"], sampleBit) & ~sampleBit) !== 0) found.push(finding("E-GUARD-AXIS", t, encoder, { heads: [], other: t.operands[0] }));
+    else if ((axesOfWord(t.words["over"] ?? t.words["negatives"], sampleBit) & ~sampleBit) !== 0) found.push(finding("E-GUARD-AXIS", t, encoder, { heads: [], other: t.operands[0], detail: t.words["over"] === "time" ? "moments" : "" }));
   }
   const rank = ["E-GUARD-SIGN", "E-GUARD-NOGRAD", "E-GUARD-AXIS"];
   return found.sort((a, b) => rank.indexOf(a.rule) - rank.indexOf(b.rule));

@@ -10,7 +10,7 @@ import { spaceWords } from "../check/losses.js";
 import { maskChoices } from "../check/masks.js";
 import { inputTypes } from "../check/model.js";
 import { initNames, typeNames } from "../check/statements.js";
-import { settingChoices } from "../check/train.js";
+import { settingChoices, sourceChoices } from "../check/train.js";
 import { lossKind, lossNames } from "../model/losses.js";
 import { sources } from "../std/sources.js";
 
@@ -33,8 +33,10 @@ export function settingChoicesAfter(before: string): readonly string[] | undefin
   return name === undefined ? undefined : own<readonly string[]>(settingChoices, name);
 }
 
+const truths = ["true", "false"] as const;
+
 /** The words of an argument that chooses from some, whatever is called. */
 function argumentChoices(name: string): readonly string[] | undefined {
-  const words = [...(own<readonly string[]>({ over: Object.keys(axisWords), pool: ["mean"], ...maskChoices }, name) ?? []), ...lossNames().flatMap((loss) => own(lossKind(loss).words, name) ?? [])];
+  const words = [...(own<readonly string[]>({ over: Object.keys(axisWords), pool: ["mean"], causal: truths, overlap: truths, tune: truths, ...maskChoices, ...sourceChoices }, name) ?? []), ...lossNames().flatMap((loss) => own(lossKind(loss).words, name) ?? [])];
   return words.length === 0 ? undefined : words;
 }

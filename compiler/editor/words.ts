@@ -5,14 +5,14 @@
  * starts of parameters, spaces, and the choices of arguments and settings. A module may be called `block` or `linear`; a
  * mask's `block(…)` and a probe's `linear(…)` are not about it.
  */
-import { settingChoices } from "../check/train.js";
+import { settingChoices, sourceChoices } from "../check/train.js";
 import { lossKind, lossNames } from "../model/losses.js";
 import type * as ast from "../syntax/ast.js";
 import { walk } from "../syntax/visit.js";
 
 /** Arguments that take a word and no value: the `mean` of `pool: mean` is not the program's. */
 const wordArguments: ReadonlySet<string> = new Set([
-  "pool", "sampler", "overlap", "trim", "over", "on_corrupt", "on_small", ...lossNames().flatMap((name) => Object.keys(lossKind(name).words)),
+  "pool", "sampler", "overlap", "trim", "over", "causal", "tune", ...Object.keys(sourceChoices), ...lossNames().flatMap((name) => Object.keys(lossKind(name).words)),
 ]);
 
 /** The expressions inside an item that are words: a word alone, or the callee of a call. */

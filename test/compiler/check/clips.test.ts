@@ -1,6 +1,8 @@
 /** What a program's data and its inputs say of each other: films for a `Video`, pictures for an `Image`, and actions that are not mirrored. */
 import { expect, test } from "vitest";
+import type { CheckResult } from "../../../compiler/compile.js";
 import { check } from "../../../compiler/compile.js";
+import { diffPrograms } from "../../../compiler/diff.js";
 import { completions } from "../../../compiler/editor/completion.js";
 import { load } from "../../../compiler/load.js";
 import { applyFixes } from "../../../compiler/messages/fixes.js";
@@ -73,6 +75,9 @@ test("editors offer films, and what their folders take", () => {
   const { main, used, library } = load("m.jepa", text, () => undefined, createDiagnostics());
   const at = (words: string): readonly string[] => completions({ main, used, library }, text, text.indexOf(words) + words.length).map(({ label }) => label);
   expect(at("data vi")).toEqual(["images", "videos", "shapes"]);
+  const chosen = (line: string): readonly string[] => completions({ main, used, library }, `${text.slice(0, text.indexOf("}\ntrain"))}  ${line}`, text.indexOf("}\ntrain") + 2 + line.length).map(({ label }) => label);
+  for (const line of ["encoder p = pretrained(f, tune: ", "y = attend(z, z, z, heads: 2, causal: "]) expect(chosen(line), line).toEqual(["true", "false"]);
+  expect(chosen("data videos(\"clips\", on_short: ")).toEqual(["skip", "refuse"]);
   expect(at("\"clips\", ev")).toEqual(expect.arrayContaining(["every:", "on_corrupt:", "on_small:", "on_short:"]));
 });
 
@@ -115,4 +120,27 @@ test("a predictor over the tokens of single frames is refused with what encodes 
   const [told] = diagnostics;
   expect([told?.code, told?.message]).toEqual(["JEP3003", "An operand of `concat` should be one run of tokens, and is a run for each frame, [B, 4, 4, 8]."]);
   expect(told?.help).toContain("`video_vit`");
+});
+
+test("what has no moments, or too few, is told what has", () => {
+  const help = (value: string, input?: string): string | undefined => check({ file: "m.jepa", text: film("  data shapes(count: 8)", input).replace("h(z)", `h(${value})`) }).diagnostics.find(({ code }) => code === "JEP3004")?.help;
+  expect(help("later(z)", "Image[16, 16, 3]")).toContain("frames of a `Video` under an encoder of pictures");
+  expect(help("later(z, by: 4)")).toBe("There are 4 moments: give `by` at most 3.");
+  expect(help("attend(z, z, z, heads: 2)")).toBe("Attention over moments looks back only: `causal: true`.");
+});
+
+test("a guard over moments is told of moments, and the fix holds it over images", () => {
+  const text = film("  data shapes(count: 8)").replace("mse(h(z), stopgrad(z))", "mse(h(earlier(z)), later(z)) + variance(z, over: time)");
+  const found = check({ file: "m.jepa", text }).diagnostics.find(({ code }) => code === "JEP4009");
+  expect(found?.message).toBe("The term that should keep `f` from a constant runs over moments, so that moments alone can satisfy it.");
+  expect(told(applyFixes(text, "m.jepa", found?.fixes ?? []).text)).not.toContain("JEP4009");
+});
+
+test("a difference tells how long clips are, and their arithmetic", () => {
+  const of = (input: string, more?: string): CheckResult => check({ file: "m.jepa", text: film("  data shapes(count: 8)", input, more).replace("h(z), stopgrad(z)", "h(earlier(z)), stopgrad(later(z))") });
+  const acting = (moments: number): string => `\n  input action: Action[${moments}, 2]\n  head g = linear(2)\n  loss act = mse(g(z), action)`;
+  const changes = diffPrograms(of("Video[4, 16, 16, 3]", acting(4)), of("Video[8, 16, 16, 3]", acting(8)))?.changes ?? [];
+  expect(changes.filter(({ what }) => what === "input").map(({ before, after }) => [before, after])).toEqual([["4 frames of 16x16x3", "8 frames of 16x16x3"], ["actions 4x2", "actions 8x2"]]);
+  const [flops] = changes.filter(({ what }) => what === "flops");
+  expect(Number(flops?.after) / Number(flops?.before)).toBeCloseTo(2, 1);
 });
