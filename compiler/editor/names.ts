@@ -177,7 +177,8 @@ function formalOf(module: ast.Module | undefined, text: string): Declared | unde
 
 /** The last declaration before the name, else the first one; then top-level names. */
 function named(files: Files, within: ast.Item, name: ast.Name): Declared | undefined {
-  const inside = scopeOf(files, within).filter((d) => d.name.text === name.text);
+  // What goes round a loop is known in it alone: outside, `block` is the module.
+  const inside = scopeOf(files, within).filter((d) => d.name.text === name.text && (!("kind" in d.by) || d.by.kind !== "repeat" || (d.by.span.file === name.span.file && d.by.span.start <= name.span.start && name.span.start < d.by.span.end)));
   // A binding is known after its own line: `x = block(x)` names the earlier one.
   const before = inside.filter((d) => d.name.span.file === name.span.file && endOf(d) <= name.span.start);
   return before.at(-1) ?? inside[0] ?? topLevel(files).find((d) => d.name.text === name.text && d.by.kind === "module");
