@@ -93,7 +93,7 @@ test("a loss, a value or an instance that is none is answered with those that th
 test("diagnostics are rendered with the texts that check gives, or with a function", () => {
   const { diagnostics, texts } = check({ file: "bad.jepa", text: "model {" });
   const shown = library.renderDiagnostics(diagnostics, texts);
-  expect(shown).toMatch(/^error\[JEP1002\]: [^\n]*\n --> bad\.jepa:1:7\n/m);
+  expect(shown).toMatch(/^error\[JEP1004\]: [^\n]*\n --> bad\.jepa:1:8\n/m);
   expect(library.renderDiagnostics(diagnostics, (file) => texts.get(file))).toBe(shown);
   for (const given of [undefined, {}, "model {"]) expect(refusal((...all) => Reflect.apply(library.renderDiagnostics, undefined, all), diagnostics, given)).toMatch(/^the texts are .*Give `texts` of what check or compile returns\.$/);
 });
