@@ -76,7 +76,7 @@ function evaluateRef(cx: BodyCx, expr: ast.Ref): Value {
   // A line that could not be read, which has been told, may have declared it.
   if (cx.env.lost.has(expr.name)) return poison;
   // Reported once; checking goes on with the name that was most likely meant, so that one run finds the other mistakes.
-  const meant = unknownName(cx, expr.name, expr.span, [...visibleNames(cx), ...cx.env.modules.keys(), ...builtinNames()]);
+  const meant = unknownName(cx, expr.name, expr.span, () => [...visibleNames(cx), ...cx.env.modules.keys(), ...builtinNames()]);
   if (meant !== undefined) cx.env.guesses.count++;
   return meant === undefined ? poison : lookup(cx, meant) ?? poison;
 }

@@ -69,7 +69,7 @@ function readRemoved(cx: BodyCx, expr: ast.Expr, draft: Draft): boolean {
       // Told already where another line needs it, or perhaps declared by a line that could not be read.
       if (name.kind === "ref" && (cx.env.unknown.has(name.name) || cx.env.lost.has(name.name))) return false;
       if (name.kind === "ref" && !cx.scope.has(name.name) && !cx.env.later.has(name.name)) {
-        unknownName(cx, name.name, name.span, [...cx.env.masks.keys()], (extras) => report("JEP5002", name.span, {}, extras));
+        unknownName(cx, name.name, name.span, () => [...cx.env.masks.keys()], (extras) => report("JEP5002", name.span, {}, extras));
         return false;
       }
       cx.diagnostics.add(report("JEP5002", name.span, {}, didYouMean(name.kind === "ref" ? name.name : "", cx.env.masks.keys(), name.span)));

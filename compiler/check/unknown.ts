@@ -27,11 +27,11 @@ interface Asking {
   };
 }
 
-/** Reports an unknown name with the nearest of `known`; gives the nearest, where it is surely meant. `tell` makes the report. */
-export function unknownName(cx: Asking, name: string, span: Span, known: readonly string[], tell = (extras: ReportExtras): Diagnostic => report("JEP2001", span, { name }, extras)): string | undefined {
+/** Reports an unknown name with the nearest of `known`, which is asked for where it is to be told; gives the nearest, where it is surely meant. `tell` makes the report. */
+export function unknownName(cx: Asking, name: string, span: Span, known: () => readonly string[], tell = (extras: ReportExtras): Diagnostic => report("JEP2001", span, { name }, extras)): string | undefined {
   const told = cx.kind === "model" ? cx.env.unknown.get(name) : undefined;
   if (told !== undefined) return told.meant;
-  const all = nearest(name, known);
+  const all = nearest(name, known());
   const near = all.slice(0, 3).map((n) => n.name);
   const others = cx.kind === "model" ? (cx.env.mentions.get(name) ?? []).filter((s) => s.start !== span.start || s.file !== span.file) : [];
   const here = others.filter((s) => s.file === span.file);
@@ -52,7 +52,10 @@ export function mentionsIn(nodes: readonly (ast.Statement | ast.Expr)[]): Readon
   const places = new Map<string, Span[]>();
   for (const node of nodes) {
     walk(node, (n) => {
-      if (n.kind === "ref") places.set(n.name, [...(places.get(n.name) ?? []), n.span]);
+      if (n.kind !== "ref") return;
+      const known = places.get(n.name);
+      if (known === undefined) places.set(n.name, [n.span]);
+      else known.push(n.span);
     });
   }
   return places;

@@ -13,10 +13,13 @@ import { endOf } from "./sink.js";
 import type { Sink } from "./sink.js";
 import { itemWords, T } from "./tokens.js";
 
+/** Most braces that are put back: each is a walk through the text, and one that lacks more is not what somebody forgot. */
+const MOST = 8;
+
 /** The tokens, with a `{` behind the line that lacks one; as they are where nothing says so. */
 export function openBlocks(tokens: readonly IToken[], sink: Sink): readonly IToken[] {
   let mended = tokens;
-  for (let surplus = surplusOf(mended); surplus > 0; ) {
+  for (let [surplus, put] = [surplusOf(mended), 0]; surplus > 0 && put < MOST; put++) {
     const at = headerEnd(mended);
     const last = at === undefined ? undefined : mended[at];
     if (at === undefined || last === undefined) break;
@@ -52,9 +55,13 @@ interface Line {
 function headerEnd(tokens: readonly IToken[]): number | undefined {
   const lines = linesOf(tokens);
   const open: number[] = [];
-  for (let n = 0; n < lines.length; n++) {
-    const line = lines[n];
-    if (line === undefined) continue;
+  // Lines with deeper ones below them, and nothing else since: what a `}` in their column would close.
+  const heads: Line[] = [];
+  for (const [n, line] of lines.entries()) {
+    const above = lines[n - 1];
+    if (above !== undefined && above.column < line.column) heads.push(above);
+    while ((heads.at(-1)?.column ?? 0) > line.column) heads.pop();
+    const head = heads.at(-1)?.column === line.column ? heads.pop() : undefined;
     const outside = open.length;
     for (let i = line.first; i <= line.last; i++) {
       const type = tokens[i]?.tokenType;
@@ -68,10 +75,7 @@ function headerEnd(tokens: readonly IToken[]): number | undefined {
       }
       // A block of one line says by its own words where it begins.
       if (!leads) return blockHead(tokens, line, i);
-      const header = lines.slice(0, n).findLastIndex((l, k) => l.column === line.column && (lines[k + 1]?.column ?? 0) > line.column);
-      const head = lines[header];
-      const opens = head !== undefined && tokens.slice(head.first, head.last + 1).some((t) => t.tokenType === T.LBrace);
-      if (head !== undefined && !opens && lines.slice(header + 1, n).every((l) => l.column > line.column)) return head.last;
+      if (head !== undefined && !tokens.slice(head.first, head.last + 1).some((t) => t.tokenType === T.LBrace)) return head.last;
       open.pop();
     }
   }

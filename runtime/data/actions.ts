@@ -39,7 +39,11 @@ export async function withActions(source: ImageSource, size: number, each: boole
   }
   if (spec?.kind !== "folder") throw new HostError("bad-data", `the program takes actions, and none come with ${source.name}`, "give a folder of films or pictures with actions.csv files, or a source that has `actions`");
   const folders = new Map<string, { readonly file: string; readonly index: number }[]>();
-  spec.files.forEach((file, index) => folders.set(dirname(file), [...(folders.get(dirname(file)) ?? []), { file, index }]));
+  spec.files.forEach((file, index) => {
+    const beside = folders.get(dirname(file));
+    if (beside === undefined) folders.set(dirname(file), [{ file, index }]);
+    else beside.push({ file, index });
+  });
   const actions = new Map<number, Float32Array>();
   for (const [folder, files] of folders) {
     const rows = await readRows(join(spec.root, folder, FILE), size, files.length, "pictures beside it");

@@ -10,7 +10,7 @@ import { basename, dirname, join, relative, sep } from "node:path";
 import { counted } from "../base/counted.js";
 import { errorText, HostError } from "../base/errors.js";
 import { spanOf } from "./clip.js";
-import { byName, decodeFile, decodePages, describeLeft, EXTENSIONS, pagesOf, scan } from "./folder.js";
+import { byName, decodeFile, decodePages, describeLeft, EXTENSIONS, named, pagesOf, scan } from "./folder.js";
 import type { FilmPlace, ImageSource, RawImage, SourceReport, SourceSpec } from "./source.js";
 
 type FilmsSpec = Extract<SourceSpec, { kind: "films" }>;
@@ -65,7 +65,11 @@ async function filmsOf(root: string, pictures: readonly string[]): Promise<Films
       const here = relative(root, path);
       if (typeof count === "string") found.broken.push({ path: here, reason: count });
       else if (count > 1) found.films.push({ path: here, frames: count });
-      else folders.set(dirname(here), [...(folders.get(dirname(here)) ?? []), basename(here)]);
+      else {
+        const frames = folders.get(dirname(here));
+        if (frames === undefined) folders.set(dirname(here), [basename(here)]);
+        else frames.push(basename(here));
+      }
     });
   }
   for (const [path, frames] of folders) found.films.push({ path: path === "." ? "" : path, frames: frames.sort(naturally) });
@@ -82,12 +86,13 @@ function classify(films: readonly FilmPlace[]): Pick<FilmsSpec, "classes" | "fil
   const inClass = films.filter(({ path }) => path.includes(sep));
   if (inClass.length === 0) {
     // Pictures beside films are no film: a list of thumbnails, most often. Alone they are one.
-    const own = films.filter(({ path }) => path !== "" || films.length === 1);
-    return { classes: [], films: own, labels: own.map(() => -1), loose: films.filter((film) => !own.includes(film)) };
+    const isFilm = ({ path }: FilmPlace): boolean => path !== "" || films.length === 1;
+    const own = films.filter(isFilm);
+    return { classes: [], films: own, labels: own.map(() => -1), loose: films.filter((film) => !isFilm(film)) };
   }
   const classOf = ({ path }: FilmPlace): string => path.slice(0, path.indexOf(sep));
   const classes = [...new Set(inClass.map(classOf))].sort(byName);
-  return { classes, films: inClass, labels: inClass.map((film) => classes.indexOf(classOf(film))), loose: films.filter((film) => !inClass.includes(film)) };
+  return { classes, films: inClass, labels: inClass.map((film) => classes.indexOf(classOf(film))), loose: films.filter(({ path }) => !path.includes(sep)) };
 }
 
 /**
@@ -105,9 +110,9 @@ export async function filmSource(root: string, options: FilmOptions): Promise<Im
   const [damaged] = broken;
   if (damaged !== undefined && onCorrupt === "refuse") throw new HostError("bad-image", `cannot decode ${join(root, damaged.path)}: ${damaged.reason}`, "remove or replace the file, or write on_corrupt: skip in the program's data");
   const long = films.filter((film) => lengthOf(film) >= span);
-  const short = films.filter((film) => !long.includes(film)).map((film) => `${film.path === "" ? "." : film.path} (${lengthOf(film)})`);
+  const short = films.filter((film) => lengthOf(film) < span).map((film) => `${film.path === "" ? "." : film.path} (${lengthOf(film)})`);
   if (long.length === 0) {
-    const what = damaged !== undefined && films.length === 0 ? `${damaged.path} cannot be decoded (${damaged.reason})` : films.length > 0 ? `${takes} frames, and the longest film has ${Math.max(...films.map(lengthOf))}` : strays.length === 0 ? "it is empty" : `it has ${counted(strays.length, "other file")}, such as ${relative(root, strays[0] ?? "")}`;
+    const what = damaged !== undefined && films.length === 0 ? `${damaged.path} cannot be decoded (${damaged.reason})` : films.length > 0 ? `${takes} frames, and the longest film has ${films.reduce((most, film) => Math.max(most, lengthOf(film)), 0)}` : strays.length === 0 ? "it is empty" : `it has ${counted(strays.length, "other file")}, such as ${relative(root, strays[0] ?? "")}`;
     throw new HostError("empty-folder", `there are no films for clips in ${root}: ${what}`, films.length > 0 ? "take fewer frames, or a smaller `every`" : `put the frames of each film (${[...EXTENSIONS].join(" ")}) into a sub-folder of its own; frames of a video file are made with ffmpeg -i film.mp4 film/%06d.png`);
   }
   if (short.length > 0 && onShort === "refuse") throw new HostError("bad-data", `${short[0] ?? ""} of ${root} is too short a film: ${takes} frames`, "remove the film, take fewer frames or a smaller `every`, or write on_short: skip in the program's videos(...)");
@@ -115,7 +120,6 @@ export async function filmSource(root: string, options: FilmOptions): Promise<Im
   const spec: FilmsSpec = { kind: "films", root, onCorrupt, onSmall, frames, every, ...known };
   const besides = strays.map((path) => relative(root, path)).filter((path) => !path.endsWith(".csv"));
   const left = [...besides, ...broken.map(({ path }) => path), ...loose.map(({ path }) => (path === "" ? "." : path)), ...circles.map((path) => relative(root, path))];
-  const said = (names: readonly string[], one: string, many: string): string[] => (names.length === 0 ? [] : [`${names.length} ${names.length === 1 ? one : many}: ${names.slice(0, 3).join(", ")}${names.length > 3 ? ", …" : ""}`]);
   const kinds = spec.classes.length === 0 ? "no labels" : counted(spec.classes.length, "class", "classes");
   const report: SourceReport = {
     images: spec.films.length,
@@ -123,8 +127,8 @@ export async function filmSource(root: string, options: FilmOptions): Promise<Im
     strayCount: left.length + short.length,
     lines: [
       `${counted(spec.films.length, "film")} in ${root}, ${kinds}; clips of ${counted(frames, "frame")}${every === 1 ? "" : `, one of every ${every}`}`,
-      ...said(short, `film has fewer frames than ${takes} and is left out`, `films have fewer frames than ${takes} and are left out`),
-      ...said(broken.map(({ path }) => path), "file cannot be decoded and is left out", "files cannot be decoded and are left out"),
+      ...named(short, `film has fewer frames than ${takes} and is left out`, `films have fewer frames than ${takes} and are left out`),
+      ...named(broken.map(({ path }) => path), "file cannot be decoded and is left out", "files cannot be decoded and are left out"),
       ...describeLeft(besides.sort(byName), spec.classes.length === 0 ? [] : loose.map(({ path }) => (path === "" ? "." : path)), circles.map((path) => relative(root, path)), "film lies", "films lie"),
       ...(spec.classes.length === 0 && loose.length > 0 ? ["pictures that lie beside the films are left out"] : []),
     ],

@@ -59,13 +59,17 @@ function few(names: readonly string[]): string {
   return `${names.slice(0, 3).join(", ")}${names.length > 3 ? ", …" : ""}`;
 }
 
+/** A line that counts and names some files, where there are any. */
+export function named(names: readonly string[], one: string, many: string): string[] {
+  return names.length === 0 ? [] : [`${names.length} ${names.length === 1 ? one : many}: ${few(names)}`];
+}
+
 /** Lines that count and name what is left out of a folder. */
 export function describeLeft(strays: readonly string[], loose: readonly string[], circles: readonly string[], one: string = "picture lies", many: string = "pictures lie"): string[] {
-  const said = (names: readonly string[], one: string, many: string): string[] => (names.length === 0 ? [] : [`${names.length} ${names.length === 1 ? one : many}: ${few(names)}`]);
   return [
-    ...said(strays, "file is not a picture and left out", "files are not a picture and left out"),
-    ...said(loose, `${one} beside the class folders, has no class and is left out`, `${many} beside the class folders, have no class and are left out`),
-    ...said(circles, "link leads back into a folder it lies in and is not followed", "links lead back into a folder they lie in and are not followed"),
+    ...named(strays, "file is not a picture and left out", "files are not a picture and left out"),
+    ...named(loose, `${one} beside the class folders, has no class and is left out`, `${many} beside the class folders, have no class and are left out`),
+    ...named(circles, "link leads back into a folder it lies in and is not followed", "links lead back into a folder they lie in and are not followed"),
   ];
 }
 

@@ -169,23 +169,15 @@ function heldIn(drafts: readonly Draft[], own: ReadonlySet<Tensor>): readonly Te
   return [...new Set(drafts.flatMap((d) => d.binds.flatMap((b) => ("kind" in b || b.home.kind !== "work" || !own.has(b) ? [] : [b]))))];
 }
 
-/** The largest value must fit; of those as large the first, as packing has them. @throws TooLarge */
-function checkValues(values: readonly Tensor[], bytesOf: (t: Tensor) => number, limits: PlanLimits): void {
-  const most = valueLimit(limits);
-  const [largest] = values.map((tensor) => ({ tensor, bytes: bytesOf(tensor) })).sort((a, b) => b.bytes - a.bytes);
-  if (largest !== undefined && largest.bytes > most.limit) throw new TooLarge(nameOf(largest.tensor), largest.bytes, most.kind, most.limit);
-}
-
-/** Which of the step's values is too large, if one is: known without kernels, once the program has been planned for any batch. */
+/**
+ * The largest of the step's values, of those as large the first, as packing has them, where it is too large: known without kernels,
+ * once the program has been planned for any batch.
+ */
 export function valueTooLarge(prepared: Prepared, manifest: Manifest, limits: PlanLimits): TooLarge | undefined {
-  const bounds = boundsOf(prepared.program, manifest);
-  try {
-    checkValues(valuesOf.get(prepared) ?? [], bytesBy(bounds), limits);
-  } catch (error) {
-    if (error instanceof TooLarge) return error;
-    throw error;
-  }
-  return undefined;
+  const bytesOf = bytesBy(boundsOf(prepared.program, manifest));
+  const most = valueLimit(limits);
+  const [largest] = (valuesOf.get(prepared) ?? []).map((tensor) => ({ tensor, bytes: bytesOf(tensor) })).sort((a, b) => b.bytes - a.bytes);
+  return largest === undefined || largest.bytes <= most.limit ? undefined : new TooLarge(nameOf(largest.tensor), largest.bytes, most.kind, most.limit);
 }
 
 /** Bytes of a tensor at the bounds. A binding is a multiple of 4 bytes, whatever it holds. */
