@@ -11,7 +11,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { compile } from "../dist/compiler/index.js";
 
-const systems = ["ijepa", "simsiam", "byol", "vicreg", "barlow-twins", "simclr", "dino", "mae", "data2vec", "lejepa"];
+const systems = ["ijepa", "simsiam", "byol", "vicreg", "barlow-twins", "simclr", "dino", "mae", "data2vec", "lejepa", "moco", "vjepa"];
 const root = new URL("../", import.meta.url);
 const page = new URL("docs/results.md", root);
 const between = /<!-- systems:[\s\S]*<!-- end of systems -->/;
@@ -93,6 +93,7 @@ function writePage() {
     "",
     "On generated pictures of 32x32 (`examples/<system>-small.jepa`): 4096 pictures to train on, 1024 others",
     'to test on. Every figure is "untrained encoder → trained encoder", accuracies in percent; guessing the commonest class gets shape 13.6, texture 19.0, color 14.4, cell 13.0.',
+    "The pictures of vjepa are clips of 8 frames, 2048 to train on and 512 others to test on; guessing gets shape 14.8, texture 18.6, color 13.7, direction 18.0.",
     "Losses of different systems are not comparable; each is the mean over the first and the last twentieth of its steps. Beside the command stands the hash of",
     "the program's texts, which the manifest of a run carries; seconds are missing where a run was made in pieces.",
     "",

@@ -727,7 +727,7 @@ export class Grammar extends EmbeddedActionsParser {
     const outer = this.callBlocks;
     this.callBlocks = true;
     this.CONSUME(T.LBrace);
-    this.MANY_SEP({ SEP: T.Sep, DEF: () => { entries.push(this.SUBRULE(this.expression)); this.passOver("`}`"); } });
+    this.MANY_SEP({ SEP: T.Sep, DEF: () => { entries.push(this.SUBRULE(this.expression)); this.passOver(this.LA(1).tokenType === T.Ident ? "`,`" : "`}`"); } });
     this.CONSUME(T.RBrace);
     this.callBlocks = outer;
     return entries;

@@ -41,6 +41,7 @@ const cases: readonly Case[] = [
   { name: "a foreign letter in a name", marked: "module f (x) { größe = x }\n                 ^^ JEP1001 `öß`" },
   { name: "a missing value", marked: "module f (x) {\n  y =\n     ^ JEP1002 Expected a value, found the end of the line.\n}" },
   { name: "a missing comma", marked: "module f (x) {\n  g(x x)\n      ^ JEP1002 Expected `,`, found the name `x`.\n}", fixed: "module f (x) {\n  g(x , x)\n}" },
+  { name: "a missing comma between transforms", marked: "model m { view v = augment(x) { crop(s: 1) flip(p: 1) } }\n                                           ^^^^ JEP1002 Expected `,`, found the name `flip`.", fixed: "model m { view v = augment(x) { crop(s: 1) , flip(p: 1) } }" },
   { name: "two statements on one line", marked: "module f (x) {\n  y = x z = y\n        ^ JEP1002 Expected the end of the line, found the name `z`.\n}" },
   { name: "a missing base", marked: "variant v { }\n          ^ JEP1002 Expected `of`, found `{`." },
   { name: "a misspelt statement", marked: "model m {\n  encodr e = vit()\n  ^^^^^^ JEP1003 `encodr` does not begin a statement.\n}", fixed: "model m {\n  encoder e = vit()\n}" },
