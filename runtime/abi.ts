@@ -251,6 +251,8 @@ export type DataConfig =
       readonly onCorrupt: "skip" | "refuse";
       /** What happens to pictures smaller than a view in some direction. */
       readonly onSmall: "scale" | "skip" | "refuse";
+      /** Bands of a file to take, counted from 1, one for each channel; all unless said. */
+      readonly bands?: readonly number[];
     }
   /** Shapes; for a program that takes clips, shapes that move, with the actions that move them. */
   | { readonly kind: "synthetic"; readonly count: number }
@@ -263,6 +265,7 @@ export type DataConfig =
       readonly onSmall: "scale" | "skip" | "refuse";
       /** What happens to films with fewer frames than a clip takes. */
       readonly onShort: "skip" | "refuse";
+      readonly bands?: readonly number[];
     };
 
 /** The recipe, as the program says it. */

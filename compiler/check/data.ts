@@ -1,8 +1,9 @@
 /**
  * Whether the data of a program is what its inputs are made of.
  *
- * Owns two questions that take the model and the recipe together: whether folders of films and of pictures are read for a `Video`
- * and an `Image` (JEP6022), and whether an augmentation makes actions say something else than what is seen (JEP6023). What
+ * Owns the questions that take the model and the recipe together: whether folders of films and of pictures are read for a `Video`
+ * and an `Image` (JEP6022), whether as many bands are read as the program takes (JEP6024, JEP6025), and whether an augmentation
+ * makes actions say something else than what is seen (JEP6023). What
  * can only be known from the files themselves (classes, columns of actions, lengths of films) is told when a run begins.
  */
 import type { Span } from "../base/span.js";
@@ -24,10 +25,26 @@ export function checkData(graph: ModelGraph, program: Program, training: Checked
     const [reads, takes, instead] = kind === "images" ? ["pictures", "a film", "videos"] : ["films", "a picture", "images"];
     diagnostics.add(report("JEP6022", call.span, { data: kind, reads, name: wrong.attrs.path ?? "", takes, instead: `${instead}("…")` }, renamed(call, instead, program, wrong.origin)));
   }
+  checkBands(graph, setting, training, diagnostics);
   const action = inputs.find(({ type }) => type.space.kind === "actions");
   if (action === undefined) return;
   const name = action.attrs.path ?? "";
   for (const at of mirrors(graph, training, setting?.span ?? program.span)) diagnostics.add(report("JEP6023", at, { name }, { related: [{ span: action.origin, message: `\`${name}\` is declared here` }] }));
+}
+
+/** Bands of files and of generated pictures, against the channels of the inputs. */
+function checkBands(graph: ModelGraph, setting: ast.Setting | undefined, { train: { data } }: CheckedTraining, diagnostics: Diagnostics): void {
+  const [input] = graph.inputs;
+  const call = setting?.values[0];
+  if (input === undefined || call?.kind !== "call") return;
+  const { channels } = input;
+  const related = [{ span: input.origin, message: `\`${input.name}\` is declared here` }];
+  if (data.kind === "synthetic") {
+    if (channels !== 1 && channels !== 3) diagnostics.add(report("JEP6025", call.span, { channels }, { related }));
+  } else if (data.bands !== undefined && data.bands.length !== channels) {
+    const at = call.args.find(({ name }) => name?.text === "bands")?.span ?? call.span;
+    diagnostics.add(report("JEP6024", at, { found: `${data.bands.length} band${data.bands.length === 1 ? "" : "s"}`, name: input.name, channels }, { related }));
+  }
 }
 
 function isSeen({ type }: Node): boolean {

@@ -300,11 +300,8 @@ function runInput(cx: BodyCx, statement: ast.Input): void {
     cx.scope.set(name, poison);
     return;
   }
-  // What the loader makes of a picture. The input stands as it is written, so that what follows is checked too.
   const [other] = cx.env.inputs.values();
-  const at = type.args.at(-1)?.span ?? type.span;
-  if (channels !== 1 && channels !== 3) cx.diagnostics.add(report("JEP3020", at, { type: type.name.text, sizes: sizes.slice(0, -1).join(", "), found: channels }));
-  else if (other !== undefined && other.channels !== channels) cx.diagnostics.add(report("JEP3023", at, { name, found: channels, other: other.name, others: other.channels }, { related: [{ span: other.origin, message: `\`${other.name}\` is declared here` }] }));
+  if (other !== undefined && other.channels !== channels) cx.diagnostics.add(report("JEP3023", type.args.at(-1)?.span ?? type.span, { name, found: channels, other: other.name, others: other.channels }, { related: [{ span: other.origin, message: `\`${other.name}\` is declared here` }] }));
   const image: ImageInput = { name, ...(frames === undefined ? {} : { frames }), height, width, channels, origin: statement.span };
   cx.env.inputs.set(name, image);
   cx.scope.set(name, emitInput(cx, name, imageType(image), statement.span));

@@ -40,6 +40,13 @@ const constant = (value: number): TrainConfig["learningRate"] => ({ kind: "const
 const ofColor = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const;
 const ofGray = { mean: [0.459], std: [0.226] } as const;
 
+/** Mean and deviation where the program gives none: ImageNet's, of its luma for gray pictures, and of other bands, of which nothing is known, half and a quarter of white. */
+function normalizationOf(channels: number | undefined): Pick<TrainConfig, "mean" | "std"> {
+  if (channels === 1) return ofGray;
+  if (channels === undefined || channels === 3) return ofColor;
+  return { mean: Array.from({ length: channels }, () => 0.5), std: Array.from({ length: channels }, () => 0.25) };
+}
+
 /** Reads all settings; every mistake is reported, and the rest keeps its meaning. `channels` are those of the program's pictures. */
 export function checkTraining(program: Program, params: ReadonlyMap<string, Static>, encoders: ReadonlyMap<string, string | undefined>, channels: number | undefined, diagnostics: Diagnostics): CheckedTraining {
   const env: Env = {
@@ -53,7 +60,7 @@ export function checkTraining(program: Program, params: ReadonlyMap<string, Stat
     data: { kind: "synthetic", count: 4096 }, duration: { unit: "epochs", value: 1 }, batch: 64, seed: 0,
     optimizer: { kind: "adamw", beta1: 0.9, beta2: 0.999, eps: 1e-8 }, learningRate: constant(1e-3), weightDecay: constant(0.05),
     gradientClip: undefined, checkpointEvery: { unit: "epochs", value: 1 },
-    ...(channels === 1 ? ofGray : ofColor), onCollapse: "warn",
+    ...normalizationOf(channels), onCollapse: "warn",
   };
   const state: State = { cx, draft, channels, transforms: [] };
   if (program.settings.length === 0 && !program.lacking) diagnostics.add(report("JEP6003", program.span, { name: program.name }));
@@ -249,6 +256,7 @@ function readData(state: State, setting: ast.Setting): void {
 /** A folder of pictures or of films. */
 function readFolder(cx: BodyCx, kind: "images" | "videos", args: readonly ast.Arg[]): DataConfig {
   let path = "";
+  let bands: readonly number[] | undefined;
   let every = 1;
   let onCorrupt: "skip" | "refuse" = "skip";
   let onSmall: "scale" | "skip" | "refuse" = "scale";
@@ -260,16 +268,28 @@ function readFolder(cx: BodyCx, kind: "images" | "videos", args: readonly ast.Ar
     if (!taken.take(key, placeOf(arg))) continue;
     const text = arg.value.kind === "string" ? arg.value.value : arg.value.kind === "ref" ? arg.value.name : undefined;
     if (key === "path" && arg.value.kind === "string") path = arg.value.value;
+    else if (key === "bands") bands = readBands(cx, arg.value);
     else if (key === "every" && films) every = asCount(evaluate(cx, arg.value), "`every`", arg.span, cx.diagnostics, 1, 1e6) ?? every;
     else if (key === "on_corrupt" && (text === "skip" || text === "refuse")) onCorrupt = text;
     else if (key === "on_small" && (text === "scale" || text === "skip" || text === "refuse")) onSmall = text;
     else if (key === "on_short" && films && (text === "skip" || text === "refuse")) onShort = text;
     else {
       const more = films ? ", `every` (a number of frames), `on_short` (`skip` or `refuse`)" : "";
-      cx.diagnostics.add(report("JEP2004", arg.name?.span ?? arg.span, { callee: kind, name: key, known: `\`path\` (a text), \`on_corrupt\` (\`skip\` or \`refuse\`), \`on_small\` (\`scale\`, \`skip\` or \`refuse\`)${more}` }));
+      cx.diagnostics.add(report("JEP2004", arg.name?.span ?? arg.span, { callee: kind, name: key, known: `\`path\` (a text), \`bands\` (a list of numbers), \`on_corrupt\` (\`skip\` or \`refuse\`), \`on_small\` (\`scale\`, \`skip\` or \`refuse\`)${more}` }));
     }
   }
-  return films ? { kind, path, every, onCorrupt, onSmall, onShort } : { kind: "images", path, onCorrupt, onSmall };
+  const some = bands === undefined ? {} : { bands };
+  return films ? { kind, path, every, onCorrupt, onSmall, onShort, ...some } : { kind: "images", path, onCorrupt, onSmall, ...some };
+}
+
+/** Numbers of bands, from 1 on; undefined where they are none, which is reported. */
+function readBands(cx: BodyCx, expr: ast.Expr): readonly number[] | undefined {
+  const value = evaluate(cx, expr);
+  if (value.kind === "poison") return undefined;
+  const numbers = value.kind === "list" ? value.items.map((item) => (item.kind === "static" && typeof item.value === "number" ? item.value : NaN)) : [];
+  if (numbers.length > 0 && numbers.every((n) => Number.isInteger(n) && n >= 1)) return numbers;
+  cx.diagnostics.add(report("JEP2010", expr.span, { what: "`bands`", expected: "a list of whole numbers from 1 on, such as `[4, 3, 2]`", found: describe(value) }));
+  return undefined;
 }
 
 function readShapes(cx: BodyCx, args: readonly ast.Arg[]): DataConfig {
@@ -293,9 +313,9 @@ function readNormalize(state: State, args: readonly ast.Arg[]): void {
     const key = arg.name?.text;
     const { channels } = state;
     if ((key !== "mean" && key !== "std") || numbers.length === 0 || (key === "std" && !numbers.every((n) => n > 0))) {
-      const each = channels === 1 ? "[gray]" : "[r, g, b]";
+      const each = channels === 1 ? "[gray]" : channels === undefined || channels === 3 ? "[r, g, b]" : `[… ${channels} values]`;
       state.cx.diagnostics.add(report("JEP2010", arg.span, { what: "`normalize`", expected: `\`mean: ${each}\` and \`std: ${each}\` above 0`, found: describe(list) }));
-    } else if ((channels === 1 || channels === 3) && numbers.length !== channels) {
+    } else if (channels !== undefined && numbers.length !== channels) {
       state.cx.diagnostics.add(report("JEP6020", arg.span, { name: key, found: numbers.length, channels }));
     } else state.draft[key] = numbers;
   }

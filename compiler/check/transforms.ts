@@ -63,28 +63,28 @@ export function behindFirst(args: readonly ast.Arg[]): readonly (WrittenTransfor
 
 /**
  * Reads a list of transforms for pictures of so many channels. Those with mistakes are reported and left out, as is what does
- * nothing to gray pictures: a view that only that would change is the picture itself.
+ * nothing to pictures that are not in color: a view that only that would change is the picture itself.
  */
 export function readTransforms(cx: BodyCx, written: readonly WrittenTransform[], channels: number | undefined): Transforms {
   return written.flatMap(({ expr, whole }) => {
     const one = readTransform(cx, expr);
     if (one === undefined) return [];
-    return channels === 1 ? withoutColor(cx, one, expr, whole) : [one];
+    return channels === undefined || channels === 3 ? [one] : withoutColor(cx, one, expr, whole, `${channels} channel${channels === 1 ? "" : "s"}`);
   });
 }
 
-/** What is left of a transform on gray pictures. */
-function withoutColor(cx: BodyCx, one: Transforms[number], expr: ast.Expr, whole: Span): Transforms {
+/** What is left of a transform on pictures that are not in color. */
+function withoutColor(cx: BodyCx, one: Transforms[number], expr: ast.Expr, whole: Span, channels: string): Transforms {
   if (one.name === "grayscale") {
     // A guess: where it is written for a model in color, of which this is the gray variant, it does something.
-    cx.diagnostics.add(report("JEP6021", expr.span, { what: one.name }, { fixes: [{ title: "remove it", guess: true, edits: [{ span: whole, text: "" }] }] }));
+    cx.diagnostics.add(report("JEP6021", expr.span, { what: one.name, channels }, { fixes: [{ title: "remove it", guess: true, edits: [{ span: whole, text: "" }] }] }));
     return [];
   }
   if (one.name !== "color_jitter") return [one];
   // They were read in the order that they are written in, with a name or without.
   Object.entries(one.args).forEach(([what, value], i) => {
     const arg = expr.kind === "call" ? expr.args[i] : undefined;
-    if (arg !== undefined && (what === "saturation" || what === "hue") && value !== 0) cx.diagnostics.add(report("JEP6021", arg.span, { what }));
+    if (arg !== undefined && (what === "saturation" || what === "hue") && value !== 0) cx.diagnostics.add(report("JEP6021", arg.span, { what, channels }));
   });
   return [{ name: one.name, args: { ...one.args, saturation: 0, hue: 0 } }];
 }

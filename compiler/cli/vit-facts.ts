@@ -48,7 +48,7 @@ model standard {
   loss mse(guess, patches(image, ${patch})) in pixels
 }
 train standard {
-  data shapes(count: 1)
+  data images("pictures")
   steps 1
   batch 1
   optimizer adamw()

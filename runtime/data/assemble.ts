@@ -12,7 +12,7 @@
 import type { ViewSpec } from "../abi.js";
 import { HostError } from "../base/errors.js";
 import { applyToClip, compileView, viewSize, type AugmentKey, type CompiledView } from "./augment.js";
-import { channelsFor, inChannels, type Channels } from "./channels.js";
+import { channelsFor, inChannels } from "./channels.js";
 import { drawnStart, framesFrom } from "./clip.js";
 import { wordsOf, type Films, type ImageSource, type RawImage } from "./source.js";
 
@@ -67,7 +67,7 @@ export class Assembler {
   readonly #told = new Set<number>();
   readonly #smallSeen = new Set<number>();
   /** Of all views, so that pictures are kept as they are needed. */
-  readonly #channels: Channels;
+  readonly #channels: number;
   #cached = 0;
   /** Pictures of 16 bits until a share is done, from which their range is known. */
   #deep: RawImage[] | undefined = [];
@@ -213,7 +213,7 @@ function requireFrames({ films, name }: ImageSource, views: readonly ViewSpec[])
   }
 }
 
-function shadesOf(pictures: readonly RawImage[], channels: Channels): Shades {
+function shadesOf(pictures: readonly RawImage[], channels: number): Shades {
   const [sums, squares] = [new Float64Array(channels), new Float64Array(channels)];
   const pixels = pictures.reduce((n, { data }) => n + data.length / channels, 0);
   let most = 0;

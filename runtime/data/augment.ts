@@ -9,7 +9,7 @@
 import type { Transform, ViewSpec } from "../abi.js";
 import { HostError } from "../base/errors.js";
 import { stream, type Stream } from "../base/random.js";
-import { channelsFor, inChannels, levelOf, type Channels } from "./channels.js";
+import { channelsFor, inChannels, levelOf } from "./channels.js";
 import { blur, brightness, contrast, hue, mirror, saturation, solarize } from "./color.js";
 import { centerWindow, randomWindow, resample, wholeWindow, type Picture, type Window } from "./resample.js";
 import type { RawImage } from "./source.js";
@@ -32,7 +32,7 @@ export interface CompiledView {
   readonly frames: number;
   readonly width: number;
   readonly height: number;
-  readonly channels: Channels;
+  readonly channels: number;
   readonly purpose: string;
   readonly steps: readonly Step[];
   readonly mean: readonly number[];
@@ -162,14 +162,14 @@ function compileStep(view: ViewSpec, transform: Transform): Step {
 }
 
 /**
- * Checks a view's transforms and readies them. `mean` and `std` are of values in 0..1, three each for color and one each for
- * gray: so many channels does the view have. Throws `HostError`
+ * Checks a view's transforms and readies them. `mean` and `std` are of values in 0..1, one each for every
+ * channel: so many channels does the view have. Throws `HostError`
  * "bad-data" that names view, transform and argument.
  */
 export function compileView(view: ViewSpec, mean: readonly number[], std: readonly number[]): CompiledView {
   const place: Place = { view, name: "normalization" };
   const channels = channelsFor(mean, std);
-  if (channels === undefined) throw bad(place, `mean [${mean.join(", ")}] and std [${std.join(", ")}] fit no pictures`, "give three of each for color, one of each for gray, std above 0");
+  if (channels === undefined) throw bad(place, `mean [${mean.join(", ")}] and std [${std.join(", ")}] fit no pictures`, "give one of each for each channel, std above 0");
   for (const side of [view.width, view.height]) {
     if (!Number.isInteger(side) || side < 1 || side > 8192) throw bad({ view, name: "size" }, `${view.width} × ${view.height} is no picture size`, "give sides in 1..8192");
   }

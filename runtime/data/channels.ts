@@ -1,22 +1,20 @@
 /**
- * Gray and color: how many values a pixel has, and how large they are.
+ * Gray, color and other bands: how many values a pixel has, and how large they are.
  *
- * Owns the two kinds of decoded pictures (one value a pixel, or red, green and blue), the way from one to the other, and
- * what 16 bits are worth. A view has as many channels as its normalization has means, so nothing else has to say it.
+ * Owns the kinds of decoded pictures (one value a pixel, or red, green and blue, or other bands), the way from gray to color and
+ * back, and what 16 bits are worth. A view has as many channels as its normalization has means, so nothing else has to say it.
  */
+import { counted } from "../base/counted.js";
 import { HostError } from "../base/errors.js";
 import type { RawImage } from "./source.js";
-
-/** Values of a pixel: gray, or red, green and blue. */
-export type Channels = 1 | 3;
 
 /** Weights of ITU-R 601 out of 65536, as Pillow's mode L has them: a gray of three equal channels is that gray. */
 const [RED, GREEN, BLUE, HALF] = [19595, 38470, 7471, 0x8000];
 
 /** The channels that a normalization is for; undefined where it fits no pictures. */
-export function channelsFor(mean: readonly number[], std: readonly number[]): Channels | undefined {
+export function channelsFor(mean: readonly number[], std: readonly number[]): number | undefined {
   const { length } = mean;
-  const sound = (length === 1 || length === 3) && std.length === length && [...mean, ...std].every(Number.isFinite) && std.every((value) => value > 0);
+  const sound = length > 0 && std.length === length && [...mean, ...std].every(Number.isFinite) && std.every((value) => value > 0);
   return sound ? length : undefined;
 }
 
@@ -25,17 +23,24 @@ export function levelOf(data: Float32Array | RawImage["data"]): number {
   return data instanceof Uint16Array ? 1 / 257 : 1;
 }
 
-/** The channels of a picture. Throws `HostError` "bad-data" that calls it `name` where its values are neither one nor three a pixel. */
-function channelsOf({ width, height, data }: RawImage, name = "a picture"): Channels {
+/** The channels of a picture. Throws `HostError` "bad-data" that calls it `name` where its values are not as many for every pixel. */
+function channelsOf({ width, height, data }: RawImage, name = "a picture"): number {
   const channels = data.length / (width * height);
-  if (channels === 1 || channels === 3) return channels;
+  if (Number.isInteger(channels) && channels > 0) return channels;
   throw new HostError("bad-data", `${name} of ${width} × ${height} pixels has ${data.length} values`, `a source gives ${width * height} of a gray picture, ${width * height * 3} of one in color`);
 }
 
-/** A picture with so many channels: gray is the luma of color, and color made of gray has three equal channels. Throws what {@link channelsOf} throws. */
-export function inChannels(image: RawImage, channels: Channels, name?: string): RawImage {
+/**
+ * A picture with so many channels: gray is the luma of color, and color made of gray has three equal channels. Throws what
+ * {@link channelsOf} throws, and `HostError` "bad-data" where one cannot be made of the other.
+ */
+export function inChannels(image: RawImage, channels: number, name = "a picture"): RawImage {
   const from = image.data;
-  if (channelsOf(image, name) === channels) return image;
+  const has = channelsOf(image, name);
+  if (has === channels) return image;
+  if (!(channels === 1 && has === 3) && !(channels === 3 && has === 1)) {
+    throw new HostError("bad-data", `${name} has ${counted(has, "channel")}, and the program takes ${channels}`, "give pictures with as many bands as the program's input has channels (generated ones are gray or in color)");
+  }
   const pixels = image.width * image.height;
   const data = from instanceof Uint16Array ? new Uint16Array(pixels * channels) : new Uint8Array(pixels * channels);
   for (let i = 0, c = 0; i < pixels; i++, c += 3) {

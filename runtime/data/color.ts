@@ -1,12 +1,10 @@
 /**
- * Changes of color and sharpness, in place, on floats in 0..255: RGB, or gray where that is said.
+ * Changes of color and sharpness, in place, on floats in 0..255: RGB, or so many channels where that is said.
  *
  * Owns the photometric half of augmentation: brightness, contrast, saturation and hue by the definitions of Pillow and
  * torchvision, grayscale, gaussian blur (a true gaussian; Pillow approximates it by boxes) and solarization. Geometry is
  * in `resample.ts`, and which of these happen, and how strongly, in `augment.ts`.
  */
-import type { Channels } from "./channels.js";
-
 
 /** Luma of ITU-R 601, as Pillow's mode L. */
 function luma(red: number, green: number, blue: number): number {
@@ -22,12 +20,25 @@ export function brightness(data: Float32Array, factor: number): void {
   for (let i = 0; i < data.length; i++) data[i] = clip((data[i] ?? 0) * factor);
 }
 
-/** Blends with the mean luma of the picture, which is the mean of a gray one. */
-export function contrast(data: Float32Array, channels: Channels, factor: number): void {
+/** Blends with the mean luma of the picture; each channel with its own mean where it is not in color. */
+export function contrast(data: Float32Array, channels: number, factor: number): void {
+  const means = channels === 3 ? new Float64Array(3).fill(meanLuma(data)) : channelMeans(data, channels);
+  for (let i = 0; i < data.length; i++) {
+    const mean = means[i % channels] ?? 0;
+    data[i] = clip(mean + factor * ((data[i] ?? 0) - mean));
+  }
+}
+
+function meanLuma(data: Float32Array): number {
   let sum = 0;
-  for (let i = 0; i < data.length; i += channels) sum += channels === 1 ? (data[i] ?? 0) : luma(data[i] ?? 0, data[i + 1] ?? 0, data[i + 2] ?? 0);
-  const mean = sum / (data.length / channels);
-  for (let i = 0; i < data.length; i++) data[i] = clip(mean + factor * ((data[i] ?? 0) - mean));
+  for (let i = 0; i < data.length; i += 3) sum += luma(data[i] ?? 0, data[i + 1] ?? 0, data[i + 2] ?? 0);
+  return sum / (data.length / 3);
+}
+
+function channelMeans(data: Float32Array, channels: number): Float64Array {
+  const sums = new Float64Array(channels);
+  for (let i = 0; i < data.length; i++) sums[i % channels] = (sums[i % channels] ?? 0) + (data[i] ?? 0);
+  return sums.map((sum) => sum / (data.length / channels));
 }
 
 /** Blends every pixel of RGB with its own luma; factor 0 is grayscale. */
@@ -62,7 +73,7 @@ export function solarize(data: Float32Array, threshold: number): void {
 }
 
 /** Mirrors left to right. */
-export function mirror(data: Float32Array, channels: Channels, width: number, height: number): void {
+export function mirror(data: Float32Array, channels: number, width: number, height: number): void {
   for (let r = 0; r < height; r++) {
     for (let a = 0, b = width - 1; a < b; a++, b--) {
       for (let c = 0; c < channels; c++) {
@@ -95,7 +106,7 @@ function blurLine(data: Float32Array, start: number, length: number, stride: num
 }
 
 /** Gaussian blur with standard deviation `sigma` in pixels. */
-export function blur(data: Float32Array, channels: Channels, width: number, height: number, sigma: number): void {
+export function blur(data: Float32Array, channels: number, width: number, height: number, sigma: number): void {
   const kernel = gaussian(sigma);
   const line = new Float32Array(Math.max(width, height));
   const row = width * channels;

@@ -9,7 +9,7 @@
 import { HostError } from "../base/errors.js";
 import { stream } from "../base/random.js";
 import { normalizeInto } from "./augment.js";
-import { channelsFor, inChannels, type Channels } from "./channels.js";
+import { channelsFor, inChannels } from "./channels.js";
 import { framesFrom, middleStart } from "./clip.js";
 import { centerWindow, resample } from "./resample.js";
 import { wordsOf, type ImageSource, type RawImage } from "./source.js";
@@ -21,7 +21,7 @@ export type EvalSize = { readonly side: number } | { readonly height: number; re
 export type EvalOptions = EvalSize & EvalRest;
 
 interface EvalRest {
-  /** Three numbers for pictures in color, one for gray ones; so are deviations. Those of training are in `manifest.train`. */
+  /** A number for each channel: three for pictures in color, one for gray ones; so are deviations. Those of training are in `manifest.train`. */
   readonly mean: readonly number[];
   readonly std: readonly number[];
   /** The factor to label by; default the first. */
@@ -64,11 +64,11 @@ function classesOf(source: ImageSource, factor: string | undefined): readonly st
 }
 
 /** @throws RangeError where sizes, limit, mean or deviation are not what pictures can be laid out by. */
-function requireOptions({ mean, std, limit }: EvalOptions, height: number, width: number): Channels {
+function requireOptions({ mean, std, limit }: EvalOptions, height: number, width: number): number {
   for (const side of [height, width]) if (!Number.isInteger(side) || side < 1) throw new RangeError(`height and width are whole numbers of pixels from 1 on, not ${height} and ${width}`);
   if (limit !== undefined && (!Number.isInteger(limit) || limit < 0)) throw new RangeError(`the limit is ${limit}, not a whole number of pictures`);
   const channels = channelsFor(mean ?? [], std ?? []);
-  if (channels === undefined) throw new RangeError("mean and std are three numbers each, for red, green and blue, or one each, for gray, and deviations are above 0; those of training are manifest.train.mean and manifest.train.std");
+  if (channels === undefined) throw new RangeError("mean and std have one number for each channel (three for red, green and blue, one for gray), and deviations are above 0; those of training are manifest.train.mean and manifest.train.std");
   return channels;
 }
 

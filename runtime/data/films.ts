@@ -10,13 +10,14 @@ import { basename, dirname, join, relative, sep } from "node:path";
 import { counted } from "../base/counted.js";
 import { errorText, HostError } from "../base/errors.js";
 import { spanOf } from "./clip.js";
-import { byName, decodeFile, decodePages, describeLeft, EXTENSIONS, named, pagesOf, scan } from "./folder.js";
+import { decodeFile, decodePages, pagesOf } from "./decode.js";
+import { bandsOf, byName, describeLeft, EXTENSIONS, named, scan, type FolderOptions } from "./folder.js";
 import type { FilmPlace, ImageSource, RawImage, SourceReport, SourceSpec } from "./source.js";
 
 type FilmsSpec = Extract<SourceSpec, { kind: "films" }>;
 
 /** What clips are taken, and what happens to films that are not as they should be. */
-export interface FilmOptions {
+export interface FilmOptions extends Pick<FolderOptions, "channels" | "bands"> {
   /** Frames of a clip. */
   readonly frames: number;
   /** Every so many frames of a film one is taken; 1 unless said. */
@@ -103,6 +104,7 @@ function classify(films: readonly FilmPlace[]): Pick<FilmsSpec, "classes" | "fil
 export async function filmSource(root: string, options: FilmOptions): Promise<ImageSource> {
   const { frames, every = 1, onCorrupt = "skip", onSmall = "scale", onShort = "skip" } = options;
   for (const [name, value] of [["frames", frames], ["every", every]] as const) if (!Number.isInteger(value) || value < 1) throw new RangeError(`${name} is ${value}, not a whole number from 1 on`);
+  const bands = bandsOf(options);
   const span = spanOf({ frames, every });
   const takes = every === 1 ? `a clip takes ${span}` : `a clip of ${counted(frames, "frame")}, one of every ${every}, takes ${span}`;
   const { pictures, strays, circles } = await scan(root);
@@ -117,7 +119,7 @@ export async function filmSource(root: string, options: FilmOptions): Promise<Im
   }
   if (short.length > 0 && onShort === "refuse") throw new HostError("bad-data", `${short[0] ?? ""} of ${root} is too short a film: ${takes} frames`, "remove the film, take fewer frames or a smaller `every`, or write on_short: skip in the program's videos(...)");
   const { loose, ...known } = classify(long);
-  const spec: FilmsSpec = { kind: "films", root, onCorrupt, onSmall, frames, every, ...known };
+  const spec: FilmsSpec = { kind: "films", root, onCorrupt, onSmall, ...(bands === undefined ? {} : { bands }), frames, every, ...known };
   const besides = strays.map((path) => relative(root, path)).filter((path) => !path.endsWith(".csv"));
   const left = [...besides, ...broken.map(({ path }) => path), ...loose.map(({ path }) => (path === "" ? "." : path)), ...circles.map((path) => relative(root, path))];
   const kinds = spec.classes.length === 0 ? "no labels" : counted(spec.classes.length, "class", "classes");
@@ -139,7 +141,7 @@ export async function filmSource(root: string, options: FilmOptions): Promise<Im
 /** Rebuilds a source of films from its listing, without reading the folder again. */
 export function filmsFromSpec(spec: FilmsSpec, report?: SourceReport): ImageSource {
   const place = (index: number): FilmPlace => spec.films[index] ?? { path: `film ${index}`, frames: 0 };
-  const read = (index: number, frames: readonly number[]): Promise<readonly RawImage[]> => readFrames(spec.root, place(index), frames);
+  const read = (index: number, frames: readonly number[]): Promise<readonly RawImage[]> => readFrames(spec, place(index), frames);
   return {
     name: spec.root,
     size: spec.films.length,
@@ -159,14 +161,14 @@ export function filmsFromSpec(spec: FilmsSpec, report?: SourceReport): ImageSour
   };
 }
 
-async function readFrames(root: string, film: FilmPlace, wanted: readonly number[]): Promise<readonly RawImage[]> {
+async function readFrames({ root, bands }: FilmsSpec, film: FilmPlace, wanted: readonly number[]): Promise<readonly RawImage[]> {
   const path = join(root, film.path);
   if (typeof film.frames !== "number") {
     const names = film.frames;
-    return Promise.all(wanted.map((t) => decodeFile(join(path, names[t] ?? `frame ${t}`))));
+    return Promise.all(wanted.map((t) => decodeFile(join(path, names[t] ?? `frame ${t}`), bands)));
   }
   // Most formats know a picture only by those before it: all from the first to the last are decoded at once.
   const page = Math.min(...wanted);
-  const pictures = await decodePages(path, { page, count: Math.max(...wanted) - page + 1 });
+  const pictures = await decodePages(path, { page, count: Math.max(...wanted) - page + 1 }, bands);
   return wanted.flatMap((t) => pictures[t - page] ?? []);
 }

@@ -7,14 +7,14 @@
  * after each, which differs by less than one level.
  */
 import type { Stream } from "../base/random.js";
-import { levelOf, type Channels } from "./channels.js";
+import { levelOf } from "./channels.js";
 import type { RawImage } from "./source.js";
 
 /** A picture as it was decoded, or of floats in 0..255; row-major. */
 export interface Picture {
   readonly width: number;
   readonly height: number;
-  readonly channels: Channels;
+  readonly channels: number;
   readonly data: Float32Array | RawImage["data"];
 }
 
@@ -69,7 +69,8 @@ function filterFor(from: number, to: number): Filter {
 function resampleRows(source: Picture, window: Window, width: number): Float32Array {
   const out = new Float32Array(window.height * width * source.channels);
   if (source.channels === 1) grayRows(source, window, width, out);
-  else colorRows(source, window, width, out);
+  else if (source.channels === 3) colorRows(source, window, width, out);
+  else bandRows(source, window, width, out);
   return out;
 }
 
@@ -109,6 +110,22 @@ function colorRows(source: Picture, window: Window, width: number, out: Float32A
       out[to + 1] = green;
       out[to + 2] = blue;
       to += 3;
+    }
+  }
+}
+
+function bandRows({ data, width: stride, channels }: Picture, window: Window, width: number, out: Float32Array): void {
+  const { taps, starts, weights } = filterFor(window.width, width);
+  for (let r = 0; r < window.height; r++) {
+    const rowStart = (window.top + r) * stride + window.left;
+    for (let i = 0; i < width; i++) {
+      const to = (r * width + i) * channels;
+      const at = (rowStart + (starts[i] ?? 0)) * channels;
+      for (let t = 0; t < taps; t++) {
+        const weight = weights[i * taps + t] ?? 0;
+        if (weight === 0) continue;
+        for (let c = 0; c < channels; c++) out[to + c] = (out[to + c] ?? 0) + weight * (data[at + t * channels + c] ?? 0);
+      }
     }
   }
 }

@@ -8,8 +8,9 @@
  */
 
 /**
- * A decoded picture, row-major: `height · width · 3` values in RGB, or `height · width` of a gray one; 8 bits each, or 16
- * where the array has so many. A program gets the channels that it takes, whichever these are.
+ * A decoded picture, row-major: `height · width · 3` values in RGB, `height · width` of a gray one, or as many a pixel as it has
+ * bands; 8 bits each, or 16 where the array has so many. A program gets the channels that it takes: gray and color are made of
+ * each other, other bands are those of the picture.
  */
 export interface RawImage {
   readonly width: number;
@@ -32,6 +33,9 @@ export interface SourceReport {
   readonly lines: readonly string[];
 }
 
+/** What a program takes of the bands of a file, where it does not take gray or color: all of so many, or those of a list, counted from 1 as GDAL does. */
+export type Bands = number | readonly number[];
+
 /** Plain data that rebuilds a source in another thread. */
 export type SourceSpec =
   | { readonly kind: "synthetic"; readonly count: number; readonly side: number; readonly seed: number; readonly frames?: number }
@@ -40,6 +44,7 @@ export type SourceSpec =
       readonly root: string;
       readonly onCorrupt: "skip" | "refuse";
       readonly onSmall: "scale" | "skip" | "refuse";
+      readonly bands?: Bands;
       /** Class names, empty for a flat folder; paths relative to `root`; label by file, −1 for none. */
       readonly classes: readonly string[];
       readonly files: readonly string[];
@@ -50,6 +55,7 @@ export type SourceSpec =
       readonly root: string;
       readonly onCorrupt: "skip" | "refuse";
       readonly onSmall: "scale" | "skip" | "refuse";
+      readonly bands?: Bands;
       readonly frames: number;
       readonly every: number;
       /** As in a folder of pictures. */

@@ -79,8 +79,10 @@ export interface PictureOptions {
  */
 export async function openPictures(manifest: Pick<Manifest, "inputs" | "train">, root: string, { onCorrupt, onSmall, onShort }: PictureOptions = {}): Promise<ImageSource> {
   const frames = framesOf(manifest);
-  if (frames === undefined) return folderSource(root, { onCorrupt, onSmall });
-  return filmSource(root, { frames, every: manifest.train.data.kind === "videos" ? manifest.train.data.every : 1, onCorrupt, onSmall, onShort });
+  const { data } = manifest.train;
+  const read = { onCorrupt, onSmall, channels: channelsOf(manifest), bands: data.kind === "synthetic" ? undefined : data.bands };
+  if (frames === undefined) return folderSource(root, read);
+  return filmSource(root, { frames, every: data.kind === "videos" ? data.every : 1, onShort, ...read });
 }
 
 /** Frames of the clips that a program takes; undefined where it takes pictures. Throws `HostError` "mismatch" where it takes both, or clips of two lengths. */
@@ -102,7 +104,15 @@ async function withNumbers(manifest: Pick<Manifest, "numbers">, source: ImageSou
   return withActions(source, first.shape.at(-1) ?? 1, first.shape.length === 2);
 }
 
+/** Channels of the pictures that a program takes; of all its inputs, as the checker sees to. */
+function channelsOf({ inputs }: Pick<Manifest, "inputs">): number {
+  return inputs[0]?.channels ?? 3;
+}
+
+/** @throws HostError "mismatch" where the program takes other bands than generated pictures have. */
 function generated(manifest: Pick<Manifest, "inputs">, count: number, seed: number): ImageSource {
+  const channels = channelsOf(manifest);
+  if (channels !== 1 && channels !== 3) throw new HostError("mismatch", `generated pictures are gray or in color, and the program takes ${channels} channels`, "give a folder of pictures with so many bands: --data <folder>");
   return syntheticSource({ count, side: sideOf(manifest), seed, frames: framesOf(manifest) });
 }
 
@@ -182,7 +192,7 @@ function signatureOf(source: ImageSource): string {
   if (spec.kind === "synthetic") return syntheticSignature(spec);
   const plain = (path: string): string => path.replaceAll("\\", "/");
   const found = spec.kind === "folder" ? [spec.classes, spec.files.map(plain)] : [spec.classes, spec.films.map(({ path, frames }) => [plain(path), frames]), spec.frames, spec.every];
-  const hash = createHash("sha256").update(JSON.stringify(found)).digest("hex");
+  const hash = createHash("sha256").update(JSON.stringify(spec.bands === undefined ? found : [...found, spec.bands])).digest("hex");
   return `${counted(source.size, ...wordsOf(source))}, ${hash.slice(0, 16)}`;
 }
 

@@ -188,10 +188,22 @@ test("normalization has a value for each channel, and that of ImageNet unless sa
   checkMarked(gray(sound("", "", data("mean: [0.5], std: [0.2, 0.2, 0.2]", `//                                                ^^^^^^^^^^^^^^^^^^^^ JEP6020 The number of values in \`std\` is 3\n`))));
   checkMarked(gray(sound("", "", data("std: 0.2", `//                                   ^^^^^^^^ JEP2010 \`mean: [gray]\` and \`std: [gray]\` above 0\n`))));
   expect(trainOf(gray(sound("", "", data("mean: [0.02], std: [0.01]"))))).toMatchObject({ mean: [0.02], std: [0.01] });
+  const bands = (text: string): string => text.replace("Image[32, 32, 3]", "Image[32, 32, 5]").replace("shapes(count: 64)", `images("scenes")`);
+  checkMarked(bands(sound("", "", data("mean: [0.5]", `//                                  ^^^^^^^^^^^ JEP6020 The number of values in \`mean\` is 1, and the number of channels of these pictures is 5.\n`))));
+  expect(trainOf(bands(sound("", "", `  epochs 1\n  data shapes(count: 64)\n`)))).toMatchObject({ mean: [0.5, 0.5, 0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25, 0.25, 0.25] });
   const [red, green, blue] = trainOf(sound())?.mean ?? [];
   const { mean = [], std = [] } = trainOf(gray(sound())) ?? {};
   expect([mean.length, std.length]).toEqual([1, 1]);
   expect(mean[0]).toBeCloseTo(0.299 * (red ?? NaN) + 0.587 * (green ?? NaN) + 0.114 * (blue ?? NaN), 3);
+});
+
+test("bands of files are numbers from one on, as many as the program takes channels", () => {
+  const data = (words: string, marks = ""): string => sound("", "", `  epochs 1\n  data images("scenes", ${words})\n${marks}`);
+  checkMarked(data("bands: [4, 3]", `//                      ^^^^^^^^^^^^^ JEP6024 \`bands\` takes 2 bands of each file, and \`image\` has 3 channels.\n`));
+  checkMarked(data("bands: [0, 1, 2]", `//                             ^^^^^^^^^ JEP2010 a list of whole numbers from 1 on\n`));
+  const { checked, diagnostics } = check({ file: "m.jepa", text: data("bands: [4, 3, 2]") });
+  expect(diagnostics).toEqual([]);
+  expect(checked?.training.train.data).toMatchObject({ kind: "images", bands: [4, 3, 2] });
 });
 
 test("what changes colors only does nothing to gray pictures, and is said and left out", () => {
@@ -199,9 +211,9 @@ test("what changes colors only does nothing to gray pictures, and is said and le
   const recipe = `  epochs 1
   data shapes(count: 64) {
     color_jitter(brightness: 0.2, saturation: 0.3, hue: 0)
-//                                ^^^^^^^^^^^^^^^ JEP6021 \`saturation\` does nothing to pictures of one channel.
+//                                ^^^^^^^^^^^^^^^ JEP6021 \`saturation\` does nothing to pictures of 1 channel.
     grayscale(p: 0.2)
-//  ^^^^^^^^^^^^^^^^^ JEP6021 \`grayscale\` does nothing to pictures of one channel.
+//  ^^^^^^^^^^^^^^^^^ JEP6021 \`grayscale\` does nothing to pictures of 1 channel.
     blur(p: 0.1)
   }
 `;

@@ -229,16 +229,12 @@ train m { epochs 1 }
 `);
 });
 
-test("a picture has one channel or three, and a mistake there keeps nothing else from being told", () => {
-  for (const [channels, carets] of [["2", "^"], ["4", "^"], ["16", "^^"]] as const) {
-    checkMarked(`model m {
-  input image: Image[32, 32, ${channels}]
-//                           ${carets} JEP3020 Pictures have 1 channel (gray) or 3 (red, green, blue), and this says ${channels}.
-  loss mse(imag, image)
-//         ^^^^ JEP2001 Did you mean \`image\`
-}
-train m { epochs 1 }
-`);
+test("a picture has as many channels as the program says, and generated ones are gray or in color", () => {
+  for (const channels of ["2", "4", "13"]) {
+    const { graph } = check({ file: "m.jepa", text: sound("  head paint = decode()\n  loss seen = mse(paint(z_hat), patches(image, 4) at targets)\n").replace("Image[32, 32, 3]", `Image[32, 32, ${channels}]`) });
+    expect(graph?.inputs).toMatchObject([{ height: 32, width: 32, channels: Number(channels) }]);
+    const { diagnostics } = check({ file: "m.jepa", text: sound("", "", "  epochs 1\n  data shapes(count: 64)\n").replace("Image[32, 32, 3]", `Image[32, 32, ${channels}]`) });
+    expect(diagnostics.map(({ code, message }) => `${code} ${message}`)).toEqual([`JEP6025 Generated pictures are gray or in color, and this program takes ${channels} channels.`]);
   }
 });
 
@@ -252,7 +248,7 @@ test("a gray picture goes through a model as one channel, and films may be gray 
   expect(films === undefined ? "" : printGraph(films)).toContain("2x2/8x1x2*2");
 });
 
-test("the pictures of a program are all gray or all in color", () => {
+test("the pictures of a program all have the same channels", () => {
   checkMarked(`model m {
   input image: Image[32, 32, 3]
   input other: Image[16, 16, 1]

@@ -145,6 +145,6 @@ test("mistakes in a view are found when it is compiled, with the way out", () =>
   expect(() => compile("flip", { q: 1 })).toThrow(/takes no 'q'/);
   expect(() => compile("flip", { p: 2 })).toThrow(/p is 2/);
   expect(() => compile("random_resized_crop", { scale: [0.5, 0.2] })).toThrow(/scale is \[0.5,0.2\]/);
-  for (const [mean, std] of [[[0, 0], [1, 1]], [[0], [1, 1, 1]], [[0, 0, 0, 0], [1, 1, 1, 1]], [[0], [0]], [[], []]] as const) expect(() => compileView(view(8), mean, std)).toThrow(/fit no pictures/);
+  for (const [mean, std] of [[[0, 0], [1, 1, 1]], [[0], [1, 1, 1]], [[0, NaN, 0], [1, 1, 1]], [[0], [0]], [[], []]] as const) expect(() => compileView(view(8), mean, std)).toThrow(/fit no pictures/);
   expect(() => compileView(view(1e9), [0, 0, 0], [1, 1, 1])).toThrow(/no picture size/);
 });

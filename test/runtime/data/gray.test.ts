@@ -11,6 +11,7 @@ import { createLoader } from "../../../runtime/data/loader.js";
 import type { ImageSource, RawImage } from "../../../runtime/data/source.js";
 import { drawPicture, syntheticSource } from "../../../runtime/data/synthetic.js";
 import { view } from "./helpers.js";
+import { tiff } from "./tiff.js";
 
 let folder = "";
 beforeEach(async () => {
@@ -115,39 +116,11 @@ test("files of 16 bits keep all of them, gray or in color, with a profile too", 
   expect(set.images.subarray(0, 6)).toEqual(Float32Array.from(values, (value) => value / 65_535));
 });
 
-/** An uncompressed TIFF of one row, without a sign (1), with one (2) or of floats (3), by its specification (TIFF 6.0). */
-function tiff(width: number, bands: number, bits: number, format: 1 | 2 | 3, data: Uint8Array): Uint8Array {
-  const many = bands > 2;
-  const at = 8 + data.length + (data.length % 2);
-  const tags: [tag: number, type: 3 | 4, count: number, value: number][] = [];
-  const end = at + 2 + 12 * 10 + 4;
-  const each = (tag: number, value: number, place: number, count = bands): void => void tags.push([tag, 3, count, many ? place : value]);
-  tags.push([256, 4, 1, width], [257, 4, 1, 1]);
-  each(258, bits, end);
-  tags.push([259, 3, 1, 1], [262, 3, 1, 1], [273, 4, 1, 8], [277, 3, 1, bands], [278, 4, 1, 1], [279, 4, 1, data.length]);
-  each(339, format, end + 2 * bands);
-  const file = new Uint8Array(end + (many ? 4 * bands : 0));
-  const write = new DataView(file.buffer);
-  file.set([0x49, 0x49, 42, 0]);
-  write.setUint32(4, at, true);
-  file.set(data, 8);
-  write.setUint16(at, tags.length, true);
-  tags.forEach(([tag, type, count, value], i) => {
-    const to = at + 2 + 12 * i;
-    write.setUint16(to, tag, true);
-    write.setUint16(to + 2, type, true);
-    write.setUint32(to + 4, count, true);
-    write.setUint32(to + 8, value, true);
-  });
-  if (many) for (let i = 0; i < bands; i++) {
-    write.setUint16(end + 2 * i, bits, true);
-    write.setUint16(end + 2 * bands + 2 * i, format, true);
-  }
-  return file;
-}
+/** A TIFF of one row. */
+const row = (bits: 8 | 16 | 32, format: 1 | 2 | 3, data: ArrayBufferView, bands = 1): Uint8Array => tiff({ width: 2, height: 1, bands, bits, format, pages: [data] });
 
 test("values that are no shades, and bands that are no colors, are not read as if they were", async () => {
-  await writeFile(join(folder, "counts.tif"), tiff(2, 1, 16, 1, new Uint8Array(Uint16Array.of(7, 4095).buffer)));
+  await writeFile(join(folder, "counts.tif"), row(16, 1, Uint16Array.of(7, 4095)));
   const bad = async (name: string, file: Uint8Array, said: string): Promise<void> => {
     await writeFile(join(folder, name), file);
     const source = await folderSource(folder, { onCorrupt: "refuse" });
@@ -155,14 +128,14 @@ test("values that are no shades, and bands that are no colors, are not read as i
     await expect(source.decode(at)).rejects.toMatchObject({ code: "bad-image", message: expect.stringContaining(said) });
     await rm(join(folder, name));
   };
-  await bad("hounsfield.tif", tiff(2, 1, 16, 2, new Uint8Array(Int16Array.of(-1000, 400).buffer)), "its values are of type short; pictures have 8 or 16 bits without a sign");
-  await bad("float.tif", tiff(2, 1, 32, 3, new Uint8Array(Float32Array.of(0.25, 300).buffer)), "its values are of type float");
-  await bad("bands.tif", tiff(2, 5, 8, 1, Uint8Array.from({ length: 10 }, (_, i) => i)), "it has 5 channels; pictures are gray or in color");
+  await bad("hounsfield.tif", row(16, 2, Int16Array.of(-1000, 400)), "its values are of type short; pictures have 8 or 16 bits without a sign");
+  await bad("float.tif", row(32, 3, Float32Array.of(0.25, 300)), "its values are of type float");
+  await bad("bands.tif", row(8, 1, Uint8Array.from({ length: 10 }, (_, i) => i), 5), "it has 5 bands; a picture is gray or in color, and may have an alpha channel, which is left out. A program takes them all with `5` as the channels of its input");
   expect(Array.from((await (await folderSource(folder)).decode(0)).data)).toEqual([7, 7, 7, 4095, 4095, 4095]);
 });
 
 test("where no file can be used, the reason of the first is told", async () => {
-  await writeFile(join(folder, "a.tif"), tiff(2, 1, 32, 3, new Uint8Array(Float32Array.of(0.25, 300).buffer)));
+  await writeFile(join(folder, "a.tif"), row(32, 3, Float32Array.of(0.25, 300)));
   const loader = await createLoader(await folderSource(folder), { batch: 1, seed: 1, views: [view(2)], ...gray, workers: 0 });
   await expect(loader.next(0)).rejects.toMatchObject({ code: "bad-image", message: expect.stringMatching(/not one picture of .* can be used: cannot decode .*a\.tif: its values are of type float/) });
   await loader.close();
@@ -186,10 +159,12 @@ test("pictures of 16 bits that normalization leaves no contrast are told of once
   expect(await notes(4095, 0.02)).toEqual([]);
 });
 
-test("a source of one's own that gives neither gray nor color is refused by name", async () => {
+test("a source of one's own that gives other channels than are taken, or not as many for each pixel, is refused by name", async () => {
   const source: ImageSource = { ...syntheticSource({ count: 2, side: 8, seed: 1 }), spec: undefined, describe: (index) => `mine ${index}`, decode: () => Promise.resolve({ width: 8, height: 8, data: new Uint8Array(8 * 8 * 4) }) };
-  const wrong = { code: "bad-data", message: "mine 0 of 8 × 8 pixels has 256 values", help: expect.stringContaining("64 of a gray picture, 192 of one in color") };
+  const wrong = { code: "bad-data", message: "mine 0 has 4 channels, and the program takes 1", help: expect.stringContaining("as many bands as the program's input has channels") };
   await expect(evalSet(source, { side: 8, ...gray })).rejects.toMatchObject(wrong);
+  const cut: ImageSource = { ...source, decode: () => Promise.resolve({ width: 8, height: 8, data: new Uint8Array(8 * 8 * 3 - 1) }) };
+  await expect(evalSet(cut, { side: 8, ...gray })).rejects.toMatchObject({ code: "bad-data", message: "mine 0 of 8 × 8 pixels has 191 values", help: expect.stringContaining("64 of a gray picture, 192 of one in color") });
   const loader = await createLoader(source, { batch: 2, seed: 1, views: [view(8)], ...color, workers: 0 });
   await expect(loader.next(0)).rejects.toMatchObject({ code: "bad-data" });
   await loader.close();
