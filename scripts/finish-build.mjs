@@ -1,8 +1,8 @@
 /**
  * The end of `npm run build`: what was built of sources that are gone goes too (tsc leaves it, and it would be packed), the
  * library's files lie beside the compiler, for readers and for editors that go to a definition, chevrotain is the one file
- * that it publishes itself as (its package imports hundreds, most of a command's start), the command line may be executed,
- * and its time says when the build was (tsc leaves files that did not change alone), which is what `prepare.mjs` goes by.
+ * that it publishes itself as (its package imports hundreds, most of a command's start), the extension for VS Code is packed,
+ * the command line may be executed, and its time says when the build was (tsc leaves files that did not change alone), which is what `prepare.mjs` goes by.
  */
 import { chmodSync, copyFileSync, existsSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -31,6 +31,9 @@ const licenses = [["chevrotain", join(chevrotain, "LICENSE.txt")], ["lodash-es",
 writeFileSync(`${door}.js`, `// chevrotain ${version} with what it needs of lodash-es, as published (lib/chevrotain.min.mjs); licenses in chevrotain.LICENSE.txt.\n${readFileSync(join(chevrotain, "lib", "chevrotain.min.mjs"), "utf8")}`);
 writeFileSync(`${door}.LICENSE.txt`, licenses.join("\n\n"));
 rmSync(`${door}.js.map`, { force: true });
+
+const { packExtension } = await import("./vscode.mjs");
+packExtension(join(dist, "jepac.vsix"));
 
 const bin = join(dist, "compiler", "cli", "bin.js");
 chmodSync(bin, 0o755);

@@ -41,11 +41,13 @@ function piece({ startOffset, image }: IToken, color: Color): Colored {
 
 function colorOf(token: IToken, next: IToken | undefined, previous: IToken | undefined): Color | undefined {
   const type = token.tokenType;
-  if (type.name.startsWith("Word_") || type === T.True || type === T.False || type === T.UnitWord) return "keyword";
+  if (type.name.startsWith("Word_") || type === T.UnitWord) return "keyword";
   if (type === T.SettingWord) return "property";
   if (type === T.Number || type === T.BareFraction) return "number";
   if (type === T.String || type === T.SingleQuoted || type === T.OpenString) return "string";
   if (type === T.Ident) {
+    // The parser's slips.ts makes tokens of their own of these two.
+    if (token.image === "true" || token.image === "false") return "keyword";
     if (previous?.tokenType === T.Dot) return "property";
     return next?.tokenType === T.LParen ? "function" : next?.tokenType === T.Colon ? "parameter" : "variable";
   }

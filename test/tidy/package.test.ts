@@ -43,11 +43,12 @@ test("what is packed is what runs and what is read: no rest of a build, nothing 
   const packed: readonly string[] = JSON.stringify(told).match(/(?<="path":")[^"]+/g) ?? [];
   // The library's files lie beside the compiler, for editors that go to a definition.
   const license = "compiler/syntax/chevrotain.LICENSE.txt";
-  const sources = new Set([...filesIn(["compiler", "runtime"], [".ts"]).map((f) => f.path.replace(/\.ts$/, "")), ...library.map((f) => f.path), license]);
+  const extension = "jepac.vsix";
+  const sources = new Set([...filesIn(["compiler", "runtime"], [".ts"]).map((f) => f.path.replace(/\.ts$/, "")), ...library.map((f) => f.path), license, extension]);
   const odd = packed.filter((path) => !/^(specs|examples|docs)\/|^(README|CHANGELOG)\.md$|^LICENSE$|^package\.json$|^scripts\/(setup[\w-]*|find-chromium)\.mjs$/.test(path))
     .filter((path) => !sources.has(path.replace(/^dist\/|\.d\.ts$|\.js$/g, "")) || path.endsWith(".map"));
   expect(odd).toEqual([]);
-  const needed = ["dist/compiler/cli/bin.js", "dist/compiler/index.d.ts", "dist/runtime/node.js", "dist/runtime/data/worker.js", "scripts/setup.mjs", "scripts/setup-tfjs-node.mjs", "scripts/setup-vulkan.mjs", "docs/cli.md", "examples/ijepa-small.jepa", "specs/ijepa.jepa", "LICENSE", `dist/${license}`, ...library.map((f) => `dist/${f.path}`)];
+  const needed = ["dist/compiler/cli/bin.js", "dist/compiler/index.d.ts", "dist/runtime/node.js", "dist/runtime/data/worker.js", "scripts/setup.mjs", "scripts/setup-tfjs-node.mjs", "scripts/setup-vulkan.mjs", "docs/cli.md", "examples/ijepa-small.jepa", "specs/ijepa.jepa", "LICENSE", `dist/${license}`, `dist/${extension}`, ...library.map((f) => `dist/${f.path}`)];
   expect(needed.filter((path) => !packed.includes(path))).toEqual([]);
   // The parser's library is one file of the package, and not hundreds of others.
   expect(/^(?:import\b|export\b.*\bfrom\b)/m.test(read("dist/compiler/syntax/chevrotain.js"))).toBe(false);
