@@ -76,7 +76,7 @@ export function check(files: SourceFiles, options: CheckOptions, diagnostics: Di
   checkBatch(model.graph, training.train.batch, held);
   checkTokens(model.graph, held);
   checkData(model.graph, program, training, held);
-  checkFilled(training.train, settingSpan(program, "data", "batch"), held);
+  checkFilled(model.graph, training.train, settingSpan(program, "data", "batch"), held);
   checkParts(model.graph, training.train.batch, training.train.accumulate ?? 1, settingSpan(program, "accumulate"), held);
   checkGroups(model.graph, training.train.batch, training.train.accumulate ?? 1, held);
   const sweeps = program.sweeps.map((s) => ({ name: s.name.text, points: sweepPoints(s, model, held) }));

@@ -128,7 +128,13 @@ function judgeEncoder(facts: Facts, terms: readonly Term[], encoder: string, gua
   // An adversary beside what protects fully is a known method (Ganin et al., 2016); what is known of dynamics is known without one.
   const level = verdictOf(findings) === "error" ? "error" : "warning";
   if (grade !== "full") findings.push(...turned.map((t) => ({ ...against(t, encoder), level }) as const));
-  return { encoder, verdict: verdictOf(findings), protectors, grade, mechanisms, findings: unique(findings) };
+  return { encoder, verdict: verdictOf(findings), protectors, grade, mechanisms, findings: unique(atGuards(findings)) };
+}
+
+/** A guard that is turned round is told where it stands, and not again at what it does not guard. */
+function atGuards(findings: readonly Finding[]): readonly Finding[] {
+  const turned = findings.some(({ rule, term }) => rule === "E-GUARD-SIGN" && (term?.sign ?? 0) < 0);
+  return turned ? findings.filter(({ rule, term }) => rule !== "E-GUARD-SIGN" || (term?.sign ?? 0) < 0) : findings;
 }
 
 function against(term: Term, encoder: string): Finding {

@@ -5,6 +5,7 @@
  * cursor is; of a module, off the first program that uses it, once for each way in which it is used. Where a program has
  * mistakes there may be no facts, and what the declaration says is told all the same.
  */
+import { own } from "../base/own.js";
 import type { Span } from "../base/span.js";
 import { builtinFormals } from "../check/builtins.js";
 import type { Static } from "../check/values.js";
@@ -22,6 +23,7 @@ import type { ValueType } from "../types/value-type.js";
 import { printPositions, printSpace } from "../types/value-type.js";
 import type { Declared, Files, Occurrence } from "./names.js";
 import { declarationOf } from "./names.js";
+import { wordTexts } from "./word-texts.js";
 
 /** Most ways in which a module is used that a hover lists. */
 const MOST_USES = 4;
@@ -31,6 +33,8 @@ export function hoverText(files: Files, results: readonly CheckResult[], occurre
   const declared = declarationOf(files, occurrence);
   if (declared !== undefined) return parts(declaredParts(declared, results, programOf(results, occurrence.within)));
   if (occurrence.role.kind !== "uses" && occurrence.role.kind !== "word") return undefined;
+  const word = occurrence.role.kind === "word" ? own(wordTexts, occurrence.name.text) : undefined;
+  if (word !== undefined) return parts([code(word.usage), word.text]);
   const program = programOf(results, occurrence.within);
   return parts([...builtInParts(occurrence.name.text), ...(isLoss(occurrence.name.text) ? lossParts(lossAt(program, occurrence.name.span), program) : [])]);
 }

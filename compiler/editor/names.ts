@@ -64,6 +64,7 @@ export function occurrences(file: ast.File): readonly Occurrence[] {
     const words = wordsIn(item);
     walk(item, (node) => {
       if (node.kind === "train" || node.kind === "probe") add(node.model, { kind: "program" });
+      if (node.kind === "setting") add(node.name, { kind: "word" });
       if (node.kind === "repeat" && node.over !== undefined) add(node.over.list, { kind: "uses" });
       if (node.kind === "ref") add({ text: node.name, span: node.span }, { kind: words.has(node) ? "word" : "uses" });
       if (node.kind === "call" && !words.has(node.callee)) for (const arg of node.args) add(arg.name, { kind: "argument", callee: node.callee });

@@ -76,6 +76,9 @@ test("a hover tells types, places, sizes and verdicts, each in its own program",
   expect(await hover("tiny {")).toMatch(/A very small I-JEPA\.[^]*parameters[^]*\*\*sound\*\*/);
   // The variant is twice as wide.
   expect(await hover("width = 32")).toContain("param width = 32");
+  expect(await hover("batch ")).toContain("Images a step.");
+  expect(await hover("shapes(")).toMatch(/shapes\(count: 4096\)[^]*Generated pictures of shapes/);
+  expect(await hover("block(")).toContain("a rectangle of the grid");
   expect(await hover("of tiny", 0, 4)).toContain("model tiny");
   expect(await hover("width", 0, 1)).toContain("param width = 16");
   expect(hoverOf(await e.ask("textDocument/hover", "p.jepa", { position: { line: 1, character: 0 } }))).toBe("");
