@@ -59,10 +59,11 @@ test("pictures are laid out by sizes, limits and statistics that are some", asyn
   for (const limit of [-1, 1.5, NaN]) await expect(evalSet(source, { ...sound, limit })).rejects.toThrow(`the limit is ${limit}`);
   for (const wrong of [{ mean: [0.5] }, { std: [0.25, 0, 0.25] }, { mean: undefined }, { std: [1, 1, NaN] }]) {
     const given: unknown = { ...sound, ...wrong };
-    await expect(Reflect.apply(evalSet, undefined, [source, given])).rejects.toThrow("three numbers each, for red, green and blue");
+    await expect(Reflect.apply(evalSet, undefined, [source, given])).rejects.toThrow("mean and std have one number for each channel");
   }
   const folder = temporary({ "a.png": "" });
   expect((await folderSource(folder, { onCorrupt: "refuse" })).onCorrupt).toBe("refuse");
+  for (const wrong of [{ channels: 0 }, { channels: 2.5 }, { bands: [] }, { bands: [0] }, { channels: 2, bands: [1] }]) await expect(Reflect.apply(folderSource, undefined, [folder, wrong])).rejects.toThrow(/^(channels|bands) /);
   for (const wrong of [{ onCorrupt: "ignore" }, { onSmall: "crop" }]) await expect(Reflect.apply(folderSource, undefined, [folder, wrong])).rejects.toThrow(/^on\w+ is (ignore|crop); it is /);
 });
 
