@@ -27,6 +27,20 @@ export function probeKinds(): Readonly<Record<string, readonly string[]>> {
   return probes;
 }
 
+/** What a probe measures and what it takes, for a person. */
+export function probeText(kind: string): { readonly usage: string; readonly doc: string } | undefined {
+  return own(texts, kind);
+}
+
+const texts: Readonly<Record<ProbeSpec["kind"], { readonly usage: string; readonly doc: string }>> = {
+  linear: { usage: "linear(on, pool: mean)", doc: "A linear classifier on the mean over the tokens of a frozen encoder." },
+  knn: { usage: "knn(on, pool: mean, k: 20)", doc: "A vote of the nearest training pictures, by the mean over the tokens of a frozen encoder." },
+  attentive: {
+    usage: "attentive(on, heads, epochs: 20, learning_rate: 1e-3, weight_decay: 0.01)",
+    doc: "A learned query that attends to all tokens of a frozen encoder, an MLP and a linear classifier (V-JEPA), trained by AdamW. Unless said, heads have 32 features or more, and a small training set has more epochs: 400 steps of 64.",
+  },
+};
+
 /** Reads all probes of a program; every mistake is reported. */
 export function readProbes(cx: BodyCx, exprs: readonly ast.Expr[], encoders: Encoders): readonly ProbeSpec[] {
   const attentive = new Map<string, ast.Expr>();

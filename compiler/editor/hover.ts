@@ -7,6 +7,7 @@
  */
 import type { Span } from "../base/span.js";
 import { builtinFormals } from "../check/builtins.js";
+import { probeText } from "../check/probes.js";
 import type { Static } from "../check/values.js";
 import type { CheckResult } from "../compile.js";
 import { kept } from "../masks/draws.js";
@@ -31,6 +32,9 @@ export function hoverText(files: Files, results: readonly CheckResult[], occurre
   const declared = declarationOf(files, occurrence);
   if (declared !== undefined) return parts(declaredParts(declared, results, programOf(results, occurrence.within)));
   if (occurrence.role.kind !== "uses" && occurrence.role.kind !== "word") return undefined;
+  // A probe's `linear` is no layer.
+  const probe = occurrence.role.kind === "word" ? probeText(occurrence.name.text) : undefined;
+  if (probe !== undefined) return parts([code(probe.usage), probe.doc]);
   const program = programOf(results, occurrence.within);
   return parts([...builtInParts(occurrence.name.text), ...(isLoss(occurrence.name.text) ? lossParts(lossAt(program, occurrence.name.span), program) : [])]);
 }

@@ -45,7 +45,7 @@ const RATIO = 4;
 const EPS = 1e-6;
 
 /** Where the parameters of a head lie. */
-export function headParts({ width, classes }: HeadShape): Readonly<Record<PartName, Part>> {
+function headParts({ width, classes }: HeadShape): Readonly<Record<PartName, Part>> {
   let at = 0;
   const part = (rows: number, columns: number): Part => {
     const here = { at, rows, columns };
