@@ -294,11 +294,15 @@ export interface TrainConfig {
   readonly onCollapse: "warn" | "stop";
 }
 
-/** A measurement of an encoder's features after training: a linear classifier, or nearest neighbors. */
+/**
+ * A measurement of an encoder's features after training: a linear classifier or nearest neighbors over the mean of its tokens, or a
+ * classifier with an attention of its own over all of them. `args` are what the program says of it: `k` of neighbors; `heads`, `epochs`,
+ * `learning_rate` and `weight_decay` of an attentive one.
+ */
 export interface ProbeSpec {
-  readonly kind: "linear" | "knn";
+  readonly kind: "linear" | "knn" | "attentive";
   readonly on: string;
-  readonly pool: "mean";
+  readonly pool: "mean" | "attention";
   readonly args: Readonly<Record<string, number>>;
 }
 

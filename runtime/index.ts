@@ -32,6 +32,8 @@ export type { Chart, Series } from "./train/charts.js";
 export { checkFits, decodeCheckpoint, encodeCheckpoint } from "./train/checkpoint.js";
 export type { Checkpoint } from "./train/checkpoint.js";
 export type { LastGood } from "./train/checkpoint-store.js";
+export { attentiveProbe, usualEpochs, usualHeads } from "./train/attentive.js";
+export type { AttentiveOptions, AttentiveRecipe, AttentiveResult, AttentiveTask, TokenSet } from "./train/attentive.js";
 export { meanPool, pooledFeatures } from "./train/features.js";
 export type { Factor, ImageFeed, ProbeSet } from "./train/features.js";
 export { initialState, initialValue, sincos2d, sincos3d } from "./train/init.js";

@@ -71,7 +71,7 @@ export function check(files: SourceFiles, options: CheckOptions, diagnostics: Di
   const model = elaborateModel(program, overrides, (file) => libraries.has(file), broken, held);
   const variant = items.variants.get(program.name);
   if (variant !== undefined) reportDangling(program, variant, held);
-  const said = checkTraining(program, model.params, model.encoderNames, model.graph.inputs[0]?.channels, held);
+  const said = checkTraining(program, model.params, model, model.graph.inputs[0]?.channels, held);
   const training = options.batch === undefined ? said : { ...said, train: { ...said.train, batch: options.batch } };
   checkBatch(model.graph, training.train.batch, held);
   checkTokens(model.graph, held);

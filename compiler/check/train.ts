@@ -1,8 +1,8 @@
 /**
- * `train { }` and `probe { }`: from settings to the configuration of a run.
+ * `train { }`: from settings to the configuration of a run.
  *
  * Owns the table of settings, their defaults (the published I-JEPA recipe where it says one) and their diagnostics. The
- * result is the runtime's own type, so that what is checked here is what runs.
+ * result is the runtime's own type, so that what is checked here is what runs. Probes are `probes.ts`'s.
  */
 import { own } from "../base/own.js";
 import type { Span } from "../base/span.js";
@@ -15,8 +15,11 @@ import { printExpr } from "../syntax/print.js";
 import type { DataConfig, Duration, ProbeSpec, TrainConfig } from "../../runtime/abi.js";
 import type { BodyCx, Env } from "./body.js";
 import { createBody } from "./body.js";
+import { named, wordOf } from "./calls.js";
 import { evaluate } from "./expr.js";
 import { createTaken, placeOf } from "./given.js";
+import type { Encoders } from "./probes.js";
+import { readProbes } from "./probes.js";
 import type { Program } from "./program.js";
 import { asCount, asNumber, asSchedule, bounds } from "./static.js";
 import type { Transforms } from "./transforms.js";
@@ -48,7 +51,7 @@ function normalizationOf(channels: number | undefined): Pick<TrainConfig, "mean"
 }
 
 /** Reads all settings; every mistake is reported, and the rest keeps its meaning. `channels` are those of the program's pictures. */
-export function checkTraining(program: Program, params: ReadonlyMap<string, Static>, encoders: ReadonlyMap<string, string | undefined>, channels: number | undefined, diagnostics: Diagnostics): CheckedTraining {
+export function checkTraining(program: Program, params: ReadonlyMap<string, Static>, encoders: Encoders, channels: number | undefined, diagnostics: Diagnostics): CheckedTraining {
   const env: Env = {
     modules: new Map(), funcs: new Map(), faults: new Map(), params: new Map(), lacking: program.lacking, funcNames: new Set(), positional: new Set(), masks: new Map(), gridOrigins: new Map(), instances: new Map(),
     spaces: new Map(), inputs: new Map(), views: new Map(), active: [], tableGrid: { first: undefined }, isLibrary: () => false, budget: { nodes: 0 }, told: new Set(), later: new Set(),
@@ -88,8 +91,7 @@ export function checkTraining(program: Program, params: ReadonlyMap<string, Stat
   }
   const rate = seen.get("learning_rate");
   if (rate !== undefined) checkRate(draft, rate.span, diagnostics);
-  const probes = program.probes.flatMap((p) => readProbe(cx, p, encoders) ?? []);
-  return { train: draft, transforms: state.transforms, probes };
+  return { train: draft, transforms: state.transforms, probes: readProbes(cx, program.probes, encoders) };
 }
 
 /** A rate with which nothing is learned, or which the run's end keeps from its peak. */
@@ -120,11 +122,6 @@ type Reader = (state: State, setting: ast.Setting) => void;
 /** Names of all settings. */
 export function settingNames(): readonly string[] {
   return Object.keys(settings);
-}
-
-/** Kinds of probes with the names of their arguments. */
-export function probeKinds(): Readonly<Record<string, readonly string[]>> {
-  return probes;
 }
 
 function value(state: State, setting: ast.Setting): { value: Value; expr: ast.Expr } | undefined {
@@ -205,35 +202,6 @@ const settings: Readonly<Record<string, Reader>> = {
   checkpoint_every: durationSetting((draft, d) => { draft.checkpointEvery = d; }, "epochs"),
   on_collapse: wordSetting(settingChoices.on_collapse, (draft, w) => { draft.onCollapse = w; }),
 };
-
-function named(expr: ast.Expr): { name: string; args: readonly ast.Arg[]; block: readonly ast.Expr[] } | undefined {
-  if (expr.kind === "ref") return { name: expr.name, args: [], block: [] };
-  return expr.kind === "call" && expr.callee.kind === "ref" ? { name: expr.callee.name, args: expr.args, block: expr.block ?? [] } : undefined;
-}
-
-/** A call without the block behind it. */
-function callSpan(expr: ast.Expr): Span {
-  const block = expr.kind === "call" ? expr.block : undefined;
-  return block === undefined ? expr.span : wordOf(expr);
-}
-
-/** The only encoder that a probe can look at, as help and fix; several are a choice for a person. */
-function withEncoder(expr: ast.Expr, names: readonly string[]): ReportExtras {
-  const [name] = names;
-  if (name === undefined) return {};
-  const help = `Add \`on: ${name}\`${names.length > 1 ? ", or another encoder" : ""}.`;
-  if (names.length > 1 || (expr.kind === "call" && expr.block !== undefined)) return { help };
-  const first = expr.kind === "call" ? expr.args[0] : undefined;
-  const { file, end } = expr.span;
-  const edit = first !== undefined ? { span: { file, start: first.span.start, end: first.span.start }, text: `on: ${name}, ` }
-    : { span: { file, start: wordOf(expr).end, end }, text: `(on: ${name})` };
-  return { help, fixes: [{ title: `write \`on: ${name}\``, edits: [edit] }] };
-}
-
-/** The name of what is called, or the whole of anything else. */
-function wordOf(expr: ast.Expr): Span {
-  return expr.kind === "call" ? expr.callee.span : expr.span;
-}
 
 function readData(state: State, setting: ast.Setting): void {
   const expr = setting.values[0];
@@ -348,42 +316,4 @@ function readOptimizer(state: State, setting: ast.Setting): void {
   if (call.name === "sgd") state.draft.optimizer = { kind: "sgd", momentum: given.get("momentum") ?? 0.9 };
   else if (call.name === "lars") state.draft.optimizer = { kind: "lars", momentum: given.get("momentum") ?? 0.9, trust: given.get("trust") ?? 1e-3 };
   else state.draft.optimizer = { kind: "adamw", beta1: given.get("beta1") ?? 0.9, beta2: given.get("beta2") ?? 0.999, eps: given.get("eps") ?? 1e-8 };
-}
-
-const probes: Readonly<Record<string, readonly string[]>> = { linear: ["on", "pool"], knn: ["on", "pool", "k"] };
-
-function readProbe(cx: BodyCx, expr: ast.Expr, encoders: ReadonlyMap<string, string | undefined>): ProbeSpec | undefined {
-  const call = named(expr);
-  const formals = call === undefined ? undefined : own(probes, call.name);
-  if (call === undefined || formals === undefined) {
-    if (expr.kind !== "hole") cx.diagnostics.add(report("JEP6009", expr.span, { known: Object.keys(probes).join(", ") }, didYouMean(call?.name ?? "", Object.keys(probes), wordOf(expr))));
-    return undefined;
-  }
-  let on: string | undefined;
-  const args: Record<string, number> = {};
-  const taken = createTaken(call.name, cx.diagnostics);
-  for (const arg of call.args) {
-    const key = arg.name?.text ?? "on";
-    if (!taken.take(key, placeOf(arg))) continue;
-    if (!formals.includes(key)) cx.diagnostics.add(report("JEP2004", arg.name?.span ?? arg.span, { callee: call.name, name: key, known: formals.map((f) => `\`${f}\``).join(", ") }));
-    else if (key === "on" && arg.value.kind === "ref") on = arg.value.name;
-    else if (key === "k") args[key] = asCount(evaluate(cx, arg.value), "`k`", arg.span, cx.diagnostics, 1, 10_000) ?? 20;
-    else if (key === "pool" && !(arg.value.kind === "ref" && arg.value.name === "mean")) cx.diagnostics.add(report("JEP2010", arg.span, { what: "`pool`", expected: "`mean`", found: `\`${printExpr(arg.value)}\`` }));
-  }
-  const names = [...encoders].flatMap(([name, of]) => (of === undefined ? [] : [name]));
-  if (on === undefined) {
-    const given = call.args.find((a) => (a.name?.text ?? "on") === "on");
-    if (given === undefined) cx.diagnostics.add(report("JEP2005", callSpan(expr), { callee: call.name, name: "on" }, withEncoder(expr, names)));
-    else if (given.value.kind !== "hole") cx.diagnostics.add(report("JEP2010", given.value.span, { what: `\`on\` of \`${call.name}\``, expected: "an encoder", found: `\`${printExpr(given.value)}\`` }));
-    return undefined;
-  }
-  const encoder = encoders.get(on);
-  // A name whose own line was refused is no second mistake.
-  if (encoder === undefined && encoders.has(on)) return undefined;
-  if (encoder === undefined) {
-    const said = call.args.find((a) => a.value.kind === "ref" && a.value.name === on)?.value.span ?? expr.span;
-    cx.diagnostics.add(report("JEP6010", said, { name: on }, didYouMean(on, names, said)));
-    return undefined;
-  }
-  return { kind: call.name === "knn" ? "knn" : "linear", on: encoder, pool: "mean", args };
 }

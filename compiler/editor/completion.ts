@@ -7,7 +7,8 @@
 import { own } from "../base/own.js";
 import { builtinFormals, builtinNames } from "../check/builtins.js";
 import { maskKinds, maskOptions } from "../check/masks.js";
-import { probeKinds, settingArguments, settingNames } from "../check/train.js";
+import { probeKinds } from "../check/probes.js";
+import { settingArguments, settingNames } from "../check/train.js";
 import { transformKinds } from "../check/transforms.js";
 import { isLoss, lossKind, lossNames } from "../model/losses.js";
 import type * as ast from "../syntax/ast.js";

@@ -52,6 +52,7 @@ export const wordTexts: Readonly<Record<string, WordText>> = {
   all: { usage: "all", text: "A mask: every position." },
   linear: { usage: "linear(on: teacher, pool: mean)", text: "A probe: a linear classifier on frozen features, trained when the run is done." },
   knn: { usage: "knn(on: teacher, k: 20)", text: "A probe: the vote of the nearest neighbors among frozen features." },
+  attentive: { usage: "attentive(on: teacher, heads: 3, epochs: 20, learning_rate: 1e-3, weight_decay: 0.01)", text: "A probe: a learned query that attends to all tokens of a frozen encoder, an MLP and a linear classifier (V-JEPA), trained by AdamW. Unless said, heads have 32 features or more, and a small training set has more epochs: 400 steps of 64." },
   zeros: { usage: "zeros", text: "A parameter that starts at 0." },
   ones: { usage: "ones", text: "A parameter that starts at 1." },
   constant: { usage: "constant(value)", text: "A parameter that starts at one value." },

@@ -73,6 +73,7 @@ function tiles(data: ReportData): string {
   if (factor !== undefined) {
     list.push([percent(factor.linear.trained), `linear probe, ${factor.factor} (untrained ${percent(factor.linear.untrained)})`]);
     list.push([percent(factor.nearest.trained), `nearest neighbors (untrained ${percent(factor.nearest.untrained)})`]);
+    if (factor.attentive !== undefined) list.push([percent(factor.attentive.trained), `attentive probe (untrained ${percent(factor.attentive.untrained)})`]);
   }
   const made = data.totalSteps - data.after;
   const what = data.after === 0 ? steps(made) : `the last ${grouped(made)} of ${steps(data.totalSteps)},`;
@@ -119,7 +120,8 @@ function steps(n: number): string {
 }
 
 function probeText(probe: ProbeReport): string {
-  return `<p class="lead">Frozen, mean-pooled features after ${steps(probe.step)}, beside the same encoder untrained (seed ${probe.seed}). ${grouped(probe.trainImages)} pictures to fit on, ${grouped(probe.testImages)} to test on (${escape(probe.test)}).</p>`;
+  const heads = probe.encoders.flatMap(({ encoder, attentive }) => (attentive === undefined ? [] : [` Attentive probes of ${encoder} read all tokens: ${attentive.heads === 1 ? "one head" : `${attentive.heads} heads`}, ${attentive.epochs} epochs of AdamW from a rate of ${short(attentive.learningRate)}, weight decay ${short(attentive.weightDecay)}.`]));
+  return `<p class="lead">Frozen, mean-pooled features after ${steps(probe.step)}, beside the same encoder untrained (seed ${probe.seed}). ${grouped(probe.trainImages)} pictures to fit on, ${grouped(probe.testImages)} to test on (${escape(probe.test)}).${escape(heads.join(""))}</p>`;
 }
 
 function probeRows(probe: ProbeReport): string {
@@ -128,6 +130,7 @@ function probeRows(probe: ProbeReport): string {
     ...encoder.factors.flatMap((score) => [
       `<tr><td>linear probe of <code>${escape(encoder.encoder)}</code>: ${escape(score.factor)}</td>${cell(score.linear.untrained, score.linear.trained, percent)}<td class="n">${percent(score.chance)}</td></tr>`,
       `<tr><td>${score.neighbors}-nearest neighbors of <code>${escape(encoder.encoder)}</code>: ${escape(score.factor)}</td>${cell(score.nearest.untrained, score.nearest.trained, percent)}<td class="n">${percent(score.chance)}</td></tr>`,
+      ...(score.attentive === undefined ? [] : [`<tr><td>attentive probe of <code>${escape(encoder.encoder)}</code>: ${escape(score.factor)}</td>${cell(score.attentive.untrained, score.attentive.trained, percent)}<td class="n">${percent(score.chance)}</td></tr>`]),
     ]),
     `<tr><td>effective rank of <code>${escape(encoder.encoder)}</code> (of ${encoder.width})</td>${cell(encoder.rank.untrained, encoder.rank.trained, (value) => value.toFixed(1))}<td></td></tr>`,
   ]);

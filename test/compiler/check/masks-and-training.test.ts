@@ -1,6 +1,6 @@
 /** Families 5xxx and 6xxx: masks and recipes, each drawn in the source. */
 import { expect, test } from "vitest";
-import { check } from "../../../compiler/compile.js";
+import { check, compile } from "../../../compiler/compile.js";
 import { applyFixes } from "../../../compiler/messages/fixes.js";
 import { checkMarked, sound } from "./marked.js";
 
@@ -230,4 +230,59 @@ test("what changes colors only does nothing to gray pictures, and is said and le
   // What nobody wrote is no mistake.
   checkMarked(gray(sound("", "", "  epochs 1\n  data shapes(count: 64) { color_jitter(brightness: 0.2) }\n")));
   expect(check({ file: "m.jepa", text: sound("", "", recipe) }).diagnostics).toEqual([]);
+});
+
+test("an attentive probe takes heads that divide the width, numbers in their range, and no pooling", () => {
+  checkMarked(sound("", "probe m { attentive(on: teacher, heads: 4, epochs: 5, learning_rate: 1e-3, weight_decay: 0) }\n"));
+  checkMarked(sound("", `probe m { attentive(on: teacher, heads: 5) }
+//                               ^^^^^^^^ JEP3011 A width of 64 cannot be split into 5 equal parts.
+`));
+  checkMarked(sound("", `probe m { attentive(on: teacher, epochs: 0) }
+//                               ^^^^^^^^^ JEP2011 \`epochs\` must be a number from 1 to 10000, and this is 0.
+`));
+  checkMarked(sound("", `probe m { attentive(on: teacher, learning_rate: 0) }
+//                               ^^^^^^^^^^^^^^^^ JEP2011 \`learning_rate\` must be a number above 0, and this is 0.
+`));
+  checkMarked(sound("", `probe m { attentive(on: teacher, weight_decay: -1) }
+//                               ^^^^^^^^^^^^^^^^ JEP2011 \`weight_decay\` must be a number of at least 0, and this is -1.
+`));
+  checkMarked(sound("", `probe m { attentive(on: teacher, pool: mean) }
+//                               ^^^^ JEP2004 \`attentive\` has no argument \`pool\`; it takes \`on\`, \`heads\`,
+`));
+  checkMarked(sound("", `probe m { attentiv(on: teacher) }
+//        ^^^^^^^^^^^^^^^^^^^^^ JEP6009 Did you mean \`attentive\`
+`));
+});
+
+test("an encoder has one attentive probe, by whatever name it is called", () => {
+  checkMarked(sound("  encoder other = teacher\n", `probe m { attentive(on: teacher); linear(on: teacher); attentive(on: student); attentive(on: other, heads: 2) }
+//                                                                             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP2002 \`attentive(on: teacher)\` is declared twice.
+`));
+});
+
+test("an encoder that pools has no tokens to attend to", () => {
+  const program = (probe: string) => `use std.vit
+use std.heads
+module pooled() (image) -> Vector[64] { mean(vit(4, 64, 2, 4)(image), over: tokens) }
+model m {
+  input image: Image[32, 32, 3]
+  view a, b = augment(image) { flip(p: 0.5) }
+  encoder f = pooled()
+  head g = projector(hidden: 128, out: 64)
+  loss mse(g(f(a)), g(f(b))) + variance(g(f(a))) + 0.04 * covariance(g(f(a)))
+}
+train m { epochs 1 }
+probe m { ${probe}`;
+  checkMarked(program("linear(on: f) }\n"));
+  checkMarked(program(`attentive(on: f) }
+//        ^^^^^^^^^^^^^^^^ JEP6026 An attentive probe reads tokens, and \`f\` gives one row for a picture.
+`));
+});
+
+test("the manifest says what an attentive probe was told", () => {
+  const { manifest } = compile({ file: "m.jepa", text: sound("", "probe m { knn(on: teacher, k: 5); attentive(teacher, heads: 2 * 2, epochs: 3) }\n") });
+  expect(manifest?.probes).toEqual([
+    { kind: "knn", on: "teacher", pool: "mean", args: { k: 5 } },
+    { kind: "attentive", on: "teacher", pool: "attention", args: { heads: 4, epochs: 3 } },
+  ]);
 });

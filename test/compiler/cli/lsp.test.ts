@@ -73,6 +73,7 @@ test("a hover tells types, places, sizes and verdicts, each in its own program",
   expect(await hover("vit(4", 0, 1)).toMatch(/module vit\(patch/);
   expect(await hover("width: 8")).toMatch(/^```jepa\nwidth\n```\n\nA parameter of `vit_predictor`/);
   expect(await hover("stopgrad")).toContain("stopgrad(x)");
+  expect(await hover("linear(on")).toMatch(/linear\(on: teacher, pool: mean\)[^]*a linear classifier on frozen features/);
   expect(await hover("tiny {")).toMatch(/A very small I-JEPA\.[^]*parameters[^]*\*\*sound\*\*/);
   // The variant is twice as wide.
   expect(await hover("width = 32")).toContain("param width = 32");
@@ -165,6 +166,8 @@ test("completion knows the words of a place", async () => {
   expect(await labels(small.replace("z_target)\n", "z_target) in l|\n"), "in l|")).toEqual(expect.arrayContaining(["latent", "pixels"]));
   expect((await labels(small.replace("2 of block(", "2 of block(|"), "k(|")).slice(0, 3)).toEqual(["scale:", "aspect:", "ratio:"]);
   expect(await labels(small.replace("linear(on", "linear(|on"), "r(|")).toEqual(["on:", "pool:", "student", "teacher", "predict"]);
+  expect(await labels(small.replace("linear(on: teacher)", "at|"), "at|")).toEqual(["linear", "knn", "attentive"]);
+  expect((await labels(small.replace("linear(on", "attentive(|on"), "e(|")).slice(0, 5)).toEqual(["on:", "heads:", "epochs:", "learning_rate:", "weight_decay:"]);
   expect(await labels(small.replace("batch          16", "optimizer a|"), "r a|")).toEqual(["adamw", "sgd", "lars"]);
   expect(await labels(`${small}\nsweep s of tiny { p| in [1] }\n`, "p|")).toEqual(["width", "student", "teacher", "predict"]);
   expect(await labels(`${small}\n// a no|`, "no|")).toEqual([]);

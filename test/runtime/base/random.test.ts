@@ -88,7 +88,7 @@ test("a permutation holds every number once and all orders occur", () => {
 });
 
 test("the purposes in use hash to different words", () => {
-  const purposes = ["augment", "masks", "mask-size", "mask-ratio", "mask-position", "mask-trim", "order", "init", "picture", "grain", "motion", "clip", "probe", "draw"];
+  const purposes = ["augment", "masks", "mask-size", "mask-ratio", "mask-position", "mask-trim", "order", "init", "picture", "grain", "motion", "clip", "probe", "draw", "attentive head", "attentive order"];
   expect(new Set(purposes.map(purposeHash)).size).toBe(purposes.length);
 });
 

@@ -43,7 +43,7 @@ async function reportData(manifest: Manifest): Promise<ReportData> {
     imagesPerSecond: 121.7,
     probe: {
       program: "line", step: 40, seed: 7, trainImages: 400, testImages: 100, test: HOSTILE,
-      encoders: [{ encoder: "student", width: 6, rank: { trained: 5, untrained: 3.25 }, factors: [{ factor: HOSTILE, classes: 3, chance: 0.34, linear: { trained: 0.9, untrained: 0.5 }, nearest: { trained: 0.4, untrained: 0.6 }, neighbors: 5 }] }],
+      encoders: [{ encoder: "student", width: 6, rank: { trained: 5, untrained: 3.25 }, attentive: { heads: 2, epochs: 31, learningRate: 0.001, weightDecay: 0.01 }, factors: [{ factor: HOSTILE, classes: 3, chance: 0.34, linear: { trained: 0.9, untrained: 0.5 }, nearest: { trained: 0.4, untrained: 0.6 }, attentive: { trained: 0.987, untrained: 0.123 }, neighbors: 5 }] }],
     },
     gallery: "",
     graph: `<svg xmlns="http://www.w3.org/2000/svg"><script>1</script></svg>`,
@@ -56,7 +56,7 @@ test("the report is well-formed and holds every part", async () => {
   const html = renderReport(await reportData(fakeManifest({ allowed: [{ what: "collapse", reason: "ablation", codes: ["JEP4001"] }] })));
   const seen = elements(html);
   expect(seen.filter((name) => name === "svg").length).toBeGreaterThanOrEqual(6);
-  for (const part of ["Curves", "Probes", "Model", "Losses", "Parameters", "Configuration", "Environment", "5-nearest neighbors of", "90.0 %", "50.0 %", "fake 1", "The program allows collapse (JEP4001): ablation", "prefers-color-scheme:dark"]) expect(html).toContain(part);
+  for (const part of ["Curves", "Probes", "Model", "Losses", "Parameters", "Configuration", "Environment", "5-nearest neighbors of", "attentive probe of", "98.7 %", "12.3 %", "2 heads, 31 epochs", "90.0 %", "50.0 %", "fake 1", "The program allows collapse (JEP4001): ablation", "prefers-color-scheme:dark"]) expect(html).toContain(part);
 });
 
 test("nothing is fetched and nothing can run", async () => {
