@@ -13,6 +13,7 @@ import { check as checkFiles, listPrograms } from "./check/check.js";
 import { inVariant } from "./check/variant-places.js";
 import type { Loaded } from "./load.js";
 import { load } from "./load.js";
+import { sparingComments } from "./messages/fixes.js";
 import type { Diagnostic, Diagnostics } from "./messages/report.js";
 import { createDiagnostics } from "./messages/report.js";
 import type { ModelGraph } from "./model/ir.js";
@@ -59,7 +60,7 @@ function checkLoaded(files: Loaded, options: ProgramOptions, diagnostics: Diagno
   const analyses = checked === undefined || broken ? undefined : analyze(checked, files.texts);
   const variant = [files.main, ...files.used].flatMap((f) => f.items).find((i) => i.kind === "variant" && i.name.text === checked?.program.name);
   for (const d of refused ? [] : (analyses?.diagnostics ?? [])) if (d.severity !== "note") diagnostics.add(checked === undefined || variant?.kind !== "variant" ? d : inVariant(d, checked.program, variant));
-  const sorted = [...diagnostics.list].sort((a, b) => (a.span.file === b.span.file ? a.span.start - b.span.start : a.span.file < b.span.file ? -1 : 1));
+  const sorted = diagnostics.list.map((d) => (d.code === "JEP6021" ? { ...d, fixes: sparingComments(d.fixes, d.span, files.texts) } : d)).sort((a, b) => (a.span.file === b.span.file ? a.span.start - b.span.start : a.span.file < b.span.file ? -1 : 1));
   return { ok: !diagnostics.hasErrors(), diagnostics: sorted, texts: files.texts, programs, checked, graph: checked?.graph, analyses, analyzed: !refused && analyses !== undefined };
 }
 

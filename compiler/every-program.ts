@@ -1,14 +1,15 @@
 /**
  * All that `jepac check` says of a file: the mistakes of each program that it declares and of the points of their sweeps.
  *
- * Owns the choice of programs (all unless one is chosen), that what they say alike is said once, the order, and the word for
- * what was not looked at. Shown on a terminal by `cli/check.ts`, in an editor by `cli/language-server.ts`, in a page by `editor/overview.ts`.
+ * Owns the choice of programs (all unless one is chosen), that what they say alike is said once, the order, the word for
+ * what was not looked at, and that what no target trains is noted, which `check` of one program does not know of. Shown on a terminal by `cli/check.ts`, in an editor by `cli/language-server.ts`, in a page by `editor/overview.ts`.
  */
 import type { ProgramOptions, Source } from "./arguments.js";
 import type { CheckResult } from "./check-source.js";
 import { check } from "./check-source.js";
 import type { Diagnostic } from "./messages/report.js";
 import { createDiagnostics } from "./messages/report.js";
+import { untrainable } from "./targets/supported.js";
 import { refusedPoints } from "./sweep-points.js";
 
 /** What was found in a file and those that it uses. */
@@ -46,6 +47,8 @@ export function* checkEach(source: Source, options: ProgramOptions = {}): Genera
   }
   const sink = createDiagnostics();
   for (const result of [...results, ...points]) for (const d of result.diagnostics) sink.add(d);
+  // Such programs are written to be checked, so it is no mistake here; that none trains is known before one is compiled all the same.
+  for (const { graph, analyzed } of results) for (const d of graph === undefined || !analyzed ? [] : untrainable(graph)) sink.add({ ...d, severity: "note" });
   return { diagnostics: inOrder(sink.list, source.file), texts: first.texts, results, points };
 }
 

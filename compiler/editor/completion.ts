@@ -50,9 +50,11 @@ export function completions(files: Files, text: string, offset: number): readonl
   const called = calleeBefore(before);
   const taken = called === undefined ? [] : argumentsOf(files, item, called, recipe?.kind ?? (mask ? "mask" : "item"));
   if (recipe?.kind === "train") {
-    if (line && blockDepth(before) <= (item === recipe ? 1 : 2)) return settingNames().map((label) => ({ label, kind: "property" as const }));
+    // Braces within a setting are those of its data.
+    const augmenting = blockDepth(before) > (item === recipe ? 1 : 2);
+    if (line && !augmenting) return settingNames().map((label) => ({ label, kind: "property" as const }));
     const chosen = called === undefined ? settingChoicesAfter(before) : undefined;
-    return chosen === undefined ? unique([...taken, ...transforms(), ...schedules, ...valuesOf("param")]) : words(chosen);
+    return chosen === undefined ? unique([...taken, ...(augmenting ? [...transforms(), asFunction("normalize")] : schedules), ...valuesOf("param")]) : words(chosen);
   }
   if (recipe?.kind === "probe") return called === undefined ? Object.keys(probeKinds()).map(asFunction) : [...taken, ...valuesOf("instance")];
   if (item.kind === "sweep") return called === undefined ? valuesOf("param", "instance") : taken;

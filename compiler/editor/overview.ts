@@ -2,8 +2,8 @@
  * What a page shows of a text: what is wrong with it and what mends that, verdicts with their proofs, the size of its parts.
  *
  * Owns the choice, as plain data that a worker can hand on: places are offsets and lines, and what lies in another file says in
- * which. What is found is `every-program.ts`'s, so a page tells what `jepac check --why` tells. Of fixes only those are offered
- * that change the text itself; a page has no other file to write to.
+ * which. What is found is `every-program.ts`'s, so a page tells what `jepac check --why` tells. Fixes that change the text itself
+ * can be applied; of one that changes another file its lines are told, since a page has no other file to write to.
  */
 import type { Span } from "../base/span.js";
 import { lineColumn, lineTable } from "../base/span.js";
@@ -16,6 +16,7 @@ import type { Diagnostic, Severity } from "../messages/report.js";
 import type { Instance, ModelGraph } from "../model/ir.js";
 import { parameterCount, trainedBy } from "../model/queries.js";
 import type { Ground } from "../proof.js";
+import { isLibraryName } from "../std/names.js";
 import { keptText, lossProofs, verdictWord } from "../proof.js";
 
 /** A place; offsets are UTF-16 units, lines and columns count from 1. `file` is there where it is not the text itself. */
@@ -27,9 +28,10 @@ export interface Place {
   readonly file?: string;
 }
 
-/** A way out of a finding: edits of the text, and the lines as they will stand. */
+/** A way out of a finding: edits of the text, and the lines as they will stand; `file` is there where the text is another's. */
 export interface Mend {
   readonly title: string;
+  readonly file?: string;
   readonly edits: readonly { readonly start: number; readonly end: number; readonly text: string }[];
   readonly lines: readonly string[];
 }
@@ -110,13 +112,14 @@ export function programOf({ results }: Found, program?: string): CheckResult | u
 /** Diagnostics as they are shown beside the text of `file`. */
 export function findings(diagnostics: readonly Diagnostic[], texts: ReadonlyMap<string, string>, file: string): readonly Finding[] {
   const place = placer(texts, file);
-  const own = texts.get(file) ?? "";
   return diagnostics.map(({ code, severity, message, help, source, span, related, fixes }) => ({
     ...place(span), code, severity, message, help, source,
     related: related.map((r) => ({ ...place(r.span), message: r.message })),
-    fixes: fixes.filter(({ edits }) => edits.length > 0 && edits.every((e) => e.span.file === file)).map(({ title, edits }) => ({
-      title, edits: edits.map(({ span: { start, end }, text }) => ({ start, end, text })), lines: editedLines(own, edits),
-    })),
+    fixes: fixes.flatMap(({ title, edits }) => {
+      const [within, ...more] = new Set(edits.map((e) => e.span.file));
+      if (within === undefined || more.length > 0 || isLibraryName(within)) return [];
+      return [{ title, ...(within === file ? {} : { file: within }), edits: edits.map(({ span: { start, end }, text }) => ({ start, end, text })), lines: editedLines(texts.get(within) ?? "", edits) }];
+    }),
   }));
 }
 

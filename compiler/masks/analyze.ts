@@ -84,7 +84,7 @@ function relaxes(mask: Mask, removed: readonly Mask[], masks: readonly Mask[], b
   const why = whyNotApart(mask, removed, count);
   const found: Fault[] = [];
   if (why !== undefined) {
-    const help = mask.kind === "block" && mask.sampler === "published" ? {} : { help: "Take out fewer or smaller masks." };
+    const help = { help: relaxHelp(mask, removed) };
     const diagnostic = report("JEP5012", mask.origin, { mask: mask.name, why }, { ...help, related: given(removed, count) });
     // Where nothing is read or predicted at what is taken out, as in the blocks whose union others are made of, to share a position gives nothing away.
     const harmless = (count?.stops ?? 0) === 0 && removed.every((m) => !placed.has(m.name));
@@ -95,6 +95,15 @@ function relaxes(mask: Mask, removed: readonly Mask[], masks: readonly Mask[], b
     found.push({ rule: "M-TRUNC", diagnostic: report("JEP5014", mask.origin, { mask: mask.name, why: figures }) });
   }
   return found;
+}
+
+/** The ways out, of the masks by their names; a block of the published sampler may be drawn by the other. */
+function relaxHelp(mask: Mask, removed: readonly Mask[]): string {
+  const names = removed.map((m) => `\`${m.name}\``).join(", ");
+  const larger = mask.kind === "block" || mask.kind === "random" ? `, or \`${mask.name}\` larger` : "";
+  const sampler = mask.kind === "block" && mask.sampler === "published" ? ". With `sampler: corrected` it never shares a position, and a run stops where none is left" : "";
+  if (removed.every((m) => m.kind === "rasterized")) return `Take fewer quadrants for ${names}${larger}${sampler}.`;
+  return `Make ${names} smaller${removed.some((m) => m.count > 1) ? " or fewer" : ""}${larger}${sampler}.`;
 }
 
 /** Which masks are given up, and how often: their positions are those that come to be shared. */

@@ -4,6 +4,7 @@
  * Owns the rule that edits never overlap: a fix goes in whole or not at all, first come first served, and what was left out
  * is told, so that a caller can check again and go on. Reads and writes nothing.
  */
+import type { Span } from "../base/span.js";
 import { lineColumn, lineTable } from "../base/span.js";
 import type { Diagnostic, Edit, Fix } from "./report.js";
 
@@ -43,6 +44,24 @@ export function certainFixes(diagnostics: readonly Diagnostic[]): readonly Fix[]
   const unread = diagnostics.filter((d) => d.severity === "error" && d.code.startsWith("JEP1"));
   return (unread.length > 0 ? unread : diagnostics).flatMap((d) => (d.fixes.length === 1 ? d.fixes.filter((fix) => fix.guess !== true) : []));
 }
+
+/**
+ * The fixes of a finding at `at`, where they take something away with what stands beside it: comments there that speak of a
+ * neighbor stay. Those are comments between the element before and this one, and comments on lines of their own behind it.
+ */
+export function sparingComments(fixes: readonly Fix[], at: Span, texts: ReadonlyMap<string, string>): readonly Fix[] {
+  return fixes.map((fix) => ({ ...fix, edits: fix.edits.map((edit) => {
+    const { file, start, end } = edit.span;
+    const text = texts.get(file);
+    if (text === undefined || edit.text !== "" || file !== at.file || start > at.start || end < at.end) return edit;
+    const before = text.slice(start, at.start);
+    const after = text.slice(at.end, end);
+    const next = after.slice(after.indexOf("\n") + 1);
+    const kept = `${comment.test(before) ? before.replace(/^\s*,/, "").trimEnd() : ""}${after.includes("\n") && comment.test(next) ? next.trimStart() : ""}`;
+    return { ...edit, text: kept };
+  }) }));
+}
+const comment = /\/[/*]|#/;
 
 /** Applies edits that do not overlap. */
 export function applyEdits(text: string, edits: readonly Edit[]): string {

@@ -1,10 +1,11 @@
 /**
- * The compiler in a worker, so that typing never waits for it: checks, drawings, formatting, what is known of a name; and plans.
+ * The compiler in a worker, so that typing never waits for it: checks, drawings, formatting, what is known of a name, what may be written; and plans.
  *
  * Messages are `{ id, kind, ... }`, answers `{ id, kind, ... }` or `{ id, kind: "failed", message }`. Of checks only the latest counts:
  * one that a newer text has overtaken ends between two programs of a file and says nothing. What compiles is loaded when it is asked for.
  */
 import { checkEach } from "./compiler/every-program.js";
+import { completions } from "./compiler/editor/completion.js";
 import { hoverText } from "./compiler/editor/hover.js";
 import { occurrenceAt } from "./compiler/editor/names.js";
 import { findings, overview, programOf } from "./compiler/editor/overview.js";
@@ -52,6 +53,10 @@ const answers = {
     const loaded = load(file, text, read, createDiagnostics());
     const occurrence = occurrenceAt(loaded.main, offset);
     postMessage({ id, kind: "about", text: occurrence === undefined ? undefined : hoverText(loaded, found?.results ?? [], occurrence) });
+  },
+  complete({ id, file, text, offset }) {
+    const loaded = load(file, text, read, createDiagnostics());
+    postMessage({ id, kind: "complete", list: completions(loaded, text, offset) });
   },
   async compile({ id, file, text, program, device }) {
     const { compile, large, portable, software } = await import("./compiler/index.js");

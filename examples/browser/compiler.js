@@ -33,19 +33,28 @@ export function openCompiler(files, told) {
     });
     worker.addEventListener("error", (event) => {
       event.preventDefault();
-      told.failed(`The compiler does not run in this browser${event.message ? `: ${event.message}` : ""}.`);
+      const message = `The compiler does not run in this browser${event.message ? `: ${event.message}` : ""}.`;
+      told.failed(message);
+      settle(new Error(message));
     });
+    /** Nothing that was asked is answered any more. */
+    function settle(error) {
+      for (const { refuse } of asked.values()) refuse(error);
+      asked.clear();
+    }
     worker.postMessage({ kind: "files", files: [...files] });
     return {
       post: (message) => { const id = ++ids; worker.postMessage({ ...message, id }); return id; },
       ask: (message) => new Promise((give, refuse) => { const id = ++ids; asked.set(id, { give, refuse }); worker.postMessage({ ...message, id }); }),
-      end: () => { worker.terminate(); for (const { refuse } of asked.values()) refuse(Object.assign(new Error("The text was changed while its step was being planned."), { help: "Train again" })); },
+      end: () => { worker.terminate(); settle(Object.assign(new Error("The text was changed while its step was being planned."), { help: "Train again", overtaken: true })); },
     };
   }
 
   return {
     check(program) { lastCheck = checker.post({ kind: "check", ...program }); },
     async format({ file, text }) { return checker.ask({ kind: "format", file, text }); },
+    /** What may be written at a place of the text. */
+    async complete({ file, text }, offset) { return (await checker.ask({ kind: "complete", file, text, offset })).list; },
     async about({ file, text }, offset) { return (await checker.ask({ kind: "about", file, text, offset })).text; },
     /** The plan of a program for a device; asked again for the same it is the same. Refused when another is asked for before it is there. */
     plan(program, device) {
@@ -58,7 +67,14 @@ export function openCompiler(files, told) {
       planner ??= start({});
       const mine = { key, under: true };
       planned = mine;
-      mine.answer = planner.ask({ kind: "compile", ...program, device }).then((answer) => ({ ...answer, key }), (error) => { if (planned === mine) planned = undefined; throw error; });
+      mine.answer = planner.ask({ kind: "compile", ...program, device }).then((answer) => ({ ...answer, key }), (error) => {
+        // A worker that has failed is not asked again.
+        if (planned === mine) {
+          planner.end();
+          planner = planned = undefined;
+        }
+        throw error;
+      });
       void mine.answer.catch(() => undefined).then(() => { mine.under = false; });
       return mine.answer;
     },

@@ -27,7 +27,7 @@ export function openEditor(box, { changed, moved }) {
   field.addEventListener("input", () => { found = []; draw(); changed(); });
   document.addEventListener("selectionchange", () => { if (document.activeElement === field) moved(field.selectionStart); });
   field.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (event.defaultPrevented || event.key !== "Enter" || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     event.preventDefault();
     const before = field.value.slice(0, field.selectionStart);
     const line = before.slice(before.lastIndexOf("\n") + 1);
@@ -76,6 +76,17 @@ export function openEditor(box, { changed, moved }) {
     get text() { return field.value; },
     get caret() { return field.selectionStart; },
     field,
+    /** Puts `text` in the place of what stands from `start` on up to the caret, as one change. */
+    put(start, text) {
+      field.setSelectionRange(start, field.selectionStart);
+      write(text);
+    },
+    /** Where the text at an offset is seen in the window: `{ left, top, bottom }`. */
+    placeOf(offset) {
+      const { left, top, bottom } = rangeIn(letters, offset, offset).getBoundingClientRect();
+      return { left, top, bottom };
+    },
+    box,
     /** Another program: what was typed before is no longer undone. */
     open(text) {
       field.value = text;

@@ -53,7 +53,7 @@ export function showFindings(element, findings, { go, mend }) {
     f.help === undefined ? undefined : el("p", {}, ...rich(f.help)),
     f.source === undefined ? undefined : el("p", { className: "soft" }, `Source: ${f.source}`),
     ...f.fixes.map((fix) => el("div", { className: "fix" },
-      el("button", { type: "button", onclick: () => mend(fix) }, ...rich(`Fix: ${fix.title}`)),
+      fix.file === undefined ? el("button", { type: "button", onclick: () => mend(fix) }, ...rich(`Fix: ${fix.title}`)) : el("p", {}, "Fix in ", el("code", {}, fix.file), ...rich(`: ${fix.title}`)),
       fix.lines.every((l) => l.trim() === "") ? undefined : el("pre", { ariaLabel: "the text then" }, fix.lines.map((l) => `+ ${l}`).join("\n")))))));
 }
 
@@ -81,18 +81,18 @@ export function showProof(element, program, { go }) {
   ].filter((e) => e !== undefined)));
 }
 
-/** Sizes of parts, and of a step where there is a plan. */
-export function showNumbers(element, program, plan) {
+/** Sizes of parts, and of a step where there is a plan; `unplanned` says why there is none. */
+export function showNumbers(element, program, plan, unplanned) {
   const { parts = [], parameters = 0, trained = 0, ok = false } = program ?? {};
   const size = plan === undefined ? undefined : planSize(plan);
-  redraw(element, { parts, parameters, trained, size, ok }, () => (parts.length === 0 ? [] : [
+  redraw(element, { parts, parameters, trained, size, ok, unplanned }, () => (parts.length === 0 ? [] : [
     el("h2", {}, "Numbers"),
     el("div", { className: "wide" }, el("table", {},
       el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Part"), el("th", { scope: "col" }, "What it is"), el("th", { scope: "col", className: "n" }, "Parameters"))),
       el("tbody", {},
         ...parts.map((p) => el("tr", {}, el("td", {}, el("code", {}, p.name)), el("td", {}, p.how), el("td", { className: "n" }, grouped(p.parameters)))),
         el("tr", {}, el("th", { scope: "row" }, "All"), el("td", {}, `${grouped(trained)} trained`), el("td", { className: "n" }, grouped(parameters)))))),
-    el("p", { className: "caption" }, size ?? (ok ? "The step is being planned …" : "Memory is planned once the program has no mistakes.")),
+    el("p", { className: "caption" }, size ?? (ok ? unplanned ?? "The step is being planned …" : "Memory is planned once the program has no mistakes.")),
   ]));
 }
 

@@ -8,18 +8,23 @@
 import { limitsOf } from "./runtime/backends/webgpu/request.js";
 import { pageAdapter } from "./runtime/backends/webgpu/page.js";
 import { keyOf, openCompiler } from "./compiler.js";
+import { openCompleting } from "./completing.js";
 import { openEditor } from "./editor.js";
 import { isAt, markHere, showAbout, showFindings, showNumbers, showProof, showVerdict, verdictOf } from "./findings.js";
 import { $, failure, guarded, say } from "./page-parts.js";
-import { declared, fragmentOf, programOfFragment, shipped } from "./sources.js";
+import { decode } from "./compiler/base/text.js";
+import { declared, fragmentOf, keep, kept, programOfFragment, shipped } from "./sources.js";
 import { download, openTraining } from "./train.js";
 
 /** Milliseconds without a key after which a plan is made, and the address takes the text in. */
 const REST = 500;
 
 const wanted = new URLSearchParams(location.search);
-/** What is open. `overview` is the compiler's latest, `planned` the key of the plan that is shown. */
-const open = { file: "", program: undefined, overview: undefined, planned: undefined, asked: 0, resting: undefined, drawing: undefined };
+/**
+ * What is open. `overview` is the compiler's latest, `planned` the plan that is shown, `unplanned` why there is none and of which text,
+ * `addressed` the key of what the address holds.
+ */
+const open = { file: "", program: undefined, overview: undefined, planned: undefined, unplanned: undefined, addressed: undefined, asked: 0, resting: undefined, drawing: undefined };
 
 const sources = await shipped().catch((error) => error);
 // Its worker loads while the browser looks for a device.
@@ -30,6 +35,7 @@ const compiler = sources instanceof Error ? undefined : openCompiler(sources.fil
 const gpu = await pageAdapter().catch((error) => error);
 const slow = !(gpu instanceof Error) && (gpu.adapter.info.isFallbackAdapter === true || /swiftshader|llvmpipe|software/i.test(gpu.name));
 const editor = openEditor($("editor"), { changed, moved });
+const completing = openCompleting(editor, (caret) => compiler?.complete(now(), caret));
 const training = openTraining({ plan, key: () => keyOf(now()), ended: () => void planAhead() });
 
 $("example").addEventListener("change", () => void guarded(() => choose({ file: $("example").value, text: sources.files.get($("example").value) })));
@@ -40,6 +46,9 @@ $("format").addEventListener("click", () => void guarded(formatText));
 $("link").addEventListener("click", () => void guarded(copyLink));
 $("keep").addEventListener("click", () => download(open.file.split("/").at(-1) || "program.jepa", editor.text));
 $("text").addEventListener("keydown", keys);
+// What was written last is not yet in the address.
+addEventListener("pagehide", () => { if (open.file !== "" && open.addressed !== keyOf(now())) keep(now()); });
+addEventListener("pageshow", (event) => { if (event.persisted) kept(); });
 addEventListener("hashchange", () => void guarded(fromAddress));
 void guarded(begin);
 
@@ -53,7 +62,9 @@ async function begin() {
     $("example").append(group);
   }
   let damaged;
-  if (!(await fromAddress().catch((error) => { damaged = error; return false; }))) {
+  const unsaved = kept();
+  if (unsaved !== undefined) take(unsaved);
+  else if (!(await fromAddress().catch((error) => { damaged = error; return false; }))) {
     const asked = wanted.get("program");
     const named = sources.programs.find((f) => declared(sources.files.get(f)).includes(asked));
     const file = named ?? sources.first ?? (slow ? "examples/browser/ijepa-page.jepa" : "examples/ijepa-small.jepa");
@@ -95,6 +106,7 @@ function now() {
 /** The text, or the choice of a program in it, has changed. */
 function changed() {
   compiler?.check(now());
+  completing.changed();
   training.refresh();
   clearTimeout(open.resting);
   open.resting = setTimeout(() => void rest(), REST);
@@ -112,7 +124,9 @@ async function rest() {
 async function address() {
   const { file, text, program } = now();
   const fragment = sources.files?.get(file) === text && program === undefined ? "" : await fragmentOf({ file, text, program });
-  if (keyOf(now()) === keyOf({ file, text, program }) && location.hash !== fragment) history.replaceState(null, "", `${location.pathname}${location.search}${fragment}`);
+  if (keyOf(now()) !== keyOf({ file, text, program })) return;
+  open.addressed = keyOf(now());
+  if (location.hash !== fragment) history.replaceState(null, "", `${location.pathname}${location.search}${fragment}`);
 }
 
 /** Another program in the place of this one. The browser's way back leads to what was written before. */
@@ -125,8 +139,13 @@ async function choose(program) {
 /** A file of the user's; what it uses by relative paths are the server's files. */
 async function chooseFile() {
   const [file] = $("chosen").files;
-  if (file !== undefined) await choose({ file: file.name, text: (await file.text()).replaceAll(/\r\n?/g, "\n") });
-  $("chosen").value = "";
+  try {
+    const text = file === undefined ? undefined : decode(new Uint8Array(await file.arrayBuffer()));
+    if (typeof text === "object") throw failure(`${file.name} cannot be read: ${text.why}`, text.help);
+    if (text !== undefined) await choose({ file: file.name, text: text.replaceAll(/\r\n?/g, "\n") });
+  } finally {
+    $("chosen").value = "";
+  }
 }
 
 function speak() {
@@ -139,8 +158,20 @@ function speak() {
 async function planAhead() {
   const { overview } = open;
   if (overview === undefined || overview.key !== keyOf(now()) || overview.program?.ok !== true || training.busy) return;
-  const planned = await planShown().catch(() => undefined);
-  if (planned !== undefined) showPlan(planned);
+  const key = keyOf(now());
+  try {
+    showPlan(await planShown());
+  } catch (error) {
+    // One that another text has overtaken is asked for no more.
+    if (error.overtaken === true || key !== keyOf(now())) return;
+    open.unplanned = { key, said: `The step could not be planned. ${error.message}` };
+    showSizes();
+  }
+}
+
+function showSizes() {
+  const key = keyOf(now());
+  showNumbers($("numbers"), open.overview?.program, open.planned?.key === key ? open.planned : undefined, open.unplanned?.key === key ? open.unplanned.said : undefined);
 }
 
 /** The compiler's plan of the program that is shown, which is another than the one that was chosen where the text no longer declares that. */
@@ -154,10 +185,11 @@ async function planShown() {
 function showPlan(planned) {
   if (planned.key !== keyOf(now())) return;
   open.planned = planned.ok ? planned : undefined;
+  open.unplanned = undefined;
   if (planned.ok) training.offer(planned, wanted.get("steps") ?? undefined);
   // What does not fit the device is found only now.
   if (!planned.ok && open.overview?.key === planned.key && open.overview.program?.ok === true) showOverview({ ...open.overview, program: { ...open.overview.program, ok: false }, findings: planned.findings }, open.overview.ms);
-  else showNumbers($("numbers"), open.overview?.program, open.planned);
+  else showSizes();
 }
 
 /** The plan of the text as it is. Throws, with the way out, where the compiler refuses it. */
@@ -181,7 +213,7 @@ function showOverview(overview, ms) {
   $("waiting").hidden = waiting === undefined;
   showFindings($("findings"), findings, { go, mend });
   showProof($("proof"), program, { go });
-  showNumbers($("numbers"), program, open.planned?.key === keyOf(now()) ? open.planned : undefined);
+  showSizes();
   editor.mark(findings);
   editor.field.ariaInvalid = String(findings.some((f) => f.severity === "error"));
   markHere($("findings"), findings, editor.caret);
@@ -254,6 +286,7 @@ async function moved(caret) {
 }
 
 function keys(event) {
+  if (event.defaultPrevented) return;
   const findings = (open.overview?.findings ?? []).filter((f) => f.file === undefined);
   if (event.key === "F8" && findings.length > 0) {
     event.preventDefault();
@@ -261,7 +294,7 @@ function keys(event) {
     go(next.start, next.end);
   } else if (event.key === "." && (event.ctrlKey || event.metaKey)) {
     event.preventDefault();
-    const fix = findings.find((f) => isAt(f, editor.caret) && f.fixes.length > 0)?.fixes[0];
+    const fix = findings.filter((f) => isAt(f, editor.caret)).flatMap((f) => f.fixes).find((f) => f.file === undefined);
     if (fix !== undefined) mend(fix);
   } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
     event.preventDefault();

@@ -85,14 +85,16 @@ async function main() {
   if (!existsSync(join(root, "dist/compiler/index.js"))) throw new Error("jepac is not built; run npm run build first");
   if (!devices.includes(values.device)) throw new Error(`--device is here, portable, large or software, not ${values.device}`);
   const { REPORT_STYLE } = await import(new URL("../../dist/runtime/train/report-style.js", import.meta.url).href);
+  const { decode } = await import(new URL("../../dist/compiler/base/text.js", import.meta.url).href);
   const { check } = await import(new URL("../../dist/compiler/index.js", import.meta.url).href);
-  const read = (path) => { try { return readFileSync(isAbsolute(path) ? path : join(root, path), "utf8"); } catch { return undefined; } };
+  const read = (path) => { try { return decode(readFileSync(isAbsolute(path) ? path : join(root, path))); } catch { return undefined; } };
   const files = new Map(shipped.flatMap((folder) => readdirSync(join(root, folder)).filter((name) => name.endsWith(".jepa")).map((name) => `${folder}/${name}`)).map((path) => [path, read(path)]));
   const programs = [...files.keys()];
   const given = positionals.map((path) => relative(root, resolve(path)).replaceAll("\\", "/"));
   for (const file of given) {
     const text = read(file);
     if (text === undefined) throw new Error(`there is no program ${typed(file)}`);
+    if (typeof text !== "string") throw new Error(`cannot read ${typed(file)}: ${text.why}; ${text.help}`);
     for (const [path, used] of check({ file, text, read }).texts) if (!path.startsWith("jepac:")) files.set(path, used);
   }
   const offered = { programs: [...new Set([...given, ...programs])], first: given[0], files, device: values.device };

@@ -1,5 +1,5 @@
 /**
- * Where programs come from: what the server has, and the fragment of a link, which holds a text of one's own.
+ * Where programs come from: what the server has, what was written last in this tab, and the fragment of a link, which holds a text of one's own.
  *
  * A link is `#file=..&program=..&text=..`, its text deflated and in base64 for addresses. Nothing of it goes to a server, since
  * fragments do not; `file` is where the text stands, for what it uses by relative paths.
@@ -26,6 +26,28 @@ export async function fragmentOf({ file, text, program }) {
   const bytes = new Uint8Array(await new Response(new Blob([text]).stream().pipeThrough(new CompressionStream("deflate-raw"))).arrayBuffer());
   const packed = btoa(Array.from(bytes, (b) => String.fromCharCode(b)).join("")).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
   return `#${new URLSearchParams({ file, ...(program === undefined ? {} : { program }), text: packed })}`;
+}
+
+const KEPT = "jepac: written last";
+
+/** Keeps, for when this address is loaded again in this tab, a program that the address does not hold yet; at once, as a page that goes away must. */
+export function keep(program) {
+  try {
+    sessionStorage.setItem(KEPT, JSON.stringify({ ...program, address: location.href }));
+  } catch {
+    // A browser that keeps nothing, or not so much, is left with the address.
+  }
+}
+
+/** What was kept for this address, undefined where nothing was; it is kept no longer. */
+export function kept() {
+  try {
+    const { address, ...program } = JSON.parse(sessionStorage.getItem(KEPT) ?? "{}");
+    sessionStorage.removeItem(KEPT);
+    return address === location.href ? program : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The program of a fragment, undefined where it holds none. Throws, with the way out, where it is damaged. */

@@ -227,6 +227,17 @@ test("what changes colors only does nothing to gray pictures, and is said and le
     expect(diagnostics.map((d) => d.code), written).toEqual(["JEP6021"]);
     expect(applyFixes(line(written), "m.jepa", diagnostics.flatMap((d) => d.fixes)).text).toBe(line(mended ?? written));
   }
+  // Comments of what stays are left standing; its own goes with it.
+  const lines = (...block: string[]): string => line(`\n${block.map((l) => `    ${l}\n`).join("")} `);
+  for (const [written, mended] of [
+    [["grayscale() // no color", "// half of them", "flip()"], ["// half of them", "flip()"]],
+    [["flip() // half of them", "grayscale()"], ["flip() // half of them"]],
+    [["flip(),", "/* no color */", "grayscale()"], ["flip()", "/* no color */"]],
+    [["flip(),", "grayscale(), // no color", "blur()"], ["flip(),", "blur()"]],
+  ] as const) {
+    const { diagnostics } = check({ file: "m.jepa", text: lines(...written) });
+    expect(applyFixes(lines(...written), "m.jepa", diagnostics.flatMap((d) => d.fixes)).text).toBe(lines(...mended));
+  }
   // What nobody wrote is no mistake.
   checkMarked(gray(sound("", "", "  epochs 1\n  data shapes(count: 64) { color_jitter(brightness: 0.2) }\n")));
   expect(check({ file: "m.jepa", text: sound("", "", recipe) }).diagnostics).toEqual([]);

@@ -38,3 +38,17 @@ test("every word of the published programs and examples is offered where it stan
   expect(missing).toEqual([]);
   expect(asked).toBeGreaterThan(1500);
 });
+
+test("where a setting's value stands there are schedules, and between the braces of data what augments", () => {
+  const offered = (recipe: string): readonly string[] => {
+    const text = `use std.vit\nmodel m {\n  input image: Image[16, 16, 3]\n}\n${recipe.replace("|", "")}`;
+    return completions(filesOf("m.jepa", text), text, text.indexOf("train m") + recipe.indexOf("|")).map((c) => c.label);
+  };
+  const rate = offered("train m {\n  learning_rate |\n}\n");
+  expect(rate).toContain("cosine");
+  expect(rate).not.toContain("flip");
+  for (const recipe of ["train m {\n  data shapes(count: 4) { | }\n}\n", "train m {\n  data shapes(count: 4) {\n    flip\n    |\n  }\n}\n"]) {
+    expect(offered(recipe), recipe).toEqual(expect.arrayContaining(["flip", "normalize"]));
+    expect(offered(recipe), recipe).not.toContain("cosine");
+  }
+});

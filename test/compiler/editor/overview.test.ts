@@ -63,7 +63,7 @@ test("of several programs the one that is named is looked at; each has its stand
   expect(places.map((p) => p.file)).toEqual(expect.arrayContaining(["specs/ijepa.jepa", undefined]));
 });
 
-test("while mistakes stand nothing is acquitted, and a fix in another file is not offered", () => {
+test("while mistakes stand nothing is acquitted, and a fix in another file says in which, with its lines", () => {
   const broken = see(collapsing.replace("pool(f(b))", "pool(ff(b))"));
   expect(broken.program?.standing ?? "none").toBe("broken");
   expect(broken.program?.losses).toEqual([]);
@@ -73,5 +73,5 @@ test("while mistakes stand nothing is acquitted, and a fix in another file is no
   const found = checkEvery({ file: "v.jepa", text: base, read: (path) => (path === "base.jepa" ? collapsing.replace("simsiam_nosg", "m").replace("simsiam_nosg", "m").replace("pool(f(b))", "pool(ff(b))") : undefined) });
   const inBase = overview(found, "v.jepa").findings.find((f) => f.file === "base.jepa");
   expect(inBase?.message).toContain("`ff`");
-  expect(inBase?.fixes).toEqual([]);
+  expect(inBase?.fixes).toMatchObject([{ title: "Replace with `f`", file: "base.jepa", lines: ["  z2 = pool(f(b))"] }]);
 });

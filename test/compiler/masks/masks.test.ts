@@ -119,6 +119,9 @@ test("JEP5011: the largest published block covers all that a published block can
 
 test("JEP5012: targets so large that a context sometimes has to overlap them are a warning", () => {
   expect(heard(program("  mask targets = 4 of block(scale: 0.3..0.4, aspect: 0.75..1.5, min_keep: 10)\n  mask context = block(scale: 0.85..1.0, aspect: 1.0, min_keep: 10) minus targets", "", 56))).toContain("JEP5012");
+  // The help names the masks of the program.
+  const helpOf = (context: string): string => program(`  mask targets = 4 of block(scale: 0.3..0.4, aspect: 0.75..1.5, min_keep: 10)\n  mask context = ${context} minus targets`, "", 56).diagnostics.find((d) => d.code === "JEP5012")?.help ?? "";
+  expect(helpOf("block(scale: 0.85..1.0, aspect: 1.0, min_keep: 10)")).toBe("Make `targets` smaller or fewer, or `context` larger. With `sampler: corrected` it never shares a position, and a run stops where none is left.");
 });
 
 test("JEP5013, JEP5014, JEP5023 and JEP5024 are notes on the published setting, which is sound", () => {
@@ -142,6 +145,9 @@ test("JEP5012: everything less blocks that can cover it together is a warning, l
   const of = (scale: string): readonly string[] => heard(program(`  mask targets = 4 of block(scale: ${scale}, min_keep: 1, sampler: corrected)\n  mask context = all minus targets`));
   expect(of("0.3..0.4")).toContain("JEP5012");
   expect(of("0.15..0.2")).not.toContain("JEP5012");
+  const helpOf = (masks: string): string => program(masks).diagnostics.find((d) => d.code === "JEP5012")?.help ?? "";
+  expect(helpOf("  mask targets = 4 of block(scale: 0.3..0.4, min_keep: 1, sampler: corrected)\n  mask context = all minus targets")).toBe("Make `targets` smaller or fewer.");
+  expect(helpOf("  mask targets = rasterized\n  mask context = rasterized minus targets")).toBe("Take fewer quadrants for `targets`.");
 });
 
 test("JEP5011: of a mask that hides all but a thousandth, nothing is left on a grid of 256", () => {

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { check, compile } from "../../../compiler/compile.js";
 import type { CheckResult } from "../../../compiler/compile.js";
+import { checkEvery } from "../../../compiler/every-program.js";
 import { diffPrograms } from "../../../compiler/diff.js";
 import { sampleMasks } from "../../../runtime/masks/sample.js";
 import { read } from "./harness.js";
@@ -125,12 +126,16 @@ describe("what can be checked but not trained", () => {
   ];
   it.each(cases)("%s", (_, body, says, instead) => {
     expect(codes(checkModel(body))).toEqual([]);
-    const result = compile({ file: "m.jepa", text: `use std.vit\nuse std.heads\nmodel m {\n${body}\n}\n${train}`, read });
+    const source = { file: "m.jepa", text: `use std.vit\nuse std.heads\nmodel m {\n${body}\n}\n${train}`, read };
+    // What is said of a file notes it beforehand.
+    const noted = checkEvery(source).diagnostics.filter((d) => d.code === "JEP8001");
+    expect(noted.map((d) => [d.severity, d.message.includes(says)])).toEqual([["note", true]]);
+    const result = compile(source);
     const refused = result.diagnostics.filter((d) => d.code === "JEP8001");
     if (result.diagnostics.some((d) => d.severity === "error" && d.code !== "JEP8001")) throw new Error(result.diagnostics.map((d) => `${d.code} ${d.message}`).join("; "));
     expect(result.ok).toBe(false);
     expect(result.files).toEqual([]);
-    expect(refused.filter((d) => d.message.includes(says)).map((d) => d.help?.includes(`to train, ${instead}`))).toContain(true);
+    expect(refused.filter((d) => d.message.includes(says)).map((d) => d.help?.includes(`To train, ${instead}`))).toContain(true);
     expect(refused.some((d) => d.message.includes(says)), refused.map((d) => d.message).join("; ")).toBe(true);
   });
 });

@@ -250,7 +250,7 @@ test("a browser without WebGPU is told how to get it, and nothing can be started
   }
 });
 
-test("where the chosen program is renamed, the one that is shown is planned; a damaged link is told of, without WebGPU too", async () => {
+test("without WebGPU too: what may be written, a planner that fails, a reload in haste, UTF-16, a chosen program that is renamed, a damaged link", async () => {
   const plain = await openBrowser({ webgpu: false });
   if (plain === undefined || server === undefined) return;
   try {
@@ -264,6 +264,48 @@ test("where the chosen program is renamed, the one that is shown is planned; a d
     await page.fill("#text", two.replace("variant other", "variant another"));
     await shown("two_views");
     expect(await page.textContent("#findings")).toBe("");
+
+    // What may be written: a word that is begun is offered whole, and only what was chosen is put in.
+    await page.fill("#text", "use std.vit\nmodel m {\n  ");
+    await page.press("#text", "Control+End");
+    await page.keyboard.type("enc");
+    await until(page, "!document.getElementById('offered').hidden", noise);
+    expect(await page.locator("#offered li").first().textContent()).toMatch(/^encoder/);
+    await page.keyboard.press("Enter");
+    expect(await page.inputValue("#text")).toMatch(/ {2}enc\n {2}$/);
+    await page.keyboard.press("Control+Z");
+    await page.keyboard.type("o");
+    await until(page, "!document.getElementById('offered').hidden", noise);
+    await page.keyboard.press("ArrowDown");
+    expect(await page.getAttribute("#text", "aria-activedescendant")).toBe("offered-0");
+    await page.keyboard.press("Enter");
+    expect(await page.inputValue("#text")).toMatch(/\n {2}encoder$/);
+    expect(await page.isHidden("#offered")).toBe(true);
+    await page.keyboard.type(" f = vit(");
+    await page.keyboard.press("Control+Space");
+    await until(page, "!document.getElementById('offered').hidden", noise);
+    expect(await page.locator("#offered li").allTextContents()).toEqual(expect.arrayContaining([expect.stringMatching(/^patch:/), expect.stringMatching(/^width:/)]));
+    await page.keyboard.press("Escape");
+    expect(await page.isHidden("#offered")).toBe(true);
+
+    // A planner that fails; a device that is none is one that the compiler throws for.
+    await page.evaluate("{ const post = Worker.prototype.postMessage; window.mended = () => { Worker.prototype.postMessage = post; }; Worker.prototype.postMessage = function (m) { post.call(this, m.kind === 'compile' ? { ...m, device: 3 } : m); }; }");
+    await page.fill("#text", two.replace("linear(8)", "linear( 8)"));
+    await until(page, "/could not be planned\\. The compiler failed: /.test(document.getElementById('numbers').textContent)", noise);
+    await page.evaluate("window.mended()");
+    const utf16 = Buffer.from(`\ufeff${two.replaceAll("two_views", "zwei")}`, "utf16le");
+    await page.setInputFiles("#chosen", { name: "wide.jepa", mimeType: "text/plain", buffer: utf16 });
+    await shown("zwei");
+    await page.setInputFiles("#chosen", { name: "bare.jepa", mimeType: "text/plain", buffer: utf16.subarray(2) });
+    await until(page, "window.jepac.error", noise);
+    expect(await noted(page)).toMatch(/^bare\.jepa cannot be read: it is UTF-16 without a byte-order mark/);
+
+    // Sooner than the address takes it in.
+    await page.fill("#text", `${two}// the last word`);
+    await page.reload();
+    await until(page, "window.jepac?.overview?.program !== undefined", noise);
+    expect(await page.inputValue("#text")).toBe(`${two}// the last word`);
+    await shown("two_views");
     await page.goto(`${server.address}#text=none`);
     await page.reload();
     await until(page, "window.jepac?.error", noise);
