@@ -9,6 +9,7 @@
 import type { Node } from "../model/ir.js";
 import { joinPath } from "../model/visit.js";
 import { constantOf } from "../types/dim.js";
+import { constantsOf } from "./fold.js";
 import { bitOf, sampleBit, timeBit, tokenBit } from "./axes.js";
 import type { Group, Groups } from "./groups.js";
 import { moves } from "./groups.js";
@@ -82,6 +83,8 @@ export function factDomain(groups: Groups, simple: ReadonlySet<string>, episodes
     input: (node) => ({ ...inputFact(node, episodes), from: `${inputOf(node.attrs.path ?? "")},` }),
     parameter: (node, place) => parameterFact(node, place, groups),
     op: (node, args, place) => {
+      // At model level constants are folded before facts are asked for (fold.ts).
+      if (place.root !== "" && constantsOf(place.body).has(node.id)) return constantFact;
       const [a, b] = args;
       const sum = (node.op === "add" || node.op === "sub") && a !== undefined && b !== undefined ? sums(a, b, spreadTokens(node, place)) : opFact(node, args, place);
       const out = a !== undefined && lessBatchMean(node, place) ? { ...sum, gain: a.gain, code: { ...a.code, center: 0 } } : sum;
@@ -290,22 +293,9 @@ function scaled(a: Fact, node: Node): Fact {
 
 /** A turn by where a token sits tells tokens apart, and moments; it takes nothing away, as it can be turned back. */
 function rotatedFact(node: Node, args: readonly Fact[], place: Place): Fact {
-  if (isZero(node.args[0], place)) return constantFact;
   const product = productFact(node, args, place);
   const apart = node.type.axes.reduce((bits, axis) => bits | (axis === "token" || axis === "time" ? bitOf(axis) : 0), 0);
   return { ...product, may: product.may | apart };
-}
-
-/** Whether a value is zero by how it is written here: a turn of nothing is nothing. */
-function isZero(id: number | undefined, place: Place): boolean {
-  const node = id === undefined ? undefined : place.body.nodes[id];
-  switch (node?.op) {
-    case "scale": return (node.attrs.value === 0 && node.attrs.schedule === undefined) || isZero(node.args[0], place);
-    case "mul": return node.args.some((a) => isZero(a, place));
-    case "concat": case "add": case "sub": case "join_features": case "union": return node.args.every((a) => isZero(a, place));
-    case "neg": case "at": case "slice_features": case "slice_batch": case "slice_time": case "stop_gradient": case "rotate": return isZero(node.args[0], place);
-    default: return false;
-  }
 }
 
 function attendFact(args: readonly Fact[], node: Node): Fact {

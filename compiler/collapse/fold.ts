@@ -7,7 +7,8 @@
  */
 import type { Body, Instance, ModelGraph, Node, NodeId, Schedule } from "../model/ir.js";
 import { isCall, rootOf } from "../model/visit.js";
-import { printDim } from "../types/dim.js";
+import type { Dim } from "../types/dim.js";
+import { constantOf as sizeOfDim, printDim } from "../types/dim.js";
 import { interpret } from "./interpret.js";
 import { signDomain } from "./signs.js";
 
@@ -42,6 +43,15 @@ export function foldConstants(graph: ModelGraph, body: Body): Folded {
   });
   return { body: { ...body, nodes }, forms };
 }
+
+/** Nodes of a module's body that are one number whatever comes in, stops looked through: `q - q`, or a turn of it. */
+export function constantsOf(body: Body): ReadonlySet<NodeId> {
+  const found = constants.get(body) ?? new Set(partsOf(body).flatMap((form, id) => (constantOf(form) === undefined ? [] : [id])));
+  constants.set(body, found);
+  return found;
+}
+
+const constants = new WeakMap<Body, ReadonlySet<NodeId>>();
 
 /** For every node of a module's body, what its value is made of, stops looked through. */
 export function partsOf(body: Body): readonly Form[] {
@@ -130,7 +140,7 @@ function formsOf(body: Body, zero: (id: NodeId) => boolean, naming: Naming): rea
     return `${node.op}(${text.join(";")})${attributeKey(node, naming)}`;
   };
   for (const node of body.nodes) {
-    const form = zero(node.id) ? number(0) : evaluate(node, node.args.map((a) => forms[a] ?? number(NaN)), naming.through);
+    const form = zero(node.id) ? number(0) : whole(node, body, forms) ?? evaluate(node, node.args.map((a) => forms[a] ?? number(NaN)), naming.through);
     forms.push(form === undefined || form.parts.size > mostParts || Number.isNaN(form.rest) ? unit(intern(nameOf(node))) : form);
   }
   return forms;
@@ -154,6 +164,36 @@ function attributeKey(node: Node, { path: rename, unnamed }: Naming): string {
   if (isCall(node)) return `${rename(attrs.instance ?? "")}|${attrs.func ?? ""}|${attrs.list === undefined ? "" : `${rename(attrs.list)}|${attrs.count ?? 0}`}`;
   if (node.op === "input" || node.op === "param") return rename(attrs.path ?? "");
   return elementwise.has(node.op) ? "" : JSON.stringify(Object.entries(attrs).filter(([key]) => !unnamed || key !== "mask").sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** What was split and joined again, or joined and split where it was joined: the form of the value that it is. */
+function whole(node: Node, body: Body, forms: readonly Form[]): Form | undefined {
+  const at = (id: NodeId | undefined): Node | undefined => (id === undefined ? undefined : body.nodes[id]);
+  const widthOf = (of: Node | undefined): number | undefined => sizeOf(of?.type.shape.at(-1));
+  const source = at(node.args[0]);
+  if (node.op === "join_features") {
+    const pieces = node.args.map(at);
+    const [of] = source?.op === "slice_features" ? source.args : [];
+    let from = 0;
+    for (const piece of pieces) {
+      if (of === undefined || piece?.op !== "slice_features" || piece.attrs.start !== from || !sameValue(forms[piece.args[0] ?? -1], forms[of])) return undefined;
+      from += piece.attrs.size ?? NaN;
+    }
+    return from === widthOf(at(of)) ? forms[of ?? -1] : undefined;
+  }
+  if (node.op !== "slice_features" || source?.op !== "join_features") return undefined;
+  let from = 0;
+  for (const id of source.args) {
+    const width = widthOf(at(id));
+    if (from === node.attrs.start && width === node.attrs.size) return forms[id];
+    from += width ?? NaN;
+  }
+  return undefined;
+}
+
+/** The number that a dimension is, if it is one. */
+function sizeOf(dim: Dim | undefined): number | undefined {
+  return dim === undefined ? undefined : sizeOfDim(dim);
 }
 
 /** The form of an op's result; undefined where it is a part of its own. */
@@ -187,6 +227,12 @@ function evaluate(node: Node, args: readonly Form[], through: boolean): Form | u
     case "mean": case "at": case "slice_features": case "slice_batch": case "slice_time": case "transpose": case "flatten": case "patches": return x === undefined ? undefined : a;
     case "concat": case "union": case "join_features": return x !== undefined && args.every((f) => constantOf(f) === x) ? a : undefined;
     case "sum": case "rotate": return x === 0 ? a : undefined;
+    // What is alike everywhere has no deviation, and is as near to one code as to another.
+    case "normalize": case "batch_normalize": case "whiten": return x === undefined ? undefined : number(0);
+    case "sinkhorn": {
+      const codes = x === undefined ? undefined : sizeOf(node.type.shape.at(-1));
+      return codes === undefined ? undefined : number(1 / codes);
+    }
     default: return undefined;
   }
 }

@@ -191,9 +191,12 @@ function idle(run: Measured): Seen[] {
     ? all.map((v): Seen => ({ failure: "idle", figures: `two views of a picture are ${figure(v.before)} -> ${figure(v.after)} of two pictures apart for ${v.name}` })) : [];
 }
 
+/** Sound twins of films, by the refused program: each has the same loss of the same target. */
+const twinsOfFilms: Readonly<Record<string, string>> = { U620: "U1063", U621: "U603", U624: "U623" };
+
 /** The sound program that a refused one is held against. */
 export function twinOf(one: Judged): string | undefined {
-  return one.rules.includes("M-LEAK") ? "C084" : undefined;
+  return one.rules.includes("M-LEAK") ? (twinsOfFilms[one.id] ?? "C084") : undefined;
 }
 
 export function figure(x: number): string {

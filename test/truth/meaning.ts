@@ -10,6 +10,7 @@ import type { Body, Instance, ModelGraph } from "../../compiler/model/ir.js";
 import { printGraph } from "../../compiler/model/print.js";
 import type { Case } from "./corpus.js";
 import { prepare } from "./corpus.js";
+import { pretrainingText } from "./pretraining.js";
 import { byRecipe, followed, LONG, settings } from "./recipe.js";
 
 const known = new Map<string, string>();
@@ -21,7 +22,7 @@ export function keyOf(one: Case): string | undefined {
   const { graph, manifest } = prepare(one);
   if (graph === undefined || manifest === undefined) return undefined;
   const { views, train } = byRecipe(manifest, 0);
-  const meaning = JSON.stringify([settings, printGraph(nameless(graph), { origins: false }), views, train.batch, train.mean, train.std]);
+  const meaning = JSON.stringify([settings, printGraph(nameless(graph), { origins: false }), views, train.batch, train.mean, train.std, ...(manifest.pretrained === undefined ? [] : [pretrainingText])]);
   const key = createHash("sha256").update(meaning).digest("hex").slice(0, 16);
   known.set(one.id, key);
   return key;

@@ -15,7 +15,7 @@ import { HostError } from "../../runtime/base/errors.js";
 import { effectiveRank, embeddingStd } from "../../runtime/base/linalg.js";
 import { evalSet } from "../../runtime/data/eval-set.js";
 import { createLoader } from "../../runtime/data/loader.js";
-import { syntheticSource } from "../../runtime/data/synthetic.js";
+import { openNumbers } from "../../runtime/data/numbers.js";
 import { sampleMasks } from "../../runtime/masks/sample.js";
 import { drawTensor } from "../../runtime/train/draws.js";
 import type { CompiledModule } from "../../runtime/train/engines.js";
@@ -30,7 +30,9 @@ import { resolveRecipe } from "../../runtime/train/recipe.js";
 import { tokenRatio } from "../../runtime/train/signals.js";
 import type { Case } from "./corpus.js";
 import { codeOf, prepare } from "./corpus.js";
-import { BATCHES, byRecipe, HELD_OUT } from "./recipe.js";
+import { weightsFor } from "./pretraining.js";
+import { BATCHES, byRecipe, HELD_OUT, SEEDS, STEPS } from "./recipe.js";
+import { sourceFor } from "./sources.js";
 import type { Trace } from "./trace.js";
 import { LOOKS, traceOf } from "./trace.js";
 
@@ -94,12 +96,13 @@ const unread = { reading: { encoders: {}, terms: {} }, loss: NaN };
 export async function measure(one: Case, seed: number, steps: number): Promise<Measured> {
   const clock = process.cpuUsage();
   return opened(one, seed, steps, async (bench) => {
+    await bench.engine.importState(bench.begin);
     // A sampler that gives up does so here already; the run then says why.
     const before = await read(bench).catch((error: unknown) => {
       if (error instanceof HostError) return unread;
       throw error;
     });
-    await bench.engine.importState(initialState(bench.manifest, seed));
+    await bench.engine.importState(bench.begin);
     const run = await trained(bench);
     const after = run.failed === undefined ? await read(bench) : unread;
     const usage = process.cpuUsage(clock);
@@ -115,7 +118,10 @@ export async function isAs(measured: Measured, one: Case): Promise<boolean> {
   const near = (x: number | undefined, y: number | undefined): boolean => x === y || (x !== undefined && y !== undefined && Math.abs(x - y) <= 1e-3 * Math.max(Math.abs(x), Math.abs(y), 1e-3));
   const alike = (x: Readonly<Record<string, number>> = {}, y: Readonly<Record<string, number>> = {}): boolean => [...new Set([...Object.keys(x), ...Object.keys(y)])].every((name) => near(x[name], y[name]));
   if (measured.failed !== undefined || measured.opening.length < OPENING) return false;
-  const { opening, gradient } = await opened(one, measured.seed, OPENING, trained);
+  const { opening, gradient } = await opened(one, measured.seed, OPENING, async (bench) => {
+    await bench.engine.importState(bench.begin);
+    return trained(bench);
+  });
   return opening.length === OPENING && alike(gradient, measured.gradient) && opening.every((losses, at) => alike(losses, measured.opening[at]));
 }
 
@@ -126,12 +132,23 @@ async function opened<T>(one: Case, seed: number, steps: number, use: (bench: Be
   const module = await loadModule(codeOf(one));
   // As often as a trace keeps them: a look makes the engine wait.
   const recipe = { ...resolveRecipe(manifest, BATCHES * manifest.train.batch, { seed }), signalsEvery: Math.max(1, Math.round(steps / LOOKS)) };
+  const begin = initialState(manifest, seed, await weightsFor(manifest, finalState));
   const { engine } = await createEngine(manifest, module, "auto", seed);
   try {
-    return await use({ manifest, engine, recipe });
+    return await use({ manifest, engine, recipe, begin });
   } finally {
     engine.dispose();
   }
+}
+
+/** Parameters after a run by the recipe, from the first seed: what a pretrained module of another program begins with. */
+async function finalState(one: Case): Promise<ReadonlyMap<string, Float32Array>> {
+  return opened(one, SEEDS[0], STEPS, async (bench) => {
+    await bench.engine.importState(bench.begin);
+    const { failed } = await trained(bench);
+    if (failed !== undefined) throw new Error(`${one.id}: ${failed}`);
+    return bench.engine.exportState();
+  });
 }
 
 /** With short numbers; names and words as they are. */
@@ -144,6 +161,8 @@ interface Bench {
   readonly manifest: Manifest;
   readonly engine: Engine;
   readonly recipe: Recipe;
+  /** Parameters of the first step. */
+  readonly begin: ReadonlyMap<string, Float32Array>;
 }
 
 async function loadModule(text: string): Promise<CompiledModule> {
@@ -183,25 +202,33 @@ async function trained(bench: Bench): Promise<Run> {
 }
 
 /** Batches of views by what they are made from: programs with the same views share them. */
-const pool = new Map<string, Promise<Readonly<Record<string, Float32Array>>[]>>();
+const pool = new Map<string, Promise<Drawn[]>>();
+
+/** What is drawn of a batch: masks and noise are another matter. */
+type Drawn = Pick<StepBatch, "images" | "numbers">;
 
 async function batchOf({ manifest, recipe }: Bench, set: "train" | "held out", step: number): Promise<StepBatch> {
   const { batch, seed } = recipe;
   const count = set === "train" ? BATCHES : Math.ceil(HELD_OUT / batch);
-  const key = JSON.stringify([set, manifest.views, batch, manifest.inputs]);
+  const key = JSON.stringify([set, manifest.views, batch, manifest.inputs, manifest.numbers]);
   const views = pool.get(key) ?? drawn(manifest, batch, count, set === "train" ? 0 : 1);
   pool.set(key, views);
-  const images = (await views)[step % count] ?? {};
+  const drawnOf = (await views)[step % count] ?? { images: {} };
   const masks = Object.fromEntries(sampleMasks(manifest.masks, { seed, step, batch }));
-  return { size: batch, images, masks, draws: Object.fromEntries(manifest.draws.map((d) => [d.name, drawTensor(d, seed, step)])) };
+  return { size: batch, ...drawnOf, masks, draws: Object.fromEntries(manifest.draws.map((d) => [d.name, drawTensor(d, seed, step)])) };
 }
 
-async function drawn(manifest: Manifest, batch: number, count: number, seed: number): Promise<Readonly<Record<string, Float32Array>>[]> {
+async function drawn(manifest: Manifest, batch: number, count: number, seed: number): Promise<Drawn[]> {
   const { mean, std } = manifest.train;
-  const source = syntheticSource({ count: count * batch, side: sideOf(manifest), seed });
+  const source = sourceFor(manifest, { count: count * batch, side: sideOf(manifest), seed });
+  const numbers = openNumbers(manifest.numbers, source, seed);
   const loader = await createLoader(source, { batch, seed, views: manifest.views, mean, std, workers: 0 });
-  const out: Readonly<Record<string, Float32Array>>[] = [];
-  for (let step = 0; step < count; step++) out.push((await loader.next(step)).images);
+  const out: Drawn[] = [];
+  for (let step = 0; step < count; step++) {
+    const { images, indices } = await loader.next(step);
+    const rows = numbers.batch(step, indices);
+    out.push({ images, ...(rows === undefined ? {} : { numbers: rows }) });
+  }
   await loader.close();
   return out;
 }
@@ -227,10 +254,13 @@ const whole = new Map<string, Promise<Float32Array>>();
 async function readEncoder(bench: Bench, name: string): Promise<EncoderReading> {
   const { manifest, engine } = bench;
   const info = manifest.encoders.find((e) => e.name === name);
-  const side = manifest.inputs.find((i) => i.name === info?.input)?.height;
+  const input = manifest.inputs.find((i) => i.name === info?.input);
+  const side = input?.height;
   if (info === undefined || side === undefined) throw new Error(`no encoder ${name}`);
-  const images = whole.get(`${side}`) ?? evalSet(syntheticSource({ count: HELD_OUT, side, seed: 1 }), { side, mean: manifest.train.mean, std: manifest.train.std, limit: HELD_OUT }).then((set) => set.images);
-  whole.set(`${side}`, images);
+  const size = `${side} ${input?.frames ?? ""}`;
+  const clip = input?.frames === undefined ? {} : { frames: input.frames };
+  const images = whole.get(size) ?? evalSet(sourceFor(manifest, { count: HELD_OUT, side, seed: 1 }), { side, ...clip, mean: manifest.train.mean, std: manifest.train.std, limit: HELD_OUT }).then((set) => set.images);
+  whole.set(size, images);
   const features = await engine.encode(name, await images, HELD_OUT);
   const pooled = meanPool(features, HELD_OUT, info.width);
   return {

@@ -3,7 +3,7 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { checkedOnly, corpus } from "./corpus.js";
+import { corpus } from "./corpus.js";
 import { alarming, explained, untrained } from "./disagreements.js";
 import type { Outcome } from "./judgement.js";
 import { outcomesOf } from "./judgement.js";
@@ -41,7 +41,7 @@ export function pageNow(kept: readonly Kept[]): string {
     `${agreeing(of("sound")).length} hold; ${of("risky").length} risky ones are told without being judged. ${STEPS} steps each, and ${LONG} for ${long.length} of them: those that had parted from their verdict, and a sample of the others.`,
     `Of the ${heard.length} that were trained and failed as said, the compiled monitors raised an alarm in ${alarmed(heard).length}; in ${alarmed(of("sound")).length} of the ${of("sound").length} sound runs there was one too.`,
     "",
-    "Every figure is \"untrained → trained\", on pictures that were not trained on. std: spread of l2-normalized pooled features over",
+    "Every figure is \"untrained → trained\", on pictures and clips that were not trained on. std: spread of l2-normalized pooled features over",
     "pictures, times the root of the width; rank: RankMe of the centered pooled features; pictures/tokens: spread over pictures by spread over tokens;",
     "strangers: what the terms that compare two views say of views of two different pictures.",
     "",
@@ -52,8 +52,6 @@ export function pageNow(kept: readonly Kept[]): string {
     ...told("Where they disagree", explained, outcomes),
     ...told("Where a monitor is heard in a sound program", alarming, outcomes),
     `Checked, and refused for another reason, so not trained: ${Object.entries(untrained).map(([id, why]) => `${id} (${why})`).join(", ")}.`,
-    "",
-    `Checked and not trained, because all is measured on pictures alone: films, actions, labels, pretrained networks: ${checkedOnly().join(", ")}.`,
     "",
     ...(pending().length === 0 ? [] : [`Not measured yet (\`npm run test:truth\` goes on with them): ${pending().join(", ")}.`, ""]),
     "<!-- end of truth -->",

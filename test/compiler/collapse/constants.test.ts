@@ -21,10 +21,15 @@ const constants: readonly (readonly [string, string])[] = [
   ["the same with a magnitude", "relu(-abs(v)) * v"],
   ["what is left above zero of a logarithm of codes", "relu(log_softmax(v))"],
   ["a code of nothing", "softmax(0 * v)"],
+  ["a module asked twice the same", "frozen_map(v) - frozen_map(v)"],
+  ["two norms of one value", "normalize(v) - normalize(v)"],
+  ["what deviates from the batch of nothing", "batch_normalize(v - v)"],
+  ["nothing, whitened", "whiten(v - v)"],
+  ["balanced codes of nothing", "sinkhorn(v - v, temperature: 0.05)"],
 ];
 
 const module = "module nothing_of() (x: Features[w]) -> Features[w] {\n  y = x\n  x - y\n}\n\n";
-const outcome = (lines: string): string => outcomeOf(`k = 0\n${predictor}${lines}`);
+const outcome = (lines: string): string => outcomeOf(`k = 0\n${predictor}${lines.includes("frozen_map") ? `head frozen_map = frozen(linear(${lines.includes("patches(a, 4)") ? 48 : 32}))\n` : ""}${lines}`);
 
 test.each(constants)("%s makes no target, behind an average or a stop", (_what, constant) => {
   expect(outcome(`v = tb\nloss mse(p(za), ${constant})`)).toBe("risky W-TARGET-UNINFORMED");
@@ -48,6 +53,14 @@ test("without a predictor, the encoder must become the constant that it follows,
   expect(outcome("loss mse(p(za), tb) + 0.01 * mse(za, 0 * tb)")).toBe("risky W-TARGET-UNINFORMED");
   expect(outcome("loss mse(za, zb) + variance(za) + covariance(za) + 0.01 * mse(za, 0 * zb)")).toBe("risky W-COEF");
   expect(outcome("loss 25 * mse(za, zb) + 25 * variance(za) + covariance(za) + 0.01 * mse(za, 0 * zb)")).toBe("sound");
+});
+
+test.each([
+  ["joined again", "q, r = split(v, 2)", "join(q, r)", "join(r, q)"],
+  ["joined before it was split", "q, r = split(join(v, zb), 2)", "q", "r"],
+])("what was split and is %s is the value that it was", (_what, lines, same, other) => {
+  expect(outcome(`v = tb\n${lines}\nloss mse(p(za), stopgrad(${same} - v))`)).toBe("risky W-TARGET-UNINFORMED");
+  expect(outcome(`v = tb\n${lines}\nloss mse(p(za), stopgrad(${other} - v))`).split(" ")[0]).toBe("sound");
 });
 
 test("a stop on data makes no difference to what is taken off it", () => {
