@@ -13,7 +13,7 @@ import { minimize } from "../../../runtime/train/lbfgs.js";
 import type { LabelledFeatures } from "../../../runtime/train/labelled.js";
 import { linearProbe } from "../../../runtime/train/linear-head.js";
 import { nearestAccuracy } from "../../../runtime/train/nearest.js";
-import { probeTable, runProbes } from "../../../runtime/train/probe.js";
+import { probeTable, runProbes, withoutGain } from "../../../runtime/train/probe.js";
 import { fakeManifest, linearEngine, WIDTH } from "./fakes.js";
 
 /** Gaussian blobs: class centers `apart` from each other, rows in class order unless mixed. */
@@ -137,6 +137,11 @@ test("the protocol scores every factor trained and untrained, and leaves the eng
   expect(score?.factors.map((factor) => factor.factor)).toEqual(["class", "parity"]);
   expect(score?.factors[0]?.chance).toBeCloseTo(1 / 3, 6);
   expect(score?.rank.trained).toBeCloseTo(1, 5);
+  if (score === undefined) throw new Error("no encoder was scored");
+  expect(withoutGain(score)).toMatch(/^the trained student is no better than an untrained one on class \(.*: its features fell from an effective rank of [3-6]\.\d to 1\.0, and longer training may take more/);
+  expect(withoutGain({ ...score, rank: { trained: 3, untrained: 6 } })).toMatch(/: train for longer, or look at the curves in the report$/);
+  const better = { ...score, factors: score.factors.map((f) => ({ ...f, linear: { trained: 1, untrained: 0.5 } })) };
+  expect(withoutGain(better)).toBeUndefined();
   expect(score?.rank.untrained ?? 0).toBeGreaterThan(3);
   expect(score?.factors[0]?.linear.untrained ?? 0).toBeGreaterThan((score?.factors[0]?.linear.trained ?? 1) + 0.1);
   const table = probeTable(report);
