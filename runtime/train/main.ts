@@ -39,7 +39,7 @@ import { alarmText } from "./monitors.js";
 import { checkOptions, optionsHelp, parseOptions } from "./options.js";
 import type { TrainerOptions } from "./options.js";
 import { readPretrained } from "./pretrained.js";
-import { percent, probeTable, runProbes } from "./probe.js";
+import { probeTable, runProbes, withoutGain } from "./probe.js";
 import type { ProbeReport } from "./probe.js";
 import { resolveRecipe } from "./recipe.js";
 import { throughLosses } from "./recover.js";
@@ -321,9 +321,9 @@ async function probeAtEnd(session: Session, end: LoopEnd): Promise<ProbeReport |
   progress.note(`probing on ${counted(sets.train.feed.count, ...wordsOf(session.data.source))}, testing on ${sets.test.feed.count} (${sets.testName})`);
   const report = await runProbes({ manifest: trainer.manifest, engine, seed: recipe.seed, step: end.step, ...sets, onProgress: (text) => progress.status(text) });
   progress.note(probeTable(report));
-  for (const { encoder, factors } of report.encoders) {
-    const worse = factors.filter(({ linear }) => linear.trained <= linear.untrained).map(({ factor, linear }) => `${factor} (${percent(linear.trained)} against ${percent(linear.untrained)})`);
-    if (worse.length > 0) progress.note(`the trained ${encoder} is no better than an untrained one on ${worse.join(", ")}: train for longer, or look at the curves in the report`);
+  for (const score of report.encoders) {
+    const text = withoutGain(score);
+    if (text !== undefined) progress.note(text);
   }
   return report;
 }

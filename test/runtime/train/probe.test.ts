@@ -13,7 +13,7 @@ import { minimize } from "../../../runtime/train/lbfgs.js";
 import type { LabelledFeatures } from "../../../runtime/train/labelled.js";
 import { linearProbe } from "../../../runtime/train/linear-head.js";
 import { nearestAccuracy } from "../../../runtime/train/nearest.js";
-import { probeTable, runProbes } from "../../../runtime/train/probe.js";
+import { probeTable, runProbes, withoutGain } from "../../../runtime/train/probe.js";
 import { fakeManifest, linearEngine, WIDTH } from "./fakes.js";
 
 /** Gaussian blobs: class centers `apart` from each other, rows in class order unless mixed. */
@@ -59,6 +59,30 @@ test("overlapping Gaussian classes come close to the best that any classifier ca
     return { features: Float32Array.from(labels, (label) => draws.normal() + 2 * label), labels, n, width: 1 };
   };
   expect(Math.abs(linearProbe(make(4000), make(8000), 2).accuracy - 0.8413)).toBeLessThan(0.015);
+});
+
+test("what lies in a small part of the variance of correlated features is read as well as any classifier can", () => {
+  // Sixteen independent parts, each with a sixteenth of what tells the classes apart, of deviations from 1 to 0.001, and mixed: the mix
+  // can be undone, so that the best any classifier can do is still Φ(1) = 0.8413, for centers 2 deviations apart.
+  const width = 16;
+  const mixing = stream(3, "mixing");
+  const mix = Float64Array.from({ length: width * width }, () => mixing.normal());
+  const draws = stream(6, "rows");
+  const make = (n: number): LabelledFeatures => {
+    const labels = Int32Array.from({ length: n }, (_, i) => i % 2);
+    const features = new Float32Array(n * width);
+    labels.forEach((label, i) => {
+      for (let k = 0; k < width; k++) {
+        const part = (draws.normal() + (2 / Math.sqrt(width)) * label) * 10 ** (-k / 5);
+        for (let j = 0; j < width; j++) features[i * width + j] = (features[i * width + j] ?? 0) + part * (mix[k * width + j] ?? 0);
+      }
+    });
+    return { features, labels, n, width };
+  };
+  const { accuracy, whitened } = linearProbe(make(2000), make(8000), 2);
+  expect(whitened).toBe(true);
+  // Standardized features alone gave 0.797 here.
+  expect(Math.abs(accuracy - 0.8413)).toBeLessThan(0.015);
 });
 
 test("the head does not care about the scale of features, nor about one that does not vary", () => {
@@ -113,6 +137,11 @@ test("the protocol scores every factor trained and untrained, and leaves the eng
   expect(score?.factors.map((factor) => factor.factor)).toEqual(["class", "parity"]);
   expect(score?.factors[0]?.chance).toBeCloseTo(1 / 3, 6);
   expect(score?.rank.trained).toBeCloseTo(1, 5);
+  if (score === undefined) throw new Error("no encoder was scored");
+  expect(withoutGain(score)).toMatch(/^the trained student is no better than an untrained one on class \(.*: its features fell from an effective rank of [3-6]\.\d to 1\.0, and longer training may take more/);
+  expect(withoutGain({ ...score, rank: { trained: 3, untrained: 6 } })).toMatch(/: train for longer, or look at the curves in the report$/);
+  const better = { ...score, factors: score.factors.map((f) => ({ ...f, linear: { trained: 1, untrained: 0.5 } })) };
+  expect(withoutGain(better)).toBeUndefined();
   expect(score?.rank.untrained ?? 0).toBeGreaterThan(3);
   expect(score?.factors[0]?.linear.untrained ?? 0).toBeGreaterThan((score?.factors[0]?.linear.trained ?? 1) + 0.1);
   const table = probeTable(report);
