@@ -30,7 +30,7 @@ test.each([["Image[16, 32, 3]", small], ["Image[32, 16, 3]", small.replace(/^pro
   const probed = await run(["probe", "runs/tiny", "--engine", "wasm"], cwd);
   expect(probed.code, probed.err).toBe(0);
   // The same features of the same pictures: the same table, whatever is beside it.
-  const table = (text: string): string[] => text.split("\n").filter((line) => /neighbors of teacher|effective rank/.test(line)).map((line) => line.trim());
+  const table = (text: string): string[] => text.split("\n").filter((line) => /-nearest neighbors of teacher|effective rank/.test(line)).map((line) => line.trim());
   expect(table(probed.err)).toEqual(table(trained.err));
   expect(table(probed.err).length).toBeGreaterThan(3);
 });
