@@ -43,6 +43,7 @@ export function diagnosticOf(finding: Finding, facts: Facts, texts: Texts, allow
 function helpOf({ rule, term, other, detail }: Finding, facts: Facts): { readonly help?: string } {
   if (rule === "W-DIM" && term?.role === "correlate_diagonal") return { help: "Compare the whole correlation, `barlow(a, b)`, or add the rest of it: `+ 0.005 * barlow_off_diagonal(a, b)`." };
   if (rule === "W-WEAK-GUARD" && detail === "given back" && term !== undefined) return { help: `The head in between gives what \`${termName(term)}\` reads its deviation, however little of it agreement leaves: compare what \`${termName(term)}\` reads, or let it read what is compared.` };
+  if (rule === "W-WEAK-GUARD" && detail === "read slowly" && term !== undefined) return { help: `What \`${termName(term)}\` asks for is read by a head long after both sides agree: stop the gradient of one side behind a predictor, or add a variance term.` };
   if (rule === "W-WEAK-GUARD" && term?.own !== undefined) return { help: "Computed next to a constant, it no longer drives images apart once they differ by a tenth, or other terms of these embeddings draw them back: ask for more, or give it more weight." };
   if (rule === "W-WEAK-GUARD" && term?.role === "contrast") return { help: "Negatives that weigh less than a tenth of the pair lose against it: leave `negative_weight` at 1." };
   if (rule === "W-WEAK-GUARD" && term?.role === "gaussian" && (term.numbers["range"] ?? 5) < 1) return { help: "So near to zero a constant looks normal: let `range` be 5, where the test sees how far a value spreads." };

@@ -97,7 +97,8 @@ export const mechanisms: readonly Variation[] = [
   views("codes with a predictor, sharpened and not centered", "error", ["E-ONEHOT"], `encoder t = ema(f, momentum: 0.996)\nhead d = dino_head(64, 32, 128)\nhead dt = ema(d, momentum: 0.996)\npredictor h = mlp_bn(64)\nloss cross_entropy(d(h(pool(f(a)))), softmax(dt(pool(t(b))), temperature: 0.04), temperature: 0.1)`),
   views("mean entropy and sharpening", "sound", [], `encoder t = ema(f, momentum: 0.996)\nhead d = prototypes(64)\nhead dt = ema(d, momentum: 0.996)\nc = d(pool(f(a)))\nloss cross_entropy(c, softmax(dt(pool(t(b))), temperature: 0.025), temperature: 0.1) + mean_entropy(softmax(c, temperature: 0.1))`),
   views("centering of a regression target behind an average", "risky", ["W-WEAK-GUARD"], `encoder t = ema(f, momentum: 0.996)\nhead c = center()\nloss mse(pool(f(a)), c(pool(t(b))))`),
-  views("labels with a gradient into the encoder", "sound", [], `input label: Label[10]\npredictor h = mlp_bn(64)\nhead w = linear(10)\n${swapped}\nloss negative_cosine(h(z1), z2)\nloss cross_entropy(w(z1), label)`),
+  // Trained: the spread falls to 0.08 of 0.26 in 300 steps, from three seeds.
+  views("labels with a gradient into the encoder", "risky", ["W-WEAK-GUARD"], `input label: Label[10]\npredictor h = mlp_bn(64)\nhead w = linear(10)\n${swapped}\nloss negative_cosine(h(z1), z2)\nloss cross_entropy(w(z1), label)`),
   views("a reconstruction of stopped features", "error", ["E-SYM"], `predictor h = mlp_bn(64)\nhead dec = decode()\n${swapped}\nloss negative_cosine(h(z1), z2)\nloss mse(dec(stopgrad(f(a))), patches(a, 8))`),
   views("a reconstruction that is given the picture as well", "risky", ["W-BYPASS"], `head dec = linear(192)\nloss mse(dec(join(f(a), patches(a, 8))), patches(a, 8))`),
   views("a weight that ends at zero", "risky", ["W-PHASE"], `${projected}\nloss 25 * mse(z1, z2) + (25 -> 0) * variance(z1) + covariance(z1)`),
