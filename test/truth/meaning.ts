@@ -2,7 +2,8 @@
  * What a training run means: the key under which its measurement is kept.
  *
  * Made of the checked model (every module, parameter, view, mask, loss and who follows whom) and the recipe, and of nothing
- * that they are called: names of values, comments, verdicts and monitors do not count. Nor does what the compiler makes of
+ * that they are called: names of values, comments, verdicts, monitors and the arguments of modules (their bodies and parameters
+ * have what these said) do not count. Nor does what the compiler makes of
  * the model; that it keeps its meaning is for other tests. So two spellings of one program share a measurement.
  */
 import { createHash } from "node:crypto";
@@ -31,6 +32,6 @@ export function keyOf(one: Case): string | undefined {
 /** The graph without words, and with momenta as the longest run of the recipe has them. */
 function nameless(graph: ModelGraph): ModelGraph {
   const body = (of: Body): Body => ({ ...of, nodes: of.nodes.map((node) => ({ ...node, name: undefined })) });
-  const instance = (i: Instance): Instance => (i.training.kind === "ema" ? { ...i, training: { ...i.training, momentum: followed(i.training.momentum, LONG) } } : i);
-  return { ...graph, name: "model", doc: undefined, allowed: [], instances: graph.instances.map(instance), funcs: graph.funcs.map((f) => ({ ...f, doc: undefined, body: body(f.body) })), body: body(graph.body) };
+  const instance = (i: Instance): Instance => ({ ...i, config: {}, training: i.training.kind === "ema" ? { ...i.training, momentum: followed(i.training.momentum, LONG) } : i.training });
+  return { ...graph, name: "model", doc: undefined, allowed: [], instances: graph.instances.map(instance), funcs: graph.funcs.map((f) => ({ ...f, config: {}, doc: undefined, body: body(f.body) })), body: body(graph.body) };
 }
