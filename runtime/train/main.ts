@@ -33,13 +33,14 @@ import type { ChosenEngine, PlannedRun, ProgramModule } from "./engines.js";
 import { initialState } from "./init.js";
 import { INTERRUPTED, outliveReader, watchInterrupts } from "./interrupt.js";
 import type { SignalSource } from "./interrupt.js";
+import { gainText } from "./gains.js";
 import { runLoop } from "./loop.js";
 import type { LoopEnd, MetricRow } from "./loop.js";
 import { alarmText } from "./monitors.js";
 import { checkOptions, optionsHelp, parseOptions } from "./options.js";
 import type { TrainerOptions } from "./options.js";
 import { readPretrained } from "./pretrained.js";
-import { probeTable, runProbes, withoutGain } from "./probe.js";
+import { probeTable, runProbes } from "./probe.js";
 import type { ProbeReport } from "./probe.js";
 import { resolveRecipe } from "./recipe.js";
 import { throughLosses } from "./recover.js";
@@ -321,10 +322,7 @@ async function probeAtEnd(session: Session, end: LoopEnd): Promise<ProbeReport |
   progress.note(`probing on ${counted(sets.train.feed.count, ...wordsOf(session.data.source))}, testing on ${sets.test.feed.count} (${sets.testName})`);
   const report = await runProbes({ manifest: trainer.manifest, engine, seed: recipe.seed, step: end.step, ...sets, onProgress: (text) => progress.status(text) });
   progress.note(probeTable(report));
-  for (const score of report.encoders) {
-    const text = withoutGain(score);
-    if (text !== undefined) progress.note(text);
-  }
+  for (const score of report.encoders) progress.note(gainText(score, report.testImages));
   return report;
 }
 

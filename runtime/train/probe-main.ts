@@ -17,6 +17,7 @@ import type { Which } from "./checkpoint-store.js";
 import { openTestData, openTrainingData, probeSets } from "./datasets.js";
 import { createEngine } from "./engines.js";
 import type { ChosenEngine, ProgramModule } from "./engines.js";
+import { gainText } from "./gains.js";
 import { checkOptions, parseOptions } from "./options.js";
 import type { TrainerOptions } from "./options.js";
 import { probeTable, runProbes } from "./probe.js";
@@ -69,6 +70,7 @@ export async function probeRun(job: ProbeRun): Promise<ProbeReport | undefined> 
     await engine.importState(checkpoint.state);
     const report = await runProbes({ manifest, engine, seed: checkpoint.seed, step: checkpoint.step, ...sets, onProgress: (text) => progress.status(text) });
     say(probeTable(report));
+    for (const score of report.encoders) say(gainText(score, report.testImages));
     const kept = join(folder, RUN_FILES.probe);
     if (existsSync(kept) && !(await isOwn(folder, which, job.options ?? {}))) {
       say(`not kept: ${kept} stays, which may be of another checkpoint or other pictures; move it away to keep this one there`);

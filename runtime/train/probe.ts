@@ -4,7 +4,7 @@
  * Owns the protocol: mean-pooled features of a training and a test set, a linear head and a k-nearest-neighbor vote for
  * every factor that is labelled, the effective rank of the standardized training features, and where the program asks for it a head that
  * attends to all tokens (`attentive.ts`), each for the encoder as it is and as it was at step 0 (same seed). The untrained column is the point: an accuracy means nothing without it (I-JEPA facts, 9.3). The
- * result is plain data, and `probeTable` prints it.
+ * result is plain data, and `probeTable` prints it; what training gained, in words, is `gains.ts`'s.
  */
 import type { EncoderInfo, Engine, Manifest } from "../abi.js";
 import { counted } from "../base/counted.js";
@@ -128,20 +128,6 @@ export function probeTable(report: ProbeReport): string {
     [`effective rank of ${encoder.encoder} (of ${encoder.width})`, encoder.rank.untrained.toFixed(1), encoder.rank.trained.toFixed(1), ""],
   ]);
   return textTable(["probe", "untrained", "trained", "guessing"], rows);
-}
-
-/**
- * The factors on which training has gained an encoder nothing, each with both accuracies, and what to try; undefined where it gained on
- * all. An encoder whose rank has halved has lost what its start could tell: that grows with the length of a run, so longer is no advice.
- */
-export function withoutGain({ encoder, factors, rank }: EncoderScore): string | undefined {
-  const worse = factors.filter(({ linear }) => linear.trained <= linear.untrained).map(({ factor, linear }) => `${factor} (${percent(linear.trained)} against ${percent(linear.untrained)})`);
-  if (worse.length === 0) return undefined;
-  const fallen = rank.trained < rank.untrained / 2;
-  const advice = fallen
-    ? `its features fell from an effective rank of ${rank.untrained.toFixed(1)} to ${rank.trained.toFixed(1)}, and longer training may take more; a narrow network keeps more with larger starting weights (\`linear(width, std: 0.07)\` in place of 0.02)`
-    : "train for longer, or look at the curves in the report";
-  return `the trained ${encoder} is no better than an untrained one on ${worse.join(", ")}: ${advice}`;
 }
 
 /** A share as a percentage with one digit. */
