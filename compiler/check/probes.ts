@@ -27,15 +27,16 @@ export function probeKinds(): Readonly<Record<string, readonly string[]>> {
   return probes;
 }
 
-/** Reads all probes of a program; every mistake is reported. */
+/** Reads all probes of a program; every mistake is reported. One of each kind on an encoder: a table has one line for them. */
 export function readProbes(cx: BodyCx, exprs: readonly ast.Expr[], encoders: Encoders): readonly ProbeSpec[] {
-  const attentive = new Map<string, ast.Expr>();
+  const said = new Map<string, ast.Expr>();
   return exprs.flatMap((expr) => {
     const read = readProbe(cx, expr, encoders);
-    if (read?.kind !== "attentive") return read ?? [];
-    const first = attentive.get(read.on);
-    if (first === undefined) attentive.set(read.on, expr);
-    else cx.diagnostics.add(report("JEP2002", expr.span, { name: `attentive(on: ${read.on})` }, { help: "Keep one of the two.", related: [{ span: first.span, message: "said first here" }] }));
+    if (read === undefined) return [];
+    const name = `${read.kind}(on: ${read.on})`;
+    const first = said.get(name);
+    if (first === undefined) said.set(name, expr);
+    else cx.diagnostics.add(report("JEP2002", expr.span, { name }, { help: "Keep one of the two.", related: [{ span: first.span, message: "said first here" }] }));
     return first === undefined ? read : [];
   });
 }

@@ -265,7 +265,10 @@ test("an attentive probe takes heads that divide the width, numbers in their ran
 `));
 });
 
-test("an encoder has one attentive probe, by whatever name it is called", () => {
+test("an encoder has one probe of each kind, by whatever name it is called", () => {
+  checkMarked(sound("", `probe m { linear(on: teacher); knn(on: teacher, k: 5); linear(on: student); knn(on: teacher, k: 20) }
+//                                                                          ^^^^^^^^^^^^^^^^^^^^^^^ JEP2002 \`knn(on: teacher)\` is declared twice.
+`));
   checkMarked(sound("  encoder other = teacher\n", `probe m { attentive(on: teacher); linear(on: teacher); attentive(on: student); attentive(on: other, heads: 2) }
 //                                                                             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP2002 \`attentive(on: teacher)\` is declared twice.
 `));
