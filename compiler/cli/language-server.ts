@@ -5,7 +5,7 @@
  * of the protocol `lsp-places.ts`, files that use one another `lsp-files.ts`. A request about a document that is not open has no answer, and is no accident.
  */
 import { isDeepStrictEqual } from "node:util";
-import type { CodeAction, CompletionItem, Connection, DocumentSymbol, InitializeResult, InlayHint, Position, SemanticTokens, ServerCapabilities, TextEdit } from "vscode-languageserver/node.js";
+import type { CodeAction, CompletionItem, Connection, DocumentSymbol, Hover, InitializeResult, InlayHint, Position, SemanticTokens, ServerCapabilities, TextEdit } from "vscode-languageserver/node.js";
 import {
   CodeActionKind, CompletionItemKind, DidChangeWatchedFilesNotification, DocumentHighlightKind, ErrorCodes, InlayHintKind, MarkupKind, ResponseError, SemanticTokensBuilder, SymbolKind, TextDocumentSyncKind,
 } from "vscode-languageserver/node.js";
@@ -13,7 +13,8 @@ import type { TextDocument } from "vscode-languageserver-textdocument";
 import { coloring, colors } from "../editor/colors.js";
 import type { Kind } from "../editor/completion.js";
 import { completions } from "../editor/completion.js";
-import { hintText, hoverText } from "../editor/hover.js";
+import { hintText, hoverText, wordParts } from "../editor/hover.js";
+import { keywordAt } from "../editor/keywords.js";
 import type { Declared, Occurrence } from "../editor/names.js";
 import { declarationOf, occurrenceAt, occurrences, originOf, placesOf } from "../editor/names.js";
 import type { Entry } from "../editor/outline.js";
@@ -105,12 +106,21 @@ function everywhere(connection: Connection, desk: Desk, { now, declared }: Point
   });
 }
 
+/** What the keyword at a place means. */
+function keywordHover(desk: Desk, { textDocument: { uri }, position }: Asked): Hover | null {
+  const document = desk.read(uri)?.document;
+  const found = document === undefined ? undefined : keywordAt(document.getText(), document.offsetAt(position));
+  if (document === undefined || found === undefined) return null;
+  return { contents: { kind: MarkupKind.Markdown, value: wordParts(found) }, range: { start: document.positionAt(found.start), end: document.positionAt(found.end) } };
+}
+
 /** What is asked of a name: what it is, where it comes from, where else it stands. */
 function answerNames(connection: Connection, desk: Desk): void {
   connection.onHover((asked) => {
     const at = pointed(desk, asked);
-    const value = at === undefined ? undefined : hoverText(at.now.files, desk.results(asked.textDocument.uri), at.occurrence);
-    return at === undefined || value === undefined ? null : { contents: { kind: MarkupKind.Markdown, value }, range: rangeOf(at.now.document, at.occurrence.name.span) };
+    if (at === undefined) return keywordHover(desk, asked);
+    const value = hoverText(at.now.files, desk.results(asked.textDocument.uri), at.occurrence);
+    return value === undefined ? null : { contents: { kind: MarkupKind.Markdown, value }, range: rangeOf(at.now.document, at.occurrence.name.span) };
   });
   connection.onDefinition((asked) => {
     const at = declaredAt(desk, asked);

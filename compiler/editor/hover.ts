@@ -24,6 +24,7 @@ import { printPositions, printSpace } from "../types/value-type.js";
 import type { Declared, Files, Occurrence } from "./names.js";
 import { declarationOf } from "./names.js";
 import { wordTexts } from "./word-texts.js";
+import type { WordText } from "./word-texts.js";
 
 /** Most ways in which a module is used that a hover lists. */
 const MOST_USES = 4;
@@ -34,7 +35,7 @@ export function hoverText(files: Files, results: readonly CheckResult[], occurre
   if (declared !== undefined) return parts(declaredParts(declared, results, programOf(results, occurrence.within)));
   if (occurrence.role.kind !== "uses" && occurrence.role.kind !== "word") return undefined;
   const word = occurrence.role.kind === "word" ? own(wordTexts, occurrence.name.text) : undefined;
-  if (word !== undefined) return parts([code(word.usage), word.text]);
+  if (word !== undefined) return wordParts(word);
   const program = programOf(results, occurrence.within);
   return parts([...builtInParts(occurrence.name.text), ...(isLoss(occurrence.name.text) ? lossParts(lossAt(program, occurrence.name.span), program) : [])]);
 }
@@ -42,6 +43,11 @@ export function hoverText(files: Files, results: readonly CheckResult[], occurre
 /** The term of the objective in whose line a place is. */
 function lossAt(program: CheckResult | undefined, { file, start }: Span): string | undefined {
   return program?.graph?.losses.find(({ origin }) => origin.file === file && origin.start <= start && start <= origin.end)?.name;
+}
+
+/** Markdown about one of the language's own words. */
+export function wordParts({ usage, text }: WordText): string {
+  return `${code(usage)}\n\n${text}`;
 }
 
 /** What stands beside a declaration of a value, an encoder or a mask without being asked for: its shape, its size, its places. */

@@ -6,7 +6,8 @@
  */
 import { checkEach } from "./compiler/every-program.js";
 import { completions } from "./compiler/editor/completion.js";
-import { hoverText } from "./compiler/editor/hover.js";
+import { hoverText, wordParts } from "./compiler/editor/hover.js";
+import { keywordAt } from "./compiler/editor/keywords.js";
 import { occurrenceAt } from "./compiler/editor/names.js";
 import { findings, overview, programOf } from "./compiler/editor/overview.js";
 import { load } from "./compiler/load.js";
@@ -52,7 +53,9 @@ const answers = {
   about({ id, file, text, offset }) {
     const loaded = load(file, text, read, createDiagnostics());
     const occurrence = occurrenceAt(loaded.main, offset);
-    postMessage({ id, kind: "about", text: occurrence === undefined ? undefined : hoverText(loaded, found?.results ?? [], occurrence) });
+    const keyword = occurrence === undefined ? keywordAt(text, offset) : undefined;
+    const about = occurrence === undefined ? keyword && wordParts(keyword) : hoverText(loaded, found?.results ?? [], occurrence);
+    postMessage({ id, kind: "about", text: about });
   },
   complete({ id, file, text, offset }) {
     const loaded = load(file, text, read, createDiagnostics());

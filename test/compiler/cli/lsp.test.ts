@@ -69,6 +69,7 @@ test("a hover tells types, places, sizes and verdicts, each in its own program",
   expect(await hover("teacher =")).toMatch(/follows `student`, momentum 0\.99 -> 1/);
   expect(await hover("student =")).toMatch(/`vit`, [\d,]+ parameters, trained by `smooth_l1`/);
   expect(await hover("context =")).toMatch(/On a grid of 4x4, one set an image\. It keeps \d/);
+  expect(await hover("encoder", 0, 3)).toMatch(/^```jepa\nencoder student[^]*a latent space of its own/);
   expect(await hover("smooth_l1")).toMatch(/0\.5 d²\/β[^]*trains `student`, `predict`[^]*\*\*sound\*\*[^]*is held by dynamics/);
   expect(await hover("vit(4", 0, 1)).toMatch(/module vit\(patch/);
   expect(await hover("width: 8")).toMatch(/^```jepa\nwidth\n```\n\nA parameter of `vit_predictor`/);
@@ -214,7 +215,8 @@ test("a file of modules alone, an unsaved document and a text that cannot be rea
   const e = editor();
   expect(await e.open("m.jepa", "module twice(n) (x: Tokens[width]) -> Tokens[width] {\n  x * n\n}\n")).toEqual([]);
   expect((await e.open("n.jepa", "model { = ) \u0000 ".repeat(40))).length).toBeGreaterThan(0);
-  expect(hoverOf(await e.ask("textDocument/hover", "n.jepa", { position: { line: 0, character: 2 } }))).toBe("");
+  expect(hoverOf(await e.ask("textDocument/hover", "n.jepa", { position: { line: 0, character: 2 } }))).toContain("A program: its inputs");
+  expect(hoverOf(await e.ask("textDocument/hover", "n.jepa", { position: { line: 0, character: 8 } }))).toBe("");
   expect(await e.ask("textDocument/formatting", "n.jepa", { options: { tabSize: 2, insertSpaces: true } })).toEqual([]);
   expect(await e.ask("textDocument/hover", "never-opened.jepa", { position: { line: 0, character: 0 } })).toBeNull();
 });
