@@ -2,8 +2,9 @@
  * What training gained: a probe's table in words.
  *
  * Owns what counts as a difference and what to try where there is none. Accuracies on n test pictures scatter; two of them are
- * told apart here where they differ by two standard errors of the difference of independent shares, √((p(1 − p) + q(1 − q)) / n).
- * Both are of the same pictures, so this asks for more than a paired test would. The numbers are `probe.ts`'s.
+ * told apart here where they differ by three standard errors of the difference of independent shares, √((p(1 − p) + q(1 − q)) / n).
+ * Both are of the same pictures, so this asks for more than a paired test would; a table has eight such pairs or more, and two errors
+ * would find something in up to every third table of pure chance. The numbers are `probe.ts`'s.
  */
 import { counted } from "../base/counted.js";
 import type { EncoderScore, FactorScore } from "./probe.js";
@@ -11,7 +12,7 @@ import type { EncoderScore, FactorScore } from "./probe.js";
 type Pair = FactorScore["linear"];
 
 /** Standard errors that make a difference. */
-const ERRORS = 2;
+const ERRORS = 3;
 
 /**
  * One encoder's probes in words: the factors that training made easier to read, those that it made harder, and those on which `tests` test

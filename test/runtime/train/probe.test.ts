@@ -205,11 +205,11 @@ test("what training gained is told apart from what that many test samples cannot
   const factor = (name: string, linear: [number, number], nearest: [number, number]): FactorScore => ({ factor: name, classes: 4, chance: 0.25, neighbors: 20, linear: { untrained: linear[0], trained: linear[1] }, nearest: { untrained: nearest[0], trained: nearest[1] } });
   const rank = { untrained: 20, trained: 15 };
   const factors = [factor("color", [0.5, 0.7], [0.3, 0.32]), factor("shape", [0.25, 0.27], [0.25, 0.24]), factor("cell", [0.6, 0.5], [0.2, 0.4])];
-  // Two standard errors of the difference of two shares near one half are 2 √(2 · 0.25 / 1000) = 0.045 on 1,000 samples.
+  // Three standard errors of the difference of two shares near one half are 3 √(2 · 0.25 / 1000) = 0.067 on 1,000 samples.
   expect(gainText({ encoder: "f", width: 8, rank, factors }, 1000)).toBe(
     "the trained f beside the untrained one: better on color (linear 50.0 → 70.0 %), cell (neighbors 20.0 → 40.0 %); worse on cell (linear 60.0 → 50.0 %); no difference that 1000 test samples would show on shape\ntrain for longer, try another learning rate, or look at the curves in the report",
   );
-  // On ten samples 0.5 and 0.7 differ by less than chance does: 2 √((0.25 + 0.21) / 10) = 0.43.
+  // On ten samples 0.5 and 0.7 differ by less than chance does: 3 √((0.25 + 0.21) / 10) = 0.64.
   expect(gainText({ encoder: "f", width: 8, rank, factors }, 10)).toMatch(/^the trained f beside the untrained one: no difference that 10 test samples would show on color, shape, cell\ntrain for longer/);
   expect(gainText({ encoder: "f", width: 8, rank, factors: factors.slice(0, 2) }, 1000)).toBe("the trained f beside the untrained one: better on color (linear 50.0 → 70.0 %); no difference that 1000 test samples would show on shape");
 });
