@@ -41,8 +41,8 @@ export interface Judged extends Case {
 
 const systems = ["ijepa", "simsiam", "byol", "vicreg", "barlow-twins", "simclr", "moco", "dino", "mae", "data2vec", "lejepa"];
 const narrow = { width: 32, depth: 1, heads: 2 };
-/** What a system needs beside being narrow: data2vec averages its targets over as many blocks as it has. */
-const own: Readonly<Record<string, Readonly<Record<string, number>>>> = { data2vec: { ...narrow, depth: 2, top: 2 } };
+/** What a system needs beside being narrow: data2vec averages its targets over as many blocks as it has, I-JEPA's pictures are 64x64. */
+const own: Readonly<Record<string, Readonly<Record<string, number>>>> = { data2vec: { ...narrow, depth: 2, top: 2 }, ijepa: { ...narrow, image_size: SIDE, patch: 4 } };
 /** Notes on masks, which every program with blocks has. */
 const notes: ReadonlySet<string> = new Set(["M-COVER", "M-TRUNC", "M-DUP", "M-CORR", "M-WEAK"]);
 

@@ -44,7 +44,7 @@ async function held(ready: Ready): Promise<number> {
 
 const small = { width: 32, depth: 3, heads: 2 };
 /** Masks that others are made of and no step reads, in clips. */
-const clips = { frames: 4, image_size: 16, width: 16, depth: 1, heads: 2, predictor_width: 12, predictor_depth: 1 };
+const clips = { frames: 4, image_size: 16, patch: 4, width: 16, depth: 1, heads: 2, predictor_width: 12, predictor_depth: 1 };
 
 test.each([["simsiam", small], ["mae", small], ["ijepa", small], ["vjepa", clips]] as const)("what the compiler counts for %s is what the engine holds", async (name, set) => {
   const ready = compileRepo(`examples/${name}-small.jepa`, { set });
