@@ -23,6 +23,8 @@ export interface RowResult {
   readonly linear: number | undefined;
   readonly untrained: number | undefined;
   readonly nearest: number | undefined;
+  /** Of heads that attend to all tokens, where the program probes with them. */
+  readonly attentive: number | undefined;
   readonly rank: number | undefined;
 }
 
@@ -40,6 +42,7 @@ export function readResult(folder: string, row: Pick<RowResult, "name" | "doc" |
     linear: percent(factors.map((f) => f.linear.trained)),
     untrained: percent(factors.map((f) => f.linear.untrained)),
     nearest: percent(factors.map((f) => f.nearest.trained)),
+    attentive: percent(factors.flatMap((f) => f.attentive?.trained ?? [])),
     rank: encoder?.rank.trained,
   };
 }
@@ -74,12 +77,13 @@ const one = (x: number | undefined): string => (x === undefined ? "" : x.toFixed
 const four = (x: number | undefined): string => (x === undefined ? "" : x.toPrecision(4));
 
 /** The columns of both tables: heading, and the cell of a row. */
-const columns: readonly (readonly [heading: string, cell: (r: RowResult) => string])[] = [
+const known: readonly (readonly [heading: string, cell: (r: RowResult) => string])[] = [
   ["row", (r) => r.name],
   ["paper", (r) => one(r.paper)],
   ["linear", (r) => one(r.linear)],
   ["untrained", (r) => one(r.untrained)],
   ["nearest", (r) => one(r.nearest)],
+  ["attentive", (r) => one(r.attentive)],
   ["rank", (r) => one(r.rank)],
   ["loss", (r) => four(r.loss)],
   ["steps", (r) => (r.steps === undefined ? "" : String(r.steps))],
@@ -87,8 +91,14 @@ const columns: readonly (readonly [heading: string, cell: (r: RowResult) => stri
   ["what", (r) => r.doc],
 ];
 
+/** Those of some rows: attentive heads have a column where there are some. */
+function columnsOf(rows: readonly RowResult[]): typeof known {
+  return known.filter(([heading]) => heading !== "attentive" || rows.some((r) => r.attentive !== undefined));
+}
+
 /** Comma-separated values, quoted where they must be. */
 export function toCsv(rows: readonly RowResult[]): string {
+  const columns = columnsOf(rows);
   const quote = (cell: string): string => (/[",\n\r]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
   return [columns.map(([h]) => h), ...rows.map((r) => columns.map(([, cell]) => cell(r)))].map((cells) => `${cells.map(quote).join(",")}\n`).join("");
 }
@@ -96,11 +106,12 @@ export function toCsv(rows: readonly RowResult[]): string {
 /** A Markdown document with the table, what its columns mean, and the plot. */
 export function toMarkdown(title: string, rows: readonly RowResult[], plot: string): string {
   const line = (cells: readonly string[]): string => `| ${cells.map((c) => c.replaceAll("|", "\\|")).join(" | ")} |`;
+  const columns = columnsOf(rows);
   const right = columns.map(([h]) => (["row", "state", "what"].includes(h) ? "---" : "---:"));
   return [
     `# ${title}`, "", line(columns.map(([h]) => h)), line(right), ...rows.map((r) => line(columns.map(([, cell]) => cell(r)))), "",
     "paper: what the paper reports for its own, much larger, configuration. linear, untrained, nearest: accuracy in percent of a linear head and of",
-    "the nearest neighbors on frozen features of this configuration, and of the linear head before training. Compare orders, not figures.", "", `![${title}](${plot})`, "",
+    "the nearest neighbors on frozen features of this configuration, and of the linear head before training; attentive: of a head on all tokens. Compare orders, not figures.", "", `![${title}](${plot})`, "",
   ].join("\n");
 }
 

@@ -113,7 +113,7 @@ const options = ["--engine", "wasm", "--workers", "0", "--quiet"];
 
 test("a sweep writes a table and a plot with the paper's numbers, and does not run again what has ended", async () => {
   const cwd = temporaryFolder();
-  writeFileSync(join(cwd, "small.jepa"), small);
+  writeFileSync(join(cwd, "small.jepa"), small.replace("linear(on: teacher)", "linear(on: teacher); attentive(on: teacher, epochs: 1)"));
   const words = ["sweep", "small.jepa", "-o", join(cwd, "out"), ...options];
   const listed = await jepac([...words, "--list"], { cwd });
   expect(listed.out.split("\n").map((l) => l.split(" ")[0])).toEqual(["sizes.width=8", "sizes.width=16", "single", ""]);
@@ -127,12 +127,13 @@ test("a sweep writes a table and a plot with the paper's numbers, and does not r
   expect(all.err).not.toContain("single: ");
   expect(statSync(join(cwd, "out/single/checkpoint.safetensors")).mtimeMs).toBe(times);
   const csv = readFileSync(join(cwd, "out/results.csv"), "utf8").split("\n");
-  expect(csv[0]).toBe("row,paper,linear,untrained,nearest,rank,loss,steps,state,what");
-  expect(csv[3]).toMatch(/^single,12\.5,\d+\.\d,\d+\.\d,\d+\.\d,\d+\.\d,[\d.]+,4,done,"With \| one ""target"", that is\."$/);
-  const probe: { encoders: { factors: { linear: { trained: number } }[] }[] } = JSON.parse(readFileSync(join(cwd, "out/single/probe.json"), "utf8"));
+  expect(csv[0]).toBe("row,paper,linear,untrained,nearest,attentive,rank,loss,steps,state,what");
+  expect(csv[3]).toMatch(/^single,12\.5,\d+\.\d,\d+\.\d,\d+\.\d,\d+\.\d,\d+\.\d,[\d.]+,4,done,"With \| one ""target"", that is\."$/);
+  const probe: { encoders: { factors: Record<"linear" | "attentive", { trained: number }>[] }[] } = JSON.parse(readFileSync(join(cwd, "out/single/probe.json"), "utf8"));
   const factors = probe.encoders[0]?.factors ?? [];
   const mean = (100 * factors.reduce((s, f) => s + f.linear.trained, 0)) / factors.length;
   expect(Number(csv[3]?.split(",")[2])).toBeCloseTo(mean, 1);
+  expect(Number(csv[3]?.split(",")[5])).toBeCloseTo((100 * factors.reduce((s, f) => s + f.attentive.trained, 0)) / factors.length, 1);
   const markdown = readFileSync(join(cwd, "out/results.md"), "utf8");
   expect(markdown).toContain("| single | 12.5 |");
   expect(markdown).toContain("With \\| one");
