@@ -11,12 +11,13 @@ import type { Manifest, Schedule } from "../abi.js";
 import { duration } from "../log/progress.js";
 import { lineChart, smoothed } from "./charts.js";
 import type { Chart, Series } from "./charts.js";
+import { gainText } from "./gains.js";
 import type { MetricRow } from "./loop.js";
 import { escape, grouped, short } from "./markup.js";
 import { alarmText } from "./monitors.js";
 import { dataUri } from "./pictures.js";
 import { percent } from "./probe.js";
-import type { ProbeReport } from "./probe.js";
+import type { FactorScore, ProbeReport } from "./probe.js";
 import { REPORT_STYLE } from "./report-style.js";
 
 /** Everything a report tells. */
@@ -67,7 +68,9 @@ function tiles(data: ReportData): string {
   const last = data.rows.at(-1);
   const signal = Object.entries(data.rows.findLast((row) => row.signals !== undefined)?.signals ?? {})[0];
   const score = data.probe?.encoders[0];
-  const factor = score?.factors[0];
+  // What training changed most, for better or worse: a first factor that nothing here can read would say nothing of the run.
+  const change = ({ linear }: FactorScore): number => Math.abs(linear.trained - linear.untrained);
+  const factor = score?.factors.toSorted((a, b) => change(b) - change(a))[0];
   const list: [string, string][] = [[last === undefined ? "–" : short(last.loss), "loss at the end"]];
   if (signal !== undefined) list.push([signal[1].rank.toFixed(1), `effective rank of ${signal[0]}`], [signal[1].std.toFixed(2), `embedding std of ${signal[0]}`]);
   if (factor !== undefined) {
@@ -134,7 +137,8 @@ function probeRows(probe: ProbeReport): string {
     ]),
     `<tr><td>effective rank of <code>${escape(encoder.encoder)}</code> (of ${encoder.width})</td>${cell(encoder.rank.untrained, encoder.rank.trained, (value) => value.toFixed(1))}<td></td></tr>`,
   ]);
-  return `<table><thead><tr><th>probe</th><th class="n">untrained</th><th class="n">trained</th><th class="n">guessing</th></tr></thead><tbody>${rows.join("")}</tbody></table>`;
+  const gains = probe.encoders.map((score) => `<p>${escape(gainText(score, probe.testImages)).replaceAll("\n", "; ")}</p>`);
+  return `<table><thead><tr><th>probe</th><th class="n">untrained</th><th class="n">trained</th><th class="n">guessing</th></tr></thead><tbody>${rows.join("")}</tbody></table>${gains.join("")}`;
 }
 
 function parameterTable(manifest: Manifest): string {

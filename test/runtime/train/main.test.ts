@@ -121,6 +121,7 @@ test("a run says its engine and data, and leaves metrics, checkpoints, probe and
   expect([...new Set([...said.matchAll(/shape|texture|color|cell/g)].map((m) => m[0]))].sort()).toEqual(["cell", "color", "shape", "texture"]);
   const html = bytes("a", "report.html").toString();
   expect(html).toContain("Sampled masks");
+  expect(html).toContain(`<p>the trained student beside the untrained one: ${said}`);
   expect(html).toContain("half · 2");
 });
 
