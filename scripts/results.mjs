@@ -91,7 +91,7 @@ function writePage() {
   const table = [
     "<!-- systems: written by scripts/results.mjs -->",
     "",
-    "On generated pictures of 32x32 (`examples/<system>-small.jepa`): 4096 pictures to train on, 1024 others",
+    "On generated pictures of 32x32, those of ijepa and vjepa of 64x64 (`examples/<system>-small.jepa`): 4096 pictures to train on, 1024 others",
     'to test on. Every figure is "untrained encoder → trained encoder", accuracies in percent; guessing the commonest class gets shape 13.6, texture 19.0, color 14.4, cell 13.0.',
     "The pictures of vjepa are clips of 8 frames, 2048 to train on and 512 others to test on; guessing gets shape 14.8, texture 18.6, color 13.7, direction 18.0.",
     "Losses of different systems are not comparable; each is the mean over the first and the last twentieth of its steps. Beside the command stands the hash of",
