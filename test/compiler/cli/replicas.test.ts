@@ -22,7 +22,7 @@ interface Ran {
 /** The words of `jepac train` for a run of steps alone. */
 const wordsOf = (words: readonly string[], file = "small.jepa"): string[] => ["train", file, ...(words.includes("--workers") ? [] : ["--workers", "0"]), "--no-probe", "--no-report", ...words];
 
-/** Runs `jepac train` in a folder as a process; `onProgress` is called with the process and all that it has said, as it speaks. */
+/** Runs `jepac train` in a folder as a process; `onProgress` is called with the process and all that it has said, as it speaks and 20 times a second. */
 function train(cwd: string, words: readonly string[], onProgress: (pid: number, text: string) => void = () => undefined, env: Readonly<Record<string, string>> = {}): Promise<Ran> {
   return new Promise((done, fail) => {
     const child = spawn(process.execPath, [bin, ...wordsOf(words)], { cwd, env: { ...process.env, NO_COLOR: "1", ...env }, stdio: ["ignore", "ignore", "pipe"] });
@@ -31,8 +31,12 @@ function train(cwd: string, words: readonly string[], onProgress: (pid: number, 
       err += part.toString();
       if (child.pid !== undefined) onProgress(child.pid, err);
     });
+    const look = setInterval(() => { if (child.pid !== undefined) onProgress(child.pid, err); }, 50);
     child.on("error", fail);
-    child.on("close", (code) => done({ code, err }));
+    child.on("close", (code) => {
+      clearInterval(look);
+      done({ code, err });
+    });
   });
 }
 
