@@ -40,7 +40,7 @@ export const probeCommand: Command = {
     const compiled = compiledFolder(folder, args.text("compiled"), cx.cwd);
     const program = await loadCompiled(compiled, relative(cx.cwd, compiled) || ".");
     const { runProbe } = await import("../../runtime/train/probe-main.js");
-    return runProbe({ ...program, folder: compiled, options: { ...parseOptions(runWords(args)), out: shown, resume: which } });
+    return runProbe({ ...program, folder: compiled, options: { ...parseOptions(runWords(args)), out: shown, resume: which }, terminal: cx.err });
   },
 };
 

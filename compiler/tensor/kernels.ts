@@ -103,17 +103,34 @@ function reduce(x: NdArray, axes: readonly number[], keep: boolean, start: numbe
   return { shape: keep ? kept : x.shape.filter((_, i) => !axes.includes(i)), data: out.data };
 }
 
-/** c[m, n] = a[m, k] b[k, n] with strides, at offsets into whole arrays. */
+/**
+ * c[m, n] = a[m, k] b[k, n] with strides, at offsets into whole arrays. Each element is one sum in the order of k; four of a row
+ * are summed side by side, for an addition need not wait for that of another sum.
+ */
 function product(
   out: Float64Array, at: number, m: number, n: number, k: number,
   a: Float64Array, aAt: number, aRow: number, aCol: number,
   b: Float64Array, bAt: number, bRow: number, bCol: number,
 ): void {
   for (let i = 0; i < m; i++) {
-    for (let j = 0; j < n; j++) {
-      let sum = 0;
-      for (let l = 0; l < k; l++) sum += (a[aAt + i * aRow + l * aCol] ?? NaN) * (b[bAt + l * bRow + j * bCol] ?? NaN);
-      out[at + i * n + j] = sum;
+    for (let j = 0; j < n; j += 4) {
+      let s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+      // Columns past the last are the first of the four again, and not kept.
+      const y1 = j + 1 < n ? bCol : 0;
+      const y2 = j + 2 < n ? 2 * bCol : 0;
+      const y3 = j + 3 < n ? 3 * bCol : 0;
+      for (let l = 0, x = aAt + i * aRow, y = bAt + j * bCol; l < k; l++, x += aCol, y += bRow) {
+        const v = a[x] ?? NaN;
+        s0 += v * (b[y] ?? NaN);
+        s1 += v * (b[y + y1] ?? NaN);
+        s2 += v * (b[y + y2] ?? NaN);
+        s3 += v * (b[y + y3] ?? NaN);
+      }
+      const to = at + i * n + j;
+      out[to] = s0;
+      if (j + 1 < n) out[to + 1] = s1;
+      if (j + 2 < n) out[to + 2] = s2;
+      if (j + 3 < n) out[to + 3] = s3;
     }
   }
 }

@@ -8,8 +8,10 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { EngineMissing, loadTf } from "../../../runtime/backends/tfjs/engine.js";
+import { host } from "./host.js";
 import { root, small, temporary } from "./support.js";
 
+const hosted = host();
 const bin = join(root, "dist/compiler/cli/bin.js");
 
 interface Ran {
@@ -17,17 +19,24 @@ interface Ran {
   readonly err: string;
 }
 
-/** Runs `jepac train` in a folder; `onProgress` is called with the process and all that it has said, as it speaks. */
-function train(cwd: string, words: readonly string[], onProgress: (pid: number, text: string) => void = () => undefined, file = "small.jepa", env: Readonly<Record<string, string>> = {}): Promise<Ran> {
+/** The words of `jepac train` for a run of steps alone. */
+const wordsOf = (words: readonly string[], file = "small.jepa"): string[] => ["train", file, ...(words.includes("--workers") ? [] : ["--workers", "0"]), "--no-probe", "--no-report", ...words];
+
+/** Runs `jepac train` in a folder as a process; `onProgress` is called with the process and all that it has said, as it speaks and 20 times a second. */
+function train(cwd: string, words: readonly string[], onProgress: (pid: number, text: string) => void = () => undefined, env: Readonly<Record<string, string>> = {}): Promise<Ran> {
   return new Promise((done, fail) => {
-    const child = spawn(process.execPath, [bin, "train", file, ...(words.includes("--workers") ? [] : ["--workers", "0"]), "--no-probe", "--no-report", ...words], { cwd, env: { ...process.env, NO_COLOR: "1", ...env }, stdio: ["ignore", "ignore", "pipe"] });
+    const child = spawn(process.execPath, [bin, ...wordsOf(words)], { cwd, env: { ...process.env, NO_COLOR: "1", ...env }, stdio: ["ignore", "ignore", "pipe"] });
     let err = "";
     child.stderr.on("data", (part: Buffer) => {
       err += part.toString();
       if (child.pid !== undefined) onProgress(child.pid, err);
     });
+    const look = setInterval(() => { if (child.pid !== undefined) onProgress(child.pid, err); }, 50);
     child.on("error", fail);
-    child.on("close", (code) => done({ code, err }));
+    child.on("close", (code) => {
+      clearInterval(look);
+      done({ code, err });
+    });
   });
 }
 
@@ -71,10 +80,10 @@ for (const engine of ["wasm", "tfjs-node"] as const) {
     expect(two.err).toMatch(/engine: \S+ .*, 2 replicas/);
     const four = await train(cwd, [...options, "--replicas", "4", "--out", "four"]);
     expect(four.code, four.err).toBe(0);
-    const one = await train(cwd, [...options, "--replicas", "1", "--out", "one"]);
+    const one = await hosted(cwd, wordsOf([...options, "--replicas", "1", "--out", "one"]));
     expect(one.code, one.err).toBe(0);
     const parts = temporary({ "package.json": "{}", "small.jepa": small.replace("batch ", "accumulate 2\n  batch ") });
-    const halves = await train(parts, [...options, "--replicas", "1", "--out", "halves"]);
+    const halves = await hosted(parts, wordsOf([...options, "--replicas", "1", "--out", "halves"]));
     expect(halves.code, halves.err).toBe(0);
     const far = (a: readonly number[], b: readonly number[]): number => Math.max(...a.map((x, i) => Math.abs(x - (b[i] ?? Number.NaN))));
     expect(losses(join(cwd, "two")).length).toBe(5);
@@ -103,7 +112,7 @@ test("a run of two replicas that stops and goes on is the run that never stopped
   expect(losses(join(cwd, "parts"))).toEqual(losses(join(cwd, "whole")));
   expect(state(join(cwd, "parts")).equals(state(join(cwd, "whole")))).toBe(true);
   expect(second.err).not.toContain("the run began in");
-  const other = await train(cwd, [...options, "--out", "parts", "--resume", "--steps", "42", "--replicas", "1"]);
+  const other = await hosted(cwd, wordsOf([...options, "--out", "parts", "--resume", "--steps", "42", "--replicas", "1"]));
   expect(other.code, other.err).toBe(0);
   expect(other.err).toContain("the run began in 2 processes: in one it goes on soundly, but not to the same last bits");
 });
@@ -124,13 +133,13 @@ test("a replica that dies ends the run with the reason and the way on, and its c
   expect(ran.code, ran.err).toBe(2);
   expect(ran.err).toContain("error: replica 1, a process that computes a part of each batch, ended (SIGKILL)");
   expect(ran.err).toContain("help: go on from the last checkpoint with --resume");
-  const on = await train(cwd, ["--engine", "wasm", "--out", "run", "--resume", "--steps", String(losses(join(cwd, "run")).length + 2)]);
+  const on = await hosted(cwd, wordsOf(["--engine", "wasm", "--out", "run", "--resume", "--steps", String(losses(join(cwd, "run")).length + 2)]));
   expect(on.code, on.err).toBe(0);
 });
 
 test("replicas that cannot be had are refused with the way out", { timeout: 120_000 }, async () => {
   const cwd = temporary({ "package.json": "{}", "small.jepa": small });
-  const odd = await train(cwd, ["--engine", "wasm", "--steps", "2", "--replicas", "3"]);
+  const odd = await hosted(cwd, wordsOf(["--engine", "wasm", "--steps", "2", "--replicas", "3"]));
   expect(odd.code).toBe(2);
   expect(odd.err).toMatch(/--replicas 3: a batch of \d+ cannot be cut into equal parts/);
   // What fails beside replicas must not leave them, or this process, waiting for each other.
@@ -138,13 +147,13 @@ test("replicas that cannot be had are refused with the way out", { timeout: 120_
   expect(threads.code).toBe(2);
   expect(threads.err).toContain("error: workers is 100");
   const closed = { TMPDIR: join(cwd, "nowhere"), TEMP: join(cwd, "nowhere") };
-  const asked = await train(cwd, ["--engine", "wasm", "--steps", "100", "--replicas", "2", "--out", "asked"], undefined, undefined, closed);
+  const asked = await train(cwd, ["--engine", "wasm", "--steps", "100", "--replicas", "2", "--out", "asked"], undefined, closed);
   expect(asked.code).toBe(2);
   expect(asked.err).toMatch(/error: cannot write .*nowhere.*\nhelp: free some space, name another temporary folder with TMPDIR, or take --replicas 1/);
-  const unasked = await train(cwd, ["--engine", "wasm", "--steps", "100", "--out", "unasked"], undefined, undefined, closed);
+  const unasked = await train(cwd, ["--engine", "wasm", "--steps", "100", "--out", "unasked"], undefined, closed);
   expect(unasked.code, unasked.err).toBe(0);
   if (availableParallelism() > 1) expect(unasked.err).toMatch(/passed over replicas: cannot write .*nowhere/);
-  const together = await train(root, ["--engine", "wasm", "--steps", "2", "--replicas", "2", "--out", join(cwd, "vicreg")], undefined, "examples/vicreg-small.jepa");
+  const together = await hosted(root, wordsOf(["--engine", "wasm", "--steps", "2", "--replicas", "2", "--out", join(cwd, "vicreg")], "examples/vicreg-small.jepa"));
   expect(together.code).toBe(2);
   expect(together.err).toContain("--replicas 2: this program compares the images of a step with each other, so its batch cannot be shared out");
 });
