@@ -33,7 +33,7 @@ function deadInstances(graph: ModelGraph, facts: Facts): Diagnostic[] {
 function inherited(graph: ModelGraph, { origin, name }: Instance): ReportExtras {
   const { file, start } = graph.origin;
   if (origin.file === file && origin.start > start) return {};
-  return { help: `\`${graph.name}\` has it from its base. Use it, or leave it, where \`${graph.name}\` is to do without \`${name}\`: no step computes it.`, related: [{ span: graph.origin, message: `unused in \`${graph.name}\`` }] };
+  return { help: `\`${graph.name}\` has it from its base. Use it, or leave it, where \`${graph.name}\` is to do without \`${name}\`: no step applies it.`, related: [{ span: graph.origin, message: `unused in \`${graph.name}\`` }] };
 }
 
 /** Instances that some loss is computed from; a dropped term still reads its operands. */

@@ -225,6 +225,17 @@ test("points of sweeps that do not compile are told of, with their values, and n
   expect(swept.err).toContain("the row p.predict.heads=5 has mistakes");
 });
 
+test("a file that cannot be read is no sweep of fewer rows, and its mistake is told once", async () => {
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small, "two.jepa": 'use "./small.jepa"\n\nvariant a of tiny { param width = 32 }\n\nvariant b of tiny { param width = 48 }\n\nsweep s of tiny { width in [16, 32] predict.depth in [1, 2] }\n' });
+  const list = await jepac(["sweep", "two.jepa", "--list"], { cwd });
+  expect(list).toMatchObject({ code: 1, out: "" });
+  expect(list.err).toContain("JEP1002");
+  const swept = await jepac(["sweep", "two.jepa", "--only", "a,b", "-o", "out"], { cwd });
+  expect(swept.code).toBe(1);
+  expect(swept.err).toMatch(/the row a has mistakes[\s\S]*the row b has mistakes/);
+  expect(swept.err.split("error[")).toHaveLength(2);
+});
+
 test("an option that does not exist is named, also where it took the place of a word", async () => {
   for (const words of [["check", "--bogus", "x"], ["check", "--bogus"], ["check", "small.jepa", "--bogus"]]) {
     const ran = await jepac(words);
