@@ -25,6 +25,8 @@ export function reportDangling(program: Program, variant: ast.Variant, diagnosti
   const meant = diagnostics.list.flatMap((d) => (d.code === "JEP2001" ? /`([^`]*)`/.exec(d.message)?.[1] ?? [] : []));
   for (const { names } of written) {
     const [first] = names;
+    // A loss with an `=` too much, which is told where the loss is missed.
+    if (first?.text === "loss" && !program.statements.some((s) => s.kind === "loss")) continue;
     if (first === undefined || names.some((n) => used.has(n.text)) || suggest(first.text, meant).length > 0) continue;
     const [near] = names.length === 1 ? suggest(first.text, inherited.filter((n) => !own.has(n))) : [];
     diagnostics.add(report("JEP2022", first.span, { name: names.map((n) => n.text).join("`, `") }, {

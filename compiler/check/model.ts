@@ -7,7 +7,7 @@
  */
 import { own } from "../base/own.js";
 import type { Span } from "../base/span.js";
-import type { Diagnostics } from "../messages/report.js";
+import type { Diagnostic, Diagnostics } from "../messages/report.js";
 import { didYouMean } from "../messages/did-you-mean.js";
 import { createDiagnostics, report } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
@@ -105,7 +105,7 @@ export function elaborateModel(program: Program, overrides: Overrides, isLibrary
     if (cx.scope.get(path.split(".")[0] ?? "")?.kind === "poison") continue;
     diagnostics.add(report("JEP2025", program.span, { path }, meantSetting(path, settable)));
   }
-  if (losses.length === 0 && !diagnostics.hasErrors()) diagnostics.add(report("JEP2026", program.span, { name: program.name }));
+  if (losses.length === 0 && !diagnostics.hasErrors()) diagnostics.add(noLoss(program));
   const encoders = diagnostics.hasErrors() ? [] : standaloneEncoders(cx, losses);
   const funcs = [...env.funcs.values()].filter((f): f is Func => f !== "failed");
   const tables = ownTables(cx);
@@ -116,6 +116,18 @@ export function elaborateModel(program: Program, overrides: Overrides, isLibrary
     origin: program.span,
   };
   return { graph, params, settable, encoders, encoderNames: encoderNames(cx), guessed: guessed.map((s) => s.span) };
+}
+
+/** That there is no loss; where a value is called `loss`, that the line of one has no `=`. */
+function noLoss(program: Program): Diagnostic {
+  const named = program.statements.find((s): s is ast.Binding => s.kind === "binding" && s.names.length === 1 && s.names[0]?.text === "loss");
+  const name = named?.names[0];
+  if (named === undefined || name === undefined) return report("JEP2026", program.span, { name: program.name });
+  const between = { file: name.span.file, start: name.span.end, end: named.value.span.start };
+  return report("JEP2026", name.span, { name: program.name }, {
+    help: "This is a value called `loss`. A loss is written without `=`: `loss mse(a, b)`, or `loss name = …` with a name.",
+    fixes: [{ title: "Make it a loss", edits: [{ span: between, text: " " }] }],
+  });
 }
 
 function overlap(a: Span, b: Span): boolean {

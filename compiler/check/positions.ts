@@ -209,7 +209,10 @@ export function patches(cx: BodyCx, image: Tensor, patch: number, at: Span): Val
     return poison;
   }
   if (height % patch !== 0 || width % patch !== 0) {
-    cx.diagnostics.add(report("JEP3005", at, { what: `A ${height}x${width} image`, parts: `${patch}x${patch} patches` }));
+    // Other libraries put the channels first: `Image[3, 32, 32]` is an image of 3 rows with 32 bands.
+    const turned = !timed && (height === 1 || height === 3) && width === channels;
+    const extras = turned ? { help: `An image is \`Image[height, width, channels]\`: write \`Image[${width}, ${channels}, ${height}]\`.` } : {};
+    cx.diagnostics.add(report("JEP3005", at, { what: `A ${height}x${width} image`, parts: `${patch}x${patch} patches` }, extras));
     return poison;
   }
   const grid: Grid = { rows: height / patch, cols: width / patch, patch, channels };

@@ -5,9 +5,8 @@
  * the rule that a guess is asked for nothing but more words: shapes, positions and spaces of what rests on one are not told
  * before it is taken, as nobody has written them. Leaves the spelling to `messages/did-you-mean.ts`.
  */
-import { nearest } from "../base/suggest.js";
 import type { Span } from "../base/span.js";
-import { replacement } from "../messages/did-you-mean.js";
+import { nearestWords, replacement } from "../messages/did-you-mean.js";
 import type { Code } from "../messages/catalogue.js";
 import { report } from "../messages/report.js";
 import type { Diagnostic, Diagnostics, ReportExtras } from "../messages/report.js";
@@ -31,7 +30,7 @@ interface Asking {
 export function unknownName(cx: Asking, name: string, span: Span, known: () => readonly string[], tell = (extras: ReportExtras): Diagnostic => report("JEP2001", span, { name }, extras)): string | undefined {
   const told = cx.kind === "model" ? cx.env.unknown.get(name) : undefined;
   if (told !== undefined) return told.meant;
-  const all = nearest(name, known());
+  const all = nearestWords(name, known());
   const near = all.slice(0, 3).map((n) => n.name);
   const others = cx.kind === "model" ? (cx.env.mentions.get(name) ?? []).filter((s) => s.start !== span.start || s.file !== span.file) : [];
   const here = others.filter((s) => s.file === span.file);

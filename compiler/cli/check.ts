@@ -11,10 +11,11 @@ import { checkEvery, waitingNote } from "../every-program.js";
 import { applyFixes, certainFixes } from "../messages/fixes.js";
 import type { VerdictRecord } from "../analyses.js";
 import type { Span } from "../base/span.js";
+import { lineColumn, lineTable } from "../base/span.js";
 import { worst } from "../collapse/analyze.js";
 import { placer, toJson } from "../messages/json.js";
 import { renderDiagnostics, renderShort } from "../messages/render.js";
-import type { Diagnostic } from "../messages/report.js";
+import type { Diagnostic, Fix } from "../messages/report.js";
 import { explainProof } from "../proof.js";
 import { toSarif } from "../messages/sarif.js";
 import { isLibraryName } from "../std/names.js";
@@ -68,7 +69,8 @@ export const checkCommand: Command = {
 interface Report extends Found {
   readonly opened: Opened;
   readonly programs: readonly string[];
-  readonly fixed: number;
+  /** What `--fix` did, a line each: place, code and the fix's title. */
+  readonly fixed: readonly string[];
 }
 
 async function examine(path: string, options: ProgramOptions, fix: boolean, cx: CliTerminal): Promise<Report> {
@@ -76,8 +78,8 @@ async function examine(path: string, options: ProgramOptions, fix: boolean, cx: 
   // A fix may make way for another; each round applies at least one, and there is an end to patience.
   for (let round = 0; fix && round < 10; round++) {
     const applied = await applyCertain(report, cx);
-    if (applied === 0) break;
-    report = { ...checkAll(openSource(path, cx), options), fixed: report.fixed + applied };
+    if (applied.length === 0) break;
+    report = { ...checkAll(openSource(path, cx), options), fixed: [...report.fixed, ...applied] };
   }
   return report;
 }
@@ -85,24 +87,32 @@ async function examine(path: string, options: ProgramOptions, fix: boolean, cx: 
 /** All programs of a file, or the one chosen. */
 function checkAll(opened: Opened, options: ProgramOptions): Report {
   const found = checkEvery(opened.source, options);
-  return { ...found, opened, programs: found.results.flatMap((r) => (r.graph === undefined ? [] : [r.graph.name])), fixed: 0 };
+  return { ...found, opened, programs: found.results.flatMap((r) => (r.graph === undefined ? [] : [r.graph.name])), fixed: [] };
 }
 
-/** Applies certain fixes to the files they belong to; returns how many. */
-async function applyCertain(report: Report, cx: CliTerminal): Promise<number> {
+/** Applies certain fixes to the files they belong to; returns them in words, by the places that they were for. */
+async function applyCertain(report: Report, cx: CliTerminal): Promise<readonly string[]> {
   const fixes = certainFixes(report.diagnostics);
   const files = new Set(fixes.flatMap((f) => f.edits.map((e) => e.span.file)));
-  let applied = 0;
+  const applied: string[] = [];
   for (const file of files) {
     if (isLibraryName(file)) continue;
     const shown = report.opened.show(file);
     const path = resolve(cx.cwd, shown);
-    const { text, applied: done } = applyFixes(report.texts.get(file) ?? readText(path, shown), file, fixes);
+    const before = report.texts.get(file) ?? readText(path, shown);
+    const { text, applied: done } = applyFixes(before, file, fixes);
     if (done.length === 0) continue;
     await writeAtomic(path, text);
-    applied += done.length;
+    applied.push(...done.map((fix) => fixLine(fix, report, before, file, shown)));
   }
   return applied;
+}
+
+/** A fix that was applied, with the place of its first edit in the text before: `m.jepa:8:3: JEP5010: Lower min_keep`. */
+function fixLine(fix: Fix, report: Report, before: string, file: string, shown: string): string {
+  const code = report.diagnostics.find((d) => d.fixes.includes(fix))?.code;
+  const { line, column } = lineColumn(lineTable(before), fix.edits.find((e) => e.span.file === file)?.span.start ?? 0);
+  return `${shown}:${line}:${column}: ${code === undefined ? "" : `${code}: `}${fix.title}`;
 }
 
 function write(reports: readonly Report[], format: string, why: boolean, cx: CliTerminal): void {
@@ -159,7 +169,7 @@ function refused(result: CheckResult): VerdictRecord {
 
 function writeText(report: Report, diagnostics: readonly Diagnostic[], texts: (file: string) => string | undefined, cx: CliTerminal): void {
   const style = styleOf(cx.out, cx.env);
-  if (report.fixed > 0) cx.out.write(`${report.opened.shown}: ${report.fixed} ${report.fixed === 1 ? "fix" : "fixes"} applied\n`);
+  if (report.fixed.length > 0) cx.out.write(`${report.opened.shown}: ${report.fixed.length} ${report.fixed.length === 1 ? "fix" : "fixes"} applied\n${report.fixed.map((line) => `  ${line}\n`).join("")}`);
   cx.out.write(renderDiagnostics(diagnostics, texts, style));
   cx.out.write(noteLine(waitingNote(report.results), cx.out, cx.env));
   if (diagnostics.some((d) => d.severity === "error")) return;

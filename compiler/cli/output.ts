@@ -62,7 +62,7 @@ function refuseForeign(folder: string, shown: string): void {
   const ours = new Set(["model.mjs", "manifest.json", "train.mjs", "encoders.txt", "graph.svg", "node_modules"]);
   const left = names.filter((name) => !name.startsWith(".jepac-"));
   if (left.length === 0 || left.every((name) => ours.has(name)) || isCompiled(join(folder, "manifest.json"))) return;
-  throw new CliError(`${shown} holds something else than a compiled program (${left.slice(0, 3).join(", ")}${left.length > 3 ? ", …" : ""})`, "give a folder of its own");
+  throw new CliError(`${shown} holds something else than a compiled program (${left.slice(0, 3).join(", ")}${left.length > 3 ? ", …" : ""})`, `give a folder of its own, such as -o ${join(shown, "mine")}`);
 }
 
 function isCompiled(manifest: string): boolean {

@@ -16,7 +16,7 @@ import { refuseTaken } from "../../runtime/train/claim.js";
 import { holdsRun, shellWord } from "../../runtime/train/run-folder.js";
 import { checkEngineRuns, parseOptions } from "../../runtime/train/options.js";
 import type { CompileResult } from "../compile.js";
-import { compile } from "../compile.js";
+import { check, compile } from "../compile.js";
 import type { Command } from "./command.js";
 import { CliError } from "./command.js";
 import { compileInto } from "./compile.js";
@@ -70,6 +70,10 @@ export const sweepCommand: Command = {
     const rows = chosenRows(sweepRows(opened, readProgramOptions(args).set ?? {}), args.texts("only"));
     const jobs = readJobs(args.text("jobs") ?? "1");
     if (args.flag("list")) {
+      // What cannot be read is not listed: rows may be missing, and that is not to look like all of them.
+      const unread = opened.map((one) => ({ one, result: check(one.source) })).filter(({ result }) => result.diagnostics.some((d) => d.severity === "error" && d.code.startsWith("JEP1")));
+      for (const { one, result } of unread) tellDiagnostics(result, one, cx);
+      if (unread.length > 0) return 1;
       for (const row of rows) cx.out.write(`${row.name}${row.paper === undefined ? "" : `  (paper: ${row.paper.toFixed(1)})`}  ${row.doc}\n`);
       return 0;
     }
@@ -97,11 +101,15 @@ function readJobs(text: string): number {
 async function compileAll(sweep: Sweep): Promise<ReadonlyMap<SweepRow, CompileResult> | undefined> {
   const compiled = new Map<SweepRow, CompileResult>();
   let failed = false;
+  const told = new Set<string>();
   for (const row of sweep.rows) {
     const result = compile(row.source, { ...row.options, target: "tfjs" });
     if (!result.ok) {
       sweep.cx.err.write(noteLine(`the row ${row.name} has mistakes`, sweep.cx.err, sweep.cx.env));
-      tellDiagnostics(result, row.opened, sweep.cx);
+      // A mistake of the file is one of all its rows, and is told once.
+      const mistakes = JSON.stringify(result.diagnostics);
+      if (!told.has(mistakes)) tellDiagnostics(result, row.opened, sweep.cx);
+      told.add(mistakes);
       failed = true;
     }
     compiled.set(row, result);

@@ -9,7 +9,7 @@ import type { Dropped } from "../collapse/canonicalize.js";
 import { termName } from "../collapse/canonicalize.js";
 import type { Facts } from "../collapse/gather.js";
 import { flowOf, trainedThrough, usedMasks } from "../collapse/gather.js";
-import type { Diagnostic } from "../messages/report.js";
+import type { Diagnostic, ReportExtras } from "../messages/report.js";
 import { report } from "../messages/report.js";
 import type { Body, Instance, ModelGraph, NodeId } from "../model/ir.js";
 import { isCall, paramPrefix, reachable, rootOf } from "../model/visit.js";
@@ -24,9 +24,16 @@ function deadInstances(graph: ModelGraph, facts: Facts): Diagnostic[] {
   const followed = new Set(graph.instances.flatMap((i) => (i.training.kind === "ema" ? [i.training.of] : [])));
   return graph.instances.flatMap((i): Diagnostic[] => {
     const learns = i.params.some((p) => p.role === "learn");
-    if (!read.has(i.name) && !followed.has(i.name)) return [report("JEP4055", i.origin, { name: i.name })];
+    if (!read.has(i.name) && !followed.has(i.name)) return [report("JEP4055", i.origin, { name: i.name }, inherited(graph, i))];
     return learns && facts.groups.get(i.name)?.state === "idle" && read.has(i.name) ? [report("JEP4038", i.origin, { heads: i.name })] : [];
   });
+}
+
+/** What is said besides of an instance that stands in another file or before the program's own lines: it is the base's, which a variant cannot take out. */
+function inherited(graph: ModelGraph, { origin, name }: Instance): ReportExtras {
+  const { file, start } = graph.origin;
+  if (origin.file === file && origin.start > start) return {};
+  return { help: `\`${graph.name}\` has it from its base. Use it, or leave it, where \`${graph.name}\` is to do without \`${name}\`: no step applies it.`, related: [{ span: graph.origin, message: `unused in \`${graph.name}\`` }] };
 }
 
 /** Instances that some loss is computed from; a dropped term still reads its operands. */

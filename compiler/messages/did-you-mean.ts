@@ -7,12 +7,13 @@
 import type { Span } from "../base/span.js";
 import type { Near } from "../base/suggest.js";
 import { nearest } from "../base/suggest.js";
+import { otherWord } from "./other-words.js";
 import type { Fix, ReportExtras } from "./report.js";
 
 /** Extras of a report about `word` at `at`: the nearest known word as help and as a fix, else the help `otherwise`. */
 export function didYouMean(word: string, among: Iterable<string>, at: Span, otherwise?: string): ReportExtras {
   const known = [...among];
-  const near = nearest(word, known);
+  const near = nearestWords(word, known);
   if (near[0] === undefined) {
     const [longer] = stem(word, known);
     const help = longer === undefined ? otherwise : `Did you mean \`${longer}\`?`;
@@ -20,6 +21,13 @@ export function didYouMean(word: string, among: Iterable<string>, at: Span, othe
     return help === undefined ? {} : { help };
   }
   return { help: `Did you mean \`${near[0].name}\`?`, fixes: replacement(word, near, at) };
+}
+
+/** The known words nearest to one that is not known: the one that another library's word stands for, else by spelling. */
+export function nearestWords(word: string, known: Iterable<string>): readonly Near[] {
+  const all = [...known];
+  const other = otherWord(word, all);
+  return other === undefined ? nearest(word, all) : [{ name: other, distance: 0 }];
 }
 
 /** The word that a report's fix puts there, where it is no guess. */

@@ -272,6 +272,7 @@ async function loop(session: Session): Promise<{ end: LoopEnd; speed: Speed; ses
   const rows = await openRows<MetricRow>(join(folder, RUN_FILES.metrics), session.resume?.step ?? 0);
   const interrupts = watchInterrupts(host.signals, (text) => progress.note(text));
   const speed = new Speed(host.clock);
+  let alarmed = false;
   try {
     const end = await runLoop({
       manifest: session.trainer.manifest,
@@ -300,7 +301,11 @@ async function loop(session: Session): Promise<{ end: LoopEnd; speed: Speed; ses
             signals,
           });
         },
-        alarm: (alarm) => progress.note(alarmText(alarm)),
+        alarm(alarm) {
+          progress.note(alarmText(alarm));
+          if (recipe.onCollapse === "warn" && !alarmed) progress.note("the run goes on, as such a number may recover: curves and probes tell what became of it; `on_collapse stop` in the program would end the run here");
+          alarmed = true;
+        },
         async save(checkpoint) {
           claim.hold("now");
           await store.save(checkpoint);

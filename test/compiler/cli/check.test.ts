@@ -59,7 +59,7 @@ test("--fix mends what is certain, says so, and leaves the rest", async () => {
   const cwd = temporary({ "package.json": "{}", "broken.jepa": broken });
   const ran = await jepac(["check", "broken.jepa", "--fix"], { cwd });
   expect(ran.code).toBe(1);
-  expect(ran.out).toContain("broken.jepa: 2 fixes applied");
+  expect(ran.out).toMatch(/broken\.jepa: 2 fixes applied\n {2}broken\.jepa:\d+:\d+: JEP\d{4}: .*\n {2}broken\.jepa:16:33: JEP2001: Replace with `teacher`\n/);
   expect(ran.out).toContain("1 error");
   expect(readFileSync(join(cwd, "broken.jepa"), "utf8")).toBe(small.replace("batch          16", "batch          0"));
 });
@@ -223,6 +223,17 @@ test("points of sweeps that do not compile are told of, with their values, and n
   const swept = await jepac(["sweep", "heads.jepa", "-o", "out"], { cwd });
   expect(swept.code).toBe(1);
   expect(swept.err).toContain("the row p.predict.heads=5 has mistakes");
+});
+
+test("a file that cannot be read is no sweep of fewer rows, and its mistake is told once", async () => {
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small, "two.jepa": 'use "./small.jepa"\n\nvariant a of tiny { param width = 32 }\n\nvariant b of tiny { param width = 48 }\n\nsweep s of tiny { width in [16, 32] predict.depth in [1, 2] }\n' });
+  const list = await jepac(["sweep", "two.jepa", "--list"], { cwd });
+  expect(list).toMatchObject({ code: 1, out: "" });
+  expect(list.err).toContain("JEP1002");
+  const swept = await jepac(["sweep", "two.jepa", "--only", "a,b", "-o", "out"], { cwd });
+  expect(swept.code).toBe(1);
+  expect(swept.err).toMatch(/the row a has mistakes[\s\S]*the row b has mistakes/);
+  expect(swept.err.split("error[")).toHaveLength(2);
 });
 
 test("an option that does not exist is named, also where it took the place of a word", async () => {

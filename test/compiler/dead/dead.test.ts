@@ -41,6 +41,7 @@ test("JEP4054: a loss whose weight is zero, or that another cancels", () => {
 
 test("JEP4055: an instance that reaches no loss", () => {
   expect(codes(`  head unused = linear(32)\n${simsiam}`)).toContain("JEP4055");
+  expect(diagnose(`  head unused = linear(32)\n${simsiam}`).find((d) => d.code === "JEP4055")?.related).toEqual([]);
 });
 
 test("a module without parameters is used where it is applied, be it a loss or a way of writing", () => {
@@ -54,4 +55,11 @@ test("JEP4053: an average whose parameters have other shapes than those that it 
   const found = diagnose(`  head p = linear(32)\n  head pt = ema(p, momentum: 0.99)\n  loss mse(h(p(z1)), pt(pool(patches(b, 8))))`).find((d) => d.code === "JEP4053");
   expect(found?.severity).toBe("error");
   expect(found?.message).toContain("192");
+});
+
+test("JEP4055: what a variant does without names the variant, as the line is its base's", () => {
+  const text = "use std.vit\nmodel m {\n  input image: Image[32, 32, 3]\n  encoder f = vit(patch: 8, width: 32, depth: 1, heads: 2)\n  predictor h = mlp(64)\n  z = pool(f(image))\n  loss mse(h(z), stopgrad(z))\n}\nvariant v of m {\n  loss variance(z)\n}\ntrain m {\n  epochs 1\n}\n";
+  const [found] = check({ file: "m.jepa", text }, { program: "v" }).diagnostics.filter((d) => d.code === "JEP4055");
+  expect(found?.message).toBe("`h` reaches no loss.");
+  expect(found?.related.map((r) => [r.message, text.slice(r.span.start, r.span.end)])).toEqual([["unused in `v`", "v"]]);
 });

@@ -160,6 +160,7 @@ test("a collapse stops a run that asks for it with code 3, and names monitor and
   const manifest = pictureManifest({ monitors: [monitor("embedding-std", 0.02, 3)] });
   const { code, text } = await run(["--out", join(folder, "c"), "--no-probe"], { manifest: { ...manifest, train: { ...manifest.train, onCollapse: "stop" } }, faults: { collapseFrom: 10 } });
   expect(text).toMatch(/collapse alarm at step 1\d: embedding-std of student is .* the loss is protected by dynamics only/);
+  expect(text).not.toContain("the run goes on");
   expect(code).toBe(3);
   expect(bytes("c", "report.html").toString()).toContain("collapse alarm at step");
 });
@@ -266,6 +267,7 @@ test("the report of a resumed run counts the alarms of its earlier parts", async
   const out = join(folder, "c");
   const first = await run(["--out", out, "--no-probe"], { manifest, faults, pressAt: 30 });
   expect(first.text).toContain("collapse alarm at step");
+  expect(first.text.split("the run goes on, as such a number may recover")).toHaveLength(2);
   const second = await run(["--out", out, "--resume", "--no-probe"], { manifest, faults });
   expect(second.text).not.toContain("collapse alarm at step");
   const html = bytes("c", "report.html").toString();
