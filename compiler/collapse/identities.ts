@@ -141,6 +141,8 @@ function normalized(node: Node, a: Form, maker: Maker): Form {
   const inner = single(a, maker);
   const isLong = (length: number): boolean => (op === "l2_normalize" ? length ** 2 >= 1e7 * eps : maker.nearly && op !== "whiten" && length ** 2 >= 100 * eps);
   const width = widthOf(node);
+  // One feature is its own mean.
+  if (op === "normalize" && width === 1) return number(0);
   // The length of the operand is known, and so is what becomes of it.
   if (inner !== undefined && inner.made.op === op && inner.made.besides === besides && isLong(inner.by)) return unitOf(a, Math.sign(inner.by));
   if (op === "normalize" && inner?.made.op === "l2_normalize" && inner.made.of !== undefined && width !== undefined && isLong(inner.by / Math.sqrt(width))) {

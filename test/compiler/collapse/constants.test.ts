@@ -126,6 +126,7 @@ const uninformed = (values: readonly string[]): readonly string[] => {
 test("lengths, offsets and signs that an operation does not tell make no target", () => {
   expect(uninformed(hidden)).toEqual(hidden);
   expect(uninformed(shown)).toEqual([]);
+  expect(outcome("head d = linear(1)\nhead e = frozen(linear(1))\nloss mse(d(za), stopgrad(normalize(e(zb))))")).toContain("W-TARGET-UNINFORMED");
 });
 
 test("what an eps leaves of a length has a direction, and next to no size", () => {
