@@ -46,6 +46,10 @@ export const explained: Readonly<Record<string, string>> = {
   U933: "no collapse within 300 steps from any of three seeds: std is 0.59 to 0.67, strangers are at 0.010 to 0.084 and a pair at 0.002 to 0.010. The variance of z and -z is that of z about zero, and what is spread at first meets it by growing; that c and -c meet it as well is a fact of the graph. U934, whose parts differ by a shift, ends in a constant.",
   U940: "the criterion does not fit the term of patches: both its sides are of one view, so that strangers are no strangers to it (2.32 and 2.33). The term of pictures is at 2.3 for a pair and 7.4 for strangers after 300 steps from one seed, and the spread has gone from 0.26 to 0.85.",
   U945: "as U511, from one seed: pooled features are alike (0.17 -> 0.014 in 300 steps) while their rank is 18 and the loss goes from 8.5 to 3.7: tokens at equal places are held apart over images (places alone would leave ln 64, 4.2), and nothing asks that of their mean.",
+  U1078: "the criterion asks for a gradient of exactly 0: what the eps leaves has one of next to nothing, of which 300 steps make no more than weight decay (std 0.260 -> 0.256); pair and strangers are at 2.7e-12.",
+  U1080: "the criterion asks for a gradient of exactly 0: rounding has one that is divided by next to nothing, so that the encoder moves and nothing is learned. After 300 steps pair and strangers are both at 4.16, which is ln 64.",
+  U1089: "the verdict is too kind: a predictor that passes one number says nothing of the others, and the target falls (std 0.26 -> 0.19, strangers agree to 0.97 after 300 steps). How much a predictor can pass on is not judged; behind an average strangers are at 0.83.",
+  U1090: "the criterion does not fit: at temperature 10 the loss can only lie between about 4.07 and 4.26, of which the gap between pair and strangers is a small share of its value. It holds: the spread goes from 0.26 to 0.93, a pair is at 4.07 and strangers at 4.17, where ln 64 is 4.16.",
 };
 
 const falls = "what is said is true: the spread falls (see above).";
