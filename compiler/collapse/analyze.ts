@@ -17,7 +17,7 @@ import { cone, factOf, keepsQueue, lastModules, nodeAt, sourcesBehind, trainedTh
 import type { Grade, Protection, Protector } from "./null-test.js";
 import { gradeOf, protection, protectorsOver, refuses } from "./null-test.js";
 import type { Judgment, Mechanism } from "./terms.js";
-import { after, hasTokens, judgeTerm, once, targetNeverChanges } from "./terms.js";
+import { after, hasTokens, judgeTerm, once, predictsOverTime, targetNeverChanges } from "./terms.js";
 import { improper, runaways } from "./unbounded.js";
 import type { Guarded } from "./weights.js";
 import { losing } from "./weights.js";
@@ -212,17 +212,6 @@ function sideFindings(facts: Facts, terms: readonly Term[], encoder: string, val
   if (overTokens !== undefined && protectorsOver(facts, terms, encoder, tokenBit, values).length === 0) found.push(finding("W-POSITION", overTokens, encoder, { heads: [], other: overTokens.operands[1] }));
   for (const t of bothTrained) found.push(...vacuous(facts, terms, encoder, t, values));
   return found;
-}
-
-/** Whether the two sides show different moments. */
-function predictsOverTime(facts: Facts, term: Term): boolean {
-  const moments = term.operands.map((o) => new Set(cone(facts, o).flatMap((id) => {
-    const node = facts.body.nodes[id];
-    if (node?.op === "slice_time") return [`${node.attrs.start ?? 0}`];
-    return node?.op === "input" && node.type.space.kind === "pixels" && facts.episodes ? [node.attrs.path ?? ""] : [];
-  })));
-  const [p, q] = moments;
-  return p !== undefined && q !== undefined && p.size > 0 && q.size > 0 && ([...p].some((m) => !q.has(m)) || [...q].some((m) => !p.has(m)));
 }
 
 /** A term whose two sides end in trained heads that no other term keeps from a constant. */

@@ -11,8 +11,8 @@ import type { Body, Node, NodeId, Schedule } from "../model/ir.js";
 import type { LossRole } from "../model/losses.js";
 import { losses } from "../model/losses.js";
 import type { RawTerm } from "./expand.js";
-import type { Form } from "./fold.js";
-import { ratio, sameValue } from "./fold.js";
+import type { Form } from "./forms.js";
+import { ratio, sameValue } from "./forms.js";
 
 /** How well a term of an author's own keeps images apart. */
 export interface OwnGuard {

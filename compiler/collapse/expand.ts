@@ -12,8 +12,9 @@ import { isLoss, lossKind } from "../model/losses.js";
 import type { Body, ModelGraph, Node, NodeId, Schedule } from "../model/ir.js";
 import { nodeOf } from "../model/node.js";
 import { funcTable, isCall, joinPath } from "../model/visit.js";
-import type { Form } from "./fold.js";
-import { foldConstants, sameValue } from "./fold.js";
+import type { Form } from "./forms.js";
+import { foldConstants } from "./fold.js";
+import { sameValue } from "./forms.js";
 
 /** One term of the objective as the analysis sees it. */
 export interface RawTerm {

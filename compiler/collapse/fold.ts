@@ -2,21 +2,21 @@
  * Values in a form of their own: sums of what they are made of, so that what is constant, and what is equal, shows.
  *
  * `x - x` is 0 and `x / x` is 1 however either is spelled, and a constant is no data. A form counts how often each part is in
- * a value; a part is an operation that is no sum, named by the forms of its operands. Owns forms, and the folding of values
- * that are constant for the analysis; a loss and what is added up of losses stay, as `expand.ts` reads those.
+ * a value; a part is an operation that is no sum, named by the forms of its operands, and by one of all ways to write it
+ * (`identities.ts`). Owns the forms of a body, and the folding of values that are constant for the analysis; a loss and what is
+ * added up of losses stay, as `expand.ts` reads those.
  */
 import type { Body, Instance, ModelGraph, Node, NodeId, Schedule } from "../model/ir.js";
 import { isCall, rootOf } from "../model/visit.js";
 import type { Dim } from "../types/dim.js";
 import { constantOf as sizeOfDim, printDim } from "../types/dim.js";
+import { seesDirections } from "./directions.js";
+import type { Form } from "./forms.js";
+import { constantOf, formKey, multiple, number, plus, ratio, sameValue, sum, unit } from "./forms.js";
+import type { Made, Maker } from "./identities.js";
+import { identical } from "./identities.js";
 import { interpret } from "./interpret.js";
 import { signDomain } from "./signs.js";
-
-/** A value: how much of each part, and a constant. */
-export interface Form {
-  readonly parts: ReadonlyMap<number, number>;
-  readonly rest: number;
-}
 
 /** Longer sums are parts themselves, so that a long chain of them costs no more than its length. */
 const mostParts = 8;
@@ -32,13 +32,26 @@ export function foldConstants(graph: ModelGraph, body: Body): Folded {
   const signs = interpret(graph, body, signDomain);
   const instances = new Map(graph.instances.map((i) => [i.name, i]));
   const zero = (id: NodeId): boolean => signs[id] === 0;
-  const forms = formsOf(body, zero, { through: true, path: (path) => sourceOf(path, instances, still), unnamed: false });
-  const strict = formsOf(body, zero, { through: false, path: (path) => path, unnamed: false });
+  const through = { through: true, path: (path: string) => sourceOf(path, instances, still), unnamed: false };
+  const strict = { through: false, path: (path: string) => path, unnamed: false };
+  const forms = formsOf(body, zero, { ...through, nearly: true });
   const live = learning(body, instances);
+  const held = new Map<boolean, readonly Form[]>();
+  const strictly = (id: NodeId, nearly: boolean): boolean => {
+    const found = held.get(nearly) ?? formsOf(body, zero, { ...strict, nearly });
+    held.set(nearly, found);
+    return constantOf(found[id]) !== undefined;
+  };
+  let exact: readonly Form[] | undefined;
+  let seen: ReadonlySet<NodeId> | undefined;
   const nodes = body.nodes.map((node): Node => {
     const value = constantOf(forms[node.id]);
+    if (value === undefined || !folds(node)) return node;
+    // What an eps leaves of a difference of lengths is nothing to a distance, and has a direction.
+    const sees = (seen ??= seesDirections(graph, body)).has(node.id);
+    if (sees && constantOf((exact ??= formsOf(body, zero, { ...through, nearly: false }))[node.id]) === undefined) return node;
     // What is constant by a stop alone has a gradient all the same.
-    if (value === undefined || !folds(node) || (live[node.id] === true && constantOf(strict[node.id]) === undefined)) return node;
+    if (live[node.id] === true && !strictly(node.id, !sees)) return node;
     return { ...node, op: "constant", args: [], attrs: { value } };
   });
   return { body: { ...body, nodes }, forms };
@@ -55,7 +68,7 @@ const constants = new WeakMap<Body, ReadonlySet<NodeId>>();
 
 /** For every node of a module's body, what its value is made of, stops looked through. */
 export function partsOf(body: Body): readonly Form[] {
-  return formsOf(body, () => false, { through: true, path: (path) => path, unnamed: false });
+  return formsOf(body, () => false, { through: true, path: (path) => path, unnamed: false, nearly: false });
 }
 
 /**
@@ -64,34 +77,12 @@ export function partsOf(body: Body): readonly Form[] {
  */
 export function constantNames(graph: ModelGraph, body: Body): readonly string[] {
   const instances = new Map(graph.instances.map((i) => [i.name, i]));
-  return formsOf(body, () => false, { through: true, path: (path) => sourceOf(path, instances, () => true), unnamed: true }).map(formKey);
+  return formsOf(body, () => false, { through: true, path: (path) => sourceOf(path, instances, () => true), unnamed: true, nearly: false }).map(formKey);
 }
 
 /** Losses and sums of them stay; so do calls, which have results of their own. */
 function folds(node: Node): boolean {
   return node.type.shape.length > 0 && !isCall(node) && node.op !== "result" && node.op !== "input" && node.op !== "param";
-}
-
-/** The number that a form is, if it is one. */
-function constantOf(form: Form | undefined): number | undefined {
-  return form?.parts.size === 0 ? form.rest : undefined;
-}
-
-/** How often one value is another, offsets left aside where they do not count; undefined where it is not a multiple. */
-export function ratio(of: Form | undefined, to: Form | undefined, offsets: boolean): number | undefined {
-  if (of === undefined || to === undefined || of.parts.size !== to.parts.size || of.parts.size === 0) return undefined;
-  let by: number | undefined;
-  const agrees = (a: number, b: number): boolean => {
-    by ??= b === 0 ? undefined : a / b;
-    return by !== undefined && Math.abs(a - by * b) <= 1e-12 * Math.abs(a);
-  };
-  const all = [...of.parts].every(([part, count]) => agrees(count, to.parts.get(part) ?? 0));
-  return all && (offsets || agrees(of.rest, to.rest)) ? by : undefined;
-}
-
-/** Whether two values are one. */
-export function sameValue(a: Form | undefined, b: Form | undefined): boolean {
-  return a === b ? a !== undefined : ratio(a, b, false) === 1;
 }
 
 /** For every node, whether a gradient at it trains something. */
@@ -121,33 +112,29 @@ interface Naming {
   readonly path: (path: string) => string;
   /** Inputs, masks and sizes count for nothing. */
   readonly unnamed: boolean;
+  /** What normalization takes away up to its `eps` is gone. */
+  readonly nearly: boolean;
 }
-
-const unit = (part: number): Form => ({ parts: new Map([[part, 1]]), rest: 0 });
-const number = (rest: number): Form => ({ parts: new Map(), rest });
 
 function formsOf(body: Body, zero: (id: NodeId) => boolean, naming: Naming): readonly Form[] {
   const parts = new Map<string, number>();
-  const intern = (key: string): number => {
+  const made: Made[] = [];
+  const part = (node: Node, op: Node["op"], of: readonly Form[], besides: string): Form => {
+    const key = `${op}(${of.map((form, at) => `${formKey(form)}${elementwise.has(op) || naming.unnamed ? "" : shapeKey(body.nodes[node.args[at] ?? -1])}`).join(";")})${besides}`;
     const known = parts.get(key) ?? parts.size;
+    if (known === parts.size) made.push({ op, of: of[0], besides, axes: node.type.axes });
     parts.set(key, known);
-    return known;
+    return unit(known);
   };
+  const maker: Maker = { part, made: (id) => made[id], besides: (node) => attributeKey(node, naming), nearly: naming.nearly };
   const forms: Form[] = [];
-  const nameOf = (node: Node): string => {
-    const text = [...node.args].map((a) => `${formKey(forms[a])}${elementwise.has(node.op) || naming.unnamed ? "" : shapeKey(body.nodes[a])}`);
-    if (node.op === "mul") text.sort();
-    return `${node.op}(${text.join(";")})${attributeKey(node, naming)}`;
-  };
   for (const node of body.nodes) {
-    const form = zero(node.id) ? number(0) : whole(node, body, forms) ?? evaluate(node, node.args.map((a) => forms[a] ?? number(NaN)), naming.through);
-    forms.push(form === undefined || form.parts.size > mostParts || Number.isNaN(form.rest) ? unit(intern(nameOf(node))) : form);
+    const args = node.args.map((a) => forms[a] ?? number(NaN));
+    const form = zero(node.id) ? number(0) : whole(node, body, forms) ?? evaluate(node, args, naming.through) ?? identical(node, args, maker);
+    const named = (): Form => part(node, node.op, node.op === "mul" ? args.toSorted((x, y) => (formKey(x) < formKey(y) ? -1 : 1)) : args, attributeKey(node, naming));
+    forms.push(form === undefined || form.parts.size > mostParts || Number.isNaN(form.rest) ? named() : form);
   }
   return forms;
-}
-
-function formKey(form: Form | undefined): string {
-  return form === undefined ? "" : `${[...form.parts].sort(([a], [b]) => a - b).map(([part, count]) => `${count}*${part}`).join("+")}+${form.rest}`;
 }
 
 function shapeKey(node: Node | undefined): string {
@@ -206,13 +193,13 @@ function evaluate(node: Node, args: readonly Form[], through: boolean): Form | u
     case "stop_gradient": return through ? a : x === undefined ? undefined : a;
     case "add": return a === undefined || b === undefined ? undefined : sum(a, b, 1);
     case "sub": return a === undefined || b === undefined ? undefined : sum(a, b, -1);
-    case "neg": return multiple(a, -1);
+    case "neg": return times(a, -1);
     case "shift": return a === undefined ? undefined : { ...a, rest: plus(a.rest, attrs.value ?? 0) };
-    case "scale": return multiple(a, factor(node));
-    case "mul": return x !== undefined ? multiple(b, x) : y !== undefined ? multiple(a, y) : undefined;
+    case "scale": return times(a, factor(node));
+    case "mul": return x !== undefined ? times(b, x) : y !== undefined ? times(a, y) : undefined;
     case "div": {
       if (x === 0) return a;
-      if (y !== undefined) return y === 0 ? undefined : multiple(a, 1 / y);
+      if (y !== undefined) return y === 0 ? undefined : times(a, 1 / y);
       const by = ratio(a, b, false);
       return by === undefined ? undefined : number(by);
     }
@@ -243,23 +230,6 @@ function factor({ attrs }: Node): number | undefined {
   return others.every((p) => p === first) ? first : undefined;
 }
 
-function multiple(form: Form | undefined, by: number | undefined): Form | undefined {
-  if (form === undefined || by === undefined || !Number.isFinite(by)) return undefined;
-  return by === 0 ? number(0) : { parts: new Map([...form.parts].map(([part, count]) => [part, count * by])), rest: form.rest * by };
-}
-
-/** A sum, where what is left by rounding counts as nothing. */
-function plus(a: number, b: number): number {
-  const found = a + b;
-  return Math.abs(found) <= 1e-12 * Math.max(Math.abs(a), Math.abs(b)) ? 0 : found;
-}
-
-function sum(a: Form, b: Form, sign: 1 | -1): Form {
-  const parts = new Map(a.parts);
-  for (const [part, count] of b.parts) {
-    const found = plus(parts.get(part) ?? 0, sign * count);
-    if (found === 0) parts.delete(part);
-    else parts.set(part, found);
-  }
-  return { parts, rest: plus(a.rest, sign * b.rest) };
+function times(form: Form | undefined, by: number | undefined): Form | undefined {
+  return form === undefined || by === undefined || !Number.isFinite(by) ? undefined : multiple(form, by);
 }

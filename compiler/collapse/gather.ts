@@ -181,6 +181,9 @@ function sourceName(name: string, groups: Groups): string {
 /** Without one of these, what a module computes is linear but for normalization. */
 export const bends: ReadonlySet<string> = new Set(["attend", "gelu", "relu", "tanh", "sigmoid", "exp", "square", "abs"]);
 
+/** Ops that take the mean of the batch away. */
+export const scaling: ReadonlySet<string> = new Set(["batch_norm", "batch_normalize", "whiten"]);
+
 /** Whether a node is one of some ops, or applies a module that holds one. Each module is looked at once: those that double one another have no end otherwise. */
 export function applying(graph: ModelGraph, ops: ReadonlySet<string>): (node: Node) => boolean {
   const funcs = funcTable(graph);

@@ -113,7 +113,7 @@ function stopTarget(c: Case): Edits {
 
 /** A predictor around the student's side: one that the program has and that fits, or a new one beside the encoder. */
 function predict(c: Case): Edits {
-  if (c.finding.heads.length > 0) return undefined;
+  if (c.finding.heads.length > 0 || c.finding.detail === "own code") return undefined;
   // The finding beside it moves a predictor that is there.
   const { term } = c.finding;
   const two = sides(c);

@@ -226,6 +226,14 @@ function reasonOf(bits: number): Refusal {
   return { grade: "random target", because: "anchor" };
 }
 
+/** Whether two values are features of what the same networks make, none of them in both: what is asked of some says nothing of the others. */
+function otherFeatures(facts: Facts, o: number, g: number): boolean {
+  const [a, b] = [nodeAt(facts, o), nodeAt(facts, g)];
+  if (a?.op !== "slice_features" || b?.op !== "slice_features" || !sameHeads(facts, a.id, b.id)) return false;
+  const [from, to] = [a.attrs.start ?? 0, b.attrs.start ?? 0];
+  return from + (a.attrs.size ?? 0) <= to || to + (b.attrs.size ?? 0) <= from;
+}
+
 const order: readonly Grade[] = ["full", "dimensional", "random target", "weak"];
 
 /** The best of several protectors; a guard of the variance together with one against correlation is full. */
@@ -234,7 +242,7 @@ export function gradeOf(facts: Facts, terms: readonly Term[], encoder: string, l
   if (best !== "dimensional") return best;
   // Decorrelation of what another head makes asks nothing of what the guard reads: that head may shrink.
   const guarded = list.flatMap((p) => (p.grade === "dimensional" ? p.term.operands : []));
-  const ofSame = (t: Term): boolean => t.operands.some((o) => guarded.some((g) => headsWithin(facts, o, g)));
+  const ofSame = (t: Term): boolean => t.operands.some((o) => guarded.some((g) => headsWithin(facts, o, g) && !otherFeatures(facts, o, g)));
   const spreads = terms.some((t) => t.sign > 0 && (t.role === "covariance" || t.role === "decorrelate" || t.role === "spread") && trainedThrough(facts, t.node).has(encoder) && ofSame(t));
   return spreads ? "full" : "dimensional";
 }

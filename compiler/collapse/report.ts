@@ -40,8 +40,11 @@ export function diagnosticOf(finding: Finding, facts: Facts, texts: Texts, allow
 }
 
 /** A way out of its own, where the catalogue's is for another kind of term. */
-function helpOf({ rule, term, other, detail }: Finding, facts: Facts): { readonly help?: string } {
+function helpOf({ rule, term, other, detail, heads }: Finding, facts: Facts): { readonly help?: string } {
   if (rule === "W-DIM" && term?.role === "correlate_diagonal") return { help: "Compare the whole correlation, `barlow(a, b)`, or add the rest of it: `+ 0.005 * barlow_off_diagonal(a, b)`." };
+  if (rule === "E-NOPRED" && detail === "own code") return { help: "What is followed is made of the very value that follows: drawing features to their codes asks nothing of the pictures, with a predictor as without. Put it beside a term that does: negatives, `info_nce(q, z2)`, or pixels from the codes, `mse(decode(q), x)`." };
+  if (rule === "W-EMA-ZERO" && detail === "behind a head") return { help: `\`${heads.join("`, `")}\` can turn the targets of all images one way, where the prediction follows: end it in a batch normalization (\`projector_bn\`), take the mean of the batch off the target (\`y - mean(y, over: images)\`), or let the target follow with a momentum: \`ema(…, momentum: 0.996 -> 1)\`.` };
+  if (rule === "W-DIM" && detail === "narrow") return { help: "What is guarded has few features, and agreement lets go of all others: guard what is compared, or compare what is guarded." };
   if (rule === "W-WEAK-GUARD" && detail === "given back" && term !== undefined) return { help: `The head in between gives what \`${termName(term)}\` reads its deviation, however little of it agreement leaves: compare what \`${termName(term)}\` reads, or let it read what is compared.` };
   if (rule === "W-WEAK-GUARD" && detail === "read slowly" && term !== undefined) return { help: `What \`${termName(term)}\` asks for is read by a head long after both sides agree: stop the gradient of one side behind a predictor, or add a variance term.` };
   if (rule === "W-WEAK-GUARD" && term?.own !== undefined) return { help: "Computed next to a constant, it no longer drives images apart once they differ by a tenth, or other terms of these embeddings draw them back: ask for more, or give it more weight." };

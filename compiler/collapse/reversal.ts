@@ -9,7 +9,7 @@
 import type { Body, ModelGraph, NodeId } from "../model/ir.js";
 import { passesGradient } from "../model/flow.js";
 import { isCall } from "../model/visit.js";
-import type { Form } from "./fold.js";
+import type { Form } from "./forms.js";
 import { partsOf } from "./fold.js";
 
 /** Nodes that turn a gradient round, in a flat body: themselves, or in a module that they apply. */
@@ -55,8 +55,8 @@ function slopesOf(body: Body, values: readonly Form[]): readonly Slope[] {
   for (const node of body.nodes) {
     const [a, b] = node.args.map((arg) => slopes[arg] ?? new Map<number, number>());
     const [x, y] = [constant(node.args[0]), constant(node.args[1])];
-    // What is a part of its own has the gradient that it has.
-    let slope: Slope = new Map([...(values[node.id]?.parts ?? [])].map(([part]) => [part, 1]));
+    // What an operation makes of its operands has the gradient that it has.
+    let slope: Slope = values[node.id]?.parts ?? new Map();
     if (node.op === "stop_gradient") slope = new Map();
     else if (a !== undefined && b !== undefined && (node.op === "add" || node.op === "sub")) slope = added(a, b, node.op === "add" ? 1 : -1);
     else if (a !== undefined && node.op === "neg") slope = added(new Map(), a, -1);

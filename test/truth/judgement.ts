@@ -47,8 +47,14 @@ export function outcomesOf(programs: readonly Case[], kept: readonly Kept[]): Ou
     if (runs.length === 0) return [];
     const one = judged(given);
     const twins = all(byId.get(twinOf(one) ?? ""));
-    return overSeeds(runs.map((run) => judge(one, run, twins.find((twin) => twin.steps === run.steps)))) ?? [];
+    return overSeeds(runs.map((run) => judge(one, run, twinAt(twins, run)))) ?? [];
   });
+}
+
+/** The twin's run of as many steps: from the same seed, where there is one, as a loss without a scale of its own differs from seed to seed. */
+function twinAt(twins: readonly Measured[], { steps, seed }: Measured): Measured | undefined {
+  const like = twins.filter((twin) => twin.steps === steps);
+  return like.find((twin) => twin.seed === seed) ?? like[0];
 }
 
 /** Judges a run; `twin` is the sound program that it differs from, where its rule needs one. */

@@ -12,7 +12,7 @@ const past = "module past() (x: Features[width]) -> Features[width] {\n  part qk
 
 export const worlds: readonly Unseen[] = [
   film({ id: "U601", title: "a world model without guard", verdict: "error", rules: ["E-SYM"], why: "both sides train", body: `${dynamics}\nloss mse(next, later(z))` }),
-  film({ id: "U602", title: "a world model with a stopped target", verdict: "sound", accept: ["sound", "risky"], why: "SimSiam over time", body: `${dynamics}\nloss mse(next, stopgrad(later(z)))` }),
+  film({ id: "U602", title: "a world model with a stopped target", verdict: "risky", rules: ["W-EMA-ZERO"], why: "measured: features keep one direction, by which films differ; behind an average (U603) three", body: `${dynamics}\nloss mse(next, stopgrad(later(z)))` }),
   film({ id: "U603", title: "a world model behind an average", verdict: "sound", accept: ["sound", "risky"], why: "BYOL over time", body: `${dynamics}\nencoder t = ema(f, momentum: 0.99)\nloss mse(next, later(t(video)))` }),
   film({ id: "U604", title: "a world model with variance over time only", verdict: "error", rules: ["E-GUARD-AXIS"], accept: ["error", "risky"], why: "all films may be embedded alike", body: `${dynamics}\nloss mse(next, later(z)) + 25 * variance(z, over: time) + covariance(z)` }),
   film({ id: "U605", title: "a world model with variance over images and over time", verdict: "sound", accept: ["sound", "risky"], why: "both axes are held", body: `${dynamics}\nloss mse(next, later(z)) + 25 * variance(z) + 25 * variance(z, over: time) + covariance(z)` }),
