@@ -6,10 +6,9 @@
  */
 import { own } from "../base/own.js";
 import type { Span } from "../base/span.js";
-import type { Diagnostics } from "../messages/report.js";
 import { didYouMean } from "../messages/did-you-mean.js";
 import { report } from "../messages/report.js";
-import type { ReportExtras } from "../messages/report.js";
+import type { Diagnostic, Diagnostics, ReportExtras } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
 import { printExpr } from "../syntax/print.js";
 import type { DataConfig, Duration, ProbeSpec, TrainConfig } from "../../runtime/abi.js";
@@ -241,13 +240,27 @@ function readFolder(cx: BodyCx, kind: "images" | "videos", args: readonly ast.Ar
     else if (key === "on_corrupt" && (text === "skip" || text === "refuse")) onCorrupt = text;
     else if (key === "on_small" && (text === "scale" || text === "skip" || text === "refuse")) onSmall = text;
     else if (key === "on_short" && films && (text === "skip" || text === "refuse")) onShort = text;
-    else {
-      const more = films ? ", `every` (a number of frames), `on_short` (`skip` or `refuse`)" : "";
-      cx.diagnostics.add(report("JEP2004", arg.name?.span ?? arg.span, { callee: kind, name: key, known: `\`path\` (a text), \`bands\` (a list of numbers), \`on_corrupt\` (\`skip\` or \`refuse\`), \`on_small\` (\`scale\`, \`skip\` or \`refuse\`)${more}` }));
-    }
+    else cx.diagnostics.add(badFolder(kind, key, arg));
   }
   const some = bands === undefined ? {} : { bands };
   return films ? { kind, path, every, onCorrupt, onSmall, onShort, ...some } : { kind: "images", path, onCorrupt, onSmall, ...some };
+}
+
+/** What is wrong with an argument of a folder: one that it has not, or a value that it does not take. */
+function badFolder(kind: "images" | "videos", key: string, { name, value, span }: ast.Arg): Diagnostic {
+  const { on_corrupt, on_small, on_short } = sourceChoices;
+  const words: Readonly<Record<string, readonly string[]>> = { on_corrupt, on_small, ...(kind === "videos" ? { on_short } : {}) };
+  const list = (of: readonly string[]): string => `${of.slice(0, -1).map((word) => `\`${word}\``).join(", ")} or \`${of.at(-1) ?? ""}\``;
+  const found = `\`${printExpr(value)}\``;
+  if (key === "path") {
+    const { file, start, end } = value.span;
+    const edits = [{ span: { file, start, end: start }, text: "\"" }, { span: { file, start: end, end }, text: "\"" }];
+    return report("JEP2010", value.span, { what: `the path of \`${kind}\``, expected: "a text in double quotes", found }, value.kind === "ref" ? { fixes: [{ title: "put it in quotes", edits }] } : {});
+  }
+  const known = own(words, key);
+  if (known !== undefined) return report("JEP2010", value.span, { what: `\`${key}\``, expected: list(known), found }, value.kind === "ref" ? didYouMean(value.name, known, value.span) : {});
+  const names = ["path", "bands", ...(kind === "videos" ? ["every"] : []), ...Object.keys(words)];
+  return report("JEP2004", name?.span ?? span, { callee: kind, name: key, known: names.map((n) => `\`${n}\``).join(", ") }, didYouMean(key, names, name?.span ?? span));
 }
 
 /** Numbers of bands, from 1 on; undefined where they are none, which is reported. */

@@ -54,7 +54,7 @@ const mends: Partial<Readonly<Record<RuleName, readonly Mend[]>>> = {
   "W-FROZEN-TARGET": [{ title: "Let the target follow the encoder", edits: (c) => first(c.finding.heads, (h) => follow(c, h)) }],
   "W-EMA-ZERO": [{ title: "Let the target lag behind", edits: (c) => first(c.finding.heads, (h) => momentum(c, h)) }],
   "W-EMA-RANGE": [{ title: "Let the target lag behind further", edits: (c) => first(c.finding.heads, (h) => momentum(c, h)) }],
-  "W-DECAYED-TARGET": [{ title: "Freeze what makes the target", edits: (c) => (c.finding.heads.length === 1 ? first(c.finding.heads, (h) => freeze(c, h)) : undefined) }],
+  "W-DECAYED-TARGET": [{ title: "Freeze what makes the target", edits: (c) => (c.finding.heads.length === 1 ? first(c.finding.heads, (h) => (c.facts.simple.has(h) ? freeze(c, h) : undefined)) : undefined) }],
 };
 
 /** The ways out of a finding that are certain. */
@@ -349,14 +349,23 @@ function momentum(c: Case, name: string): Edits {
   return it?.training.kind === "ema" ? replaceIn(it.origin, /\bmomentum:\s*(?:\w+\([^)]*\)|[^,)]*)/, `momentum: ${schedule}`, c.texts) : undefined;
 }
 
-/** A momentum of 1 begins below it; an average of a network that never learns follows the encoder, where it is its like. */
+/**
+ * A momentum of 1 begins below it; an average of a network that never learns follows the encoder, where it is its like. So does a
+ * network of its own that no gradient reaches: an average that was forgotten. One that is called frozen is meant so.
+ */
 function follow(c: Case, name: string): Edits {
   const it = instanceOf(c, name);
-  const group = c.facts.groups.get(name);
-  if (it?.training.kind !== "ema") return undefined;
-  if (group?.folded === "momentum 1") return momentum(c, name);
   const encoder = c.facts.graph.instances.find((i) => i.name === c.finding.encoder);
-  const source = c.facts.graph.instances.find((i) => i.name === (it.training.kind === "ema" ? it.training.of : ""));
-  const alike = encoder !== undefined && source !== undefined && encoder.module === source.module && JSON.stringify(encoder.config) === JSON.stringify(source.config);
-  return alike ? replaceIn(it.origin, new RegExp(`(?<=ema\\(\\s*)${source.name}\\b`), encoder.name, c.texts) : undefined;
+  const alike = (other: Instance | undefined): boolean => encoder !== undefined && other !== undefined && encoder !== other && encoder.module === other.module && JSON.stringify(encoder.config) === JSON.stringify(other.config);
+  if (it?.training.kind === "optimized") {
+    const at = /=\s*(?=\w+\s*\()/.exec(textAt(it.origin, c.texts));
+    const above = encoder !== undefined && (encoder.origin.file !== it.origin.file || encoder.origin.start < it.origin.start);
+    if (at === null || !alike(it) || !above) return undefined;
+    return [{ span: { ...it.origin, start: it.origin.start + at.index + at[0].length }, text: `ema(${encoder.name}, momentum: 0.996 -> 1)` }];
+  }
+  if (it?.training.kind !== "ema") return undefined;
+  if (c.facts.groups.get(name)?.folded === "momentum 1") return momentum(c, name);
+  const { of } = it.training;
+  const source = c.facts.graph.instances.find((i) => i.name === of);
+  return alike(source) && encoder !== undefined ? replaceIn(it.origin, new RegExp(`(?<=ema\\(\\s*)${of}\\b`), encoder.name, c.texts) : undefined;
 }

@@ -7,7 +7,7 @@
 import type { IToken } from "../syntax/chevrotain.js";
 import { layOut } from "../syntax/layout.js";
 import { straighten } from "../syntax/lookalikes.js";
-import { createSink } from "../syntax/sink.js";
+import { createSink, endOf } from "../syntax/sink.js";
 import { lexer, T } from "../syntax/tokens.js";
 
 /** Classes of pieces, by the names that editors know. */
@@ -35,8 +35,9 @@ export function coloring(text: string): readonly Colored[] {
   return [...pieces, ...comments.map((c) => piece(c, "comment"))].toSorted((a, b) => a.start - b.start);
 }
 
-function piece({ startOffset, image }: IToken, color: Color): Colored {
-  return { start: startOffset, end: startOffset + image.length, color };
+/** Where it stands in the text; a token that was put right may read otherwise there. */
+function piece(token: IToken, color: Color): Colored {
+  return { start: token.startOffset, end: endOf(token), color };
 }
 
 function colorOf(token: IToken, next: IToken | undefined, previous: IToken | undefined): Color | undefined {

@@ -1,5 +1,5 @@
 /**
- * Mistakes that a single token shows: wrong quotes, `#` comments, `==`, `**`, `.5`, `1.2.3`, stray characters.
+ * Mistakes that a single token shows: wrong quotes, `#` comments, `==`, `**`, `.5`, `1.2.3`, stray characters; and paths without quotes.
  *
  * Owns their reports and the repair of the token sequence, so that layout and grammar only ever see tokens of the
  * language and one slip costs one report. Every repair keeps the tokens' places in the text. Meaning by position (`=` where
@@ -19,10 +19,14 @@ export function mendSlips(tokens: readonly IToken[], comments: readonly IToken[]
   for (const comment of comments) checkComment(comment, sink);
   const out: IToken[] = [];
   const all = tokens.flatMap(splitUnknown);
+  let inPath = 0;
   for (const [i, token] of all.entries()) {
     const mend = mends.get(token.tokenType);
     const last = out.at(-1);
-    if (last !== undefined && token.tokenType === T.BareFraction && endOf(last) === token.startOffset && operands.has(last.tokenType)) mendPoint(last, token, sink);
+    if (inPath > i) continue;
+    inPath = pathEnd(all, i, out);
+    if (inPath > i) out.push(quote(token, all.slice(i + 1, inPath), sink));
+    else if (last !== undefined && token.tokenType === T.BareFraction && endOf(last) === token.startOffset && operands.has(last.tokenType)) mendPoint(last, token, sink);
     else if (last?.tokenType === T.DotDot && endOf(last) === token.startOffset && (token.tokenType === T.Dot || token.tokenType === T.BareFraction)) {
       out.push(...mendDots(last, token, all[i + 1], sink));
     } else if (last?.tokenType === T.Equals && token.image === ">" && endOf(last) === token.startOffset) mendArrow(last, token, sink);
@@ -41,6 +45,33 @@ export function mendSlips(tokens: readonly IToken[], comments: readonly IToken[]
     }
   }
   return out;
+}
+
+/** Where a path without quotes ends that begins here, as the first argument of `images` or `videos`; before it where none does. */
+function pathEnd(all: readonly IToken[], from: number, out: readonly IToken[]): number {
+  const [word, bracket] = out.slice(-2);
+  if (bracket?.tokenType !== T.LParen || !["images", "videos"].includes(word?.image ?? "")) return 0;
+  let end = from;
+  let slash = false;
+  for (let token = all[end]; token !== undefined && token.tokenType !== T.RParen && token.tokenType !== T.Comma && token.tokenType !== T.String; token = all[end]) {
+    const before = all[end - 1];
+    if (end > from && before !== undefined && endOf(before) !== token.startOffset) break;
+    slash ||= token.image.includes("/");
+    end += 1;
+  }
+  return slash ? end : 0;
+}
+
+/** The tokens of a path as the text that it should have been. */
+function quote(first: IToken, rest: readonly IToken[], sink: Sink): IToken {
+  const image = [first, ...rest].map((t) => t.image).join("");
+  const end = first.startOffset + image.length;
+  const fixes = [{ title: "put it in quotes", edits: [first.startOffset, end].map((at) => ({ span: { file: sink.file, start: at, end: at }, text: "\"" })) }];
+  sink.add(report("JEP1009", { file: sink.file, start: first.startOffset, end }, { what: "A path", right: "`\"…\"`", wrong: shorten(image) }, { fixes }));
+  const text = retype(first, T.String);
+  text.image = `"${image}"`;
+  text.endOffset = end - 1;
+  return text;
 }
 
 /** `.5` right behind an operand: a second point of a number, or a part called by a number. No zero belongs before it. */

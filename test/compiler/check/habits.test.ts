@@ -41,3 +41,26 @@ test("channels that come first are told as that", () => {
   expect(help(text)).toContain("write `Image[32, 32, 3]`");
   expect(help(text.replace("[3, 32, 32]", "[30, 32, 3]"))).toBe("Choose a patch size that divides both sides.");
 });
+
+test("a path without quotes, and a word that an option does not take, are told as that", () => {
+  const text = (data: string): string => `model m {
+  input image: Image[32, 32, 3]
+  encoder f = vit(patch: 8, width: 32, depth: 1, heads: 1)
+  loss variance(pool(f(image)))
+}
+train m {
+  data ${data}
+}
+`;
+  const mended = (data: string): string => {
+    const found = check({ file: "m.jepa", text: text(data) }).diagnostics.filter((d) => d.severity === "error");
+    return [...found.map((d) => `${d.code} ${d.message}`), applyFixes(text(data), "m.jepa", certainFixes(found)).text.split("\n")[6]?.trim()].join("\n");
+  };
+  const quoted = "data images(\"/data/my-photos.v2/train\", on_small: skip)";
+  expect(mended("images(/data/my-photos.v2/train, on_small: skip)")).toBe(`JEP1009 A path is written with \`"…"\`, not \`/data/my-photos.v2/train\`.\n${quoted}`);
+  expect(mended("images(../photos)")).toContain('data images("../photos")');
+  expect(mended("images(photos)")).toBe('JEP2010 For the path of `images`, a text in double quotes is expected, and this is `photos`.\ndata images("photos")');
+  expect(mended("images(path: photos)")).toContain('data images(path: "photos")');
+  expect(mended("images(\"photos\", on_corrupt: skp)")).toMatch(/^JEP2010 For `on_corrupt`, `skip` or `refuse` is expected, and this is `skp`[^]*on_corrupt: skip/);
+  expect(mended("images(\"photos\", on_corupt: skip)")).toMatch(/^JEP2004[^]*on_corrupt: skip/);
+});

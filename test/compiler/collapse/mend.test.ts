@@ -89,3 +89,22 @@ test.each([
   const mended = mend("", pairOf(`head d = prototypes(64)\nloss ${loss}`));
   expect([mended?.verdict, mended?.text]).toEqual(["sound", expect.stringContaining(code)]);
 });
+
+test("a teacher of its own that no gradient reaches is an average that was forgotten; a fixed projection is frozen", () => {
+  const program = (teacher: string): string => `use std.vit
+model m {
+  input image: Image[32, 32, 3]
+  mask targets = 2 of block(scale: 0.15..0.20, aspect: 0.75..1.5, min_keep: 1)
+  mask context = all minus targets
+  encoder student = vit(patch: 8, width: 16, depth: 1, heads: 2)
+  encoder teacher = ${teacher}
+  predictor predict = vit_predictor(width: 8, depth: 1, heads: 2)
+  loss smooth_l1(predict(student(image at context), at: targets), stopgrad(normalize(teacher(image))) at targets)
+}
+`;
+  const mended = mend("forgotten", program("vit(patch: 8, width: 16, depth: 1, heads: 2)"));
+  expect(mended?.text).toContain("encoder teacher = ema(student, momentum: 0.996 -> 1)");
+  expect([mended?.verdict, mended?.left]).toEqual(["sound", []]);
+  // Deeper than the student it cannot be its average, and frozen it is meant.
+  for (const teacher of ["vit(patch: 8, width: 16, depth: 2, heads: 2)", "frozen(vit(patch: 8, width: 16, depth: 1, heads: 2))"]) expect(mend("other", program(teacher))).toBeUndefined();
+});
