@@ -77,7 +77,7 @@ export async function scan(root: string): Promise<Found> {
   } catch (error) {
     if (error instanceof HostError) throw error;
     const missing = ["ENOENT", "ENOTDIR"].includes(systemCode(error));
-    throw new HostError(missing ? "not-found" : "io", `cannot read the image folder ${root}: ${errorText(error)}`, missing ? "check the path; data paths are relative to where the command runs" : "let it and all folders in it be read, then start again", { cause: error });
+    throw new HostError(missing ? "not-found" : "io", missing ? `there is no image folder ${root}` : `cannot read the image folder ${root}: ${errorText(error)}`, missing ? "check the path; data paths are relative to where the command runs" : "let it and all folders in it be read, then start again", { cause: error });
   }
   return found;
 }

@@ -103,8 +103,8 @@ test("an input of a module must be given", () => {
 });
 
 test("too many arguments of a module are counted", () => {
-  checkMarked(sound(`  encoder other = vit(4, 64, 2, 4, 4, 9)
-//                ^^^^^^^^^^^^^^^^^^^^^^ JEP2006 The most arguments that \`vit\` takes is 5, and
+  checkMarked(sound(`  encoder other = vit(4, 64, 2, 4, 4, 0.02, 9)
+//                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP2006 The most arguments that \`vit\` takes is 6, and
 `));
 });
 

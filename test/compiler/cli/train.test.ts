@@ -81,7 +81,7 @@ test("a run that cannot start says why and takes away what it made, and only tha
   const before = all();
   const refused: readonly [readonly string[], string][] = [
     [["--data", at("empty"), "--out", at("runs/new")], "there are no pictures in"],
-    [["--eval-data", at("nowhere"), "--out", at("runs/new")], "cannot read the image folder"],
+    [["--eval-data", at("nowhere"), "--out", at("runs/new")], "there is no image folder"],
     [["--replicas", "3", "--out", at("new/deep")], "--replicas 3: a batch of 16 cannot be cut into equal parts"],
     [["--replicas", "3", "--out", at("runs/other")], "--replicas 3: a batch of 16 cannot be cut into equal parts"],
     [["--out", at("small.jepa")], "cannot write into small.jepa/compiled: "],

