@@ -53,7 +53,8 @@ function pathEnd(all: readonly IToken[], from: number, out: readonly IToken[]): 
   if (bracket?.tokenType !== T.LParen || !["images", "videos"].includes(word?.image ?? "")) return 0;
   let end = from;
   let slash = false;
-  for (let token = all[end]; token !== undefined && token.tokenType !== T.RParen && token.tokenType !== T.Comma && token.tokenType !== T.String; token = all[end]) {
+  for (let token = all[end]; token !== undefined && token.tokenType !== T.RParen && token.tokenType !== T.Comma; token = all[end]) {
+    if (quoted.has(token.tokenType)) return 0;
     const before = all[end - 1];
     if (end > from && before !== undefined && endOf(before) !== token.startOffset) break;
     slash ||= token.image.includes("/");
@@ -61,6 +62,9 @@ function pathEnd(all: readonly IToken[], from: number, out: readonly IToken[]): 
   }
   return slash ? end : 0;
 }
+
+/** Texts, with mistakes of their own or none. */
+const quoted: ReadonlySet<TokenType> = new Set([T.String, T.SingleQuoted, T.OpenString]);
 
 /** The tokens of a path as the text that it should have been. */
 function quote(first: IToken, rest: readonly IToken[], sink: Sink): IToken {

@@ -242,7 +242,7 @@ test("onnxruntime computes the same features to 1e-4 with any batch, from one fi
 test("an encoder that is not the library's vit goes to ONNX, and to no class that would compute something else", async () => {
   const own = program.replace("use std.vit", `use std.vit
 
-module mlp(hidden, out = in) (x: Features[in]) -> Features[out] {
+module mlp(hidden, out = in, init_std = 0.02) (x: Features[in]) -> Features[out] {
   part fc1 = linear(hidden)
   part fc2 = linear(out)
   fc2(relu(fc1(x)))

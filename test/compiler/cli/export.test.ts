@@ -64,7 +64,7 @@ train two {
 test("an encoder with a block of its own is still no vit", { timeout: 60_000 }, async () => {
   const own = small.replace("use std.vit", `use std.vit
 
-module mlp(hidden, out = in) (x: Features[in]) -> Features[out] {
+module mlp(hidden, out = in, init_std = 0.02) (x: Features[in]) -> Features[out] {
   part fc1 = linear(hidden)
   part fc2 = linear(out)
   fc2(relu(fc1(x)))
