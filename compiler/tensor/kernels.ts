@@ -2,7 +2,7 @@
  * The meaning of every op, in float64.
  *
  * Total over the op table; the oracle against which gradients, passes and targets are tested. Written straight from each
- * op's definition, on purpose unlike the targets' code (no blocking, no online softmax), so that agreement says something.
+ * op's definition, on purpose unlike the targets' code (no blocking beyond four sums of a product side by side, no online softmax), so that agreement says something.
  * Every reduction runs in row-major order, so the same arguments give the same bits.
  * Operands have been checked by the shape rules; nothing is checked again here but indices, which are data.
  */
