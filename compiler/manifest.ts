@@ -140,7 +140,7 @@ function encoderInfo(checked: Checked, lowered: Lowered, name: string): EncoderI
   const moments = axes.includes("time") ? entry.size.frames : undefined;
   const count = axes.includes("token") || moments !== undefined ? product(shape.slice(1, -1)) : undefined;
   const frames = positions.kind === "all" ? positions.grid.frames ?? moments : undefined;
-  const grid = positions.kind === "all" ? { rows: positions.grid.rows, cols: positions.grid.cols, patch: positions.grid.patch, ...(frames === undefined ? {} : { frames }) } : undefined;
+  const grid = positions.kind === "all" ? { rows: positions.grid.rows, cols: positions.grid.cols, patch: positions.grid.patch, ...(positions.grid.across === undefined ? {} : { across: positions.grid.across }), ...(frames === undefined ? {} : { frames }) } : undefined;
   const size = checked.graph.inputs.some((i) => i.name === entry.input) ? {} : { size: entry.size };
   return [{ name, input: entry.input, ...size, width: constantOf(width) ?? 0, tokens: count === undefined ? 0 : constantOf(count) ?? 0, grid, trained: instance.training.kind === "optimized", computes: sha256(computed(lowered.module, name)).slice(0, 16) }];
 }

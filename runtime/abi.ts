@@ -161,7 +161,8 @@ export interface EncoderInfo {
   readonly width: number;
   /** Tokens per image, 0 when the encoder pools by itself. */
   readonly tokens: number;
-  readonly grid: { readonly rows: number; readonly cols: number; readonly patch: number; readonly frames?: number } | undefined;
+  /** Positions of its tokens; `patch` is a patch's side in pixels, or its height where `across` says another width. */
+  readonly grid: { readonly rows: number; readonly cols: number; readonly patch: number; readonly across?: number; readonly frames?: number } | undefined;
   readonly trained: boolean;
   /** A hash of what it computes, names left out: encoders of one hash give the same features of the same parameters. */
   readonly computes?: string;

@@ -17,6 +17,7 @@ import type { Dim } from "../types/dim.js";
 import { constantDim, equal, mul, printDim, substitute, symbolDim, symbolsOf } from "../types/dim.js";
 import type { Positions, Space, ValueType } from "../types/value-type.js";
 import { anySpace, printPositions } from "../types/value-type.js";
+import { printGrid } from "../model/print.js";
 import type { BodyCx, Env } from "./body.js";
 import { batch, createBody, emit, emitInput, register, uniquePart } from "./body.js";
 import type { ArgValue } from "./expr.js";
@@ -301,7 +302,7 @@ function functionFor(cx: BodyCx, partial: Partial, bound: readonly BoundArg[], a
 function typeKey(type: ValueType | undefined): string {
   if (type === undefined) return "-";
   const p = type.positions;
-  const where = p.kind === "all" || p.kind === "mask" ? `${printPositions(p)}/${p.grid.rows}x${p.grid.cols}/${p.grid.patch}` : p.kind === "opaque" ? `?${p.of}` : printPositions(p);
+  const where = p.kind === "all" || p.kind === "mask" ? `${printPositions(p)}/${printGrid(p.grid)}` : p.kind === "opaque" ? `?${p.of}` : printPositions(p);
   return `${type.shape.map(printDim).join(",")}:${type.axes.join(",")}:${where}:${type.pending ?? ""}`;
 }
 

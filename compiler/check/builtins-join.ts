@@ -11,7 +11,7 @@ import type { ValueType } from "../types/value-type.js";
 import { isPairwise, samePositions } from "../types/value-type.js";
 import { emit } from "./body.js";
 import type { Builtin, Call, Tensor } from "./builtin-call.js";
-import { count, maskName, tensor } from "./builtin-call.js";
+import { count, maskName, sides, tensor } from "./builtin-call.js";
 import { shapeText } from "./expr.js";
 import { replaceAt, tubes } from "./positions.js";
 import { describe, poison } from "./values.js";
@@ -118,7 +118,7 @@ export const joinBuiltins: Readonly<Record<string, Builtin>> = {
     formals: ["video", "patch", "frames"],
     run: (call) => {
       const video = tensor(call, "video");
-      const patch = count(call, "patch");
+      const patch = sides(call, "patch");
       const frames = count(call, "frames");
       return video === undefined || patch === undefined || frames === undefined ? poison : tubes(call.cx, video, patch, frames, call.at);
     },

@@ -14,7 +14,7 @@ import type { ModelOp } from "../model/ir.js";
 import type { Dim } from "../types/dim.js";
 import { constantDim, constantOf, equalShapes } from "../types/dim.js";
 import type { Axis, ValueType } from "../types/value-type.js";
-import { namedAxes, noPositions, printPositions, samePositions } from "../types/value-type.js";
+import { namedAxes, noPositions, printPositions, samePositions, sidesOf, valuesOf } from "../types/value-type.js";
 import type { BodyCx } from "./body.js";
 import { emit } from "./body.js";
 import type { ArgValue } from "./expr.js";
@@ -22,12 +22,13 @@ import { shapeText } from "./expr.js";
 import { createTaken } from "./given.js";
 import { applyLoss } from "./losses.js";
 import type { Builtin, Call, Tensor } from "./builtin-call.js";
-import { axisWords, count, maskName, number, pointwise, reduce, tensor, within } from "./builtin-call.js";
+import { axisWords, count, maskName, number, pointwise, reduce, sides, tensor, within } from "./builtin-call.js";
 import { batchBuiltins } from "./builtins-batch.js";
 import { joinBuiltins } from "./builtins-join.js";
 import { pairBuiltins, refusesPairs } from "./builtins-pairs.js";
 import { queueBuiltins } from "./builtins-queue.js";
 import { rotary } from "./builtins-rotary.js";
+import type { Sides } from "./positions.js";
 import { codes, concatTokens, patches, placeAt, spread } from "./positions.js";
 import { asSchedule, constantSchedule } from "./static.js";
 import { describe, num, poison } from "./values.js";
@@ -213,7 +214,8 @@ const schedule = (kind: "cosine" | "linear"): Builtin => ({
   },
 });
 
-function query(read: (type: ValueType) => number | undefined): Builtin {
+/** A number of a value's grid. Patches that are no squares have no side of which it could be. */
+function query(read: (type: ValueType) => number | undefined, isOblong: (type: ValueType) => boolean = () => false): Builtin {
   return {
     formals: ["x"],
     run: (call) => {
@@ -225,7 +227,8 @@ function query(read: (type: ValueType) => number | undefined): Builtin {
       }
       const value = read(x.type);
       if (value !== undefined) return num(value);
-      call.cx.diagnostics.add(report("JEP3003", call.at, { what: `the operand of \`${call.name}\``, expected: "tokens on a patch grid", found: shapeText(x.type) }));
+      const found = isOblong(x.type) ? { expected: "tokens of square patches", found: "tokens of patches of two sides" } : { expected: "tokens on a patch grid", found: shapeText(x.type) };
+      call.cx.diagnostics.add(report("JEP3003", call.at, { what: `the operand of \`${call.name}\``, ...found }, isOblong(x.type) ? { help: "`patch_values(x)` is how many numbers a patch has." } : {}));
       return poison;
     },
   };
@@ -233,11 +236,12 @@ function query(read: (type: ValueType) => number | undefined): Builtin {
 
 const gridOf = (type: ValueType) => (type.positions.kind === "all" || type.positions.kind === "mask" ? type.positions.grid : undefined);
 
-/** The patch size when a program says it once: the grid of any mask already in use, or the `patch` of its networks. */
-function knownPatch(cx: BodyCx): number | undefined {
-  for (const mask of cx.env.masks.values()) if (mask.grid !== undefined) return mask.grid.patch;
-  const sizes = new Set([...cx.env.instances.values()].map((i) => i.instance.config["patch"]).filter((p) => typeof p === "number"));
-  return sizes.size === 1 ? [...sizes][0] : undefined;
+/** The patch size when a program says it once: the grid of any mask already in use, or the square `patch` of its networks. */
+function knownPatch(cx: BodyCx): Sides | undefined {
+  for (const mask of cx.env.masks.values()) if (mask.grid !== undefined) return sidesOf(mask.grid);
+  const sizes = new Set([...cx.env.instances.values()].map((i) => i.instance.config["patch"]));
+  const [side] = sizes;
+  return sizes.size === 1 && typeof side === "number" ? [side, side] : undefined;
 }
 
 function instanceName(call: Call, formal: string): { path: string; value: Value & { kind: "instance" } } | undefined {
@@ -299,7 +303,7 @@ const table: Readonly<Record<string, Builtin>> = {
     run: (call) => {
       const image = tensor(call, "image");
       if (image === undefined) return poison;
-      const patch = call.args.has("patch") ? count(call, "patch") : knownPatch(call.cx);
+      const patch = call.args.has("patch") ? sides(call, "patch") : knownPatch(call.cx);
       if (patch !== undefined) return patches(call.cx, image, patch, call.at);
       if (!call.args.has("patch")) call.cx.diagnostics.add(report("JEP2005", call.at, { callee: "patches", name: "patch" }));
       return poison;
@@ -431,7 +435,14 @@ const table: Readonly<Record<string, Builtin>> = {
   },
   frozen: { formals: ["of"], run: (call) => untrained(call, "random") },
   pretrained: { formals: ["of", "from?", "name?", "tune?"], run: pretrained },
-  patch_size: query((type) => gridOf(type)?.patch),
+  patch_size: query((type) => {
+    const grid = gridOf(type);
+    return grid === undefined || grid.across !== undefined ? undefined : grid.patch;
+  }, (type) => gridOf(type)?.across !== undefined),
+  patch_values: query((type) => {
+    const grid = gridOf(type);
+    return grid === undefined ? undefined : valuesOf(grid);
+  }),
   patch_frames: query((type) => {
     const grid = gridOf(type);
     return grid === undefined ? undefined : (grid.tube ?? 1);

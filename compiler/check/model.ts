@@ -32,7 +32,7 @@ import { runBinding } from "./statements.js";
 import { asCount, bounds, maxDimension } from "./static.js";
 import { mentionsIn } from "./unknown.js";
 import { behindFirst, inBlock, readTransforms } from "./transforms.js";
-import { describe, poison } from "./values.js";
+import { describe, fromOutside, poison } from "./values.js";
 import type { Static, Value } from "./values.js";
 
 /** What is known of the model beside its graph. */
@@ -273,7 +273,7 @@ function runParam(cx: BodyCx, statement: ast.Param, out: Collected): void {
   const override = out.overrides.get(name);
   out.unused.delete(name);
   if (override === undefined) cx.env.params.set(name, statement.span);
-  const value: Value = override === undefined ? evaluate(cx, statement.value) : { kind: "static", value: override };
+  const value: Value = override === undefined ? evaluate(cx, statement.value) : fromOutside(override);
   cx.scope.set(name, value);
   if (value.kind === "static") out.params.set(name, value.value);
 }
@@ -426,7 +426,7 @@ function overridden(name: string, partial: Value & { kind: "partial" }, statemen
   const args = [...out.overrides].flatMap(([path, value]) => {
     if (!path.startsWith(`${name}.`) || !partial.module.config.some((f) => `${name}.${f.name.text}` === path)) return [];
     out.unused.delete(path);
-    return [[path.slice(name.length + 1), { kind: "static", value }] as const];
+    return [[path.slice(name.length + 1), fromOutside(value)] as const];
   });
   if (args.length === 0) return partial;
   // What is said from outside takes the place of what the program says.

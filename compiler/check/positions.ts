@@ -12,7 +12,7 @@ import type { Initializer } from "../../runtime/abi.js";
 import type { Dim } from "../types/dim.js";
 import { add, constantDim, constantOf, equal, mul, total } from "../types/dim.js";
 import type { Grid, Positions, ValueType } from "../types/value-type.js";
-import { anySpace, placesOf, printPositions, sameGrid, samePositions } from "../types/value-type.js";
+import { anySpace, placesOf, printPositions, sameGrid, samePositions, valuesOf } from "../types/value-type.js";
 import type { BodyCx } from "./body.js";
 import { batch, declareParam, emit, maskLength, useMask } from "./body.js";
 import { multipleOf, shapeText } from "./expr.js";
@@ -195,8 +195,17 @@ function tableName(cx: BodyCx, grid: Grid, kind: Initializer["kind"]): string {
   return `pos_embed_${grid.rows}x${grid.cols}${grid.frames === undefined ? "" : `x${grid.frames}${kind === "sincos3d" ? "_3d" : ""}`}`;
 }
 
-/** `patches(image, patch)`: `[B, tokens, patch² · channels]`, in the pixel space; only the chosen ones of `image at mask`. */
-export function patches(cx: BodyCx, image: Tensor, patch: number, at: Span): Value {
+/** Height and width of a patch, in pixels. */
+export type Sides = readonly [number, number];
+
+/** A grid of patches of these sides, where they tile the image. */
+function gridOver(height: number, width: number, channels: number, [high, wide]: Sides): Grid | undefined {
+  if (height % high !== 0 || width % wide !== 0) return undefined;
+  return { rows: height / high, cols: width / wide, patch: high, channels, ...(wide === high ? {} : { across: wide }) };
+}
+
+/** `patches(image, patch)`: `[B, tokens, height · width of a patch · channels]`, in the pixel space; only the chosen ones of `image at mask`. */
+export function patches(cx: BodyCx, image: Tensor, patch: Sides, at: Span): Value {
   const timed = image.type.axes.includes("time");
   const [rows, ...sizes] = image.type.shape;
   const moments = timed ? sizes[0] : undefined;
@@ -208,39 +217,43 @@ export function patches(cx: BodyCx, image: Tensor, patch: number, at: Span): Val
     cx.diagnostics.add(report("JEP3003", at, { what: "the operand of `patches`", expected: "an image", found: shapeText(image.type) }));
     return poison;
   }
-  if (height % patch !== 0 || width % patch !== 0) {
+  const grid = gridOver(height, width, channels, patch);
+  if (grid === undefined) {
     // Other libraries put the channels first: `Image[3, 32, 32]` is an image of 3 rows with 32 bands.
     const turned = !timed && (height === 1 || height === 3) && width === channels;
-    const extras = turned ? { help: `An image is \`Image[height, width, channels]\`: write \`Image[${width}, ${channels}, ${height}]\`.` } : {};
-    cx.diagnostics.add(report("JEP3005", at, { what: `A ${height}x${width} image`, parts: `${patch}x${patch} patches` }, extras));
+    const [high, wide] = patch;
+    // A signal is a picture of one row: what is said of its patches is their length.
+    const line = high !== wide ? undefined : height === 1 && width % wide === 0 ? `[1, ${wide}]` : width === 1 && height % high === 0 ? `[${high}, 1]` : undefined;
+    const help = turned ? `An image is \`Image[height, width, channels]\`: write \`Image[${width}, ${channels}, ${height}]\`.` : line === undefined ? undefined : `Patches of two sides are a list of height and width: \`patch: ${line}\`.`;
+    const extras = help === undefined ? {} : { help };
+    cx.diagnostics.add(report("JEP3005", at, { what: `A ${height}x${width} image`, parts: `${patch.join("x")} patches` }, extras));
     return poison;
   }
-  const grid: Grid = { rows: height / patch, cols: width / patch, patch, channels };
-  const shape = [rows, ...(moments === undefined ? [] : [moments]), constantDim(grid.rows * grid.cols), constantDim(patch * patch * channels)];
+  const shape = [rows, ...(moments === undefined ? [] : [moments]), constantDim(grid.rows * grid.cols), constantDim(valuesOf(grid))];
   const type: ValueType = { shape, axes: timed ? ["batch", "time", "token", "feature"] : ["batch", "token", "feature"], positions: { kind: "all", grid }, space: { kind: "pixels" }, dtype: "f32", pending: undefined };
-  const all = emit(cx, "patches", [image.id], { patch, grid }, type, at);
+  const all = emit(cx, "patches", [image.id], { patch: grid.patch, grid }, type, at);
   return image.type.pending === undefined ? all : gather(cx, all, image.type.pending, grid, at);
 }
 
 /** `tubes(video, patch, frames)`: tokens of `frames` frames each, on a grid that also runs along time (V-JEPA 3). */
-export function tubes(cx: BodyCx, video: Tensor, patch: number, frames: number, at: Span): Value {
+export function tubes(cx: BodyCx, video: Tensor, patch: Sides, frames: number, at: Span): Value {
   const [rows, ...sizes] = video.type.shape;
   const [moments, height, width, channels] = sizes.map(constantOf);
   if (rows === undefined || moments === undefined || height === undefined || width === undefined || channels === undefined || !video.type.axes.includes("time") || !video.type.axes.includes("height")) {
     cx.diagnostics.add(report("JEP3003", at, { what: "the operand of `tubes`", expected: "a video", found: shapeText(video.type) }));
     return poison;
   }
-  const sides = height % patch === 0 && width % patch === 0;
-  if (!sides || moments % frames !== 0) {
-    const help = sides ? "Choose a number of frames for each tube that divides those of the clip." : moments % frames === 0 ? undefined : "Choose a patch size that divides both sides, and a number of frames for each tube that divides those of the clip.";
-    const numbers = { what: `A clip of ${moments} ${moments === 1 ? "frame" : "frames"} of ${height}x${width}`, parts: `tubes of ${frames} ${frames === 1 ? "frame" : "frames"} of ${patch}x${patch}` };
+  const plane = gridOver(height, width, channels, patch);
+  if (plane === undefined || moments % frames !== 0) {
+    const help = plane !== undefined ? "Choose a number of frames for each tube that divides those of the clip." : moments % frames === 0 ? undefined : "Choose a patch size that divides both sides, and a number of frames for each tube that divides those of the clip.";
+    const numbers = { what: `A clip of ${moments} ${moments === 1 ? "frame" : "frames"} of ${height}x${width}`, parts: `tubes of ${frames} ${frames === 1 ? "frame" : "frames"} of ${patch.join("x")}` };
     cx.diagnostics.add(report("JEP3005", at, numbers, help === undefined ? {} : { help }));
     return poison;
   }
-  const grid: Grid = { rows: height / patch, cols: width / patch, patch, channels, frames: moments / frames, tube: frames };
-  const shape = [rows, constantDim(grid.rows * grid.cols * (moments / frames)), constantDim(patch * patch * channels * frames)];
+  const grid: Grid = { ...plane, frames: moments / frames, tube: frames };
+  const shape = [rows, constantDim(placesOf(grid)), constantDim(valuesOf(grid))];
   const type: ValueType = { shape, axes: ["batch", "token", "feature"], positions: { kind: "all", grid }, space: { kind: "pixels" }, dtype: "f32", pending: undefined };
-  const all = emit(cx, "patches", [video.id], { patch, grid, size: frames }, type, at);
+  const all = emit(cx, "patches", [video.id], { patch: grid.patch, grid, size: frames }, type, at);
   return video.type.pending === undefined ? all : gather(cx, all, video.type.pending, grid, at);
 }
 

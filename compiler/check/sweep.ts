@@ -75,12 +75,14 @@ function readAxis(name: string, axis: ast.SweepAxis, settable: Settable, diagnos
     const before = value === undefined ? undefined : first.get(value);
     if (before !== undefined) diagnostics.add(report("JEP2034", e.span, { path, value: printExpr(e) }, { related: [{ span: before, message: "said first here" }] }));
     else if (value !== undefined) first.set(value, e.span);
-    else if (e.kind !== "hole") diagnostics.add(report("JEP2010", e.span, { what: `a value of \`${path}\``, expected: "a number, a text or true or false", found: `\`${printExpr(e)}\`` }));
+    else if (e.kind !== "hole") diagnostics.add(report("JEP2010", e.span, { what: `a value of \`${path}\``, expected: "a number, a text, true or false, or a list of numbers", found: `\`${printExpr(e)}\`` }));
   }
   return { path, values: [...first.keys()] };
 }
 
+/** A value of an axis; a list of numbers is its text, as `--set` takes it. */
 function valueOf(e: ast.Expr): Static | undefined {
   if (e.kind === "number" || e.kind === "string" || e.kind === "bool") return e.value;
+  if (e.kind === "list" && e.items.length > 0) return e.items.every((item) => typeof valueOf(item) === "number") ? printExpr(e) : undefined;
   return e.kind === "negate" && e.operand.kind === "number" ? -e.operand.value : undefined;
 }

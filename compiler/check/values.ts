@@ -59,6 +59,14 @@ export const poison: Value = { kind: "poison" };
 /** A static number as a value. */
 export const num = (value: number): Value => ({ kind: "static", value });
 
+const numbersText = /^\[\s*-?\d+(?:\.\d+)?\s*(?:,\s*-?\d+(?:\.\d+)?\s*)*\]$/;
+
+/** What was said from outside, by a sweep or `--set`: a text such as `[16, 8]` is the list that it would be in a program. */
+export function fromOutside(value: Static): Value {
+  if (typeof value !== "string" || !numbersText.test(value)) return { kind: "static", value };
+  return { kind: "list", items: value.slice(1, -1).split(",").map((part) => num(Number(part))) };
+}
+
 /** What a value is, in the words of messages. */
 export function describe(value: Value): string {
   switch (value.kind) {
@@ -88,7 +96,7 @@ export function configKey(value: Value): string {
     case "static": return JSON.stringify(value.value);
     case "range": return `${value.low}..${value.high}`;
     case "arrow": return value.points.join("->");
-    case "list": return `[${value.items.map(configKey).join(",")}]`;
+    case "list": return `[${value.items.map(configKey).join(", ")}]`;
     case "partial": return `${value.module.name.text}(${[...value.config].map(([k, v]) => `${k}:${configKey(v)}`).join(",")})`;
     case "module": return value.module.name.text;
     case "builtin": return value.name;

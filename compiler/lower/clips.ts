@@ -23,14 +23,14 @@ export function momentsApart(b: FuncBuilder, x: ValueId): ValueId {
 }
 
 /** Patches of every frame, `[B, T, tokens, features]`. */
-export function framePatches(b: FuncBuilder, clip: ValueId, patch: number): ValueId {
+export function framePatches(b: FuncBuilder, clip: ValueId, patch: readonly number[]): ValueId {
   const [rows, moments] = sizesOf(b, clip, 5);
   const flat = b.op("patchify", [momentsApart(b, clip)], { patch });
   return b.op("reshape", [flat], { shape: [rows, moments, ...b.shapeOf(flat).slice(1)] });
 }
 
 /** Tubes of so many frames, `[B, T / frames · tokens of a frame, frames · features of a patch]`. */
-export function tubeTokens(b: FuncBuilder, clip: ValueId, patch: number, frames: number): ValueId {
+export function tubeTokens(b: FuncBuilder, clip: ValueId, patch: readonly number[], frames: number): ValueId {
   const [rows, moments] = sizesOf(b, clip, 5);
   const flat = b.op("patchify", [momentsApart(b, clip)], { patch });
   const [, places = constantDim(1), features = constantDim(1)] = b.shapeOf(flat);

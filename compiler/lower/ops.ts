@@ -12,7 +12,7 @@ import type { ValueId } from "../tensor/ir.js";
 import { constantDim, constantOf, divide, mul, product } from "../types/dim.js";
 import type { Dim } from "../types/dim.js";
 import type { Axis } from "../types/value-type.js";
-import { namedAxes } from "../types/value-type.js";
+import { namedAxes, sidesOf } from "../types/value-type.js";
 import type { StateCx } from "./batch-ops.js";
 import { lowerAssign, lowerBatchNorm, lowerBatchNormalize, lowerCenter, lowerNearest, lowerReplace, lowerSinkhorn, lowerWhiten } from "./batch-ops.js";
 import { attendMoments, forAllMoments, framePatches, pickForMoments, pickMoments, tubeTokens } from "./clips.js";
@@ -90,7 +90,7 @@ function lowerAt(cx: OpCx): ValueId {
 const timed = (cx: OpCx): boolean => cx.argAxes.includes("time");
 
 function lowerPatches(cx: OpCx): ValueId {
-  const patch = need(cx.node.attrs.patch, "patch", cx.node);
+  const patch = sidesOf(need(cx.node.attrs.grid, "grid", cx.node));
   const { size } = cx.node.attrs;
   if (!timed(cx)) return cx.b.op("patchify", [arg(cx, 0)], { patch });
   return size === undefined ? framePatches(cx.b, arg(cx, 0), patch) : tubeTokens(cx.b, arg(cx, 0), patch, size);

@@ -35,6 +35,9 @@ export function findMaskFaults(graph: ModelGraph, facts: Facts, batch: number): 
 
 type Fault = Omit<MaskFinding, "losses">;
 
+/** Whether positions lie in one line, where a block has a length alone. */
+const isLine = ({ grid }: Mask): boolean => grid?.rows === 1 || grid?.cols === 1;
+
 const gridText = (mask: Mask): string => `${mask.grid?.rows ?? 0}x${mask.grid?.cols ?? 0}`;
 
 /** Among which images or clips rows are cut to the shortest. */
@@ -51,6 +54,10 @@ function hangs(mask: Mask): Fault[] {
 }
 
 function empty(mask: Mask, removed: readonly Mask[], predicted: boolean): Fault[] {
+  if (mask.kind === "rasterized" && isLine(mask)) {
+    const why = `a grid of ${gridText(mask)} has no quadrants`;
+    return [{ rule: predicted ? "M-EMPTY-TGT" : "M-CTX-EMPTY", diagnostic: report("JEP5011", mask.origin, { mask: mask.name, why }, { help: "On a line of positions take stretches, `block(scale: 0.15..0.25, min_keep: 1)`, or `random(0.25)`." }) }];
+  }
   const full = removed.find((m) => coversAll(m, mask));
   if (full === undefined) return [];
   return [{ rule: predicted ? "M-EMPTY-TGT" : "M-CTX-EMPTY", diagnostic: report("JEP5011", mask.origin, { mask: mask.name, why: `\`${full.name}\` always covers every position that it could have` }, { related: [{ span: full.origin, message: `\`${full.name}\` is declared here` }] }) }];
@@ -72,7 +79,7 @@ function coversAll(m: Mask, of: Mask): boolean {
     case "block": {
       const lowest = sizeLaw(m, grid).sizes;
       const margin = m.sampler === "published" ? 1 : 0;
-      const spans = lowest.length > 0 && lowest.every((s) => s.height >= grid.rows - margin && s.width >= grid.cols - margin);
+      const spans = lowest.length > 0 && lowest.every((s) => s.height >= Math.max(1, grid.rows - margin) && s.width >= Math.max(1, grid.cols - margin));
       return spans && (margin === 0 || (of.kind === "block" && of.sampler === "published"));
     }
   }
@@ -149,6 +156,6 @@ function settings(mask: Mask, removed: readonly Mask[], predicted: boolean): Fau
   if (mask.kind === "block" && !predicted && removed.length > 0 && mask.scale[0] < 0.75) weak(`\`${mask.name}\` may be as small as ${mask.scale[0]} of the grid; with contexts from 0.4 I-JEPA reaches 31.2, from 0.85 54.2`);
   if (mask.kind === "random" && predicted && (mask.grid?.frames ?? 1) > 1) found.push({ rule: "M-TEMPORAL", diagnostic: report("JEP5025", mask.origin, { mask: mask.name }) });
   if (mask.kind === "block" && predicted && mask.count > 1) found.push({ rule: "M-DUP", diagnostic: report("JEP5023", mask.origin, { mask: mask.name, count: mask.count }) });
-  if (mask.kind === "block" && mask.sampler === "published" && mask.scale[0] < mask.scale[1] && mask.aspect[0] < mask.aspect[1]) found.push({ rule: "M-CORR", diagnostic: report("JEP5024", mask.origin, { mask: mask.name }) });
+  if (mask.kind === "block" && mask.sampler === "published" && mask.scale[0] < mask.scale[1] && mask.aspect[0] < mask.aspect[1] && !isLine(mask)) found.push({ rule: "M-CORR", diagnostic: report("JEP5024", mask.origin, { mask: mask.name }) });
   return found;
 }

@@ -44,6 +44,9 @@ interface Grid {
 
 function sides(mask: Sized, grid: Grid, area: number, aspect: number): { height: number; width: number } {
   const margin = mask.sampler === "published" ? 1 : 0;
+  // On a line of positions a block is a stretch, as long as its area.
+  if (grid.rows === 1) return { height: 1, width: Math.min(area, grid.cols - margin) };
+  if (grid.cols === 1) return { height: Math.min(area, grid.rows - margin), width: 1 };
   return { height: Math.min(round(Math.sqrt(area * aspect)), grid.rows - margin), width: Math.min(round(Math.sqrt(area / aspect)), grid.cols - margin) };
 }
 

@@ -46,6 +46,7 @@ function largestBlock(mask: MaskSpec): number {
   // Sides are rounded: a block may be half a position longer each way than its area says.
   const plane = cellsOf(mask) / depth(mask);
   const area = mask.scale[1] * plane;
+  if (mask.grid.rows === 1 || mask.grid.cols === 1) return Math.min(plane, Math.max(Math.floor(area), mask.minKeep + 1)) * depth(mask);
   const most = Math.max(...mask.aspect.map((aspect) => (Math.sqrt(area * aspect) + 0.5) * (Math.sqrt(area / aspect) + 0.5)));
   return Math.min(plane, Math.max(Math.floor(most), mask.minKeep + 1)) * depth(mask);
 }

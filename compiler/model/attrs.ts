@@ -42,6 +42,7 @@ export interface Attrs {
   readonly mask?: string;
   readonly grid?: Grid;
   readonly select?: { readonly start: Dim; readonly length: Dim };
+  /** patches: height of a patch; the grid says its width. */
   readonly patch?: number;
   readonly heads?: number;
   /** attend: how many tokens a moment has, where later moments are hidden. */

@@ -8,6 +8,7 @@
  */
 import { printShape } from "../types/dim.js";
 import type { Positions, ValueType } from "../types/value-type.js";
+import { sidesOf } from "../types/value-type.js";
 import type { Instance, LossTerm, Mask, ModelGraph, Node, NodeId, NodeOf, Schedule } from "./ir.js";
 import type { Flow } from "./flow.js";
 import { flow } from "./flow.js";
@@ -241,7 +242,7 @@ function opText(node: Node): string {
     case "slice_batch": return `part ${node.attrs.index + 1} of ${node.attrs.count}`;
     case "slice_time": return `moments ${node.attrs.start}..${node.attrs.start + node.attrs.size}`;
     case "slice_features": return `features ${node.attrs.start}..${node.attrs.start + node.attrs.size}`;
-    case "patches": return `patches ${node.attrs.patch}`;
+    case "patches": return `patches ${node.attrs.grid.across === undefined ? node.attrs.patch : sidesOf(node.attrs.grid).join(" x ")}`;
     case "softmax": case "log_softmax": return node.attrs.temperature === 1 ? node.op : `${node.op} / ${node.attrs.temperature}`;
     case "param": return node.attrs.path;
     default: return node.op;

@@ -34,7 +34,7 @@ export interface TypeJson {
   readonly pending: string | null;
 }
 
-/** Where tokens sit; grids as `8x8/4x3` (rows x columns / patch x channels). */
+/** Where tokens sit; grids as `8x8/4x3` (rows x columns / patch x channels), a patch of two sides as `1:25`. */
 export type PositionsJson =
   | { readonly kind: "none" }
   | { readonly kind: "all"; readonly grid: string }

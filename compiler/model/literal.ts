@@ -180,7 +180,7 @@ export class Cursor {
   }
 
   gridText(): string {
-    return this.#match(/\d+x\d+\/\d+x\d+(x\d+\*\d+)?/y, "a grid such as 8x8/4x3");
+    return this.#match(/\d+x\d+\/\d+(:\d+)?x\d+(x\d+\*\d+)?/y, "a grid such as 8x8/4x3");
   }
 
   list<T>(open: string, close: string, item: () => T): T[] {

@@ -274,10 +274,10 @@ function dimOf(cx: Cursor, text: string): Dim {
 }
 
 function gridOf(cx: Cursor, text: string): Grid {
-  const m = /^(\d+)x(\d+)\/(\d+)x(\d+)(?:x(\d+)\*(\d+))?$/.exec(text);
+  const m = /^(\d+)x(\d+)\/(\d+)(?::(\d+))?x(\d+)(?:x(\d+)\*(\d+))?$/.exec(text);
   if (m === null) throw cx.bug(`\`${text}\` is no grid`);
-  const [rows, cols, patch, channels] = m.slice(1).map(Number);
-  return { rows: rows ?? 0, cols: cols ?? 0, patch: patch ?? 0, channels: channels ?? 0, ...(m[5] === undefined ? {} : { frames: Number(m[6]), tube: Number(m[5]) }) };
+  const [rows = 0, cols = 0, patch = 0, across, channels = 0, tube, frames] = m.slice(1).map((part: string | undefined) => (part === undefined ? undefined : Number(part)));
+  return { rows, cols, patch, channels, ...(across === undefined ? {} : { across }), ...(tube === undefined ? {} : { frames, tube }) };
 }
 
 function readType(cx: Cursor): ValueType {

@@ -112,9 +112,12 @@ export function plainAttrs(attrs: Attrs): LiteralRecord {
   };
 }
 
-/** `8x8/4x3`: rows x columns / side of a patch x channels; `8x8/4x3x2*4` with four rows along time of tubes of two frames. */
+/**
+ * `8x8/4x3`: rows x columns / side of a patch x channels; `1x40/1:25x22` with patches of one row and 25 columns; `8x8/4x3x2*4` with
+ * four rows along time of tubes of two frames.
+ */
 export function printGrid(grid: Grid): string {
-  return `${grid.rows}x${grid.cols}/${grid.patch}x${grid.channels}${grid.frames === undefined ? "" : `x${grid.tube ?? 1}*${grid.frames}`}`;
+  return `${grid.rows}x${grid.cols}/${grid.patch}${grid.across === undefined ? "" : `:${grid.across}`}x${grid.channels}${grid.frames === undefined ? "" : `x${grid.tube ?? 1}*${grid.frames}`}`;
 }
 
 /** Text of a type. */

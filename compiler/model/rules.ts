@@ -9,7 +9,7 @@
 import type { Dim } from "../types/dim.js";
 import { constantDim, constantOf, divide, equal, equalShapes, mul, printShape, substitute, symbolDim, total } from "../types/dim.js";
 import type { Axis, Grid, Positions, ValueType } from "../types/value-type.js";
-import { anySpace, isPairwise, namedAxes, noPositions, placesOf, samePositions } from "../types/value-type.js";
+import { anySpace, isPairwise, namedAxes, noPositions, placesOf, samePositions, sidesOf, valuesOf } from "../types/value-type.js";
 import type { Attrs, Func, Mask, ModelOp } from "./ir.js";
 
 /** What rules look up. */
@@ -116,13 +116,15 @@ function patchesType(image: ValueType, attrs: Attrs): Inferred {
   const { grid, patch, size } = attrs;
   if (rows === undefined || height === undefined || width === undefined || channels === undefined || !image.axes.includes("height")) return wrong("its operand is not an image");
   if (grid === undefined || patch === undefined) return wrong("it lacks a grid");
-  if (grid.patch !== patch || grid.rows * patch !== height || grid.cols * patch !== width || grid.channels !== channels) return wrong("its grid does not tile the image");
+  const [high, wide] = sidesOf(grid);
+  if (high !== patch || grid.rows * high !== height || grid.cols * wide !== width || grid.channels !== channels) return wrong("its grid does not tile the image");
+  const values = constantDim(valuesOf(grid));
   const common = { positions: { kind: "all", grid }, space: { kind: "pixels" }, dtype: "f32", pending: undefined } as const;
   const [moments] = sizes;
-  if (!timed || moments === undefined) return ok({ ...common, shape: [rows, constantDim(placesOf(grid)), constantDim(patch * patch * channels)], axes: ["batch", "token", "feature"] });
-  if (size === undefined) return ok({ ...common, shape: [rows, moments, constantDim(placesOf(grid)), constantDim(patch * patch * channels)], axes: ["batch", "time", "token", "feature"] });
+  if (!timed || moments === undefined) return ok({ ...common, shape: [rows, constantDim(placesOf(grid)), values], axes: ["batch", "token", "feature"] });
+  if (size === undefined) return ok({ ...common, shape: [rows, moments, constantDim(placesOf(grid)), values], axes: ["batch", "time", "token", "feature"] });
   if (grid.tube !== size || constantOf(moments) !== size * (grid.frames ?? 0)) return wrong("its tubes do not tile the video");
-  return ok({ ...common, shape: [rows, constantDim(placesOf(grid)), constantDim(patch * patch * channels * size)], axes: ["batch", "token", "feature"] });
+  return ok({ ...common, shape: [rows, constantDim(placesOf(grid)), values], axes: ["batch", "token", "feature"] });
 }
 
 function atType(cx: RuleContext, x: ValueType, attrs: Attrs): Inferred {

@@ -325,12 +325,12 @@ function takeRows(x: NdArray, shape: readonly number[], source: (i: number) => n
   return out;
 }
 
-/** Offsets of image pixels in patch order: [B, H/p, W/p, p, p, C] with the strides of [B, H, W, C]. */
-function patchView(batch: number, height: number, width: number, channels: number, p: number): { shape: number[]; strides: number[] } {
+/** Offsets of image pixels in patch order: [B, H/p, W/q, p, q, C] with the strides of [B, H, W, C]. */
+function patchView(batch: number, height: number, width: number, channels: number, [p = 1, q = 1]: readonly number[]): { shape: number[]; strides: number[] } {
   const row = width * channels;
   return {
-    shape: [batch, height / p, width / p, p, p, channels],
-    strides: [height * row, p * row, p * channels, row, channels, 1],
+    shape: [batch, height / p, width / q, p, q, channels],
+    strides: [height * row, p * row, q * channels, row, channels, 1],
   };
 }
 
@@ -577,13 +577,14 @@ const kernels = {
     const x = arg(args, 0);
     const [b = 0, h = 0, w = 0, c = 0] = x.shape;
     const view = patchView(b, h, w, c, patch);
-    return [{ shape: [b, (h / patch) * (w / patch), patch * patch * c], data: gather(x, view.shape, view.strides, 0).data }];
+    const [, down = 0, across = 0, p = 0, q = 0] = view.shape;
+    return [{ shape: [b, down * across, p * q * c], data: gather(x, view.shape, view.strides, 0).data }];
   },
   unpatchify: (args, { patch, height, width }, value) => {
     const x = arg(args, 0);
     const [b = 0, , inner = 0] = x.shape;
     const [h, w] = [value(height), value(width)];
-    const c = inner / (patch * patch);
+    const c = inner / patch.reduce((a, side) => a * side, 1);
     const view = patchView(b, h, w, c, patch);
     const out = zeros([b, h, w, c]);
     eachOffset(view.shape, view.strides, 0, (offset, i) => {

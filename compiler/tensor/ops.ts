@@ -146,9 +146,9 @@ export const ops = {
   sum_tiles: { args: ["x"], results: y, attrs: { copies: "integer" }, doc: "sum of the copies equal blocks of axis 0, in order" },
   one_hot: { args: ["indices"], results: y, attrs: { size: "dim" }, doc: "indices[...] -> [..., size], 1 at the index" },
 
-  // Images: [B, H, W, C] and patches [B, (H/p)*(W/p), p*p*C], patches row-major, within one (py, px, c).
-  patchify: { args: ["x"], results: y, attrs: { patch: "integer" }, doc: "an image as a row of flattened patches" },
-  unpatchify: { args: ["x"], results: y, attrs: { patch: "integer", height: "dim", width: "dim" }, doc: "the inverse of patchify" },
+  // Images: [B, H, W, C] and patches [B, (H/p)*(W/q), p*q*C] of `patch` [p, q] pixels, patches row-major, within one (py, px, c).
+  patchify: { args: ["x"], results: y, attrs: { patch: "integers" }, doc: "an image as a row of flattened patches of patch = [height, width]" },
+  unpatchify: { args: ["x"], results: y, attrs: { patch: "integers", height: "dim", width: "dim" }, doc: "the inverse of patchify" },
 
   // Losses.
   smooth_l1: { args: ["a", "b"], results: y, attrs: { beta: "number" }, doc: "d^2 / (2 beta) where |d| < beta, else |d| - beta/2, with d = a - b; elementwise" },

@@ -203,6 +203,13 @@ function tensor(shape: readonly Dim[], dtype: TensorType["dtype"] = "f32"): Tens
   return { dtype, shape, stack: [] };
 }
 
+/** Height and width of a patch. */
+function sidesOf(patch: readonly number[]): readonly [Dim, Dim] {
+  const [p, q] = patch;
+  need(patch.length === 2 && p !== undefined && q !== undefined && [p, q].every((side) => Number.isInteger(side) && side > 0), () => `a patch has two sides from 1 on, got [${patch.join(", ")}]`);
+  return [constantDim(p ?? 1), constantDim(q ?? 1)];
+}
+
 function exact(a: Dim, b: Dim, what: string): Dim {
   return divide(a, b) ?? fail(`${what}: ${printDim(a)} is not a multiple of ${printDim(b)}`);
 }
@@ -546,17 +553,17 @@ const shapeRules = {
     const x = at(args, 0);
     needFloat(x);
     needRank(x, 4);
-    const p = constantDim(patch);
-    const n = mul(exact(axisOf(x, 1), p, "height over patch"), exact(axisOf(x, 2), p, "width over patch"));
-    return [tensor([axisOf(x, 0), n, product([p, p, axisOf(x, 3)])])];
+    const [p, q] = sidesOf(patch);
+    const n = mul(exact(axisOf(x, 1), p, "height over patch"), exact(axisOf(x, 2), q, "width over patch"));
+    return [tensor([axisOf(x, 0), n, product([p, q, axisOf(x, 3)])])];
   },
   unpatchify: (args, { patch, height, width }) => {
     const x = at(args, 0);
     needFloat(x);
     needRank(x, 3);
-    const p = constantDim(patch);
-    needEqualDims(axisOf(x, 1), mul(exact(height, p, "height over patch"), exact(width, p, "width over patch")), "numbers of patches");
-    return [tensor([axisOf(x, 0), height, width, exact(axisOf(x, 2), mul(p, p), "width over patch area")])];
+    const [p, q] = sidesOf(patch);
+    needEqualDims(axisOf(x, 1), mul(exact(height, p, "height over patch"), exact(width, q, "width over patch")), "numbers of patches");
+    return [tensor([axisOf(x, 0), height, width, exact(axisOf(x, 2), mul(p, q), "width over patch area")])];
   },
   smooth_l1: sameAll,
   smooth_l1_grad: sameAll,

@@ -15,8 +15,10 @@ export type Axis = "batch" | "time" | "token" | "feature" | "height" | "width" |
 export interface Grid {
   readonly rows: number;
   readonly cols: number;
-  /** Side of a patch in pixels. */
+  /** Side of a patch in pixels; its height, where `across` says another width. */
   readonly patch: number;
+  /** Width of a patch in pixels, where it is no square. */
+  readonly across?: number;
   readonly channels: number;
   /** Rows of patches along time, where tokens are tubes of a video. */
   readonly frames?: number;
@@ -102,9 +104,20 @@ export function placesOf({ rows, cols, frames = 1 }: Pick<Grid, "rows" | "cols" 
   return rows * cols * frames;
 }
 
+/** Height and width of a grid's patches, in pixels. */
+export function sidesOf({ patch, across = patch }: Pick<Grid, "patch" | "across">): readonly [number, number] {
+  return [patch, across];
+}
+
+/** How many numbers a patch, or a tube of them, has. */
+export function valuesOf({ tube = 1, channels, ...grid }: Pick<Grid, "patch" | "across" | "tube" | "channels">): number {
+  const [height, width] = sidesOf(grid);
+  return height * width * tube * channels;
+}
+
 /** Whether two grids are one. */
 export function sameGrid(a: Grid, b: Grid): boolean {
-  return a.rows === b.rows && a.cols === b.cols && a.patch === b.patch && a.channels === b.channels && a.frames === b.frames && a.tube === b.tube;
+  return a.rows === b.rows && a.cols === b.cols && a.patch === b.patch && a.across === b.across && a.channels === b.channels && a.frames === b.frames && a.tube === b.tube;
 }
 
 /** Whether two position facts are one; opaque positions are equal when they come from the same input. */

@@ -57,6 +57,7 @@ export function vitLayout(manifest: Pick<Manifest, "parameters" | "encoders" | "
   if (input === undefined || info.grid === undefined) throw unlike(encoder, ["it does not give one token for every patch of a picture"]);
   if (input.frames !== undefined) throw new HostError("mismatch", `the encoder ${encoder} takes clips of ${input.frames} frames, and IJepaModel takes pictures`, "its weights lie in checkpoint.safetensors of the run, by their names in the program, and its features are what jepac features writes");
   if (input.height !== input.width) throw unlike(encoder, [`its pictures are ${input.height} by ${input.width}, not square`]);
+  if (info.grid.across !== undefined) throw unlike(encoder, [`its patches are ${info.grid.patch} by ${info.grid.across} pixels, not square`]);
   const depth = [...own.keys()].filter((name) => /^blocks\.\d+\.norm1\.weight$/.test(name)).length;
   const sizes: VitSizes = { image: input.width, patch: info.grid.patch, channels: input.channels, width: sizeOf("norm.weight"), depth, hidden: sizeOf("blocks.0.mlp.fc1.bias") };
   // In a program of several grids, tables of the later ones have the grid in their name.

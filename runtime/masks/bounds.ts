@@ -163,7 +163,7 @@ function acceptableSizes(spec: MaskSpec): { law: SizeLaw; sizes: readonly BlockS
 
 /** Rows (or columns) that blocks of a sampler can touch: the published one never reaches the last. */
 function usable(spec: MaskSpec, side: number): number {
-  return spec.sampler === "published" ? side - 1 : side;
+  return spec.sampler === "published" && side > 1 ? side - 1 : side;
 }
 
 /** Positions that a block of each kind must share, whatever their places. */

@@ -6,7 +6,8 @@
  * enumerated over the uniform itself, not simulated: the formula is a step function of it, so bisection finds each step.
  * A size that can never be accepted (`h·w <= minKeep`) is what made the published program hang on small grids; here it
  * is a number, `hangs`, known before anything runs. On a grid with frames a block goes through all of them, so that the law
- * is that of one plane: area, sides and `minKeep` are counted there.
+ * is that of one plane: area, sides and `minKeep` are counted there. On a grid of one row or one column, which the release does not know, a block is a
+ * stretch along it.
  */
 import type { MaskSpec } from "../abi.js";
 
@@ -48,9 +49,13 @@ function areaAt(spec: MaskSpec, u: number): number {
 
 function sides(spec: MaskSpec, area: number, aspect: number): BlockSize {
   const margin = spec.sampler === "published" ? 1 : 0;
+  const { rows, cols } = spec.grid;
+  // A line of positions, as signals have: a block is a stretch of it, as long as its area; it has no aspect.
+  if (rows === 1) return { height: 1, width: Math.min(area, cols - margin) };
+  if (cols === 1) return { height: Math.min(area, rows - margin), width: 1 };
   return {
-    height: Math.min(roundHalfEven(Math.sqrt(area * aspect)), spec.grid.rows - margin),
-    width: Math.min(roundHalfEven(Math.sqrt(area / aspect)), spec.grid.cols - margin),
+    height: Math.min(roundHalfEven(Math.sqrt(area * aspect)), rows - margin),
+    width: Math.min(roundHalfEven(Math.sqrt(area / aspect)), cols - margin),
   };
 }
 

@@ -125,7 +125,9 @@ function least({ grid: { frames = 1 }, minKeep }: MaskSpec): number {
 function placePublished(spec: MaskSpec, size: BlockSize, first: Int16Array, sets: number, draws: Stream): { region: Int32Array; relaxed: boolean } {
   for (let inForce = sets; ; inForce--) {
     for (let i = 0; i < TRIES; i++) {
-      const region = blockRegion(spec, size, draws.int(spec.grid.rows - size.height), draws.int(spec.grid.cols - size.width), first, inForce);
+      // Across a line of positions there is one place.
+      const [tops, lefts] = [Math.max(1, spec.grid.rows - size.height), Math.max(1, spec.grid.cols - size.width)];
+      const region = blockRegion(spec, size, draws.int(tops), draws.int(lefts), first, inForce);
       if (region.length > least(spec)) return { region, relaxed: inForce < sets };
     }
     if (inForce === 0) throw refuse(`mask '${spec.name}' found no place for a block of ${size.height} × ${size.width}`);

@@ -73,7 +73,7 @@ function moduleOf(build: Case): Module {
   return defineFunc(emptyModule, { name: "encode_e", dims: ["B"] }, (b) => {
     const image = b.input("image", f32(dims(["B", 4, 4, 2])), "data");
     const w = b.input("e.w", f32(dims([8])), "param");
-    const x = b.op("patchify", [image], { patch: 2 });
+    const x = b.op("patchify", [image], { patch: [1, 4] });
     b.output("out", build(b, x, b.op("shift", [b.op("abs", [x])], { by: 0.5 }), w), "data");
   });
 }
@@ -115,7 +115,7 @@ test("every op that has a row is run above, and every one without is refused wit
   const rows = Object.entries(onnxRows);
   expect(rows.filter(([op, row]) => typeof row === "function" && !run.has(op)).map(([op]) => op)).toEqual([]);
   for (const [op, row] of rows) if (typeof row !== "function") expect(row.why.length, op).toBeGreaterThan(15);
-  const paints = moduleOf((b, x) => b.op("unpatchify", [x], { patch: 2, height: dim(4), width: dim(4) }));
+  const paints = moduleOf((b, x) => b.op("unpatchify", [x], { patch: [2, 2], height: dim(4), width: dim(4) }));
   expect(emitOnnx({ ...job, module: paints, values: new Map([["e.w", new Float32Array(8)]]) }, "x.onnx")).toEqual({ kind: "refused", problems: ["`unpatchify` in `encode_e`: it makes images, which encoders read"] });
   const valueless = moduleOf((b, x, _p, w) => b.op("add", [x, w]));
   expect(emitOnnx({ ...job, module: valueless, values: new Map() }, "x.onnx")).toEqual({ kind: "refused", problems: ["e.w, of which the checkpoint has no values that fit"] });

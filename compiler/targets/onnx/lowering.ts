@@ -182,11 +182,11 @@ export const onnxRows: { readonly [O in PrimitiveName]: OnnxRow<O> } = {
   gather_rows: batch, scatter_rows: training, gather_table: batch, scatter_table: training, tile_batch: batch, sum_tiles: training, one_hot: batch,
   patchify: (c) => {
     const [, height, width, channels] = shapeOf(c).map((d, i) => (i === 0 ? 0 : known(d, "an image size")));
-    const { patch } = c.attrs;
+    const [p = 1, q = 1] = c.attrs.patch;
     if (height === undefined || width === undefined || channels === undefined) throw new IrError(`patchify of ${printShape(shapeOf(c))}`);
-    const cut = c.g.op("Reshape", [x(c), c.g.ints([-1, height / patch, patch, width / patch, patch, channels])]);
+    const cut = c.g.op("Reshape", [x(c), c.g.ints([-1, height / p, p, width / q, q, channels])]);
     const near = c.g.op("Transpose", [cut], { perm: [0, 1, 3, 2, 4, 5] });
-    return [c.g.op("Reshape", [near, c.g.ints([-1, (height / patch) * (width / patch), patch * patch * channels])], {}, "patches")];
+    return [c.g.op("Reshape", [near, c.g.ints([-1, (height / p) * (width / q), p * q * channels])], {}, "patches")];
   },
   unpatchify: { why: "it makes images, which encoders read" },
   smooth_l1: training, smooth_l1_grad: training,

@@ -186,12 +186,12 @@ function copyAs(site: AnySite, x: Operand): Handle[] {
   return [viewOf(site.g.whole(x), shapeOf(site))];
 }
 
-/** Pixels in patch order: [B, H/p, W/p, p, p, C], whose elements in row-major order are patches. */
-function patchView(image: readonly Dim[], patch: number): { shape: Dim[]; strides: Dim[] } {
-  const p = constantDim(patch);
+/** Pixels in patch order: [B, H/p, W/q, p, q, C], whose elements in row-major order are patches. */
+function patchView(image: readonly Dim[], patch: readonly number[]): { shape: Dim[]; strides: Dim[] } {
+  const [p = one, q = one] = patch.map(constantDim);
   const [b, h, w, c] = [axis(image, 0), axis(image, 1), axis(image, 2), axis(image, 3)];
   const row = mul(w, c);
-  return { shape: [b, exact(h, p), exact(w, p), p, p, c], strides: [mul(h, row), mul(p, row), mul(p, c), row, c, one] };
+  return { shape: [b, exact(h, p), exact(w, q), p, q, c], strides: [mul(h, row), mul(p, row), mul(q, c), row, c, one] };
 }
 
 function exact(a: Dim, b: Dim): Dim {

@@ -45,8 +45,8 @@ export type ExtraKernels = {
   broadcast(x: Tensor, shape: readonly number[]): Tensor;
   /** indices [...] -> [..., size], 1 at the index. */
   oneHot(indices: Tensor, size: number): Tensor;
-  /** The inverse of `patches`: [B, (H/p)*(W/p), p*p*C] -> [B, H, W, C]. */
-  unpatches(x: Tensor, size: number, height: number, width: number): Tensor;
+  /** The inverse of `patches`: [B, (H/h)*(W/w), h*w*C] -> [B, H, W, C]. */
+  unpatches(x: Tensor, high: number, wide: number, height: number, width: number): Tensor;
   /**
    * `attention` with its usual scale, 1 / sqrt of a head's width: qkv [B, T, 3D] -> [out [B, T, D], what the gradient
    * needs]. With `first` and `count` only these rows attend, to all T, and out is [B, count, D].
@@ -148,12 +148,12 @@ function making(tf: Tf) {
     broadcast: (x: Tensor, shape: readonly number[]): Tensor => tf.broadcastTo(x, [...shape]),
     // tfjs refuses a depth of one, where every index is 0.
     oneHot: (indices: Tensor, size: number): Tensor => tf.tidy(() => (size === 1 ? tf.fill([...indices.shape, 1], 1, "float32") : tf.oneHot(tf.cast(indices, "int32"), size).cast("float32"))),
-    unpatches: (x: Tensor, size: number, height: number, width: number): Tensor => tf.tidy(() => {
+    unpatches: (x: Tensor, high: number, wide: number, height: number, width: number): Tensor => tf.tidy(() => {
       const [batch = 0, , inner = 0] = x.shape;
-      const channels = inner / (size * size);
-      const grid = x.reshape([batch, height / size, width / size, size, size, channels]);
+      const channels = inner / (high * wide);
+      const grid = x.reshape([batch, height / high, width / wide, high, wide, channels]);
       // Rows of a patch beside the patches of a row, in two moves of rank 5 at most.
-      const rows = grid.reshape([batch * (height / size), width / size, size, size * channels]).transpose([0, 2, 1, 3]);
+      const rows = grid.reshape([batch * (height / high), width / wide, high, wide * channels]).transpose([0, 2, 1, 3]);
       return rows.reshape([batch, height, width, channels]);
     }),
   };

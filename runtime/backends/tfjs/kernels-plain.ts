@@ -216,11 +216,11 @@ function shapes(tf: Tf) {
     slice: (x: Tensor, begin: readonly number[], size: readonly number[]): Tensor => tf.slice(x, [...begin], [...size]),
     split: (x: Tensor, sizes: readonly number[], axis: number): Tensor[] => tf.split(x, [...sizes], axis),
     pad: (x: Tensor, paddings: readonly (readonly [number, number])[]): Tensor => tf.pad(x, paddings.map(([before, after]): [number, number] => [before, after])),
-    patches: (x: Tensor, size: number): Tensor => tf.tidy(() => {
+    patches: (x: Tensor, high: number, wide: number): Tensor => tf.tidy(() => {
       const [batch = 0, height = 0, width = 0, channels = 0] = x.shape;
       // Rank 4 is enough, and quick everywhere: the columns and channels of a patch lie together already.
-      const cut = x.reshape([batch * (height / size), size, width / size, size * channels]).transpose([0, 2, 1, 3]);
-      return cut.reshape([batch, (height / size) * (width / size), size * size * channels]);
+      const cut = x.reshape([batch * (height / high), high, width / wide, wide * channels]).transpose([0, 2, 1, 3]);
+      return cut.reshape([batch, (height / high) * (width / wide), high * wide * channels]);
     }),
   };
 }

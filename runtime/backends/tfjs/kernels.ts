@@ -173,8 +173,8 @@ export type Kernels = {
   split(x: Tensor, sizes: readonly number[], axis: number): Tensor[];
   /** Zeros around x: before and after, for each axis. */
   pad(x: Tensor, paddings: readonly (readonly [number, number])[]): Tensor;
-  /** Images [B, H, W, C] -> [B, (H/p)*(W/p), p*p*C]: patches row-major; within one: row, column, channel. */
-  patches(x: Tensor, size: number): Tensor;
+  /** Images [B, H, W, C] -> [B, (H/h)*(W/w), h*w*C] of patches h high and w wide: row-major; within one: row, column, channel. */
+  patches(x: Tensor, high: number, wide: number): Tensor;
 
   /** A constant, cached and owned by the kernels: not to be freed. */
   scalar(value: number): Tensor;

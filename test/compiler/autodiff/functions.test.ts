@@ -190,7 +190,7 @@ test("gathered tokens, mask tokens and tiled contexts have the gradient of their
     const image = b.input("image", f32(dims(["B", 4, 4, 1])), "data");
     const index = b.input("targets", i32(dims(["2*B", "K"])), "index");
     const [w, bias, table, token] = [param(b, "w", [4, 3]), param(b, "b", [3]), param(b, "table", [4, 3]), param(b, "token", [3])];
-    const x = b.op("add", [b.op("linear", [b.op("patchify", [image], { patch: 2 }), w, bias]), table]);
+    const x = b.op("add", [b.op("linear", [b.op("patchify", [image], { patch: [2, 2] }), w, bias]), table]);
     const taken = b.op("gather_rows", [x, index], { copies: 2 });
     const places = b.op("add", [b.op("gather_table", [table, index]), token]);
     const both = b.op("concat", [b.op("concat", [taken, places], { axis: 1 }), b.op("tile_batch", [x], { copies: 2 })], { axis: 1 });

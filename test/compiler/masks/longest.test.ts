@@ -19,6 +19,8 @@ const families: readonly (readonly [string, readonly MaskSpec[], Readonly<Record
   ["published blocks on 14 x 14: the context misses a row and a column", [base, context], { context: 169 }],
   ["corrected blocks", [{ ...base, sampler: "corrected" }, { ...context, sampler: "corrected" }], { context: 196 }],
   ["blocks on an oblong grid", [{ ...base, grid: { rows: 6, cols: 11 }, minKeep: 2 }, { ...context, grid: { rows: 6, cols: 11 }, minKeep: 2 }], { context: 40 }],
+  ["stretches of a line: a block has a length alone", [{ ...base, grid: { rows: 1, cols: 40 }, minKeep: 2 }, { ...context, grid: { rows: 1, cols: 40 }, minKeep: 2 }], { targets: 7, context: 39 }],
+  ["stretches of a column, corrected", [{ ...base, sampler: "corrected", grid: { rows: 40, cols: 1 }, minKeep: 2 }, { ...context, sampler: "corrected", grid: { rows: 40, cols: 1 }, minKeep: 2 }], { targets: 8 }],
   ["three quarters at random, and the rest", [less("targets", "random", { minus: [], ratio: [0.75, 0.75] }), less("context", "complement")], { targets: 147, context: 49 }],
   ["a range of shares, and the rest", [less("targets", "random", { minus: [], ratio: [0.3, 0.6], sampler: "corrected" }), less("context", "all")], { context: 137 }],
   ["two blocks that cannot cover the grid, and the rest", [{ ...base, count: 2 }, less("context", "all")], { context: 166 }],

@@ -25,7 +25,7 @@ const program = (body: string, more = "", modules = ""): string => `use std.vit\
 const frames = `module frames(width) (clip) -> Tokens[width] {
   part embed = linear(width)
   part mix = block(2)
-  mix(embed(patches(clip, 4)) + sincos2d(width))
+  mix(embed(patches(clip, [8, 2])) + sincos2d(width))
 }`;
 
 const programs: Readonly<Record<string, string>> = {
@@ -37,13 +37,23 @@ const programs: Readonly<Record<string, string>> = {
   encoder t = ema(f, momentum: 0.99)
   predictor h = vit_predictor(width: 10, depth: 1, heads: 2)
   loss l1(h(f(video at context), at: targets), stopgrad(normalize(t(video))) at targets)`),
-  "several blocks at once, predicted by a decoder of tokens that were put in": program(`  input video: Video[4, 8, 8, 1]
+  "tubes of two sides, several blocks at once, predicted by a decoder of tokens that were put in": program(`  input video: Video[4, 4, 16, 1]
   mask hidden = random(0.5)
-  encoder f = video_vit(patch: 4, frames: 2, width: 12, depth: 1, heads: 2)
+  encoder f = video_vit(patch: [2, 8], frames: 2, width: 12, depth: 1, heads: 2)
   head token = mask_tokens()
   head trunk = vit_trunk(depth: 2, heads: 2, top: 1)
   z, unused = trunk(token(f(video), at: hidden))
-  loss mse(decode(z) at hidden, tubes(video, 4, 2) at hidden) in pixels`),
+  loss mse(decode(z) at hidden, tubes(video, [2, 8], 2) at hidden) in pixels`),
+  "a signal of one row: stretches of it, predicted from the rest": program(`  input signal: Image[1, 48, 3]
+  param stretch = [1, 4]
+  mask targets = 2 of block(scale: 0.15..0.3, min_keep: 0)
+  mask context = all minus targets
+  encoder f = vit(patch: stretch, width: 8, depth: 1, heads: 2)
+  encoder t = ema(f, momentum: 0.99)
+  predictor h = vit_predictor(width: 8, depth: 1, heads: 2)
+  head paint = decode()
+  loss l1(h(f(signal at context), at: targets), stopgrad(normalize(t(signal))) at targets)
+  loss mse(paint(f(signal)), patches(signal))`),
   "a world model of frames with actions": program(`  input video: Video[3, 8, 8, 3]
   input action: Action[3, 2]
   encoder f = vit(patch: 4, width: 8, depth: 1, heads: 2)

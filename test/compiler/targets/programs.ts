@@ -83,7 +83,7 @@ export function ijepa(depth = 2, names = { block: "block", other: "predictor_blo
     const image = b.input("image", tensor("B", 16, 16, 3), "data");
     const context = b.input("context", i32(dims(["B", "K"])), "index");
     const targets = b.input("targets", i32(dims(["2*B", "L"])), "index");
-    const patches = b.op("patchify", [image], { patch: 4 });
+    const patches = b.op("patchify", [image], { patch: [4, 4] });
     const encode = (prefix: string, at?: ValueId): ValueId => {
       const w = b.input(`${prefix}.embed.weight`, tensor(48, width), "param");
       const bias = b.input(`${prefix}.embed.bias`, tensor(width), "param");

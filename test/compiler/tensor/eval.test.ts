@@ -67,8 +67,10 @@ test("smooth L1 is quadratic within beta and linear outside", () => {
 });
 
 test("patches are row-major, and within one by row, column, channel", () => {
-  const y = run("patchify", [count([1, 4, 4, 1])], { patch: 2 });
+  const y = run("patchify", [count([1, 4, 4, 1])], { patch: [2, 2] });
   expect(y).toEqual([0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15]);
+  const oblong = run("patchify", [count([1, 2, 6, 1])], { patch: [2, 3] });
+  expect(oblong).toEqual([0, 1, 2, 6, 7, 8, 3, 4, 5, 9, 10, 11]);
 });
 
 test("gather_rows reads image b mod B in copy-major order", () => {

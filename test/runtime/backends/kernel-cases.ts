@@ -319,15 +319,16 @@ for (const beta of [1, 0.5]) {
   };
 }
 
-cases["patches, row by row"] = () => {
+for (const [high, wide] of [[2, 2], [1, 3], [4, 2]] as const) cases[`patches of ${high} x ${wide}, row by row`] = () => {
   const x = n([2, 4, 6, 3], 29);
-  const want = ref.nd([2, 6, 12], (i) => {
-    const [image, patch, inside] = [Math.floor(i / 72), Math.floor(i / 12) % 6, i % 12];
-    const row = Math.floor(patch / 3) * 2 + Math.floor(inside / 6);
-    const column = (patch % 3) * 2 + (Math.floor(inside / 3) % 2);
+  const [across, size] = [6 / wide, high * wide * 3];
+  const want = ref.nd([2, 72 / size, size], (i) => {
+    const [image, patch, inside] = [Math.floor(i / 72), Math.floor(i / size) % (72 / size), i % size];
+    const row = Math.floor(patch / across) * high + Math.floor(inside / (wide * 3));
+    const column = (patch % across) * wide + (Math.floor(inside / 3) % wide);
     return x.data[((image * 4 + row) * 6 + column) * 3 + (inside % 3)] ?? NaN;
   });
-  return { inputs: [x], run: (k, [tx]) => [k.patches(tx, 2)], want: () => [want] };
+  return { inputs: [x], run: (k, [tx]) => [k.patches(tx, high, wide)], want: () => [want] };
 };
 
 cases["sums, and plain arithmetic with numbers and with rows"] = () => {

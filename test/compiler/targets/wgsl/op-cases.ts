@@ -98,6 +98,6 @@ export const cases: readonly Case[] = [
   { op: "tile_batch", env: { B: 3 }, body: (b) => one(b.op("tile_batch", [data(b, "x", t("B", 5))], { copies: 4 })) },
   { op: "sum_tiles", env: { B: 3 }, body: (b) => one(b.op("sum_tiles", [data(b, "x", t("4*B", 5))], { copies: 4 })) },
   { op: "one_hot", env: { B: 3 }, below: 9, body: (b) => one(b.op("one_hot", [data(b, "x", i32(dims(["B", 2])))], { size: dim(9) })) },
-  { op: "patchify", env: { B: 2 }, body: (b) => one(b.op("patchify", [data(b, "x", t("B", 6, 9, 2))], { patch: 3 })) },
-  { op: "unpatchify", env: { B: 2 }, body: (b) => one(b.op("unpatchify", [data(b, "x", t("B", 6, 18))], { patch: 3, height: dim(6), width: dim(9) })) },
+  { op: "patchify", env: { B: 2 }, body: (b) => one(b.op("patchify", [data(b, "x", t("B", 6, 9, 2))], { patch: [2, 3] })) },
+  { op: "unpatchify", env: { B: 2 }, body: (b) => one(b.op("unpatchify", [data(b, "x", t("B", 9, 12))], { patch: [2, 3], height: dim(6), width: dim(9) })) },
 ];
