@@ -257,6 +257,10 @@ export type DataConfig =
     }
   /** Shapes; for a program that takes clips, shapes that move, with the actions that move them. */
   | { readonly kind: "synthetic"; readonly count: number }
+  /** Generated signals: waves over noise. */
+  | { readonly kind: "waves"; readonly count: number }
+  /** Numbers as they stand, of NumPy's files; `normalize` is in their units. */
+  | { readonly kind: "arrays"; readonly path: string; readonly onCorrupt: "skip" | "refuse"; readonly onSmall: "scale" | "skip" | "refuse" }
   | {
       readonly kind: "videos";
       readonly path: string;

@@ -21,7 +21,8 @@ export type { DType, NamedTensor, TensorData, TensorFile, TensorToWrite } from "
 export { evalSet } from "./data/eval-set.js";
 export type { EvalOptions, EvalSet, EvalSize } from "./data/eval-set.js";
 export type { Actions, FilmPlace, Films, ImageSource, RawImage, SourceReport, SourceSpec } from "./data/source.js";
-export { syntheticSource } from "./data/synthetic.js";
+export { syntheticSource, waveSource } from "./data/synthetic.js";
+export type { WaveOptions } from "./data/synthetic.js";
 export type { SyntheticOptions } from "./data/synthetic.js";
 export { sampleMasks } from "./masks/sample.js";
 export type { MaskDraw, MaskKey } from "./masks/sample.js";

@@ -2,8 +2,8 @@
  * Whether the data of a program is what its inputs are made of.
  *
  * Owns the questions that take the model and the recipe together: whether folders of films and of pictures are read for a `Video`
- * and an `Image` (JEP6022), whether as many bands are read as the program takes (JEP6024, JEP6025), and whether an augmentation
- * makes actions say something else than what is seen (JEP6023). What
+ * and an `Image` (JEP6022), whether as many bands are read as the program takes (JEP6024, JEP6025), whether colors are changed of what
+ * has none (JEP6027), whether generated signals have one row (JEP6029), and whether an augmentation makes actions say something else than what is seen (JEP6023). What
  * can only be known from the files themselves (classes, columns of actions, lengths of films) is told when a run begins.
  */
 import type { Span } from "../base/span.js";
@@ -19,13 +19,15 @@ export function checkData(graph: ModelGraph, program: Program, training: Checked
   const setting = program.settings.find(({ name }) => name.text === "data");
   const inputs = graph.body.nodes.filter(({ op }) => op === "input");
   const { kind } = training.train.data;
-  const wrong = inputs.find((node) => isSeen(node) && (isFilm(node) ? kind === "images" : kind === "videos"));
+  const wrong = inputs.find((node) => isSeen(node) && (isFilm(node) ? kind !== "videos" && kind !== "synthetic" : kind === "videos"));
   const call = setting?.values[0];
   if (setting !== undefined && call !== undefined && wrong !== undefined) {
-    const [reads, takes, instead] = kind === "images" ? ["pictures", "a film", "videos"] : ["films", "a picture", "images"];
-    diagnostics.add(report("JEP6022", call.span, { data: kind, reads, name: wrong.attrs.path ?? "", takes, instead: `${instead}("…")` }, renamed(call, instead, program, wrong.origin)));
+    const [reads, takes, instead] = kind === "videos" ? ["films", "a picture", "images"] : [kind === "images" ? "pictures" : kind === "arrays" ? "single samples" : "signals", "a film", "videos"];
+    const extras = kind === "images" || kind === "videos" ? renamed(call, instead, program, wrong.origin) : { related: [{ span: wrong.origin, message: "declared here" }] };
+    diagnostics.add(report("JEP6022", call.span, { data: kind, reads, name: wrong.attrs.path ?? "", takes, instead: `${instead}("…")` }, extras));
   }
   checkBands(graph, setting, training, diagnostics);
+  if (kind === "arrays" || kind === "waves") checkNumbers(graph, program, training, setting, diagnostics);
   const action = inputs.find(({ type }) => type.space.kind === "actions");
   if (action === undefined) return;
   const name = action.attrs.path ?? "";
@@ -41,9 +43,23 @@ function checkBands(graph: ModelGraph, setting: ast.Setting | undefined, { train
   const related = [{ span: input.origin, message: `\`${input.name}\` is declared here` }];
   if (data.kind === "synthetic") {
     if (channels !== 1 && channels !== 3) diagnostics.add(report("JEP6025", call.span, { channels }, { related }));
-  } else if (data.bands !== undefined && data.bands.length !== channels) {
+  } else if ((data.kind === "images" || data.kind === "videos") && data.bands !== undefined && data.bands.length !== channels) {
     const at = call.args.find(({ name }) => name?.text === "bands")?.span ?? call.span;
     diagnostics.add(report("JEP6024", at, { found: `${data.bands.length} band${data.bands.length === 1 ? "" : "s"}`, name: input.name, channels }, { related }));
+  }
+}
+
+/** Transforms that change colors, between a black and a white that numbers have not. */
+const coloring: ReadonlySet<string> = new Set(["color_jitter", "grayscale", "solarize"]);
+
+/** Numbers as they stand: no colors are changed, and generated signals have one row. */
+function checkNumbers(graph: ModelGraph, program: Program, { transforms, train: { data } }: CheckedTraining, setting: ast.Setting | undefined, diagnostics: Diagnostics): void {
+  const at = setting?.span ?? program.span;
+  const lists = [{ at, transforms }, ...graph.views.map((view) => ({ at: view.origin, transforms: view.transforms }))];
+  for (const list of lists) for (const { name } of list.transforms) if (coloring.has(name)) diagnostics.add(report("JEP6027", list.at, { what: name, data: data.kind }));
+  const [input] = graph.inputs;
+  if (data.kind === "waves" && input !== undefined && input.frames === undefined && input.height !== 1) {
+    diagnostics.add(report("JEP6029", setting?.values[0]?.span ?? at, { name: input.name, rows: input.height }, { related: [{ span: input.origin, message: `\`${input.name}\` is declared here` }] }));
   }
 }
 

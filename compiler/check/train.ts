@@ -98,7 +98,7 @@ function checkRate({ learningRate, duration, data, batch }: Draft, at: Span, dia
   if (learningRate.points.every((p) => p === 0)) diagnostics.add(report("JEP6016", at, {}));
   const { warmup } = learningRate;
   if (warmup === undefined) return;
-  const perEpoch = data.kind === "synthetic" ? Math.floor(data.count / batch) : undefined;
+  const perEpoch = data.kind === "synthetic" || data.kind === "waves" ? Math.floor(data.count / batch) : undefined;
   const one = warmup.unit === duration.unit ? 1 : perEpoch;
   // As one unit: epochs of pictures that a folder holds are not known here.
   const inUnit = (d: Duration): number => (one === undefined ? NaN : d.unit === "epochs" ? d.value * one : d.value);
@@ -184,7 +184,7 @@ export const settingArguments: Readonly<Record<string, readonly string[]>> = { .
 export const sourceChoices = { on_corrupt: ["skip", "refuse"], on_small: ["scale", "skip", "refuse"], on_short: ["skip", "refuse"] } as const;
 
 /** Settings that take one of some words, alone or with arguments behind it. */
-export const settingChoices = { data: ["images", "videos", "shapes"], optimizer: Object.keys(optimizers), recompute: ["blocks"], on_collapse: ["warn", "stop"] } as const;
+export const settingChoices = { data: ["images", "videos", "arrays", "shapes", "waves"], optimizer: Object.keys(optimizers), recompute: ["blocks"], on_collapse: ["warn", "stop"] } as const;
 
 const settings: Readonly<Record<string, Reader>> = {
   data: readData,
@@ -206,27 +206,43 @@ function readData(state: State, setting: ast.Setting): void {
   const expr = setting.values[0];
   const call = expr === undefined ? undefined : named(expr);
   const { cx } = state;
-  if (call === undefined || (call.name !== "images" && call.name !== "videos" && call.name !== "shapes")) {
+  if (call === undefined || !isData(call.name)) {
     cx.diagnostics.add(report("JEP6007", setting.span, {}, expr === undefined || call === undefined ? {} : didYouMean(call.name, settingChoices.data, wordOf(expr))));
     return;
   }
-  state.draft.data = call.name === "shapes" ? readShapes(cx, call.args) : readFolder(cx, call.name, call.args);
+  const data = call.name === "shapes" || call.name === "waves" ? readGenerated(cx, call.name, call.args) : readFolder(cx, call.name, call.args);
+  state.draft.data = data;
+  if (data.kind === "arrays" || data.kind === "waves") Object.assign(state.draft, asTheyStand(state.channels));
   const block = [...call.block, ...(setting.block ?? [])];
   const colors = block.flatMap((e) => {
     const c = named(e);
     return c?.name === "normalize" ? [c] : [];
   });
   for (const c of colors) readNormalize(state, c.args);
+  if (data.kind === "arrays" && colors.length === 0) cx.diagnostics.add(report("JEP6028", expr?.span ?? setting.span, {}));
   state.transforms = readTransforms(cx, inBlock(block).filter(({ expr }) => named(expr)?.name !== "normalize"), state.channels);
 }
 
-/** A folder of pictures or of films. */
-function readFolder(cx: BodyCx, kind: "images" | "videos", args: readonly ast.Arg[]): DataConfig {
+function isData(name: string): name is (typeof settingChoices.data)[number] {
+  return (settingChoices.data as readonly string[]).includes(name);
+}
+
+/** Numbers have no scale that one could know. */
+function asTheyStand(channels = 1): Pick<TrainConfig, "mean" | "std"> {
+  return { mean: Array.from({ length: channels }, () => 0), std: Array.from({ length: channels }, () => 1) };
+}
+
+/** What lies in files. */
+type Filed = "images" | "videos" | "arrays";
+
+/** A folder of pictures, of films, or of arrays. */
+function readFolder(cx: BodyCx, kind: Filed, args: readonly ast.Arg[]): DataConfig {
   let path = "";
   let bands: readonly number[] | undefined;
   let every = 1;
   let onCorrupt: "skip" | "refuse" = "skip";
-  let onSmall: "scale" | "skip" | "refuse" = "scale";
+  // Signals that are stretched are other signals.
+  let onSmall: "scale" | "skip" | "refuse" = kind === "arrays" ? "refuse" : "scale";
   let onShort: "skip" | "refuse" = "skip";
   const films = kind === "videos";
   const taken = createTaken(kind, cx.diagnostics);
@@ -235,7 +251,7 @@ function readFolder(cx: BodyCx, kind: "images" | "videos", args: readonly ast.Ar
     if (!taken.take(key, placeOf(arg))) continue;
     const text = arg.value.kind === "string" ? arg.value.value : arg.value.kind === "ref" ? arg.value.name : undefined;
     if (key === "path" && arg.value.kind === "string") path = arg.value.value;
-    else if (key === "bands") bands = readBands(cx, arg.value);
+    else if (key === "bands" && kind !== "arrays") bands = readBands(cx, arg.value);
     else if (key === "every" && films) every = asCount(evaluate(cx, arg.value), "`every`", arg.span, cx.diagnostics, 1, 1e6) ?? every;
     else if (key === "on_corrupt" && (text === "skip" || text === "refuse")) onCorrupt = text;
     else if (key === "on_small" && (text === "scale" || text === "skip" || text === "refuse")) onSmall = text;
@@ -243,11 +259,12 @@ function readFolder(cx: BodyCx, kind: "images" | "videos", args: readonly ast.Ar
     else cx.diagnostics.add(badFolder(kind, key, arg));
   }
   const some = bands === undefined ? {} : { bands };
-  return films ? { kind, path, every, onCorrupt, onSmall, onShort, ...some } : { kind: "images", path, onCorrupt, onSmall, ...some };
+  if (kind === "arrays") return { kind, path, onCorrupt, onSmall };
+  return kind === "videos" ? { kind, path, every, onCorrupt, onSmall, onShort, ...some } : { kind, path, onCorrupt, onSmall, ...some };
 }
 
 /** What is wrong with an argument of a folder: one that it has not, or a value that it does not take. */
-function badFolder(kind: "images" | "videos", key: string, { name, value, span }: ast.Arg): Diagnostic {
+function badFolder(kind: Filed, key: string, { name, value, span }: ast.Arg): Diagnostic {
   const { on_corrupt, on_small, on_short } = sourceChoices;
   const words: Readonly<Record<string, readonly string[]>> = { on_corrupt, on_small, ...(kind === "videos" ? { on_short } : {}) };
   const list = (of: readonly string[]): string => `${of.slice(0, -1).map((word) => `\`${word}\``).join(", ")} or \`${of.at(-1) ?? ""}\``;
@@ -259,7 +276,7 @@ function badFolder(kind: "images" | "videos", key: string, { name, value, span }
   }
   const known = own(words, key);
   if (known !== undefined) return report("JEP2010", value.span, { what: `\`${key}\``, expected: list(known), found }, value.kind === "ref" ? didYouMean(value.name, known, value.span) : {});
-  const names = ["path", "bands", ...(kind === "videos" ? ["every"] : []), ...Object.keys(words)];
+  const names = ["path", ...(kind === "arrays" ? [] : ["bands"]), ...(kind === "videos" ? ["every"] : []), ...Object.keys(words)];
   return report("JEP2004", name?.span ?? span, { callee: kind, name: key, known: names.map((n) => `\`${n}\``).join(", ") }, didYouMean(key, names, name?.span ?? span));
 }
 
@@ -273,16 +290,16 @@ function readBands(cx: BodyCx, expr: ast.Expr): readonly number[] | undefined {
   return undefined;
 }
 
-function readShapes(cx: BodyCx, args: readonly ast.Arg[]): DataConfig {
+function readGenerated(cx: BodyCx, word: "shapes" | "waves", args: readonly ast.Arg[]): DataConfig {
   let count = 4096;
-  const taken = createTaken("shapes", cx.diagnostics);
+  const taken = createTaken(word, cx.diagnostics);
   for (const arg of args) {
     const key = arg.name?.text ?? "count";
     if (!taken.take(key, placeOf(arg))) continue;
-    if (key !== "count") cx.diagnostics.add(report("JEP2004", arg.name?.span ?? arg.span, { callee: "shapes", name: key, known: "`count`" }));
+    if (key !== "count") cx.diagnostics.add(report("JEP2004", arg.name?.span ?? arg.span, { callee: word, name: key, known: "`count`" }));
     else count = asCount(evaluate(cx, arg.value), "`count`", arg.span, cx.diagnostics, 1, 1e8) ?? count;
   }
-  return { kind: "synthetic", count };
+  return { kind: word === "waves" ? word : "synthetic", count };
 }
 
 function readNormalize(state: State, args: readonly ast.Arg[]): void {

@@ -31,7 +31,7 @@ const range = (low: number, high: number): Formal => ({ range: true, low, high }
 const p = one(0, 1);
 
 const known: Readonly<Record<string, Readonly<Record<string, Formal>>>> = {
-  random_resized_crop: { scale: range(1e-6, 1), aspect: range(1e-3, 1e3) }, resize: {}, center_crop: {}, flip: { p },
+  random_resized_crop: { scale: range(1e-6, 1), aspect: range(1e-3, 1e3) }, random_crop: {}, resize: {}, center_crop: {}, flip: { p },
   color_jitter: { brightness: one(0, 10), contrast: one(0, 10), saturation: one(0, 10), hue: one(0, 0.5), p },
   grayscale: { p }, blur: { p, radius: range(1e-3, 100) }, solarize: { p, threshold: one(0, 1) },
 };

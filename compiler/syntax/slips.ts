@@ -47,10 +47,10 @@ export function mendSlips(tokens: readonly IToken[], comments: readonly IToken[]
   return out;
 }
 
-/** Where a path without quotes ends that begins here, as the first argument of `images` or `videos`; before it where none does. */
+/** Where a path without quotes ends that begins here, as the first argument of `images`, `videos` or `arrays`; before it where none does. */
 function pathEnd(all: readonly IToken[], from: number, out: readonly IToken[]): number {
   const [word, bracket] = out.slice(-2);
-  if (bracket?.tokenType !== T.LParen || !["images", "videos"].includes(word?.image ?? "")) return 0;
+  if (bracket?.tokenType !== T.LParen || !["images", "videos", "arrays"].includes(word?.image ?? "")) return 0;
   let end = from;
   let slash = false;
   for (let token = all[end]; token !== undefined && token.tokenType !== T.RParen && token.tokenType !== T.Comma; token = all[end]) {

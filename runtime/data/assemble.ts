@@ -31,12 +31,13 @@ export interface DoneShare {
   readonly corrupt: readonly { readonly index: number; readonly reason: string }[];
   /** Pictures smaller than a view in some direction, which are scaled up. */
   readonly small: readonly number[];
-  /** The range of the first share's pictures of 16 bits, where normalization leaves next to nothing of such. */
+  /** The range of the first share's pictures of 16 bits, where normalization leaves next to nothing of such, or of its numbers of arrays, where it is far from theirs. */
   readonly dark?: Shades;
 }
 
-/** The largest value of some pictures, and for each channel the mean and the deviation of its shades in 0..1. */
+/** The largest value of some pictures, and for each channel the mean and the deviation of its shades in 0..1; of `numbers` in their own units. */
 export interface Shades {
+  readonly numbers: boolean;
   readonly most: number;
   readonly mean: readonly number[];
   readonly std: readonly number[];
@@ -69,7 +70,7 @@ export class Assembler {
   /** Of all views, so that pictures are kept as they are needed. */
   readonly #channels: number;
   #cached = 0;
-  /** Pictures of 16 bits until a share is done, from which their range is known. */
+  /** Pictures of 16 bits, or numbers of arrays, until a share is done, from which their range is known. */
   #deep: RawImage[] | undefined = [];
 
   constructor(source: ImageSource, options: AssemblerOptions) {
@@ -104,7 +105,7 @@ export class Assembler {
     const shades = shadesOf(this.#deep ?? [], this.#channels);
     this.#deep = undefined;
     // Files of 16 bits often hold 12, or the counts of a detector: what lies within one deviation of black is hardly seen.
-    const dark = shades.most > 0 && shades.most / 65535 < Math.min(...this.#options.std);
+    const dark = shades.numbers ? isOff(shades, this.#options) : shades.most > 0 && shades.most / 65535 < Math.min(...this.#options.std);
     return { rows, used, ...notes, ...(dark ? { dark: shades } : {}) };
   }
 
@@ -170,7 +171,7 @@ export class Assembler {
   /** A picture in the channels of the views. */
   #known(at: number, decoded: RawImage): RawImage {
     const image = inChannels(decoded, this.#channels, this.#source.describe(at));
-    if (image.data instanceof Uint16Array) this.#deep?.push(image);
+    if (!(image.data instanceof Uint8Array)) this.#deep?.push(image);
     return image;
   }
 
@@ -213,7 +214,17 @@ function requireFrames({ films, name }: ImageSource, views: readonly ViewSpec[])
   }
 }
 
+/** Whether numbers are not nearly normalized: three deviations away, or five times as wide or narrow. */
+function isOff({ mean, std }: Shades, wanted: Pick<AssemblerOptions, "mean" | "std">): boolean {
+  return mean.some((value, c) => {
+    const [center, width] = [wanted.mean[c] ?? 0, wanted.std[c] ?? 1];
+    return Math.abs(value - center) > 3 * width || (std[c] ?? 0) > 5 * width || (std[c] ?? 0) < width / 5;
+  });
+}
+
 function shadesOf(pictures: readonly RawImage[], channels: number): Shades {
+  const numbers = pictures[0]?.data instanceof Float32Array;
+  const white = numbers ? 1 : 65535;
   const [sums, squares] = [new Float64Array(channels), new Float64Array(channels)];
   const pixels = pictures.reduce((n, { data }) => n + data.length / channels, 0);
   let most = 0;
@@ -221,10 +232,10 @@ function shadesOf(pictures: readonly RawImage[], channels: number): Shades {
     for (let i = 0; i < data.length; i++) {
       const value = data[i] ?? 0;
       most = Math.max(most, value);
-      sums[i % channels] = (sums[i % channels] ?? 0) + value / 65535;
-      squares[i % channels] = (squares[i % channels] ?? 0) + (value / 65535) ** 2;
+      sums[i % channels] = (sums[i % channels] ?? 0) + value / white;
+      squares[i % channels] = (squares[i % channels] ?? 0) + (value / white) ** 2;
     }
   }
   const mean = Array.from(sums, (sum) => sum / pixels);
-  return { most, mean, std: Array.from(squares, (square, c) => Math.sqrt(Math.max(0, square / pixels - (mean[c] ?? 0) ** 2))) };
+  return { numbers, most, mean, std: Array.from(squares, (square, c) => Math.sqrt(Math.max(0, square / pixels - (mean[c] ?? 0) ** 2))) };
 }

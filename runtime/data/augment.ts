@@ -9,9 +9,9 @@
 import type { Transform, ViewSpec } from "../abi.js";
 import { HostError } from "../base/errors.js";
 import { stream, type Stream } from "../base/random.js";
-import { channelsFor, inChannels, levelOf } from "./channels.js";
+import { channelsFor, levelOf, pictureOf } from "./channels.js";
 import { blur, brightness, contrast, hue, mirror, saturation, solarize } from "./color.js";
-import { centerWindow, randomWindow, resample, wholeWindow, type Picture, type Window } from "./resample.js";
+import { centerWindow, exactWindow, randomWindow, resample, wholeWindow, type Picture, type Window } from "./resample.js";
 import type { RawImage } from "./source.js";
 
 /** Mean and standard deviation of ImageNet's pixels in RGB, as I-JEPA normalizes (facts, 4.3). */
@@ -129,6 +129,7 @@ const MAKERS: ReadonlyMap<string, Maker> = new Map<string, Maker>([
   }],
   ["resize", { args: [], make: (place) => (state) => crop(state, wholeWindow(state.picture), place.view.width, place.view.height) }],
   ["center_crop", { args: [], make: (place) => (state) => crop(state, centerWindow(state.picture, place.view.width, place.view.height), place.view.width, place.view.height) }],
+  ["random_crop", { args: [], make: (place) => (state, draws) => crop(state, exactWindow(state.picture, place.view.width, place.view.height, draws), place.view.width, place.view.height) }],
   ["flip", {
     args: ["p"],
     make: (place, args) => sometimes(numberArg(place, args, "p", 0.5, 0, 1), (state) => mirror(pixels(state), state.picture.channels, state.picture.width, state.picture.height)),
@@ -171,7 +172,7 @@ export function compileView(view: ViewSpec, mean: readonly number[], std: readon
   const channels = channelsFor(mean, std);
   if (channels === undefined) throw bad(place, `mean [${mean.join(", ")}] and std [${std.join(", ")}] fit no pictures`, "give one of each for each channel, std above 0");
   for (const side of [view.width, view.height]) {
-    if (!Number.isInteger(side) || side < 1 || side > 8192) throw bad({ view, name: "size" }, `${view.width} × ${view.height} is no picture size`, "give sides in 1..8192");
+    if (!Number.isInteger(side) || side < 1 || side > 65536) throw bad({ view, name: "size" }, `${view.width} × ${view.height} is no picture size`, "give sides in 1..65536");
   }
   return { name: view.name, frames: view.frames ?? 1, width: view.width, height: view.height, channels, purpose: `augment ${view.name}`, steps: view.transforms.map((one) => compileStep(view, one)), mean, std };
 }
@@ -202,7 +203,7 @@ export function applyToClip(view: CompiledView, frames: readonly RawImage[], key
 
 /** Applies a view to a picture, or to one frame of a clip, and writes `[height, width, channels]` normalized values into `out` from `offset` on. */
 export function applyView(view: CompiledView, image: RawImage, key: AugmentKey, out: Float32Array, offset: number): void {
-  const state: State = { picture: { ...inChannels(image, view.channels), channels: view.channels } };
+  const state: State = { picture: pictureOf(image, view.channels) };
   const draws = stream(key.seed, view.purpose, key.step, key.slot);
   for (const step of view.steps) step(state, draws);
   if (state.picture.width !== view.width || state.picture.height !== view.height) crop(state, wholeWindow(state.picture), view.width, view.height);

@@ -6,6 +6,7 @@
  */
 import { counted } from "../base/counted.js";
 import { HostError } from "../base/errors.js";
+import type { Picture } from "./resample.js";
 import type { RawImage } from "./source.js";
 
 /** Weights of ITU-R 601 out of 65536, as Pillow's mode L has them: a gray of three equal channels is that gray. */
@@ -18,9 +19,15 @@ export function channelsFor(mean: readonly number[], std: readonly number[]): nu
   return sound ? length : undefined;
 }
 
-/** What one step of a value is worth in 0..255. */
-export function levelOf(data: Float32Array | RawImage["data"]): number {
+/** What one step of a picture's value is worth in 0..255. */
+export function levelOf(data: Picture["data"]): number {
   return data instanceof Uint16Array ? 1 / 257 : 1;
+}
+
+/** A picture for the transforms, in so many channels: numbers that have no white count as parts of 255, so that means and deviations are in their own units. Throws what {@link inChannels} throws. */
+export function pictureOf(image: RawImage, channels: number, name?: string): Picture {
+  const { width, height, data } = inChannels(image, channels, name);
+  return { width, height, channels, data: data instanceof Float32Array ? data.map((value) => value * 255) : data };
 }
 
 /** The channels of a picture. Throws `HostError` "bad-data" that calls it `name` where its values are not as many for every pixel. */
@@ -38,7 +45,7 @@ export function inChannels(image: RawImage, channels: number, name = "a picture"
   const from = image.data;
   const has = channelsOf(image, name);
   if (has === channels) return image;
-  if (!(channels === 1 && has === 3) && !(channels === 3 && has === 1)) {
+  if ((!(channels === 1 && has === 3) && !(channels === 3 && has === 1)) || from instanceof Float32Array) {
     throw new HostError("bad-data", `${name} has ${counted(has, "channel")}, and the program takes ${channels}`, "give pictures with as many bands as the program's input has channels (generated ones are gray or in color)");
   }
   const pixels = image.width * image.height;

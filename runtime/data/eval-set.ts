@@ -2,16 +2,16 @@
  * A whole source as arrays, for probes and features.
  *
  * Owns the deterministic view: of every picture the largest centered part of the wanted shape (all of it where the shapes are
- * alike), resized, without chance, normalized as in training. Pictures that cannot be read or decoded are left out and named (or refused, as the source says). A limit takes a fixed random
+ * alike), resized, or where training cuts without scaling the middle, without chance, normalized as in training. Pictures that cannot be read or decoded are left out and named (or refused, as the source says). A limit takes a fixed random
  * subset, so that a limited probe sees every class. Of a film it is the clip in the middle, or its middle frame where pictures
  * are asked for.
  */
 import { HostError } from "../base/errors.js";
 import { stream } from "../base/random.js";
 import { normalizeInto } from "./augment.js";
-import { channelsFor, inChannels } from "./channels.js";
+import { channelsFor, pictureOf } from "./channels.js";
 import { framesFrom, middleStart } from "./clip.js";
-import { centerWindow, resample } from "./resample.js";
+import { centerWindow, exactMiddle, resample } from "./resample.js";
 import { wordsOf, type ImageSource, type RawImage } from "./source.js";
 
 /** Size of the arrays' pictures; `side` for square ones. */
@@ -30,6 +30,8 @@ interface EvalRest {
   readonly limit?: number;
   /** Frames of a clip, for a source of films: that of the source. */
   readonly frames?: number;
+  /** Pictures are cut to the size and not scaled, as `random_crop` does in training. */
+  readonly cut?: boolean;
 }
 
 /** Pictures `[count, height, width, channels]` normalized, with labels; with frames, clips `[count, frames, height, width, channels]`. */
@@ -104,9 +106,10 @@ export async function evalSet(source: ImageSource, options: EvalOptions): Promis
         return;
       }
       result.value.forEach((frame, t) => {
-        const image = { ...inChannels(frame, channels, source.describe(index)), channels };
+        const image = pictureOf(frame, channels, source.describe(index));
         const same = image.width === width && image.height === height;
-        normalizeInto(same ? image.data : resample(image, centerWindow(image, width, height), width, height), mean, std, images, kept.length * size + t * one);
+        const window = (options.cut === true ? exactMiddle : centerWindow)(image, width, height);
+        normalizeInto(same ? image.data : resample(image, window, width, height), mean, std, images, kept.length * size + t * one);
       });
       kept.push(index);
     });

@@ -33,8 +33,10 @@ export function byName(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
+const isPicture = (name: string): boolean => EXTENSIONS.has(extname(name).toLowerCase());
+
 /** What is under a folder, sorted; hidden files are passed over. `above` holds the real paths of the folder and of those it was reached through. */
-async function walk(folder: string, above: ReadonlySet<string>, found: Found): Promise<void> {
+async function walk(folder: string, above: ReadonlySet<string>, found: Found, isData: (name: string) => boolean): Promise<void> {
   const entries = await readdir(folder, { withFileTypes: true });
   entries.sort((a, b) => byName(a.name, b.name));
   for (const entry of entries) {
@@ -44,8 +46,8 @@ async function walk(folder: string, above: ReadonlySet<string>, found: Found): P
     if (kind.isDirectory()) {
       const real = await realpath(path);
       if (above.has(real)) found.circles.push(path);
-      else await walk(path, new Set(above).add(real), found);
-    } else if (kind.isFile() && EXTENSIONS.has(extname(entry.name).toLowerCase())) found.pictures.push(path);
+      else await walk(path, new Set(above).add(real), found, isData);
+    } else if (kind.isFile() && isData(entry.name)) found.pictures.push(path);
     else found.strays.push(path);
   }
 }
@@ -60,24 +62,24 @@ export function named(names: readonly string[], one: string, many: string): stri
 }
 
 /** Lines that count and name what is left out of a folder. */
-export function describeLeft(strays: readonly string[], loose: readonly string[], circles: readonly string[], one: string = "picture lies", many: string = "pictures lie"): string[] {
+export function describeLeft(strays: readonly string[], loose: readonly string[], circles: readonly string[], one: string = "picture lies", many: string = "pictures lie", thing = "a picture"): string[] {
   return [
-    ...named(strays, "file is not a picture and left out", "files are not a picture and left out"),
+    ...named(strays, `file is not ${thing} and left out`, `files are not ${thing} and left out`),
     ...named(loose, `${one} beside the class folders, has no class and is left out`, `${many} beside the class folders, have no class and are left out`),
     ...named(circles, "link leads back into a folder it lies in and is not followed", "links lead back into a folder they lie in and are not followed"),
   ];
 }
 
-/** All that lies under a folder. Throws `HostError` "not-found" or "io". */
-export async function scan(root: string): Promise<Found> {
+/** All that lies under a folder, files that are data of the wanted kind as `pictures`; `words` call the folder, and say what it may be. Throws `HostError` "not-found" or "io". */
+export async function scan(root: string, isData = isPicture, [called, help]: readonly [string, string] = ["image folder", "give a folder of pictures, or of one sub-folder per class"]): Promise<Found> {
   const found: Found = { pictures: [], strays: [], circles: [] };
   try {
-    if (!(await stat(root)).isDirectory()) throw new HostError("not-found", `${root} is not a folder`, "give a folder of pictures, or of one sub-folder per class");
-    await walk(root, new Set([await realpath(root)]), found);
+    if (!(await stat(root)).isDirectory()) throw new HostError("not-found", `${root} is not a folder`, help);
+    await walk(root, new Set([await realpath(root)]), found, isData);
   } catch (error) {
     if (error instanceof HostError) throw error;
     const missing = ["ENOENT", "ENOTDIR"].includes(systemCode(error));
-    throw new HostError(missing ? "not-found" : "io", missing ? `there is no image folder ${root}` : `cannot read the image folder ${root}: ${errorText(error)}`, missing ? "check the path; data paths are relative to where the command runs" : "let it and all folders in it be read, then start again", { cause: error });
+    throw new HostError(missing ? "not-found" : "io", missing ? `there is no ${called} ${root}` : `cannot read the ${called} ${root}: ${errorText(error)}`, missing ? "check the path; data paths are relative to where the command runs" : "let it and all folders in it be read, then start again", { cause: error });
   }
   return found;
 }

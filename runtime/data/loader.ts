@@ -175,9 +175,10 @@ class BatchLoader implements Loader {
     for (const index of done.small) this.#small.add(index);
     if (done.dark !== undefined && !this.#darkTold) {
       this.#darkTold = true;
-      const { most, mean, std } = done.dark;
+      const { numbers, most, mean, std } = done.dark;
       const list = (values: readonly number[]): string => `[${values.map((value) => value.toPrecision(2)).join(", ")}]`;
-      this.#options.onNote?.(`the pictures of 16 bits are dark: the largest value of the first ones is ${most} of 65535, and normalization hardly tells them apart; these would have normalize(mean: ${list(mean)}, std: ${list(std)})`);
+      const fit = `normalize(mean: ${list(mean)}, std: ${list(std)})`;
+      this.#options.onNote?.(numbers ? `the numbers of the first ${many} are not near 0 with a deviation of 1 once they are normalized; ${fit} in the program's data would bring them there` : `the pictures of 16 bits are dark: the largest value of the first ones is ${most} of 65535, and normalization hardly tells them apart; these would have ${fit}`);
     }
   }
 }

@@ -56,7 +56,7 @@ const filters = new Map<number, Filter>();
 
 /** Filters by sizes: crops repeat sizes often, and building one costs as much as applying it. A pure cache. */
 function filterFor(from: number, to: number): Filter {
-  const key = from * 65536 + to;
+  const key = from * 131072 + to;
   const held = filters.get(key);
   if (held !== undefined) return held;
   if (filters.size > 4096) filters.clear();
@@ -162,12 +162,34 @@ export function centerWindow(source: { readonly width: number; readonly height: 
   return { left: Math.floor((source.width - w) / 2), top: Math.floor((source.height - h) / 2), width: w, height: h };
 }
 
+/** A window of `width × height` pixels anywhere in a picture (torchvision's RandomCrop, without padding); of a smaller picture the largest of that aspect. */
+export function exactWindow(source: { readonly width: number; readonly height: number }, width: number, height: number, draws: Stream): Window {
+  const { width: w, height: h } = exactSize(source, width, height);
+  return { left: draws.int(source.width - w + 1), top: draws.int(source.height - h + 1), width: w, height: h };
+}
+
+/** The same in the middle, for probes and features. */
+export function exactMiddle(source: { readonly width: number; readonly height: number }, width: number, height: number): Window {
+  const { width: w, height: h } = exactSize(source, width, height);
+  return { left: Math.floor((source.width - w) / 2), top: Math.floor((source.height - h) / 2), width: w, height: h };
+}
+
+function exactSize(source: { readonly width: number; readonly height: number }, width: number, height: number): Pick<Window, "width" | "height"> {
+  const scale = Math.min(1, source.width / width, source.height / height);
+  return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
+}
+
 /**
  * torchvision's RandomResizedCrop: area share uniform in `scale`, aspect (width over height) log-uniform in `aspect`, ten
- * tries, then the largest centered window whose aspect lies in the range.
+ * tries, then the largest centered window whose aspect lies in the range. A signal, a picture of one row, has no aspect: of it a stretch is
+ * taken, so long as the share says.
  */
 export function randomWindow(source: { readonly width: number; readonly height: number }, scale: readonly [number, number], aspect: readonly [number, number], draws: Stream): Window {
   const area = source.width * source.height;
+  if (source.height === 1) {
+    const width = Math.min(source.width, Math.max(1, Math.round(area * draws.range(scale[0], scale[1]))));
+    return { left: draws.int(source.width - width + 1), top: 0, width, height: 1 };
+  }
   for (let i = 0; i < 10; i++) {
     const target = area * draws.range(scale[0], scale[1]);
     const ratio = Math.exp(draws.range(Math.log(aspect[0]), Math.log(aspect[1])));

@@ -10,12 +10,13 @@
 /**
  * A decoded picture, row-major: `height · width · 3` values in RGB, `height · width` of a gray one, or as many a pixel as it has
  * bands; 8 bits each, or 16 where the array has so many. A program gets the channels that it takes: gray and color are made of
- * each other, other bands are those of the picture.
+ * each other, other bands are those of the picture. Floats are numbers of arrays and signals, in units of their own, with no black and no white: they are
+ * normalized as they stand, and made into no other channels.
  */
 export interface RawImage {
   readonly width: number;
   readonly height: number;
-  readonly data: Uint8Array | Uint16Array;
+  readonly data: Uint8Array | Uint16Array | Float32Array;
 }
 
 /** Something to probe for: `shape` with its class names. Labels index `classes`. */
@@ -39,6 +40,21 @@ export type Bands = number | readonly number[];
 /** Plain data that rebuilds a source in another thread. */
 export type SourceSpec =
   | { readonly kind: "synthetic"; readonly count: number; readonly side: number; readonly seed: number; readonly frames?: number }
+  | { readonly kind: "waves"; readonly count: number; readonly length: number; readonly channels: number; readonly seed: number }
+  | {
+      readonly kind: "arrays";
+      /** A folder of files with a sample each, or one file of many. */
+      readonly root: string;
+      readonly onCorrupt: "skip" | "refuse";
+      readonly onSmall: "scale" | "skip" | "refuse";
+      /** What a sample is to the program, and whether its transforms bring other sizes to it. */
+      readonly sample: { readonly height: number; readonly width: number; readonly channels: number };
+      readonly sized: boolean;
+      readonly classes: readonly string[];
+      /** Paths relative to `root`; of one file with many samples there are none. */
+      readonly files: readonly string[];
+      readonly labels: readonly number[];
+    }
   | {
       readonly kind: "folder";
       readonly root: string;
@@ -113,6 +129,7 @@ export interface ImageSource {
 }
 
 /** What an index of a source is called: with a number in front (`counted`), or in a sentence. */
-export function wordsOf(source: Pick<ImageSource, "films">): readonly [one: string, many: string] {
-  return source.films === undefined ? ["picture", "pictures"] : ["film", "films"];
+export function wordsOf({ films, spec }: Pick<ImageSource, "films" | "spec">): readonly [one: string, many: string] {
+  if (spec?.kind === "arrays" || spec?.kind === "waves") return ["sample", "samples"];
+  return films === undefined ? ["picture", "pictures"] : ["film", "films"];
 }

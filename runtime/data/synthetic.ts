@@ -1,8 +1,8 @@
 /**
- * The embedded data: labelled pictures and clips drawn by formula, so that the first command works on a machine with no data.
+ * The embedded data: labelled pictures, clips and signals drawn by formula, so that the first command works on a machine with no data.
  *
- * Owns the two sources. A picture is a scene (scene.ts); a clip is a scene whose figure moves (motion.ts) before a background
- * that stays, with its steps as actions. Both are pure functions of (seed, index); train and test sets take different seeds.
+ * Owns the three sources. A picture is a scene (scene.ts); a clip is a scene whose figure moves (motion.ts) before a background
+ * that stays, with its steps as actions; a signal is a wave over noise (wave.ts). All are pure functions of (seed, index); train and test sets take different seeds.
  */
 import { counted } from "../base/counted.js";
 import { HostError } from "../base/errors.js";
@@ -10,6 +10,7 @@ import { stream } from "../base/random.js";
 import { DIRECTION, pathOf } from "./motion.js";
 import { compose, paint, paintMoving, SCENE_FACTORS, type Figure, type Scene } from "./scene.js";
 import type { Factor, ImageSource, RawImage, SourceSpec } from "./source.js";
+import { drawWave, WAVE_FACTORS, waveLabels } from "./wave.js";
 
 /** The picture of (seed, index), `side × side`. */
 export function drawPicture(seed: number, index: number, side: number): RawImage {
@@ -94,6 +95,28 @@ function common(options: SyntheticOptions, what: string, sizes: string, factors:
     onCorrupt: "refuse",
     onSmall: "scale",
     describe: (index) => `synthetic ${what} ${index} of seed ${seed}`,
+  };
+}
+
+/** Which signals are generated: numbers along each, and numbers of a moment. */
+export interface WaveOptions {
+  readonly count: number;
+  readonly length: number;
+  readonly channels: number;
+  readonly seed: number;
+}
+
+/** `count` signals `[1, length, channels]`, floats of about one. Throws `HostError` "bad-data" for numbers that are not whole and positive. */
+export function waveSource(options: WaveOptions): ImageSource {
+  const { count, length, channels, seed } = options;
+  if (!Number.isInteger(count) || count < 1 || count > 2 ** 31) throw new HostError("bad-data", `${count} synthetic signals cannot be drawn`, "give a whole number from 1");
+  if (![length, channels].every((n) => Number.isInteger(n) && n >= 1) || length < 8 || length > 65536) throw new HostError("bad-data", `synthetic signals of ${length} moments with ${channels} numbers cannot be drawn`, "give 8..65536 moments, and whole numbers from 1");
+  return {
+    name: `synthetic signals (seed ${seed})`, size: count, factors: WAVE_FACTORS, spec: { kind: "waves", count, length, channels, seed }, onCorrupt: "refuse", onSmall: "refuse",
+    report: { images: count, stray: [], strayCount: 0, lines: [`${counted(count, "synthetic signal")} of ${length} × ${channels}, seed ${seed}`] },
+    describe: (index) => `synthetic signal ${index} of seed ${seed}`,
+    label: (index, factor) => waveLabels(seed, index)[factor === undefined ? 0 : WAVE_FACTORS.findIndex((one) => one.name === factor)] ?? -1,
+    decode: (index) => Promise.resolve({ width: length, height: 1, data: drawWave(seed, index, length, channels) }),
   };
 }
 

@@ -14,12 +14,13 @@ import { counted } from "../base/counted.js";
 import { encoderPicture } from "../base/encoder-input.js";
 import { HostError } from "../base/errors.js";
 import { withActions } from "../data/actions.js";
+import { arraySource } from "../data/arrays.js";
 import { evalSet } from "../data/eval-set.js";
 import type { EvalSet } from "../data/eval-set.js";
 import { filmSource } from "../data/films.js";
 import { folderSource } from "../data/folder.js";
 import { wordsOf, type ImageSource } from "../data/source.js";
-import { syntheticSignature, syntheticSource } from "../data/synthetic.js";
+import { syntheticSignature, syntheticSource, waveSource } from "../data/synthetic.js";
 import type { Factor, ProbeSet } from "./features.js";
 import { probedEncoders } from "./probe.js";
 
@@ -61,12 +62,19 @@ const HELD_OUT = 5;
 export async function openTrainingData(manifest: Manifest, path: string | undefined, folder: string | undefined): Promise<TrainingData> {
   const { data } = manifest.train;
   const root = trainingFolder(manifest, path, folder);
-  if (root === undefined) return described(generated(manifest, data.kind === "synthetic" ? data.count : 0, SYNTHETIC_SEED.train));
-  const { onCorrupt, onSmall, onShort } = { onShort: undefined, ...(data.kind === "synthetic" ? { onCorrupt: undefined, onSmall: undefined } : data) };
+  if (root === undefined) return described(generated(manifest, isGenerated(data) ? data.count : 0, SYNTHETIC_SEED.train));
+  const { onCorrupt, onSmall, onShort } = { onShort: undefined, ...(isGenerated(data) ? { onCorrupt: undefined, onSmall: undefined } : data) };
   return described(await withNumbers(manifest, await openPictures(manifest, root, { onCorrupt, onSmall, onShort })));
 }
 
-/** What a folder does with files that are not as they should be; see `folderSource` and `filmSource`. */
+type Data = Manifest["train"]["data"];
+
+/** Whether data are made and not read. */
+function isGenerated(data: Data): data is Extract<Data, { kind: "synthetic" | "waves" }> {
+  return data.kind === "synthetic" || data.kind === "waves";
+}
+
+/** What a folder does with files that are not as they should be; see `folderSource`, `filmSource` and `arraySource`. */
 export interface PictureOptions {
   readonly onCorrupt?: "skip" | "refuse";
   readonly onSmall?: "scale" | "skip" | "refuse";
@@ -74,16 +82,28 @@ export interface PictureOptions {
 }
 
 /**
- * The pictures of a folder as a program takes them: as films, of which it takes clips, where its input is a `Video`. Throws what
- * `folderSource` and `filmSource` throw, and `HostError` "mismatch" for a program whose inputs are not all alike in that.
+ * The pictures of a folder as a program takes them: as films, of which it takes clips, where its input is a `Video`, and as arrays where
+ * the program names arrays or the path is that of one. Throws what `folderSource`, `filmSource` and `arraySource` throw, and `HostError` "mismatch" for a program whose inputs are not all alike in that.
  */
-export async function openPictures(manifest: Pick<Manifest, "inputs" | "train">, root: string, { onCorrupt, onSmall, onShort }: PictureOptions = {}): Promise<ImageSource> {
+export async function openPictures(manifest: Pick<Manifest, "inputs" | "train" | "views">, root: string, { onCorrupt, onSmall, onShort }: PictureOptions = {}): Promise<ImageSource> {
   const frames = framesOf(manifest);
   const { data } = manifest.train;
-  const read = { onCorrupt, onSmall, channels: channelsOf(manifest), bands: data.kind === "synthetic" ? undefined : data.bands };
+  if (data.kind === "arrays" || root.toLowerCase().endsWith(".npy")) return openArrays(manifest, root, { onCorrupt, onSmall });
+  const read = { onCorrupt, onSmall, channels: channelsOf(manifest), bands: data.kind === "images" || data.kind === "videos" ? data.bands : undefined };
   if (frames === undefined) return folderSource(root, read);
   return filmSource(root, { frames, every: data.kind === "videos" ? data.every : 1, onShort, ...read });
 }
+
+/** Arrays as the largest input of a program has them. */
+function openArrays(manifest: Pick<Manifest, "inputs" | "train" | "views">, root: string, { onCorrupt, onSmall }: PictureOptions): Promise<ImageSource> {
+  const [input] = [...manifest.inputs].sort((a, b) => b.height * b.width - a.height * a.width);
+  if (input === undefined || input.frames !== undefined) throw new HostError("mismatch", "arrays hold single samples, and the program takes clips", "give a folder of films, or write the program for an `Image`");
+  const sized = manifest.views.length > 0 && manifest.views.every(({ transforms }) => transforms.some(({ name }) => SIZING.has(name)));
+  return arraySource(root, { sample: input, sized, onCorrupt, onSmall });
+}
+
+/** Transforms that bring other sizes to that of a view. */
+const SIZING: ReadonlySet<string> = new Set(["random_resized_crop", "random_crop", "center_crop", "resize"]);
 
 /** Frames of the clips that a program takes; undefined where it takes pictures. Throws `HostError` "mismatch" where it takes both, or clips of two lengths. */
 function framesOf({ inputs }: Pick<Manifest, "inputs">): number | undefined {
@@ -110,8 +130,9 @@ function channelsOf({ inputs }: Pick<Manifest, "inputs">): number {
 }
 
 /** @throws HostError "mismatch" where the program takes other bands than generated pictures have. */
-function generated(manifest: Pick<Manifest, "inputs">, count: number, seed: number): ImageSource {
+function generated(manifest: Pick<Manifest, "inputs" | "train">, count: number, seed: number): ImageSource {
   const channels = channelsOf(manifest);
+  if (manifest.train.data.kind === "waves") return waveSource({ count, length: sideOf(manifest), channels, seed });
   if (channels !== 1 && channels !== 3) throw new HostError("mismatch", `generated pictures are gray or in color, and the program takes ${channels} channels`, "give a folder of pictures with so many bands: --data <folder>");
   return syntheticSource({ count, side: sideOf(manifest), seed, frames: framesOf(manifest) });
 }
@@ -119,11 +140,11 @@ function generated(manifest: Pick<Manifest, "inputs">, count: number, seed: numb
 /** Where the pictures to train on are, undefined where they are generated. Throws `HostError` "not-found". */
 export function trainingFolder(manifest: Manifest, path: string | undefined, folder: string | undefined): string | undefined {
   const { data } = manifest.train;
-  if (path === undefined && data.kind === "synthetic") return undefined;
-  const named = path ?? (data.kind === "synthetic" ? "" : data.path);
+  if (path === undefined && isGenerated(data)) return undefined;
+  const named = path ?? (isGenerated(data) ? "" : data.path);
   const places = path !== undefined || isAbsolute(named) || folder === undefined ? [named] : [named, join(folder, named)];
   const root = places.find((place) => existsSync(place));
-  if (root === undefined) throw new HostError("not-found", `there is no folder ${named} with ${data.kind === "videos" ? "films" : "pictures"}`, path === undefined ? "the program names it; say where they are with --data <folder>" : "check the path given with --data");
+  if (root === undefined) throw new HostError("not-found", data.kind === "arrays" ? `there is no ${named} with arrays` : `there is no folder ${named} with ${data.kind === "videos" ? "films" : "pictures"}`, path === undefined ? "the program names it; say where they are with --data <folder>" : "check the path given with --data");
   return root;
 }
 
@@ -190,7 +211,9 @@ function signatureOf(source: ImageSource): string {
   const { spec } = source;
   if (spec === undefined) return `${source.size} pictures, ${source.name}`;
   if (spec.kind === "synthetic") return syntheticSignature(spec);
+  if (spec.kind === "waves") return `${spec.count} synthetic signals of ${spec.length} x ${spec.channels}, seed ${spec.seed}`;
   const plain = (path: string): string => path.replaceAll("\\", "/");
+  if (spec.kind === "arrays") return `${counted(source.size, "array")}, ${createHash("sha256").update(JSON.stringify([spec.classes, spec.files.map(plain), spec.labels])).digest("hex").slice(0, 16)}`;
   const found = spec.kind === "folder" ? [spec.classes, spec.files.map(plain)] : [spec.classes, spec.films.map(({ path, frames }) => [plain(path), frames]), spec.frames, spec.every];
   const hash = createHash("sha256").update(JSON.stringify(spec.bands === undefined ? found : [...found, spec.bands])).digest("hex");
   return `${counted(source.size, ...wordsOf(source))}, ${hash.slice(0, 16)}`;
@@ -203,12 +226,14 @@ function sideOf(manifest: Pick<Manifest, "inputs">): number {
 async function testSource(manifest: Manifest, data: TrainingData, evalData: string | undefined): Promise<TestData | undefined> {
   if (evalData !== undefined) return { source: await openPictures(manifest, evalData), name: evalData };
   const { spec } = data.source;
-  if (spec?.kind === "synthetic") {
+  if (spec?.kind === "synthetic" || spec?.kind === "waves") {
     const count = Math.max(500, Math.min(2000, Math.floor(spec.count / 4)));
-    return { source: generated(manifest, count, SYNTHETIC_SEED.test), name: `${count} other synthetic ${data.source.films === undefined ? "pictures" : "clips"}` };
+    return { source: generated(manifest, count, SYNTHETIC_SEED.test), name: `${count} other synthetic ${spec.kind === "waves" ? "signals" : data.source.films === undefined ? "pictures" : "clips"}` };
   }
-  if (spec === undefined || basename(spec.root) !== "train") return undefined;
-  const beside = ["test", "val"].map((name) => join(dirname(spec.root), name)).find((path) => existsSync(path));
+  // Of arrays in one file the test set is one too.
+  const ending = spec?.kind === "arrays" && spec.files.length === 0 ? ".npy" : "";
+  if (spec === undefined || basename(spec.root) !== `train${ending}`) return undefined;
+  const beside = ["test", "val"].map((name) => join(dirname(spec.root), `${name}${ending}`)).find((path) => existsSync(path));
   return beside === undefined ? undefined : { source: await openPictures(manifest, beside), name: beside };
 }
 
@@ -222,7 +247,7 @@ async function probeSet(manifest: Manifest, source: ImageSource, most: number, s
   const bytes = [...sizes.values()].reduce((sum, size) => sum + pixelsOf(size) * mean.length * 4, 0);
   const limit = Math.max(1, Math.min(most, Math.floor(MOST.bytes / bytes)));
   const sets = new Map<string, EvalSet>();
-  for (const [name, { height, width, frames }] of sizes) sets.set(name, await evalSet(source, { height, width, frames, mean, std, limit }));
+  for (const [name, { height, width, frames }] of sizes) sets.set(name, await evalSet(source, { height, width, frames, mean, std, limit, cut: isCut(manifest) }));
   const [first] = sets.values();
   const { indices, count, corrupt } = first ?? { indices: new Int32Array(0), count: 0, corrupt: [] };
   // The same pictures at every size: labels are by row. What cannot be decoded is left out of all; a file may come or go in between.
@@ -236,6 +261,11 @@ async function probeSet(manifest: Manifest, source: ImageSource, most: number, s
     return Promise.resolve((sets.get(nameOf(size))?.images ?? new Float32Array(0)).subarray(from * pixels, to * pixels));
   };
   return { feed: { count, images }, factors };
+}
+
+/** Whether training cuts pictures without scaling them. */
+export function isCut({ views }: Pick<Manifest, "views">): boolean {
+  return views.some(({ transforms }) => transforms.some(({ name }) => name === "random_crop"));
 }
 
 /** Height and width of pictures, and how many make a clip. */

@@ -12,6 +12,7 @@ import { deflateSync } from "node:zlib";
 import type { Manifest, MaskBatch, MaskSpec, StepBatch } from "../abi.js";
 import { rowOf } from "../masks/groups.js";
 import { coordinate, escape } from "./markup.js";
+import { drawNumbers } from "./number-pictures.js";
 
 /** RGB bytes of normalized pixels `[height · width, channels]`: `value · std + mean`, clipped; one channel becomes gray. */
 export function denormalize(pixels: Float32Array, channels: number, mean: readonly number[], std: readonly number[]): Uint8Array {
@@ -54,13 +55,16 @@ export function maskGallery(manifest: Pick<Manifest, "masks" | "views" | "train"
   const size = view.height * view.width * channels;
   const shown = manifest.masks.filter((mask) => own(batch.masks, mask.name) !== undefined);
   const rows: string[] = [];
+  const isNumbers = manifest.train.data.kind === "arrays" || manifest.train.data.kind === "waves";
   for (let image = 0; image < Math.min(view.frames === undefined ? most : Math.min(most, CLIPS), batch.size); image++) {
     for (const frame of shownFrames(view.frames)) {
       const at = image * (view.frames ?? 1) + (frame ?? 0);
-      const rgb = denormalize(pixels.subarray(at * size, (at + 1) * size), channels, manifest.train.mean, manifest.train.std);
-      const source = dataUri("image/png", encodePng(rgb, view.width, view.height));
-      const panels = shown.flatMap((mask) => maskPanels(mask, own(batch.masks, mask.name), image, batch.size, source, view, frame));
-      rows.push(`<div class="panels">${panel(source, frame === undefined ? "picture" : `frame ${frame + 1}`, "", view)}${panels.join("")}</div>`);
+      const values = pixels.subarray(at * size, (at + 1) * size);
+      const { rgb, height, width } = isNumbers ? drawNumbers(values, view.height, view.width, channels) : { ...view, rgb: denormalize(values, channels, manifest.train.mean, manifest.train.std) };
+      const drawn = { height, width, frames: view.frames };
+      const source = dataUri("image/png", encodePng(rgb, width, height));
+      const panels = shown.flatMap((mask) => maskPanels(mask, own(batch.masks, mask.name), image, batch.size, source, drawn, frame));
+      rows.push(`<div class="panels">${panel(source, frame !== undefined ? `frame ${frame + 1}` : isNumbers ? "sample" : "picture", "", drawn)}${panels.join("")}</div>`);
     }
   }
   return rows.join("\n");
@@ -81,7 +85,7 @@ export function dataUri(type: string, bytes: Uint8Array): string {
 interface Frame {
   readonly height: number;
   readonly width: number;
-  readonly frames?: number;
+  readonly frames?: number | undefined;
 }
 
 function maskPanels(mask: MaskSpec, drawn: MaskBatch | undefined, image: number, batch: number, source: string, frame: Frame, number: number | undefined): string[] {

@@ -10,6 +10,7 @@ import { encoderPicture } from "../base/encoder-input.js";
 import { HostError } from "../base/errors.js";
 import { evalSet } from "../data/eval-set.js";
 import type { ImageSource } from "../data/source.js";
+import { isCut } from "./datasets.js";
 import { openCheckpoints } from "./checkpoint-store.js";
 import type { Which } from "./checkpoint-store.js";
 import { loadCompiled } from "./compiled.js";
@@ -96,7 +97,7 @@ async function featuresOf(manifest: Manifest, encoder: EncoderInfo, engine: Engi
   const part = chunkOf(picture.frames);
   for (let from = 0; from < source.size; from += part) {
     onPart?.(from);
-    const set = await evalSet(partOf(source, from, part), { height: picture.height, width: picture.width, frames: picture.frames, mean: manifest.train.mean, std: manifest.train.std });
+    const set = await evalSet(partOf(source, from, part), { height: picture.height, width: picture.width, frames: picture.frames, mean: manifest.train.mean, std: manifest.train.std, cut: isCut(manifest) });
     corrupt.push(...set.corrupt);
     if (set.count === 0) continue;
     features.set(meanPool(await engine.encode(encoder.name, set.images, set.count), set.count, width), indices.length * width);
