@@ -17,7 +17,7 @@ import type * as ast from "../syntax/ast.js";
 import { equalShapes } from "../types/dim.js";
 import type { Axis, Space, ValueType } from "../types/value-type.js";
 import { anySpace, noPositions, printPositions, printSpace, sameSpace } from "../types/value-type.js";
-import type { BodyCx } from "./body.js";
+import type { BodyCx, SpaceTable } from "./body.js";
 import { emit } from "./body.js";
 import type { ArgValue } from "./expr.js";
 import { shapeText } from "./expr.js";
@@ -31,9 +31,6 @@ import { describe, poison } from "./values.js";
 import type { Value } from "./values.js";
 
 type Tensor = Value & { kind: "tensor" };
-
-/** Which space each learned map's output was found to live in, with the place that decided it. */
-export type SpaceTable = Map<string, { readonly space: Space; readonly span: Span }>;
 
 /** The type of every loss: a scalar. */
 const scalarType: ValueType = { shape: [], axes: [], positions: noPositions, space: { kind: "scalar" }, dtype: "f32", pending: undefined };
