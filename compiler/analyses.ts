@@ -87,7 +87,7 @@ export function analyze(checked: Checked, texts: ReadonlyMap<string, string>): A
   const relaxed = [...new Set(masked.filter((m) => m.relaxed).map((m) => m.diagnostic.code))];
   return {
     program, losses, facts, collapse,
-    diagnostics: [...shown.map((s) => s.diagnostic), ...masked.map((m) => m.diagnostic), ...others],
+    diagnostics: [...targetsOnce(shown).map((s) => s.diagnostic), ...masked.map((m) => m.diagnostic), ...others.filter((d) => !isOfTarget(d, shown, facts))],
     monitors: monitorsOf(facts, collapse, trivial),
     watchlist: watchlist(facts, collapse),
     trivial,
@@ -135,4 +135,25 @@ function uniqueSpans(spans: readonly Span[]): readonly Span[] {
 /** Rules of the collapse theory with their codes, for tools. */
 export function ruleCodes(): ReadonlyMap<string, string> {
   return new Map(Object.entries(rules).map(([rule, { code }]) => [rule, code]));
+}
+
+interface Shown {
+  readonly finding: Finding;
+  readonly diagnostic: Diagnostic;
+}
+
+/** An encoder that makes targets, that nothing trains and that decays is one thing to mend: of the two findings the one that says more is told, with the ways out of both. */
+function targetsOnce(shown: readonly Shown[]): readonly Shown[] {
+  const decaying = (other: Finding): Shown | undefined => shown.find(({ finding: { rule, term, heads } }) => rule === "W-DECAYED-TARGET" && term === other.term && other.heads.every((h) => heads.includes(h)));
+  const random = shown.filter(({ finding }) => finding.rule === "W-FROZEN-TARGET" && decaying(finding) !== undefined);
+  return shown.filter((s) => !random.includes(s)).map((s) => {
+    const fixes = random.filter(({ finding }) => decaying(finding) === s).flatMap(({ diagnostic }) => diagnostic.fixes);
+    return fixes.length === 0 ? s : { ...s, diagnostic: { ...s.diagnostic, fixes: [...fixes, ...s.diagnostic.fixes] } };
+  });
+}
+
+/** Whether a dead part is an encoder of which that is told already, as of one that makes a target. */
+function isOfTarget({ code, span }: Diagnostic, shown: readonly Shown[], facts: Facts): boolean {
+  const part = code === "JEP4038" ? facts.graph.instances.find((i) => i.origin === span && i.role === "encoder") : undefined;
+  return part !== undefined && shown.some(({ finding: { rule, heads } }) => (rule === "W-FROZEN-TARGET" || rule === "W-DECAYED-TARGET") && heads.includes(part.name));
 }

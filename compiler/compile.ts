@@ -56,12 +56,16 @@ export interface CompileResult extends CheckResult {
 export function compile(source: Source, options: CompileOptions = {}): CompileResult {
   requireSource(source);
   requireCompileOptions(options);
-  const result = checkSource(source, options);
+  return compileChecked(checkSource(source, options), source.file, options);
+}
+
+/** Compiles what was checked already, with the same program, values and batch as `options` have. */
+export function compileChecked(result: CheckResult, file: string, options: CompileOptions): CompileResult {
   const { checked } = result;
   if (!result.ok || checked === undefined) return { ...result, files: [], manifest: undefined, step: undefined, stages: [] };
   const refused = untrainable(checked.graph);
   if (refused.length > 0) return { ...result, ok: false, diagnostics: [...result.diagnostics, ...refused], files: [], manifest: undefined, step: undefined, stages: [] };
-  const { lowered, step, manifest: planless, records } = stepOf(checked, result, source.file, options);
+  const { lowered, step, manifest: planless, records } = stepOf(checked, result, file, options);
   const planned = options.target === "wgsl" ? fitPlan(step, planless, options.device ?? portable, { storage: planless.precision ?? "f32" }) : undefined;
   const told = planned !== undefined && "limit" in planned ? [tooLarge(checked, planless, planned)] : planned === undefined && planless.train.recompute !== undefined ? [report("JEP7002", settingSpan(checked.program, "recompute"), {})] : [];
   if (planned !== undefined && "limit" in planned) return { ...result, ok: false, diagnostics: [...result.diagnostics, ...told], files: [], manifest: undefined, step: undefined, stages: records };

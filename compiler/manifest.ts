@@ -51,7 +51,7 @@ export function makeManifest(parts: ManifestParts): Manifest {
     inputs: graph.inputs.map(({ origin: _, ...input }) => input),
     ...(lowered.numbers.length === 0 ? {} : { numbers: lowered.numbers }),
     views: viewsOf(checked, mainInputs(lowered)),
-    masks: masksOf(graph, mainInputs(lowered)),
+    masks: drawnMasks(graph, lowered),
     draws: lowered.draws.map((d) => ({ name: d.name, shape: d.shape, distribution: "normal" })),
     encoders: lowered.encoders.flatMap((e) => encoderInfo(checked, lowered, e.name)),
     ema: lowered.instances.flatMap((i) => (i.training.kind === "ema" && used.has(i.training.of) ? [{ target: i.name, source: i.training.of, momentum: i.training.momentum }] : [])),
@@ -105,6 +105,11 @@ function viewsOf(checked: Checked, fed: ReadonlySet<string>): ViewSpec[] {
   return [...plain, ...own].filter((v) => fed.has(v.name));
 }
 
+/** The masks that a step is fed, and those that they are made of, as the sampler takes them; the place of each is a part of what it draws. */
+export function drawnMasks(graph: ModelGraph, lowered: Lowered): readonly MaskSpec[] {
+  return masksOf(graph, mainInputs(lowered));
+}
+
 function masksOf(graph: ModelGraph, fed: ReadonlySet<string>): MaskSpec[] {
   const needed = new Set(graph.masks.map((m) => m.name).filter((name) => fed.has(name)));
   const byName = new Map(graph.masks.map((m) => [m.name, m]));
@@ -120,7 +125,7 @@ function masksOf(graph: ModelGraph, fed: ReadonlySet<string>): MaskSpec[] {
 }
 
 /** A mask for the sampler; one without a grid was never used. */
-function maskSpec(m: Mask): MaskSpec[] {
+export function maskSpec(m: Mask): MaskSpec[] {
   if (m.grid === undefined) return [];
   const { rows, cols, frames } = m.grid;
   return [{

@@ -15,10 +15,12 @@ import { nodeOf } from "../model/node.js";
 import type { Dim } from "../types/dim.js";
 import { symbolDim } from "../types/dim.js";
 import type { Initializer } from "../../runtime/abi.js";
-import type { Grid, ValueType } from "../types/value-type.js";
+import type { Grid, Space, ValueType } from "../types/value-type.js";
 import { sameGrid } from "../types/value-type.js";
-import type { SpaceTable } from "./losses.js";
 import type { Value } from "./values.js";
+
+/** Which space each learned map's output was found to live in, with the place that decided it. */
+export type SpaceTable = Map<string, { readonly space: Space; readonly span: Span }>;
 
 /** What every body of one program shares. */
 export interface Env {

@@ -6,6 +6,8 @@
  * accepted everywhere silently, so one mistake gives one message.
  */
 import type { Span } from "../base/span.js";
+import { insteadOf } from "../messages/elsewhere.js";
+import { otherWord } from "../messages/other-words.js";
 import { report } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
 import type { Dim } from "../types/dim.js";
@@ -62,8 +64,8 @@ export function evaluateModule(cx: BodyCx, expr: ast.Expr): Value {
   return cx.env.lacking && !isKnown ? poison : evaluate(cx, expr);
 }
 
-function misplaced(cx: BodyCx, span: Span, why: string): Value {
-  cx.diagnostics.add(report("JEP2009", span, { why }));
+function misplaced(cx: BodyCx, span: Span, why: string, help?: string): Value {
+  cx.diagnostics.add(report("JEP2009", span, { why }, help === undefined ? {} : { help }));
   return poison;
 }
 
@@ -278,7 +280,9 @@ function evaluateMember(cx: BodyCx, expr: ast.Member): Value {
   const object = evaluate(cx, expr.object);
   if (object.kind === "poison") return poison;
   if (object.kind === "instance") return memberInstance(cx, object, expr.member);
-  return misplaced(cx, expr.span, `${describe(object)} has no parts`);
+  const { text } = expr.member;
+  const called = isBuiltin(text) ? text : otherWord(text, builtinNames());
+  return misplaced(cx, expr.span, `${describe(object)} has no parts`, called !== undefined ? `Functions stand before what they are applied to: \`${called}(…)\`.` : insteadOf(text));
 }
 
 function evaluateAt(cx: BodyCx, expr: ast.At): Value {

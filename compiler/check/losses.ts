@@ -17,21 +17,20 @@ import type * as ast from "../syntax/ast.js";
 import { equalShapes } from "../types/dim.js";
 import type { Axis, Space, ValueType } from "../types/value-type.js";
 import { anySpace, noPositions, printPositions, printSpace, sameSpace } from "../types/value-type.js";
-import type { BodyCx } from "./body.js";
+import type { BodyCx, SpaceTable } from "./body.js";
 import { emit } from "./body.js";
 import type { ArgValue } from "./expr.js";
 import { shapeText } from "./expr.js";
 import { createTaken } from "./given.js";
 import { againFor, positionsMeet } from "./positions.js";
+import { apartExtras } from "./predicted.js";
+import type { Side } from "./predicted.js";
 import { refusesPairs } from "./builtins-pairs.js";
 import { asCount, asNumber, bounds, constantSchedule } from "./static.js";
 import { describe, poison } from "./values.js";
 import type { Value } from "./values.js";
 
 type Tensor = Value & { kind: "tensor" };
-
-/** Which space each learned map's output was found to live in, with the place that decided it. */
-export type SpaceTable = Map<string, { readonly space: Space; readonly span: Span }>;
 
 /** The type of every loss: a scalar. */
 const scalarType: ValueType = { shape: [], axes: [], positions: noPositions, space: { kind: "scalar" }, dtype: "f32", pending: undefined };
@@ -141,6 +140,7 @@ function comparable(cx: BodyCx, name: string, a: { value: Tensor; span: Span }, 
     const right = printPositions(b.value.type.positions);
     cx.diagnostics.add(report("JEP3002", at, { op: `\`${name}\``, left, right }, {
       related: [{ span: a.span, message: `these tokens sit at ${left}` }, { span: b.span, message: `these sit at ${right}` }],
+      ...apartExtras(cx, sideOf(cx, a), sideOf(cx, b)),
     }));
     return false;
   }
@@ -151,6 +151,13 @@ function comparable(cx: BodyCx, name: string, a: { value: Tensor; span: Span }, 
     return false;
   }
   return cx.kind !== "model" || spacesMeet(cx, name, a, b, at);
+}
+
+/** What is known of an operand for a way out; it learns where its loss trains the encoder whose output it is. */
+function sideOf(cx: BodyCx, { value, span }: { readonly value: Tensor; readonly span: Span }): Side {
+  const space = resolveSpace(cx.env.spaces, value.type.space);
+  const encoder = space.kind === "latent" ? rootOf(space.of) : undefined;
+  return { type: value.type, span, learns: encoder !== undefined && trains(cx, value.id, encoder) ? encoder : undefined };
 }
 
 /** Whether two operands are of one space, or may be told to be; reports where not. */
@@ -233,7 +240,10 @@ export function checkDeclaredSpace(cx: BodyCx, node: number, declared: Space, at
   for (const leaf of lossLeaves(cx, node)) {
     // What is given its space by another operand says less than that one does.
     const isFree = (id: number): number => (cx.nodes[id]?.type.space.kind === "free" ? 1 : 0);
-    for (const operand of (cx.nodes[leaf]?.args ?? []).toSorted((a, b) => isFree(a) - isFree(b))) {
+    const operands = cx.nodes[leaf]?.args ?? [];
+    // Of two spaces neither can be declared for both: what is in the other one has to be mapped.
+    const isOther = operands.some((id) => sameSpace(resolveSpace(cx.env.spaces, cx.nodes[id]?.type.space ?? anySpace), declared));
+    for (const operand of operands.toSorted((a, b) => isFree(a) - isFree(b))) {
       const type = cx.nodes[operand]?.type;
       if (type === undefined) continue;
       const found = resolveSpace(cx.env.spaces, type.space);
@@ -245,7 +255,8 @@ export function checkDeclaredSpace(cx: BodyCx, node: number, declared: Space, at
       const origin = cx.nodes[operand]?.origin ?? at;
       const fixes: Fix[] = [{ title: `declare it in ${printSpace(found)}`, guess: true, edits: [{ span: at, text: printSpace(found) }] }];
       cx.diagnostics.add(report("JEP3014", at, { declared: printSpace(declared), found: printSpace(found) },
-        { related: [{ span: origin, message: `this operand is in ${printSpace(found)}` }], fixes: found.kind === "latent" || found.kind === "pixels" ? fixes : [] }));
+        { related: [{ span: origin, message: `this operand is in ${printSpace(found)}` }], fixes: !isOther && (found.kind === "latent" || found.kind === "pixels") ? fixes : [],
+          ...(isOther ? { help: `Pass this operand through a \`predictor\`, whose output is in the space that it is trained to predict, or leave \`in ${printSpace(declared)}\` out.` } : {}) }));
       return;
     }
   }

@@ -37,7 +37,8 @@ export function placeAt(cx: BodyCx, value: Tensor, mask: string, at: Span): Valu
       break;
     case "none": break;
   }
-  cx.diagnostics.add(report("JEP3007", at, { mask, found: printPositions(type.positions) }));
+  const picked = type.positions.kind === "mask" ? { help: `Apply \`at\` to tokens of the whole grid, or predict those at \`${mask}\` from these: \`predict(…, at: ${mask})\`.` } : {};
+  cx.diagnostics.add(report("JEP3007", at, { mask, found: printPositions(type.positions) }, picked));
   return poison;
 }
 

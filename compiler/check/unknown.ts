@@ -8,6 +8,7 @@
 import type { Span } from "../base/span.js";
 import { nearestWords, replacement } from "../messages/did-you-mean.js";
 import type { Code } from "../messages/catalogue.js";
+import { insteadOf } from "../messages/elsewhere.js";
 import { report } from "../messages/report.js";
 import type { Diagnostic, Diagnostics, ReportExtras } from "../messages/report.js";
 import type * as ast from "../syntax/ast.js";
@@ -32,16 +33,18 @@ export function unknownName(cx: Asking, name: string, span: Span, known: () => r
   if (told !== undefined) return told.meant;
   const all = nearestWords(name, known());
   const near = all.slice(0, 3).map((n) => n.name);
+  // A function of another library is no slip of a name that happens to be spelled like it.
+  const instead = all[0]?.distance === 0 ? undefined : insteadOf(name);
   const others = cx.kind === "model" ? (cx.env.mentions.get(name) ?? []).filter((s) => s.start !== span.start || s.file !== span.file) : [];
   const here = others.filter((s) => s.file === span.file);
-  const fixes = replacement(name, all, span).map((f) => ({ ...f, edits: [...f.edits, ...here.flatMap((s) => f.edits.map(({ text }) => ({ span: s, text })))] }));
+  const fixes = (instead === undefined ? replacement(name, all, span) : []).map((f) => ({ ...f, edits: [...f.edits, ...here.flatMap((s) => f.edits.map(({ text }) => ({ span: s, text })))] }));
   cx.diagnostics.add(tell({
-    help: near.length > 0 ? `Did you mean ${near.map((n) => `\`${n}\``).join(" or ")}?` : "Declare it above, or add the `use` that brings it.",
+    help: instead ?? (near.length > 0 ? `Did you mean ${near.map((n) => `\`${n}\``).join(" or ")}?` : "Declare it above, or add the `use` that brings it."),
     fixes,
     related: others.slice(0, shownPlaces).map((s) => ({ span: s, message: "and here" })),
   }));
   // With a guess in its place the next report would be of what nobody wrote.
-  const meant = fixes[0]?.guess === true ? undefined : near[0];
+  const meant = instead !== undefined || fixes[0]?.guess === true ? undefined : near[0];
   if (cx.kind === "model") cx.env.unknown.set(name, { meant });
   return meant;
 }

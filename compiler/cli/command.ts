@@ -62,6 +62,14 @@ export class Arguments {
     return value;
   }
 
+  /** A whole number from `least` on. @throws CliError for any other word. */
+  whole(name: string, least: number): number | undefined {
+    const text = this.text(name);
+    const number = Number(text);
+    if (text !== undefined && (!/^\d+$/.test(text) || !Number.isSafeInteger(number) || number < least)) throw new CliError(`--${name} takes a whole number from ${least}, not ${text}`);
+    return text === undefined ? undefined : number;
+  }
+
   texts(name: string): readonly string[] {
     const value = this.values[name];
     return value === undefined ? [] : Array.isArray(value) ? value.map(String) : [String(value)];

@@ -28,6 +28,7 @@ export const commands: readonly CommandEntry[] = [
   { name: "import", usage: "import <weights>", summary: "Reads weights of transformers' IJepaModel into a program: a run folder to train on, probe or export", load: async () => (await import("./import.js")).importCommand },
   { name: "fmt", usage: "fmt [files..]", summary: "Formats programs in place; comments and paragraphs stay", load: async () => (await import("./fmt.js")).fmtCommand },
   { name: "graph", usage: "graph <file>", summary: "Shows the model graph: values, modules, losses, and how gradients and averages flow", load: async () => (await import("./graph.js")).graphCommand },
+  { name: "masks", usage: "masks <file>", summary: "Draws a program's masks in the terminal, as the run will, and says how many positions they keep", load: async () => (await import("./masks.js")).masksCommand },
   { name: "diff", usage: "diff <before> [after]", summary: "Says what changes between two programs: graph, gradients, recipe, proofs, parameters, FLOPs, memory", load: async () => (await import("./diff.js")).diffCommand },
   { name: "list", usage: "list <files..>", summary: "Lists the programs of files with their sizes, and the params that --set can change", load: async () => (await import("./list.js")).listCommand },
   { name: "explain", usage: "explain <code>", summary: "Explains a diagnostic: what it means, why it is one, and what to do", load: async () => (await import("./explain.js")).explainCommand },

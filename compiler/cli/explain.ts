@@ -12,10 +12,15 @@ import { CliError } from "./command.js";
 import { styleOf } from "./terminal.js";
 
 export const explainCommand: Command = {
-  words: { code: "a code such as JEP3013, or its name such as spaces/mismatch" },
+  words: { code: "a code such as JEP3013, its name such as spaces/mismatch, or a group such as collapse" },
   options: {},
-  examples: [["jepac explain JEP3013", "what a mismatch of spaces is"]],
+  examples: [["jepac explain JEP3013", "what a mismatch of spaces is"], ["jepac explain collapse", "all that is said of collapse"]],
   async run(args, cx) {
+    const group = groupNamed(args.need("code"));
+    if (group.length > 0) {
+      cx.out.write(`${group.map(([name, entry]) => `${name}  ${entry.severity.padEnd(7)}  ${entry.slug}: ${entry.message}`).join("\n")}\n`);
+      return 0;
+    }
     const code = findCode(args.need("code"));
     const entry: CatalogueEntry = catalogue[code];
     const example = exampleOf(code);
@@ -34,13 +39,22 @@ export const explainCommand: Command = {
   },
 };
 
+/** The diagnostics of a group (`collapse`, or `collapse/`), which names begin with; none for other words. */
+function groupNamed(word: string): readonly (readonly [string, CatalogueEntry])[] {
+  return Object.entries(catalogue).filter(([, { slug }]) => groupOf(slug) === word.toLowerCase().replace(/\/$/, ""));
+}
+
+function groupOf(slug: string): string {
+  return slug.slice(0, slug.indexOf("/"));
+}
+
 /** A code as the catalogue has it, from any case and with or without its letters, or from its name. */
 function findCode(word: string): Code {
   const wanted = /^\d+$/.test(word) ? `JEP${word}` : word.toUpperCase();
   const rows = Object.entries(catalogue);
   for (const [code, entry] of rows) if ((code === wanted || entry.slug === word.toLowerCase()) && isCode(code)) return code;
   const near = suggest(wanted, rows.map(([code]) => code))[0] ?? suggest(word, rows.map(([, entry]) => entry.slug))[0];
-  throw new CliError(`there is no diagnostic \`${word}\``, near === undefined ? "codes look like JEP2001" : `did you mean \`${near}\`?`);
+  throw new CliError(`there is no diagnostic \`${word}\``, near === undefined ? `codes look like JEP2001; all of a group are listed by its name: ${[...new Set(rows.map(([, { slug }]) => groupOf(slug)))].join(", ")}` : `did you mean \`${near}\`?`);
 }
 
 function isCode(word: string): word is Code {

@@ -65,6 +65,7 @@ export const importCommand: Command = {
     const weights = await readWeights(absolute);
     if (isCheckpoint(weights.metadata)) throw ownRun(path, "a checkpoint of a run");
     const fit = fitWeights(weights, { layout, ...facts });
+    if (isOther(fit.fates)) throw otherLayout(weights.files.length === 1 ? relative(cx.cwd, weights.files[0] ?? path) : path, fit.fates);
     tellFates(fit.fates, (text) => cx.out.write(text));
     if (fit.values === undefined) throw new CliError(`these weights do not fit the encoder ${layout.encoder} of ${manifest.program}; nothing was written`, wayOut(fit.fates));
 
@@ -90,6 +91,22 @@ export const importCommand: Command = {
 /** What jepac wrote itself holds all of a program, optimizer included, by names of its own. */
 function ownRun(path: string, what: string): CliError {
   return new CliError(`${path} is ${what} of jepac, and this reads weights in the layout of transformers`, "go on with that run with `jepac train … --resume`, or import what `jepac export` writes of it");
+}
+
+/** Whether not one tensor has a name that is looked for. */
+function isOther(fates: readonly TensorFate[]): boolean {
+  return fates.every((f) => f.kind === "missing" || f.kind === "ignored");
+}
+
+/** Most names of a file that a refusal shows. */
+const SHOWN = 3;
+
+function otherLayout(path: string, fates: readonly TensorFate[]): CliError {
+  const names = (kind: TensorFate["kind"]): string => {
+    const all = fates.flatMap((f) => (f.kind === kind ? [f.name] : []));
+    return all.length === 0 ? "none" : `${all.slice(0, SHOWN).join(", ")}${all.length > SHOWN ? `, … (${all.length} in all)` : ""}`;
+  };
+  return new CliError(`${path} holds weights of another layout: it has ${names("ignored")}, and looked for are ${names("missing")}; nothing was written`, "bring them into the layout of transformers' IJepaModel first (`save_pretrained` of that class writes it)");
 }
 
 /** Sizes can be changed; values that are no numbers cannot be helped. */

@@ -119,7 +119,7 @@ function answerNames(connection: Connection, desk: Desk): void {
   connection.onHover((asked) => {
     const at = pointed(desk, asked);
     if (at === undefined) return keywordHover(desk, asked);
-    const value = hoverText(at.now.files, desk.results(asked.textDocument.uri), at.occurrence);
+    const value = hoverText(at.now.files, desk.resultsNow(asked.textDocument.uri), at.occurrence);
     return value === undefined ? null : { contents: { kind: MarkupKind.Markdown, value }, range: rangeOf(at.now.document, at.occurrence.name.span) };
   });
   connection.onDefinition((asked) => {

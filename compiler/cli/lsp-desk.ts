@@ -20,6 +20,7 @@ import type { Read } from "./lsp-places.js";
 import { absoluteOf } from "./lsp-places.js";
 import type { Checked, Shown } from "./lsp-shown.js";
 import { createTurns } from "./lsp-turns.js";
+import type { Turns } from "./lsp-turns.js";
 import { isUnreached, modulesOf, nameIn, shownIn, toldOf } from "./lsp-shown.js";
 
 /** Most files that are not open and are checked all the same. */
@@ -31,6 +32,8 @@ export interface Desk {
   read(uri: string): Read | undefined;
   /** Programs of the last check, even where that is of a text before the last key: types are not lost while a line is written. */
   results(uri: string): Found["results"];
+  /** The same, of a document that was opened a moment ago too: it is checked first, since who points at a name asks once. */
+  resultsNow(uri: string): Found["results"];
   /** The last check, where it is of the text as it is now: edits of an older one would fall in the wrong places. */
   current(uri: string): Checked | undefined;
   /** What is shown in a document. */
@@ -140,10 +143,10 @@ export function openDesk(connection: Connection, cwd: string, refresh: () => voi
     turns.soon([...checked].filter(([, by]) => nameIn(by, pathOf(uri)) !== undefined).map(([user]) => user));
   });
   documents.listen(connection);
-  return answersOf(documents, files, checked);
+  return answersOf(documents, files, checked, turns);
 }
 
-function answersOf(documents: TextDocuments<TextDocument>, files: OpenFiles, checked: ReadonlyMap<string, Checked>): Desk {
+function answersOf(documents: TextDocuments<TextDocument>, files: OpenFiles, checked: ReadonlyMap<string, Checked>, turns: Turns): Desk {
   const of = <T>(uri: string, answer: (document: TextDocument) => T): T | undefined => {
     const document = documents.get(uri);
     return document === undefined ? undefined : answer(document);
@@ -151,6 +154,10 @@ function answersOf(documents: TextDocuments<TextDocument>, files: OpenFiles, che
   return {
     read: (uri) => of(uri, files.read),
     results: (uri) => checked.get(uri)?.found.results ?? [],
+    resultsNow(uri) {
+      if (!checked.has(uri) && documents.get(uri) !== undefined) turns.now(uri);
+      return checked.get(uri)?.found.results ?? [];
+    },
     current: (uri) => (checked.get(uri)?.version === documents.get(uri)?.version ? checked.get(uri) : undefined),
     shown: (uri) => of(uri, (document) => shownIn(document, checked)) ?? [],
     around: (absolute) => ({ reads: files.usersOf(absolute).flatMap((path) => files.readPath(path) ?? []).filter((read) => nameIn(read, absolute) !== undefined), whole: files.isWhole() }),

@@ -24,6 +24,8 @@ export interface Work {
 export interface Turns {
   /** These documents first, then those that are due already. */
   soon(uris: readonly string[]): void;
+  /** Checks a document to its end before anything else is done, as far as that was not done yet. */
+  now(uri: string): void;
   forget(uri: string): void;
   isDue(): boolean;
 }
@@ -54,6 +56,16 @@ export function createTurns(work: Work): Turns {
       if (running !== undefined && (due.has(running.uri) || !work.goesOn(running.uri))) running = undefined;
       clearTimeout(timer);
       timer = setTimeout(step, PAUSE);
+    },
+    now(uri) {
+      const steps = running?.uri === uri ? running.steps : work.check(uri);
+      if (running?.uri === uri) running = undefined;
+      due.delete(uri);
+      try {
+        for (let done = false; !done;) done = steps.next().done === true;
+      } catch (error) {
+        work.failed(uri, error);
+      }
     },
     forget: (uri) => void due.delete(uri),
     isDue: () => due.size > 0,

@@ -6,11 +6,12 @@
  * nothing outside is read, symbolic links followed. Shown to people, files get the kind of name
  * that they used.
  */
-import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
-import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import type { ProgramOptions, Source } from "../compile.js";
 import type { Diagnostic } from "../messages/report.js";
 import type { Span } from "../base/span.js";
+import { suggest } from "../base/suggest.js";
 import { decode } from "../base/text.js";
 import { systemCode } from "../../runtime/base/errors.js";
 import type { Read } from "../load.js";
@@ -22,6 +23,7 @@ import type { CliTerminal } from "./terminal.js";
 
 /** Longest file that is read at all; the compiler reads less of it and says so. */
 const mostBytes = 64 * 2 ** 20;
+const ENDING = ".jepa";
 
 /** A program file that has been read. */
 export interface Opened {
@@ -60,8 +62,18 @@ export function readText(absolute: string, shown: string): string {
     throw new CliError(`cannot read ${shown}: ${text.why}`, text.help);
   } catch (error) {
     if (error instanceof CliError) throw error;
-    throw new CliError(`cannot read ${shown}: ${reason(error)}`);
+    const meant = systemCode(error) === "ENOENT" ? nearestProgram(absolute) : undefined;
+    throw new CliError(`cannot read ${shown}: ${reason(error)}`, meant === undefined ? undefined : `did you mean ${slashes(join(dirname(shown), meant))}?`);
   }
+}
+
+/** The program that a name may mean which is no file: the one with an ending, else the one spelled most like it in that folder. */
+function nearestProgram(absolute: string): string | undefined {
+  const [folder, wanted] = [dirname(absolute), basename(absolute)];
+  const programs = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(ENDING)) : [];
+  if (programs.includes(wanted + ENDING)) return wanted + ENDING;
+  const [near] = suggest(wanted.replace(/\.\w+$/, ""), programs.map((name) => name.slice(0, -ENDING.length)));
+  return near === undefined ? undefined : near + ENDING;
 }
 
 /** Why a file operation failed, in words. */

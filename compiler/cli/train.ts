@@ -6,7 +6,7 @@
  * command line. Those are the runtime's own table; nothing about them is repeated here.
  */
 import { join, resolve } from "node:path";
-import { check, compile } from "../compile.js";
+import { check, compileChecked } from "../compile.js";
 import type { CompileResult } from "../compile.js";
 import type { Manifest, PlanTile } from "../../runtime/abi.js";
 import { nodeLimits } from "../../runtime/backends/webgpu/device.js";
@@ -77,7 +77,8 @@ async function prepare(args: Arguments, cx: CliTerminal): Promise<Prepared | und
   const argv = runWords(args);
   const options = parseOptions(argv);
   // Of the program only its name is needed yet: the folder is chosen by it, and a run that goes on keeps what it was compiled with.
-  const checked = check(opened.source, readProgramOptions(args));
+  const chosen = readProgramOptions(args);
+  const checked = check(opened.source, chosen);
   // Of one with mistakes those are told, before anything about folders.
   const program = checked.ok ? checked.graph?.name : undefined;
   const folder = program === undefined ? "" : chooseFolder(program, options);
@@ -93,8 +94,10 @@ async function prepare(args: Arguments, cx: CliTerminal): Promise<Prepared | und
   const limits = target === "wgsl" && checked.ok ? await runLimits(args, precision) : undefined;
   // A plan is made for one size of batch.
   const batch = target !== "wgsl" ? undefined : options.batch ?? (options.resume === undefined ? undefined : (await keptOptions(resolve(cx.cwd, folder)))?.batch);
+  // What was checked is compiled, unless it is for another batch.
+  const whole = batch === undefined ? checked : check(opened.source, { ...chosen, batch });
   const compiledWith = (tiles: readonly PlanTile[]): CompileResult =>
-    compile(opened.source, { ...readProgramOptions(args), ...(batch === undefined ? {} : { batch }), target, precision, ...(limits === undefined ? {} : { device: { ...limits, tiles } }) });
+    compileChecked(whole, opened.source.file, { ...chosen, ...(batch === undefined ? {} : { batch }), target, precision, ...(limits === undefined ? {} : { device: { ...limits, tiles } }) });
   const first = compiledWith([]);
   const tiles = first.plan === undefined ? [] : await tilesForRun(first.plan, compiled, options.resume !== undefined, args, cx);
   const result = tiles.length === 0 ? first : compiledWith(tiles);

@@ -10,9 +10,11 @@ import type { Span } from "../base/span.js";
 import { builtinFormals } from "../check/builtins.js";
 import type { Static } from "../check/values.js";
 import type { CheckResult } from "../compile.js";
+import { maskSpec } from "../manifest.js";
 import { kept } from "../masks/draws.js";
+import { positionBounds } from "../masks/longest.js";
 import { isLoss, lossKind } from "../model/losses.js";
-import type { Instance, ModelGraph, Node } from "../model/ir.js";
+import type { Instance, Mask, ModelGraph, Node } from "../model/ir.js";
 import { namedNodes, parameterCount, trainedBy } from "../model/queries.js";
 import { sizeOf } from "../model/visit.js";
 import { groundLines, held, keptText, proofsOf } from "../proof.js";
@@ -20,7 +22,7 @@ import type * as ast from "../syntax/ast.js";
 import { printExpr, printType } from "../syntax/print.js";
 import { printDim } from "../types/dim.js";
 import type { ValueType } from "../types/value-type.js";
-import { printPositions, printSpace } from "../types/value-type.js";
+import { placesOf, printPositions, printSpace } from "../types/value-type.js";
 import type { Declared, Files, Occurrence } from "./names.js";
 import { declarationOf } from "./names.js";
 import { wordTexts } from "./word-texts.js";
@@ -65,8 +67,9 @@ export function hintText(declared: Declared, results: readonly CheckResult[]): s
     }
     case "mask": {
       const mask = program.graph.masks.find((m) => m.name === declared.name.text);
-      const count = mask?.grid === undefined ? undefined : kept(mask, program.graph.masks, mask.grid, program.checked?.training.train.batch ?? 1);
-      return count === undefined ? undefined : `${count.trimmed.toFixed(1)} of ${count.cells} positions`;
+      if (mask?.grid === undefined) return undefined;
+      const count = kept(mask, program.graph.masks, mask.grid, program.checked?.training.train.batch ?? 1);
+      return `${count === undefined ? boundsText(mask, program.graph) : count.trimmed.toFixed(1)} of ${placesOf(mask.grid)} positions`;
     }
     default: return undefined;
   }
@@ -130,10 +133,17 @@ function placeText({ positions, space }: ValueType): string | undefined {
 function maskText(name: string, program: CheckResult | undefined): string | undefined {
   const mask = program?.graph?.masks.find((m) => m.name === name);
   if (program?.graph === undefined || mask?.grid === undefined) return undefined;
-  const { rows, cols } = mask.grid;
+  const { rows, cols, frames } = mask.grid;
   const sets = mask.count === 1 ? "one set" : `${mask.count} sets`;
   const keeps = keptText(mask, program.graph.masks, program.checked?.training.train.batch ?? 1);
-  return `On a grid of ${rows}x${cols}, ${sets} an image.${keeps === undefined ? "" : ` It ${keeps}.`}`;
+  return `On a grid of ${frames === undefined ? "" : `${frames}x`}${rows}x${cols}, ${sets} an image${mask.count === 1 ? "" : ", each"} of ${boundsText(mask, program.graph)} of ${placesOf(mask.grid)} positions.${keeps === undefined ? "" : ` It ${keeps}.`}`;
+}
+
+/** The bounds of a row, whatever is drawn. */
+function boundsText(mask: Mask, graph: ModelGraph): string {
+  const [spec] = maskSpec(mask);
+  const { least, most } = spec === undefined ? { least: 0, most: 0 } : positionBounds(spec, graph.masks.flatMap((m) => (m === mask ? spec : maskSpec(m))));
+  return least === most ? String(most) : `${least} to ${most}`;
 }
 
 function instanceText(name: string, graph: ModelGraph | undefined): string | undefined {

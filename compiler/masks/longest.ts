@@ -1,7 +1,7 @@
 /**
  * The most positions that one row of a mask can have, in any batch, at any step and seed: what memory is planned for.
  *
- * Owns upper bounds alone. They must hold for every draw, so they go by the samplers' own rules (the runtime's, which a test
+ * Owns bounds: the upper ones, and for who reads them the lower ones. They must hold for every draw, so they go by the samplers' own rules (the runtime's, which a test
  * holds against this): the exact law of the published sizes, and what masks that are taken out of a whole grid must cover.
  * Usual lengths are `usual.ts`.
  */
@@ -19,6 +19,29 @@ export function mostPositions(mask: MaskSpec, masks: readonly MaskSpec[]): numbe
     case "random": return Math.max(1, Math.min(cells, shareOf(mask, mask.ratio[1]) + (mask.ratio[0] === mask.ratio[1] ? 0 : 1), rest(mask, masks)));
     case "all": case "complement": return rest(mask, masks);
   }
+}
+
+/** The fewest and the most positions that one row of a mask can have, in any batch, at any step and seed; after the cut to the shortest too. */
+export function positionBounds(mask: MaskSpec, masks: readonly MaskSpec[]): { readonly least: number; readonly most: number } {
+  const most = mostPositions(mask, masks);
+  return { least: Math.min(most, fewest(mask, masks)), most };
+}
+
+function fewest(mask: MaskSpec, masks: readonly MaskSpec[]): number {
+  const removed = removedFrom(mask, masks);
+  if (removed.length === 0) return least({ ...mask, minus: [] }, masks);
+  const left = Math.max(1, cellsOf(mask) - covered(removed, masks));
+  switch (mask.kind) {
+    // The published sampler takes no row that has no more, and gives up what stands in its way.
+    case "block": return mask.sampler === "published" ? mask.minKeep * depth(mask) + 1 : 1;
+    case "random": return Math.min(shareOf(mask, mask.ratio[0]), left);
+    case "rasterized": return 1;
+    case "all": case "complement": return left;
+  }
+}
+
+function removedFrom(mask: MaskSpec, masks: readonly MaskSpec[]): readonly MaskSpec[] {
+  return mask.allowOverlap ? [] : mask.minus.flatMap((name) => masks.filter((m) => m.name === name && m !== mask));
 }
 
 function cellsOf({ grid }: MaskSpec): number {
@@ -54,7 +77,7 @@ function largestBlock(mask: MaskSpec): number {
 /** What is left of the grid: where the masks taken out cannot cover all of it, none is ever given up, and each takes its least. */
 function rest(mask: MaskSpec, masks: readonly MaskSpec[]): number {
   const cells = cellsOf(mask);
-  const removed = mask.allowOverlap ? [] : mask.minus.flatMap((name) => masks.filter((m) => m.name === name && m !== mask));
+  const removed = removedFrom(mask, masks);
   const most = covered(removed, masks);
   return most < cells ? cells - Math.max(0, ...removed.map((m) => least(m, masks))) : cells;
 }

@@ -117,7 +117,9 @@ export class Grammar extends EmbeddedActionsParser {
   private slip(token: IToken, what: string, right: string, fix: string): void {
     const span = spanOf(this.sink.file, token);
     const title = fix === "" ? `remove \`${token.image}\`` : `write \`${fix}\``;
-    this.sink.add(report("JEP1009", span, { what, right, wrong: token.image }, { fixes: [{ title, edits: [{ span, text: fix }] }] }));
+    // A word in the place of a sign that touches the one before it.
+    const apart = /^\w/.test(fix) && this.ACTION(() => endOf(this.LA(-1)) === token.startOffset) === true ? " " : "";
+    this.sink.add(report("JEP1009", span, { what, right, wrong: token.image }, { fixes: [{ title, edits: [{ span, text: `${apart}${fix}` }] }] }));
   }
 
   /** Reports a comma that is missing before the next element, and says so; the list goes on, so that all of it is known. */
@@ -156,12 +158,12 @@ export class Grammar extends EmbeddedActionsParser {
    * Passes over what is left of a statement that has been read as far as it could be, with its block: chevrotain would go on at
    * the next `Sep`, which may be one of the block's, and then take the block's end for that of the body.
    */
-  private passOver(expected: string): void {
+  private passOver(expected: string, rule = "statement"): void {
     this.ACTION(() => {
       const at = (): TokenType => this.LA(1).tokenType;
       if (at() === T.Sep || at() === T.RBrace || at() === EOF) return;
       const error = new MismatchedTokenException(expected, this.LA(1), this.LA(0));
-      error.context = { ruleStack: ["statement"], ruleOccurrenceStack: [0] };
+      error.context = { ruleStack: [rule], ruleOccurrenceStack: [0] };
       this.survived.push(error);
       for (let depth = 0; at() !== EOF && (depth > 0 || (at() !== T.Sep && at() !== T.RBrace)); this.SKIP_TOKEN()) {
         depth += at() === T.LBrace ? 1 : at() === T.RBrace ? -1 : 0;
@@ -339,7 +341,7 @@ export class Grammar extends EmbeddedActionsParser {
     this.CONSUME(W.of);
     const base = this.SUBRULE2(this.name);
     this.CONSUME(T.LBrace);
-    this.MANY_SEP({ SEP: T.Sep, DEF: () => { const a = this.SUBRULE(this.axis); this.ACTION(() => { if (a !== undefined) axes.push(a); }); } });
+    this.MANY_SEP({ SEP: T.Sep, DEF: () => { const a = this.SUBRULE(this.axis); this.passOver("the end of the line", "axis"); this.ACTION(() => { if (a !== undefined) axes.push(a); }); } });
     this.CONSUME(T.RBrace);
     return { kind: "sweep", doc: this.doc(start), name, base, axes, span: this.span(start) };
   });

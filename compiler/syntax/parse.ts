@@ -108,7 +108,19 @@ function explain(error: IRecognitionException, tokens: readonly IToken[], sink: 
   const nextLine = previous !== undefined && (token.startLine ?? 0) > (previous.endLine ?? 0);
   const ends = token.tokenType === EOF || token.tokenType === T.Sep || (nextLine && closers.has(token.tokenType));
   const span = ends ? { file: sink.file, start: at, end: at } : spanOf(sink.file, token);
-  sink.add(report("JEP1002", span, { expected: error.message, found: ends && token.tokenType !== EOF ? "the end of the line" : describeToken(token) }, error.message === "`,`" && operandStarts.has(token.tokenType) ? { fixes: [commaFix(span.file, span.start, at)] } : {}));
+  sink.add(report("JEP1002", span, { expected: error.message, found: ends && token.tokenType !== EOF ? "the end of the line" : describeToken(token) }, {
+    ...(error.context.ruleStack.includes("axis") ? { help: "An axis is `width in [16, 32]`; another one stands on a line of its own or behind a comma." } : {}),
+    ...(error.message === "`,`" && operandStarts.has(token.tokenType) ? { fixes: [commaFix(span.file, span.start, at)] } : {}),
+    ...(beginsAxis(rule, tokens, index) ? { fixes: [{ title: "write `,`", edits: [{ span: { file: sink.file, start: at, end: at }, text: "," }] }] } : {}),
+  }));
+}
+
+/** Whether another axis of a sweep follows with nothing before it: a path and `in`. */
+function beginsAxis(rule: string | undefined, tokens: readonly IToken[], index: number): boolean {
+  if (rule !== "axis") return false;
+  let at = index;
+  while (tokens[at]?.tokenType === T.Ident && tokens[at]?.image !== "in" && tokens[at + 1]?.tokenType === T.Dot) at += 2;
+  return tokens[at]?.tokenType === T.Ident && tokens[at + 1]?.image === "in";
 }
 
 /** What a comma may stand before. */

@@ -3,7 +3,10 @@
 import { folderSource, openRunEncoder } from "jepac/runtime/node";
 
 const [run, pictures, most = "3"] = process.argv.slice(2);
-if (run === undefined || pictures === undefined) throw new Error("usage: node examples/api/nearest.mjs <run> <pictures> [how many]");
+if (run === undefined || pictures === undefined) {
+  console.error("usage: node examples/api/nearest.mjs <run> <pictures> [how many]");
+  process.exit(2);
+}
 
 const source = await folderSource(pictures);
 const trained = await openRunEncoder(run);

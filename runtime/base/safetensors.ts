@@ -44,6 +44,8 @@ const BYTES: Readonly<Record<DType, number>> = { F32: 4, F16: 2, BF16: 2, I32: 4
 const UNREAD: ReadonlySet<string> = new Set(["F64", "U64", "U32", "U16", "I16", "I8", "BOOL", "F8_E4M3", "F8_E5M2"]);
 const MAX_HEADER = 100 * 1024 * 1024;
 const MAX_RANK = 32;
+/** `{` */
+const BRACE = 0x7b;
 /** In the metadata: CRC-32 of the header without this entry, then of each tensor in the file's order, as hexadecimal words. */
 const CHECKSUMS = "jepac.crc32";
 
@@ -57,6 +59,17 @@ interface Entry {
 
 function bad(where: string, what: string): HostError {
   return new HostError("bad-file", `${where} is not a safetensors file that can be trusted: ${what}`, "use a file written by jepac or by the safetensors library; the file may be damaged");
+}
+
+/** Beginnings of files that weights are given as elsewhere, with what they are. */
+const KINDS: readonly (readonly [readonly number[], string])[] = [
+  [[0x50, 0x4b, 0x03, 0x04], "a zip archive, as PyTorch (.pt, .pth, .bin) and numpy (.npz) write them"], [[0x80], "a pickle of Python"], [[0x89, 0x48, 0x44, 0x46], "HDF5, as Keras writes it"],
+  [[0x93, 0x4e, 0x55, 0x4d], "an array of numpy"], [[0x47, 0x47, 0x55, 0x46], "GGUF"], [[0x1f, 0x8b], "compressed by gzip"], [[0x76, 0x65, 0x72, 0x73], "a pointer of Git LFS, and the file itself is elsewhere (git lfs pull)"],
+];
+
+function foreign(where: string, first: Uint8Array): HostError {
+  const kind = KINDS.find(([bytes]) => bytes.every((byte, i) => first[i] === byte))?.[1];
+  return new HostError("bad-file", `${where} is not a safetensors file: it ${kind === undefined ? "begins in another way" : `is ${kind}`}`, "save the weights as safetensors with the program that has them (in Python: safetensors.torch.save_file(model.state_dict(), \"model.safetensors\"))");
 }
 
 function truncated(where: string, what: string): HostError {
@@ -116,6 +129,8 @@ function readHeader(source: ByteSource, where: string): { header: Readonly<Recor
   const first = source.read(0, 8);
   const view = new DataView(first.buffer, first.byteOffset, 8);
   const length = view.getUint32(4, true) * 4294967296 + view.getUint32(0, true);
+  // A header is a JSON object, so that its first letter tells of a file that is of another kind altogether.
+  if (source.size > 8 && source.read(8, 9)[0] !== BRACE && (length > MAX_HEADER || length > source.size - 8)) throw foreign(where, first);
   if (length > MAX_HEADER) throw bad(where, `its header claims ${length} bytes, the most allowed is ${MAX_HEADER}`);
   if (length > source.size - 8) throw truncated(where, `its header claims ${length} bytes and ${source.size - 8} follow`);
   let header: unknown;

@@ -126,13 +126,15 @@ function metadata({ manifest, layout, step }: HfExport): Record<string, string> 
 }
 
 function processor({ manifest, layout: { sizes } }: HfExport): object {
+  // Means of arrays are in the arrays' own units.
+  const isNumbers = manifest.train.data.kind === "arrays" || manifest.train.data.kind === "waves";
   return {
     image_processor_type: "ViTImageProcessor",
     do_resize: true,
     size: { height: sizes.image, width: sizes.image },
     resample: 2,
-    do_rescale: true,
-    rescale_factor: 1 / 255,
+    do_rescale: !isNumbers,
+    ...(isNumbers ? {} : { rescale_factor: 1 / 255 }),
     do_normalize: true,
     image_mean: manifest.train.mean,
     image_std: manifest.train.std,

@@ -21,6 +21,8 @@ export interface Tick {
   readonly epoch: number;
   readonly epochs: number;
   readonly loss: number;
+  /** The terms of the loss by name, unweighted; told where they are several. */
+  readonly terms?: Readonly<Record<string, number>>;
   readonly learningRate: number;
   /** 0 as long as it is not known. */
   readonly imagesPerSecond: number;
@@ -43,6 +45,9 @@ export interface Progress {
   /** Leaves the last state standing. */
   end(): void;
 }
+
+/** Most terms of a loss on the line. */
+const MOST_TERMS = 4;
 
 /** How often a display may change, in milliseconds: a terminal, and a log. */
 const REDRAW = { tty: 100, plain: 5000 } as const;
@@ -107,12 +112,20 @@ export function progressLine(tick: Tick, columns?: number): string {
     `loss ${number(tick.loss)}`,
     ...Object.entries(tick.signals).map(([name, signal]) => `${name} std ${signal.std.toFixed(2)} rank ${signal.rank.toFixed(1)}`),
     ...(tick.imagesPerSecond > 0 ? [`${tick.imagesPerSecond.toFixed(tick.imagesPerSecond < 10 ? 1 : 0)} ${tick.clips === true ? "clips" : "img"}/s`, `${duration(tick.secondsLeft)} left`] : []),
+    ...termsText(tick.terms ?? {}),
     `epoch ${tick.epoch}/${tick.epochs}`,
     `lr ${tick.learningRate.toExponential(1)}`,
   ];
   if (columns === undefined) return parts.join("  ");
   while (parts.length > 1 && parts.join("  ").length > columns) parts.pop();
   return parts.join("  ").slice(0, Math.max(1, columns));
+}
+
+/** The first terms of a loss that has several. */
+function termsText(terms: Readonly<Record<string, number>>): readonly string[] {
+  const all = Object.entries(terms);
+  if (all.length < 2) return [];
+  return [`${all.slice(0, MOST_TERMS).map(([name, value]) => `${name} ${Number.isFinite(value) ? Number(value.toPrecision(3)) : value}`).join(" ")}${all.length > MOST_TERMS ? " …" : ""}`];
 }
 
 /** Seconds as `1 h 02 min`, `3 min 20 s` or `12 s`; a dash when unknown. */

@@ -8,7 +8,7 @@
  */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { basename, dirname, isAbsolute, join } from "node:path";
+import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import type { EncoderInfo, Manifest } from "../abi.js";
 import { counted } from "../base/counted.js";
 import { encoderPicture } from "../base/encoder-input.js";
@@ -144,7 +144,7 @@ export function trainingFolder(manifest: Manifest, path: string | undefined, fol
   const named = path ?? (isGenerated(data) ? "" : data.path);
   const places = path !== undefined || isAbsolute(named) || folder === undefined ? [named] : [named, join(folder, named)];
   const root = places.find((place) => existsSync(place));
-  if (root === undefined) throw new HostError("not-found", data.kind === "arrays" ? `there is no ${named} with arrays` : `there is no folder ${named} with ${data.kind === "videos" ? "films" : "pictures"}`, path === undefined ? "the program names it; say where they are with --data <folder>" : "check the path given with --data");
+  if (root === undefined) throw new HostError("not-found", `there is ${data.kind === "arrays" ? `no ${named} with arrays` : `no folder ${named} with ${data.kind === "videos" ? "films" : "pictures"}`}: ${places.map((place) => resolve(place)).join(" and ")} ${places.length === 1 ? "is" : "are"} not there`, path === undefined ? "the program names it; say where they are with --data <folder>" : "check the path given with --data");
   return root;
 }
 

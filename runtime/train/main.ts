@@ -42,7 +42,7 @@ import type { TrainerOptions } from "./options.js";
 import { readPretrained } from "./pretrained.js";
 import { probeTable, runProbes } from "./probe.js";
 import type { ProbeReport } from "./probe.js";
-import { resolveRecipe } from "./recipe.js";
+import { resolveRecipe, warmupNote } from "./recipe.js";
 import { throughLosses } from "./recover.js";
 import type { Recipe } from "./recipe.js";
 import { writeReport } from "./report-file.js";
@@ -224,6 +224,8 @@ async function trainAndTell(first: Session, reopen: () => Promise<Engine>): Prom
   const { host, folder, progress, recipe, options } = first;
   const started = host.clock();
   progress.note(`${first.resume === undefined ? "training" : `going on after step ${first.resume.step}`}: ${counted(recipe.totalSteps, "step")}, batches of ${recipe.batch}, seed ${recipe.seed}, into ${folder}`);
+  const short = warmupNote(first.trainer.manifest, recipe);
+  if (short !== undefined) progress.note(short);
   const { end, speed, session } = await throughLosses({ engine: first.engine, from: first.resume }, {
     run: (engine, from) => loop({ ...first, engine, resume: from }),
     reopen,
@@ -294,6 +296,7 @@ async function loop(session: Session): Promise<{ end: LoopEnd; speed: Speed; ses
             epoch: row.epoch,
             epochs: Math.ceil(recipe.totalSteps / recipe.stepsPerEpoch),
             loss: row.loss,
+            terms: row.losses,
             learningRate: row.lr,
             imagesPerSecond: rate,
             clips: session.trainer.manifest.inputs[0]?.frames !== undefined,

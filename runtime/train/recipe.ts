@@ -69,6 +69,13 @@ export function resolveRecipe(manifest: Pick<Manifest, "train" | "ema"> & Partia
   };
 }
 
+/** A warning of a run that ends before its learning rate has risen, as one of fewer steps than the program's may; undefined of others. */
+export function warmupNote({ train: { learningRate } }: Pick<Manifest, "train">, { totalSteps, stepsPerEpoch, hyperAt }: Recipe): string | undefined {
+  const warmup = learningRate.warmup === undefined ? 0 : durationSteps(learningRate.warmup, stepsPerEpoch);
+  const peak = Math.max(...learningRate.points);
+  return warmup <= totalSteps ? undefined : `warning: the learning rate rises for ${counted(warmup, "step")}, and the run has ${totalSteps}: it ends at ${hyperAt(totalSteps).learningRate.toExponential(1)} of ${peak.toExponential(1)}; train for longer, or with a shorter warm-up`;
+}
+
 function tooFew(images: number, batch: number, one: string): HostError {
   return new HostError("bad-data", `${counted(images, one)} cannot fill one batch of ${batch}`, `give more ${one}s, or a smaller batch: --batch ${Math.max(1, images)}`);
 }

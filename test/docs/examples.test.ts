@@ -1,5 +1,5 @@
 /** The programs in `examples/api` run, and say what is true of the programs they look at. */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
@@ -47,4 +47,6 @@ test("a picture that is there twice is its own nearest, under the encoder of a r
   expect(lines).toHaveLength(2);
   expect(lines[0]).toMatch(/a\.png: \S+d\.png 1\.0000, \S+[bc]\.png (0|-0)\.\d+$/);
   expect(lines[1]).not.toContain("1.0000");
+  const bare = spawnSync(process.execPath, [join(root, "examples/api/nearest.mjs")], { encoding: "utf8" });
+  expect([bare.status, bare.stderr]).toEqual([2, "usage: node examples/api/nearest.mjs <run> <pictures> [how many]\n"]);
 });

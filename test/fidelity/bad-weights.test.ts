@@ -64,7 +64,9 @@ test.each<readonly [string, Uint8Array, RegExp]>([
   ["more dimensions than any tensor", lying({ a: entry(Array.from({ length: 100_000 }, () => 1), [0, 4]) }), /100000 dimensions/],
   ["a name twice", lying('{"a":{"dtype":"F32","shape":[8],"data_offsets":[0,32]},"a":{"dtype":"F32","shape":[8],"data_offsets":[32,64]}}'), /occurs twice/],
   ["no header at all", new Uint8Array(3), /header length alone takes 8/],
-  ["something else entirely", new TextEncoder().encode("#!/bin/sh\necho this is not a tensor file at all, not even nearly\n"), /header/],
+  ["something else entirely", new TextEncoder().encode("#!/bin/sh\necho this is not a tensor file at all, not even nearly\n"), /is not a safetensors file: it begins in another way/],
+  ["what PyTorch saves", Uint8Array.of(0x50, 0x4b, 0x03, 0x04, ...new Uint8Array(90).fill(7)), /is not a safetensors file: it is a zip archive, as PyTorch[^]*save_file\(model\.state_dict\(\)/],
+  ["weights with names of another library", writeSafetensors([{ name: "blocks.0.norm1.weight", shape: [2], data: Float32Array.of(1, 2) }]), /another layout: it has blocks\.0\.norm1\.weight, and looked for are embeddings\.[^]*\(21 in all\)[^]*IJepaModel/],
 ])("%s is refused with the reason", async (_what, bytes, reason) => {
   const before = process.memoryUsage().arrayBuffers;
   const ran = await importing({ "model.safetensors": bytes });

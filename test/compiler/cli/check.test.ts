@@ -92,6 +92,9 @@ test("warnings alone are no mistakes", async () => {
   const ran = await jepac(["check", "bare.jepa"], { cwd });
   expect(ran.code).toBe(0);
   expect(ran.out).toContain("warning[JEP6003]");
+  expect(ran.out).toContain("`data shapes(count: 4096)`, `epochs 1`, `batch 64`, `optimizer adamw`, `learning_rate 1e-3`, `weight_decay 0.05`");
+  for (const name of ["bare", "bar.jepa", "./baer"]) expect((await jepac(["train", name], { cwd })).err, name).toContain("there is no such file\nhelp: did you mean bare.jepa?");
+  expect((await jepac(["train", "else"], { cwd })).err).toBe("error: cannot read else: there is no such file\n");
 });
 
 test("`use` stays inside the project, by name and by link", async () => {

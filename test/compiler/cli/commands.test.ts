@@ -170,6 +170,9 @@ test("explain shows a page by code, by number and by name", async () => {
     expect(ran.out).toContain("learned map");
   }
   expect((await jepac(["explain", "JEP301"])).err).toContain("did you mean");
+  const group = await jepac(["explain", "leaks"]);
+  expect(group.out).toMatch(/^JEP5015 {2}error {4}leaks\/answer-in-input: .*\n(JEP\d+ {2}\w+ +leaks\/.*\n)+$/);
+  expect((await jepac(["explain", "nonsense"])).err).toMatch(/listed by its name: .*collapse.*training/);
 });
 
 test("dev lists stages, prints any of them, stops where it is told, and its texts read back", async () => {

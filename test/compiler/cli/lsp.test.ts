@@ -68,7 +68,8 @@ test("a hover tells types, places, sizes and verdicts, each in its own program",
   expect(await hover("z_target = ")).toContain("In latent(teacher)");
   expect(await hover("teacher =")).toMatch(/follows `student`, momentum 0\.99 -> 1/);
   expect(await hover("student =")).toMatch(/`vit`, [\d,]+ parameters, trained by `smooth_l1`/);
-  expect(await hover("context =")).toMatch(/On a grid of 4x4, one set an image\. It keeps \d/);
+  expect(await hover("context =")).toMatch(/On a grid of 4x4, one set an image of 1 to 9 of 16 positions\. It keeps \d/);
+  expect(await hover("targets =")).toMatch(/On a grid of 4x4, 2 sets an image, each of 1 to 4 of 16 positions\.$/);
   expect(await hover("encoder", 0, 3)).toMatch(/^```jepa\nencoder student[^]*a latent space of its own/);
   expect(await hover("smooth_l1")).toMatch(/0\.5 d²\/β[^]*trains `student`, `predict`[^]*\*\*sound\*\*[^]*is held by dynamics/);
   expect(await hover("vit(4", 0, 1)).toMatch(/module vit\(patch/);
@@ -84,6 +85,15 @@ test("a hover tells types, places, sizes and verdicts, each in its own program",
   expect(await hover("of tiny", 0, 4)).toContain("model tiny");
   expect(await hover("width", 0, 1)).toContain("param width = 16");
   expect(hoverOf(await e.ask("textDocument/hover", "p.jepa", { position: { line: 1, character: 0 } }))).toBe("");
+});
+
+test("a hover on a document that was opened just now knows types and sizes, and its check is told once", async () => {
+  const e = editor();
+  const told = e.open("p.jepa", small);
+  await e.ready;
+  const hover = hoverOf(await e.ask("textDocument/hover", "p.jepa", { position: e.place("p.jepa", "z_context") }));
+  expect(hover).toContain("z_context: f32[batch B, token K_context, feature 16]");
+  expect(await told).toEqual([]);
 });
 
 test("names lead to their declarations: in the file, in a file it uses, in the library", async () => {

@@ -70,7 +70,7 @@ test("a run whose pictures are nowhere leaves nothing behind: exit 2", { timeout
   const cwd = temporary({ "package.json": "{}", "small.jepa": small });
   const ran = await run([bin, "train", "small.jepa", "--data", "nowhere"], cwd);
   expect(ran.code).toBe(2);
-  expect(ran.err).toContain("there is no folder nowhere with pictures");
+  expect(ran.err).toContain(`there is no folder nowhere with pictures: ${join(cwd, "nowhere")}`);
   expect(existsSync(join(cwd, "runs"))).toBe(false);
 });
 

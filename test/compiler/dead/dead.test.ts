@@ -19,6 +19,14 @@ test("JEP4038: a head that no gradient reaches", () => {
   expect(codes(`  head p = linear(32)\n  loss mse(h(z1), stopgrad(p(z2)))`)).toContain("JEP4038");
 });
 
+test("an average that was forgotten is told once, with the fix that makes it one", () => {
+  const told = (teacher: string, rest = ""): readonly (readonly [string, readonly string[]])[] => diagnose(`  encoder t = ${teacher}\n  loss mse(h(z1), stopgrad(pool(t(b))))${rest}`).map((d) => [d.code, d.fixes.map((f) => f.title)] as const);
+  expect(told("vit(patch: 8, width: 32, depth: 1, heads: 2)")).toEqual([["JEP4035", ["Let the target follow the encoder"]]]);
+  // A term of its own with the same target is told of as well, and an encoder that reaches no target still is not trained.
+  expect(told("vit(patch: 8, width: 32, depth: 1, heads: 2)", "\n  loss again = l1(h(z2), stopgrad(pool(t(a))))").map(([code]) => code)).toEqual(["JEP4035", "JEP4035"]);
+  expect(told("ema(f, momentum: 0.99)")).toEqual([]);
+});
+
 test("a view that shows what the input shows is used where it is named, and another that shows it is not", () => {
   const view = (name: string): string => `  view ${name} = augment(image) {\n  }\n`;
   const loss = "  loss mse(h(z1), stopgrad(pool(f(c)))) + mse(h(z2), stopgrad(pool(f(image))))";

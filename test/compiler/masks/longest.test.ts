@@ -1,9 +1,9 @@
 /**
  * The most positions of a mask, which memory is planned for: no draw of the runtime's samplers is longer, and its own bounds
- * are not above it.
+ * are not above it. The fewest that are told are no more than any draw has.
  */
 import { expect, test } from "vitest";
-import { mostPositions } from "../../../compiler/masks/longest.js";
+import { mostPositions, positionBounds } from "../../../compiler/masks/longest.js";
 import type { MaskSpec } from "../../../runtime/abi.js";
 import { maskBounds } from "../../../runtime/masks/bounds.js";
 import { sampleMasks } from "../../../runtime/masks/sample.js";
@@ -31,14 +31,22 @@ const families: readonly (readonly [string, readonly MaskSpec[], Readonly<Record
 test.each(families)("%s", (_, specs, known) => {
   const bounds = new Map(specs.map((s) => [s.name, mostPositions(s, specs)]));
   const longest = new Map<string, number>();
+  const shortest = new Map<string, number>();
   for (let step = 0; step < 400; step++) {
-    for (const [name, { length }] of sampleMasks(specs, { seed: 1, step, batch: 1 })) longest.set(name, Math.max(longest.get(name) ?? 0, length));
+    for (const [name, { length }] of sampleMasks(specs, { seed: 1, step, batch: 1 })) {
+      longest.set(name, Math.max(longest.get(name) ?? 0, length));
+      shortest.set(name, Math.min(shortest.get(name) ?? Infinity, length));
+    }
   }
   for (const spec of specs) {
     const bound = bounds.get(spec.name) ?? 0;
     console.info(`${spec.name}: ${longest.get(spec.name)} drawn, at most ${bound} of ${spec.grid.rows * spec.grid.cols}`);
     expect(longest.get(spec.name)).toBeLessThanOrEqual(bound);
     expect(maskBounds(spec, specs).max).toBeLessThanOrEqual(bound);
+    const { least, most } = positionBounds(spec, specs);
+    expect(most).toBe(bound);
+    expect(least).toBeGreaterThan(0);
+    expect(shortest.get(spec.name)).toBeGreaterThanOrEqual(least);
   }
   for (const [name, bound] of Object.entries(known)) expect(bounds.get(name), name).toBe(bound);
 });

@@ -60,6 +60,8 @@ const cases: readonly Case[] = [
   { name: "an equals sign in a setting", marked: "train m { epochs = 3 }\n                 ^ JEP1009 A setting", fixed: "train m { epochs  3 }" },
   { name: "an equals sign for a type", marked: "model m { input i = Image[3] }\n                  ^ JEP1009 A type", fixed: "model m { input i : Image[3] }" },
   { name: "an equals sign for a start", marked: "module f (x) { learn w[3] = zeros }\n                          ^ JEP1009 How numbers start", fixed: "module f (x) { learn w[3] ~ zeros }" },
+  { name: "a colon behind an axis", marked: "sweep s of m { a.b: [1, 2] }\n                  ^ JEP1009 An axis", fixed: "sweep s of m { a.b in [1, 2] }" },
+  { name: "two axes with nothing between them", marked: "sweep s of m { a.b in [1, 2] c in [3] }\n                             ^ JEP1002 Expected the end of the line, found the name `c`", fixed: "sweep s of m { a.b in [1, 2], c in [3] }" },
   { name: "an equals sign for an axis", marked: "sweep s of m { a.b = [1, 2] }\n                   ^ JEP1009 An axis", fixed: "sweep s of m { a.b in [1, 2] }" },
   { name: "two equals signs", marked: "module f (x) { y == x }\n                 ^^ JEP1009 A definition", fixed: "module f (x) { y = x }" },
   { name: "two stars for a power", marked: "module f (x) { x ** 2 }\n                 ^^ JEP1009 A power", fixed: "module f (x) { x ^ 2 }" },

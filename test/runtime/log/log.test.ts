@@ -66,6 +66,8 @@ test("a rate that is not known yet is left out, and so is the time that would fo
   const first = progressLine({ ...tick, step: 1, imagesPerSecond: 0, secondsLeft: Infinity, signals: {} });
   expect(first).toBe("  1/200  ░░░░░░░░░░░░░░░░   0%  loss 0.1235  epoch 2/10  lr 1.0e-3");
   expect(progressLine({ ...tick, clips: true })).toContain("  98 clips/s  ");
+  expect(progressLine({ ...tick, terms: { mse: 0.12345 } })).toBe(progressLine(tick));
+  expect(progressLine({ ...tick, terms: { mse: 0.12345, spread: 12.5, near: NaN, far: 1e-9, last: 1 } })).toContain("  1 min 15 s left  mse 0.123 spread 12.5 near NaN far 1e-9 …  epoch 2/10");
   expect(progressLine({ ...tick, imagesPerSecond: 0.25 })).toContain("  0.3 img/s  1 min 15 s left  ");
 });
 

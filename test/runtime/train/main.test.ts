@@ -251,10 +251,12 @@ test("options that a resumed run was given are remembered by the next one: the h
   const root = join(folder, "pictures");
   await writePictures(root, ["cat", "dog"], 20, 1);
   const out = join(folder, "a");
-  expect((await run(["--out", out, "--data", root, "--steps", "4", "--no-probe", "--no-report"])).code).toBe(0);
+  const short = await run(["--out", out, "--data", root, "--steps", "4", "--no-probe", "--no-report"]);
+  expect([short.code, short.text]).toEqual([0, expect.stringContaining("warning: the learning rate rises for 5 steps, and the run has 4: it ends at 4.2e-2 of 5.0e-2; train for longer, or with a shorter warm-up\n")]);
   const moved = join(folder, "moved");
   renameSync(root, moved);
   const longer = await run(["--out", out, "--resume", "--steps", "30", "--data", moved, "--no-probe", "--no-report"], { pressAt: 9 });
+  expect(longer.text).not.toContain("the learning rate rises");
   expect(longer.text).toContain(`stopped after step 9 of 30; go on with: node train.mjs --out ${out} --resume --workers 0 --no-probe --no-report\n`);
   const again = await run(["--out", out, "--resume", "--no-probe", "--no-report"]);
   expect(again.text).toContain("going on after step 9: 30 steps");
