@@ -79,6 +79,8 @@ export interface LoopJob {
   readonly resume?: Checkpoint;
   /** Asked after every step; true ends the run with a checkpoint. */
   stopRequested(): boolean;
+  /** Asked after every step that the recipe writes no checkpoint after; true writes one, of which the numbers of the run know nothing. */
+  saveDue?(): boolean;
 }
 
 /** How a run ended, after `step` steps. */
@@ -106,13 +108,15 @@ export async function runLoop(job: LoopJob): Promise<LoopEnd> {
     const batch = await pending;
     step += 1;
     pending = step < recipe.totalSteps ? ask(job.batches, step) : undefined;
-    const must = step === recipe.totalSteps || step % recipe.checkpointEvery === 0 || run.wantsDistance(step);
+    const planned = step === recipe.totalSteps || step % recipe.checkpointEvery === 0;
+    const must = planned || run.wantsDistance(step);
     begin(job, run, step, batch, must);
     const wants = run.flight.at(-1)?.awaited === true;
     while (run.flight.length > 0 && (must || wants || run.flight.length >= ahead || run.flight[0]?.done === true)) await settle(job, run);
     const interrupted = step < recipe.totalSteps && job.stopRequested();
-    const state = interrupted || run.stopping ? await settleAll(job, run) : undefined;
-    if (state !== undefined || step === recipe.totalSteps || step % recipe.checkpointEvery === 0) await save(job, run, step, state ?? await engine.exportState());
+    const due = !planned && job.saveDue?.() === true;
+    const state = interrupted || due || run.stopping ? await settleAll(job, run) : undefined;
+    if (state !== undefined || planned) await save(job, run, step, state ?? await engine.exportState());
     if (run.stopping || interrupted) return { kind: run.stopping ? "collapsed" : "interrupted", step, alarms: run.alarms };
     await breathe();
   }
