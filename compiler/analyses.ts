@@ -88,7 +88,7 @@ export function analyze(checked: Checked, texts: ReadonlyMap<string, string>): A
   return {
     program, losses, facts, collapse,
     diagnostics: [...shown.map((s) => s.diagnostic), ...masked.map((m) => m.diagnostic), ...others],
-    monitors: monitorsOf(facts, collapse, trivial),
+    monitors: monitorsOf(facts, collapse, trivial, program.verdict),
     watchlist: watchlist(facts, collapse),
     trivial,
     allowed: graph.allowed.map((a) => ({ what: a.what, reason: a.reason, codes: a.what === "collapse" ? codes : relaxed })),

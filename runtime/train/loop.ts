@@ -130,7 +130,8 @@ function begin(job: LoopJob, run: Run, step: number, batch: StepBatch, must: boo
   const awaited = want.watch || want.gradientNorm;
   const result = job.engine.step(batch, hyper, must || awaited ? want : { ...want, later: true });
   const kept = Object.fromEntries(Object.entries(batch.masks).map(([name, mask]) => [name, mask.length]));
-  const begun: Begun = { step, hyper, size: batch.size, kept, awaited, result, done: false };
+  const overlap = Object.fromEntries(Object.entries(batch.masks).flatMap(([name, { relaxed }]) => (relaxed === undefined ? [] : [[name, relaxed / batch.size]])));
+  const begun: Begun = { step, hyper, size: batch.size, kept, overlap, awaited, result, done: false };
   const done = (): void => { begun.done = true; };
   result.then(done, done);
   run.flight.push(begun);
@@ -184,6 +185,8 @@ interface Begun {
   readonly size: number;
   /** Tokens kept by mask. */
   readonly kept: Readonly<Record<string, number>>;
+  /** See `Observation`. */
+  readonly overlap: Readonly<Record<string, number>>;
   /** It hands back more than losses. */
   readonly awaited: boolean;
   readonly result: Promise<StepResult>;
@@ -244,13 +247,13 @@ async function checkFinite(result: StepResult, step: number, sink: LoopSink): Pr
   throw new HostError("not-a-number", `step ${step}: ${wrong[0]} is ${wrong[1]}; ${last.text}`, `${step === 1 ? undefinedAtStart : "lower the learning rate, warm up for longer or clip the gradient (gradient_clip)"}; ${then}`);
 }
 
-async function observe(job: LoopJob, run: Run, { step, hyper }: Begun, result: StepResult): Promise<Observation> {
+async function observe(job: LoopJob, run: Run, { step, hyper, overlap }: Begun, result: StepResult): Promise<Observation> {
   run.signals.push(result.watch);
   const signals = run.signals.due(step) ? run.signals.read() : undefined;
   if (signals !== undefined) run.latest = signals;
   const norms = run.wantsNorm(step) ? result.gradientNorm : undefined;
   const distance = run.wantsDistance(step) ? teacherDistance(job.manifest, await job.engine.exportState()) : undefined;
-  return { step, losses: result.losses, ...(hyper.weights === undefined ? {} : { weights: hyper.weights }), signals, gradientNorm: norms, teacherDistance: distance };
+  return { step, losses: result.losses, ...(hyper.weights === undefined ? {} : { weights: hyper.weights }), signals, gradientNorm: norms, teacherDistance: distance, overlap };
 }
 
 function report(job: LoopJob, run: Run, { step, hyper, size, kept }: Begun, result: StepResult, seen: Observation, alarms: readonly Alarm[]): void {
