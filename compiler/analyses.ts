@@ -88,7 +88,7 @@ export function analyze(checked: Checked, texts: ReadonlyMap<string, string>): A
   return {
     program, losses, facts, collapse,
     diagnostics: [...targetsOnce(shown).map((s) => s.diagnostic), ...masked.map((m) => m.diagnostic), ...others.filter((d) => !isOfTarget(d, shown, facts))],
-    monitors: monitorsOf(facts, collapse, trivial),
+    monitors: monitorsOf(facts, collapse, trivial, program.verdict),
     watchlist: watchlist(facts, collapse),
     trivial,
     allowed: graph.allowed.map((a) => ({ what: a.what, reason: a.reason, codes: a.what === "collapse" ? codes : relaxed })),

@@ -21,7 +21,7 @@ export function verdictsOf(analyses: Analyses | undefined, watches: readonly { r
   return {
     byLoss: new Map((analyses?.losses ?? []).map((l) => [l.loss, l.verdict])),
     trivial: analyses?.trivial ?? new Map(),
-    monitors: (analyses?.monitors ?? []).filter((m) => m.watch === undefined || m.kind === "teacher-distance" || names.has(m.watch)),
+    monitors: (analyses?.monitors ?? []).filter((m) => m.watch === undefined || ["teacher-distance", "gradient-norm", "mask-overlap"].includes(m.kind) || names.has(m.watch)),
     allowed: analyses?.allowed ?? [],
   };
 }

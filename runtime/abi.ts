@@ -202,8 +202,8 @@ export interface LossInfo {
 /** A value that a loss has without anything being learned, and of what it is the value. */
 export interface TrivialValue {
   readonly value: number;
-  /** Sides that are constant; all rows of one code; all codes alike (ln K); a prediction of 0 for normalized targets. */
-  readonly of: "constant" | "one code" | "uniform codes" | "no prediction";
+  /** Sides that are constant; all rows of one code; all codes alike (ln K); a prediction of 0 for normalized targets; such targets known exactly. */
+  readonly of: "constant" | "one code" | "uniform codes" | "no prediction" | "foreseen";
 }
 
 /**
@@ -221,14 +221,19 @@ export interface Watch {
 
 /** What is watched while a program trains, and when that is an alarm. */
 export interface MonitorSpec {
-  readonly kind: "embedding-std" | "token-std" | "effective-rank" | "loss-trivial" | "teacher-distance" | "code-entropy" | "gradient-norm";
+  readonly kind: "embedding-std" | "token-std" | "effective-rank" | "loss-trivial" | "teacher-distance" | "code-entropy" | "gradient-norm" | "mask-overlap";
+  /** The watch, group, target or mask that it looks at; all of its kind where absent. */
   readonly watch: string | undefined;
   readonly loss: string | undefined;
   /** loss-trivial: the value that it must not stay within the threshold of. */
   readonly trivial?: TrivialValue;
   readonly threshold: number;
-  /** How many steps in a row the alarm must hold. */
+  /** loss-trivial, as shares of the way from the first value to the trivial one: what may be left of it where that is more than the threshold, and what must not be left even within it. */
+  readonly share?: number;
+  readonly most?: number;
+  /** How many steps in a row the alarm must hold; in a short run a quarter of it, unless it is patient. */
   readonly steps: number;
+  readonly patient?: true;
   readonly because: string;
 }
 
@@ -327,6 +332,8 @@ export interface MaskBatch {
   readonly count: number;
   readonly length: number;
   readonly indices: Int32Array;
+  /** For how many images the sampler kept positions that should have been taken out, because it found no other ones. */
+  readonly relaxed?: number;
   /**
    * Where rows were cut within groups of images, the rows of each group, which are as many images one after the other; then
    * `length` is that of the longest, and `indices` holds the groups' one after the other.

@@ -13,6 +13,7 @@ import { syntheticSignature, syntheticSource } from "./runtime/data/synthetic.js
 import { encodeCheckpoint } from "./runtime/train/checkpoint.js";
 import { initialState } from "./runtime/train/init.js";
 import { runLoop } from "./runtime/train/loop.js";
+import { CHECKPOINT_MINUTES, createPace } from "./runtime/train/pace.js";
 import { alarmText } from "./runtime/train/monitors.js";
 import { plainBatches } from "./runtime/train/plain-batches.js";
 import { resolveRecipe } from "./runtime/train/recipe.js";
@@ -119,14 +120,15 @@ async function loop() {
   await look(features, resume === undefined ? "untrained" : `after step ${resume.step}`);
   const batches = plainBatches(manifest, source, recipe);
   shown.times = [[performance.now(), 0]];
+  const pace = createPace(() => performance.now(), CHECKPOINT_MINUTES);
   const end = await runLoop({
-    manifest, recipe, engine: run.engine, resume, stopRequested: () => run.stopping,
+    manifest, recipe, engine: run.engine, resume, stopRequested: () => run.stopping, saveDue: () => pace.due(),
     batches: { next: async (step) => { const batch = await batches.next(step); shown.batches.set(step + 1, batch); return batch; } },
     data: source.spec === undefined ? source.name : syntheticSignature(source.spec),
     sink: {
       step: (report) => afterStep(report, recipe, features),
       alarm: (alarm) => note(alarmText(alarm)),
-      save: async (checkpoint) => { run.checkpoint = checkpoint; },
+      save: (checkpoint) => pace.writing(async () => { run.checkpoint = checkpoint; }),
       lastGood: async () => (run.checkpoint === undefined ? { text: "no checkpoint had been kept yet" } : { step: run.checkpoint.step, text: `the last good state is step ${run.checkpoint.step}` }),
     },
   });

@@ -79,6 +79,8 @@ export interface LoopJob {
   readonly resume?: Checkpoint;
   /** Asked after every step; true ends the run with a checkpoint. */
   stopRequested(): boolean;
+  /** Asked after every step that the recipe writes no checkpoint after; true writes one, of which the numbers of the run know nothing. */
+  saveDue?(): boolean;
 }
 
 /** How a run ended, after `step` steps. */
@@ -106,13 +108,15 @@ export async function runLoop(job: LoopJob): Promise<LoopEnd> {
     const batch = await pending;
     step += 1;
     pending = step < recipe.totalSteps ? ask(job.batches, step) : undefined;
-    const must = step === recipe.totalSteps || step % recipe.checkpointEvery === 0 || run.wantsDistance(step);
+    const planned = step === recipe.totalSteps || step % recipe.checkpointEvery === 0;
+    const must = planned || run.wantsDistance(step);
     begin(job, run, step, batch, must);
     const wants = run.flight.at(-1)?.awaited === true;
     while (run.flight.length > 0 && (must || wants || run.flight.length >= ahead || run.flight[0]?.done === true)) await settle(job, run);
     const interrupted = step < recipe.totalSteps && job.stopRequested();
-    const state = interrupted || run.stopping ? await settleAll(job, run) : undefined;
-    if (state !== undefined || step === recipe.totalSteps || step % recipe.checkpointEvery === 0) await save(job, run, step, state ?? await engine.exportState());
+    const due = !planned && job.saveDue?.() === true;
+    const state = interrupted || due || run.stopping ? await settleAll(job, run) : undefined;
+    if (state !== undefined || planned) await save(job, run, step, state ?? await engine.exportState());
     if (run.stopping || interrupted) return { kind: run.stopping ? "collapsed" : "interrupted", step, alarms: run.alarms };
     await breathe();
   }
@@ -126,7 +130,8 @@ function begin(job: LoopJob, run: Run, step: number, batch: StepBatch, must: boo
   const awaited = want.watch || want.gradientNorm;
   const result = job.engine.step(batch, hyper, must || awaited ? want : { ...want, later: true });
   const kept = Object.fromEntries(Object.entries(batch.masks).map(([name, mask]) => [name, mask.length]));
-  const begun: Begun = { step, hyper, size: batch.size, kept, awaited, result, done: false };
+  const overlap = Object.fromEntries(Object.entries(batch.masks).flatMap(([name, { relaxed }]) => (relaxed === undefined ? [] : [[name, relaxed / batch.size]])));
+  const begun: Begun = { step, hyper, size: batch.size, kept, overlap, awaited, result, done: false };
   const done = (): void => { begun.done = true; };
   result.then(done, done);
   run.flight.push(begun);
@@ -180,6 +185,8 @@ interface Begun {
   readonly size: number;
   /** Tokens kept by mask. */
   readonly kept: Readonly<Record<string, number>>;
+  /** See `Observation`. */
+  readonly overlap: Readonly<Record<string, number>>;
   /** It hands back more than losses. */
   readonly awaited: boolean;
   readonly result: Promise<StepResult>;
@@ -240,13 +247,13 @@ async function checkFinite(result: StepResult, step: number, sink: LoopSink): Pr
   throw new HostError("not-a-number", `step ${step}: ${wrong[0]} is ${wrong[1]}; ${last.text}`, `${step === 1 ? undefinedAtStart : "lower the learning rate, warm up for longer or clip the gradient (gradient_clip)"}; ${then}`);
 }
 
-async function observe(job: LoopJob, run: Run, { step, hyper }: Begun, result: StepResult): Promise<Observation> {
+async function observe(job: LoopJob, run: Run, { step, hyper, overlap }: Begun, result: StepResult): Promise<Observation> {
   run.signals.push(result.watch);
   const signals = run.signals.due(step) ? run.signals.read() : undefined;
   if (signals !== undefined) run.latest = signals;
   const norms = run.wantsNorm(step) ? result.gradientNorm : undefined;
   const distance = run.wantsDistance(step) ? teacherDistance(job.manifest, await job.engine.exportState()) : undefined;
-  return { step, losses: result.losses, ...(hyper.weights === undefined ? {} : { weights: hyper.weights }), signals, gradientNorm: norms, teacherDistance: distance };
+  return { step, losses: result.losses, ...(hyper.weights === undefined ? {} : { weights: hyper.weights }), signals, gradientNorm: norms, teacherDistance: distance, overlap };
 }
 
 function report(job: LoopJob, run: Run, { step, hyper, size, kept }: Begun, result: StepResult, seen: Observation, alarms: readonly Alarm[]): void {

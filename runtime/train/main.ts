@@ -39,6 +39,7 @@ import type { LoopEnd, MetricRow } from "./loop.js";
 import { alarmText } from "./monitors.js";
 import { checkOptions, optionsHelp, parseOptions } from "./options.js";
 import type { TrainerOptions } from "./options.js";
+import { CHECKPOINT_MINUTES, createPace } from "./pace.js";
 import { readPretrained } from "./pretrained.js";
 import { probeTable, runProbes } from "./probe.js";
 import type { ProbeReport } from "./probe.js";
@@ -274,6 +275,7 @@ async function loop(session: Session): Promise<{ end: LoopEnd; speed: Speed; ses
   const rows = await openRows<MetricRow>(join(folder, RUN_FILES.metrics), session.resume?.step ?? 0);
   const interrupts = watchInterrupts(host.signals, (text) => progress.note(text));
   const speed = new Speed(host.clock);
+  const pace = createPace(host.clock, session.options.checkpointMinutes ?? CHECKPOINT_MINUTES);
   let alarmed = false;
   try {
     const end = await runLoop({
@@ -284,6 +286,7 @@ async function loop(session: Session): Promise<{ end: LoopEnd; speed: Speed; ses
       data: session.data.signature,
       resume: session.resume,
       stopRequested: () => interrupts.requested(),
+      saveDue: () => pace.due(),
       sink: {
         step({ row, signals, images }) {
           claim.hold();
@@ -311,7 +314,7 @@ async function loop(session: Session): Promise<{ end: LoopEnd; speed: Speed; ses
         },
         async save(checkpoint) {
           claim.hold("now");
-          await store.save(checkpoint);
+          await pace.writing(() => store.save(checkpoint));
         },
         lastGood: () => store.lastGood(),
       },

@@ -22,6 +22,8 @@ export interface Observation {
   readonly gradientNorm?: Readonly<Record<string, number>>;
   /** `‖target − source‖ / ‖source‖` by EMA target. */
   readonly teacherDistance?: Readonly<Record<string, number>>;
+  /** By mask, the share of images for which it kept what should have been taken out of it. */
+  readonly overlap?: Readonly<Record<string, number>>;
 }
 
 /** A monitor that went off. */
@@ -55,10 +57,11 @@ export function rankBaselineStep(total: number): number {
 
 /**
  * How many steps in a row a number must be bad: what the monitor says, but no more than a quarter of the run, or a run of
- * a few hundred steps would be over before anything could be said of it.
+ * a few hundred steps would be over before anything could be said of it. One that is patient waits in any run: its number is bad
+ * for a while in runs that come to nothing bad.
  */
-export function patience(spec: Pick<MonitorSpec, "steps">, total: number): number {
-  return Math.max(1, Math.min(spec.steps, Math.floor(total / 4)));
+export function patience(spec: Pick<MonitorSpec, "steps" | "patient">, total: number): number {
+  return spec.patient === true ? spec.steps : Math.max(1, Math.min(spec.steps, Math.floor(total / 4)));
 }
 
 /** Monitors for a manifest; `total` is the number of steps of the run. */
@@ -123,7 +126,7 @@ function readings(spec: MonitorSpec, memory: Memory, seen: Observation, total: n
     case "embedding-std":
       return spreadReadings(spec, memory, seen);
     case "token-std":
-      return overWatch(spec, seen, (signal) => signal.imagesToTokens);
+      return tokenReadings(spec, memory, seen);
     case "code-entropy":
       return overWatch(spec, seen, (signal) => signal.entropy);
     case "effective-rank":
@@ -133,8 +136,17 @@ function readings(spec: MonitorSpec, memory: Memory, seen: Observation, total: n
     case "teacher-distance":
       return distanceReadings(spec, memory, seen);
     case "gradient-norm":
-      return Object.entries(seen.gradientNorm ?? {}).map(([subject, value]) => below(subject, value, spec.threshold, true));
+      return gradientReadings(spec, seen);
+    case "mask-overlap":
+      return Object.entries(seen.overlap ?? {}).filter(([mask]) => mask === spec.watch).map(([subject, value]) => ({ subject, value, limit: spec.threshold, bad: value > spec.threshold }));
   }
+}
+
+/** By group; where a step was asked for gradients and has none, it is that of all parameters that is 0. */
+function gradientReadings(spec: MonitorSpec, { gradientNorm }: Observation): Reading[] {
+  if (gradientNorm === undefined) return [];
+  const norms: [string, number][] = Object.keys(gradientNorm).length === 0 ? [["all parameters", 0]] : Object.entries(gradientNorm).filter(([group]) => spec.watch === undefined || spec.watch === group);
+  return norms.map(([subject, value]) => below(subject, value, spec.threshold, true));
 }
 
 /** Bad when under the limit; with `inclusive`, also when equal (limits of exactly 0). NaN is bad: nothing can be vouched for. */
@@ -167,6 +179,19 @@ function spreadReadings(spec: MonitorSpec, memory: Memory, seen: Observation): R
   });
 }
 
+/**
+ * Spread over pictures by spread over positions against the threshold, or against a quarter of the first reading where that is more:
+ * what told pictures apart and comes to tell positions has fallen, long before nothing is left. Never against more than a quarter.
+ */
+function tokenReadings(spec: MonitorSpec, memory: Memory, seen: Observation): Reading[] {
+  return watched(spec, seen).flatMap(([name, { imagesToTokens }]) => {
+    if (imagesToTokens === undefined) return [];
+    const first = memory.marks.get(name) ?? imagesToTokens;
+    memory.marks.set(name, first);
+    return [below(name, imagesToTokens, Number.isNaN(first) ? spec.threshold : Math.max(spec.threshold, Math.min(0.25, first / 4)))];
+  });
+}
+
 function rankReadings(spec: MonitorSpec, memory: Memory, seen: Observation, total: number): Reading[] {
   return watched(spec, seen).flatMap(([name, signal]) => {
     const mark = memory.marks.get(name);
@@ -195,9 +220,20 @@ function lossReadings(spec: MonitorSpec, memory: Memory, seen: Observation, tota
   const falling = spec.watch === undefined || (top !== undefined && now !== undefined && now < top / 2);
   const value = spec.loss === undefined ? undefined : own(seen.losses, spec.loss);
   if (spec.loss === undefined || value === undefined || spec.trivial === undefined) return [];
+  const first = memory.marks.get("first") ?? value;
+  memory.marks.set("first", first);
   // What weighs nothing in this step is not being trained, and may have any value.
   const counts = falling && own(seen.weights ?? {}, spec.loss) !== 0 && (spec.trivial.of !== "no prediction" || seen.step >= Math.max(PREDICTS_BY, rankBaselineStep(total)));
-  return [{ subject: spec.loss, value, limit: spec.trivial.value, bad: counts && Math.abs(value - spec.trivial.value) <= spec.threshold }];
+  const apart = value - spec.trivial.value;
+  // Codes that go under their least are no codes.
+  const near = (spec.trivial.of === "one code" ? apart : Math.abs(apart)) <= room(spec, Math.abs(first - spec.trivial.value));
+  return [{ subject: spec.loss, value, limit: spec.trivial.value, bad: counts && near }];
+}
+
+/** How near a loss counts as at its trivial value, which was `way` from its first one. */
+function room({ threshold, share = 0, most = Infinity }: MonitorSpec, way: number): number {
+  // A loss that begins where it should not be is there, whatever share of no way that is.
+  return way === 0 ? threshold : Math.min(Math.max(threshold, share * way), most * way);
 }
 
 /** Bad when a teacher is its student (distance within the threshold, 0 for aliased weights) or has not moved since the last look. */

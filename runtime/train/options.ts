@@ -8,6 +8,7 @@
 import type { Manifest } from "../abi.js";
 import { HostError } from "../base/errors.js";
 import type { Which } from "./checkpoint-store.js";
+import { CHECKPOINT_MINUTES } from "./pace.js";
 
 /** Engines a person can ask for. */
 export const ENGINE_CHOICES = ["auto", "tfjs-node-gpu", "tfjs-node", "wasm", "cpu", "webgpu"] as const;
@@ -32,6 +33,8 @@ export interface TrainerOptions {
   readonly workers?: number;
   /** Processes that share each batch. */
   readonly replicas?: number;
+  /** Minutes after which a checkpoint is written, beside those of the program; 0 leaves it at those. */
+  readonly checkpointMinutes?: number;
   readonly probe?: boolean;
   readonly report?: boolean;
   /** Steps to look at, as wholes and again dispatch by dispatch. */
@@ -74,6 +77,7 @@ const KINDS: Readonly<Record<keyof TrainerOptions, Kind>> = {
   data: text, evalData: text, out: text, engine: oneOf(ENGINE_CHOICES), resume: oneOf(["latest", "previous"]), otherSource: flag, steps: from(1),
   epochs: { words: "a number above 0", takes: (value) => typeof value === "number" && Number.isFinite(value) && value > 0 },
   pretrained: { words: "a path for each module", takes: (value) => typeof value === "object" && value !== null && Object.values(value).every((path) => typeof path === "string" && path !== "") },
+  checkpointMinutes: { words: "a number from 0", takes: (value) => typeof value === "number" && Number.isFinite(value) && value >= 0 },
   batch: from(1), seed: from(0), workers: from(0), replicas: from(1), probe: flag, report: flag, profile: from(1), quiet: flag, help: flag,
 };
 
@@ -142,6 +146,7 @@ export const TRAINER_OPTIONS: readonly TrainerOption[] = [
   { name: "--seed", value: "<n>", help: "seed of every random draw", read: (value) => ({ seed: whole("--seed", value, 0) }) },
   { name: "--workers", value: "<n>", help: "threads that load pictures (0 loads in the main thread)", read: (value) => ({ workers: whole("--workers", value, 0) }) },
   { name: "--replicas", value: "<n>", help: "tfjs: processes that share each batch, with one mean of gradients (as many as help, up to four)", read: (value) => ({ replicas: whole("--replicas", value, 1) }) },
+  { name: "--checkpoint-minutes", value: "<n>", help: `minutes after which a checkpoint is written, beside those of the program (${CHECKPOINT_MINUTES}; 0 for those alone)`, read: (value) => ({ checkpointMinutes: minutes(value) }) },
   { name: "--probe", help: "probe the encoder at the end (the default)", read: () => ({ probe: true }) },
   { name: "--no-probe", help: "do not", read: () => ({ probe: false }) },
   { name: "--report", help: "write report.html at the end (the default)", read: () => ({ report: true }) },
@@ -189,6 +194,12 @@ function whole(name: string, value: string, least: number): number {
 function positive(name: string, value: string): number {
   const number = Number(value);
   if (value.trim() === "" || !Number.isFinite(number) || number <= 0) throw usage(`${name} takes a number above 0, not ${value}`);
+  return number;
+}
+
+function minutes(value: string): number {
+  const number = Number(value);
+  if (value.trim() === "" || !Number.isFinite(number) || number < 0) throw usage(`--checkpoint-minutes takes a number from 0, not ${value}`, "give minutes, such as 10 or 0.5; 0 leaves it at the checkpoints of the program");
   return number;
 }
 

@@ -63,10 +63,11 @@ export async function keptOptions(folder: string): Promise<RunOptions | undefine
  * because they may differ from one start to the next, are repeated.
  */
 export function resumeCommand(command: string, folder: string, options: TrainerOptions = {}): string {
-  const { engine, workers, probe, report, quiet } = options;
+  const { engine, workers, checkpointMinutes, probe, report, quiet } = options;
   const again = [
     ...(engine === undefined ? [] : ["--engine", engine]),
     ...(workers === undefined ? [] : ["--workers", String(workers)]),
+    ...(checkpointMinutes === undefined ? [] : ["--checkpoint-minutes", String(checkpointMinutes)]),
     ...(probe === false ? ["--no-probe"] : []),
     ...(report === false ? ["--no-report"] : []),
     ...(quiet === true ? ["--quiet"] : []),

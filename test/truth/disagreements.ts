@@ -56,13 +56,7 @@ const falls = "what is said is true: the spread falls (see above).";
 
 /** Sound programs in whose runs a monitor is heard, and why. */
 export const alarming: Readonly<Record<string, string>> = {
-  U309: "the distance of probabilities is next to nothing at first (0.0014 for strangers untrained) and is heard then; it is at 0.0017 for a pair and 0.0089 for strangers after 300 steps.",
-  U414: "what is said is true, and no collapse: the projection on the target's side gets no gradient, as the program asks.",
   U718: falls,
-  U723: "the spread of what is watched falls with the loss (see above).",
-  U730: falls,
-  M012: "what is said is true, and no collapse: the head on the target's side gets no gradient and stays what it was at random (std of f 0.26 -> 0.53 in 300 steps, rank 5.4).",
-  C091: "the spread falls before it comes back: to 0.010 in a run of 100 steps, at 0.615 after 300.",
   U1063: "what is said is true: the spread of the first seed falls (0.157 -> 0.033 after 300 steps).",
 };
 

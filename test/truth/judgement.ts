@@ -91,5 +91,9 @@ function alarmsOf(one: Judged, run: Measured): Outcome["alarms"] {
   const { manifest } = prepare(one);
   if (manifest === undefined) return [];
   const monitors = createMonitors({ monitors: manifest.monitors.filter((m) => m.kind !== "teacher-distance") }, run.steps);
-  return [...looksOf(run.seen).flatMap((look) => monitors.observe(look)), ...run.alarms.filter((a) => a.monitor === "teacher-distance")].map(({ monitor, subject, step }) => ({ monitor, subject, step }));
+  const overlap = Object.fromEntries(run.failed === undefined ? givenUp(manifest.masks) : []);
+  const later = looksOf(run.seen);
+  // Of the first steps the losses are kept, and of the first the gradients.
+  const opening = run.opening.map((losses, at) => ({ step: at + 1, losses, ...(at === 0 ? { gradientNorm: run.gradient } : {}) })).filter(({ step }) => step < (later[0]?.step ?? Infinity));
+  return [...[...opening, ...later].map((look) => ({ ...look, overlap })).flatMap((look) => monitors.observe(look)), ...run.alarms.filter((a) => a.monitor === "teacher-distance")].map(({ monitor, subject, step }) => ({ monitor, subject, step }));
 }

@@ -93,18 +93,26 @@ for (const engine of ["wasm", "tfjs-node"] as const) {
   });
 }
 
-test("a run of two replicas that stops and goes on is the run that never stopped, bit for bit", { timeout: 240_000 }, async () => {
-  const cwd = temporary({ "package.json": "{}", "small.jepa": small });
+test("a run of two replicas that is killed in its first epoch, goes on, stops and goes on is the run that never stopped, bit for bit", { timeout: 240_000 }, async () => {
+  // An epoch of 400 steps, of which these are the first: their checkpoints are of the clock.
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small.replace("count: 64", "count: 6400") });
   const options = ["--engine", "wasm"];
-  expect((await train(cwd, [...options, "--steps", "40", "--replicas", "2", "--out", "whole"])).code).toBe(0);
+  expect((await train(cwd, [...options, "--steps", "60", "--replicas", "2", "--out", "whole"])).code).toBe(0);
+  const before = leftovers();
+  const dead = await train(cwd, [...options, "--steps", "60", "--replicas", "2", "--out", "parts", "--checkpoint-minutes", "0.001"], (pid) => {
+    if (existsSync(join(cwd, "parts/checkpoint.safetensors"))) process.kill(pid, "SIGKILL");
+  });
+  expect(dead.code, dead.err).toBe(null);
+  expect(leftovers().filter((name) => !before.includes(name))).toEqual([]);
   let pressed = false;
-  const first = await train(cwd, [...options, "--steps", "40", "--replicas", "2", "--out", "parts"], (pid, text) => {
-    if (pressed || !/ [1-9]\d*\/40 /.test(text)) return;
+  const first = await train(cwd, [...options, "--out", "parts", "--resume"], (pid, text) => {
+    if (pressed || !/ [1-9]\d*\/60 /.test(text)) return;
     pressed = true;
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) for (const replica of replicasOf(pid)) process.kill(replica, signal);
     process.kill(pid, "SIGINT");
   });
   expect(first.code, first.err).toBe(130);
+  expect(first.err).toMatch(/going on after step [1-9]\d*: 60 steps/);
   expect(JSON.parse(readFileSync(join(cwd, "parts/run.json"), "utf8"))).toMatchObject({ replicas: 2 });
   const second = await train(cwd, [...options, "--out", "parts", "--resume"]);
   expect(second.code, second.err).toBe(0);
@@ -112,7 +120,7 @@ test("a run of two replicas that stops and goes on is the run that never stopped
   expect(losses(join(cwd, "parts"))).toEqual(losses(join(cwd, "whole")));
   expect(state(join(cwd, "parts")).equals(state(join(cwd, "whole")))).toBe(true);
   expect(second.err).not.toContain("the run began in");
-  const other = await hosted(cwd, wordsOf([...options, "--out", "parts", "--resume", "--steps", "42", "--replicas", "1"]));
+  const other = await hosted(cwd, wordsOf([...options, "--out", "parts", "--resume", "--steps", "62", "--replicas", "1"]));
   expect(other.code, other.err).toBe(0);
   expect(other.err).toContain("the run began in 2 processes: in one it goes on soundly, but not to the same last bits");
 });

@@ -93,6 +93,58 @@ test("monitors follow the proof: dynamics, statistics, codes and averages each h
   expect(kinds("c084-ijepa.jepa")).toContain("token-std");
 });
 
+/** BYOL whose target goes through a head that nothing trains. */
+const projected = `use std.vit
+use std.heads
+
+model projected {
+  input image: Image[32, 32, 3]
+  view a, b = augment(image) { random_resized_crop(scale: 0.2..1.0) }
+  encoder f = vit(patch: 8, width: 32, depth: 1, heads: 2)
+  encoder t = ema(f, momentum: 0.99)
+  predictor h = mlp_bn(64)
+  head p = linear(32)
+  loss mse(h(pool(f(a))), stopgrad(p(pool(t(b)))))
+}
+
+train projected {
+  data shapes(count: 256)
+  epochs 1
+  batch 64
+  weight_decay 0
+}
+`;
+
+test("a spread is waited for in a sound program, and not in one that is refused or risky", () => {
+  const patient = (text: string): boolean[] => [...new Set((check({ file: "m.jepa", text }).analyses?.monitors ?? []).flatMap((m) => (m.kind === "embedding-std" ? [m.patient === true] : [])))];
+  expect([patient(caseText("c084-ijepa.jepa")), patient(collapsing)]).toEqual([[true], [false]]);
+});
+
+test("a refused agreement is watched by a share of its way, and so is that of an encoder whose guard is refused", () => {
+  const of = (text: string) => (check({ file: "m.jepa", text }).analyses?.monitors ?? []).filter((m) => m.kind === "loss-trivial").map((m) => [m.loss, m.trivial?.value, m.watch, m.share, m.most]);
+  expect(of(collapsing)).toEqual(["negative_cosine", "negative_cosine_2"].map((loss) => [loss, -1, undefined, 0.05, undefined]));
+  expect(of(caseText("c001-simsiam.jepa"))[0]).toEqual(["negative_cosine", -1, "f", undefined, 0.01]);
+  const guarded = caseText("c039-vicreg.jepa");
+  const turned = guarded.replace(/\+ 25 \* variance/g, "- 25 * variance");
+  expect(turned).not.toBe(guarded);
+  expect([of(guarded), of(turned)].map((list) => list.filter(([loss]) => loss === "mse").map((m) => m[3]))).toEqual([[], [0.05]]);
+});
+
+test("what is trained has its gradients watched: all groups in a refused program, those that are meant to learn in a sound one, and the lack of any", () => {
+  const of = (text: string): (string | undefined)[] => (check({ file: "m.jepa", text }).analyses?.monitors ?? []).filter((m) => m.kind === "gradient-norm").map((m) => m.watch);
+  expect([of(caseText("c008-byol.jepa")), of(collapsing)]).toEqual([[undefined], [undefined]]);
+  // A head on the target's side that weight decay leaves alone: no gradient is meant for it.
+  expect(of(projected)).toEqual(["f", "h"]);
+  expect(of(projected.replace("weight_decay 0", "weight_decay 0.05"))).toEqual([undefined]);
+  const dead = collapsing.replace(/negative_cosine\((h\(z\d\)), (z\d)\)/g, "negative_cosine(stopgrad($1), stopgrad($2))");
+  expect(check({ file: "m.jepa", text: dead }).analyses?.monitors.find((m) => m.kind === "gradient-norm")?.because).toMatch(/^nothing is trained/);
+});
+
+test("a mask that others are taken out of is watched for keeping them", () => {
+  const overlaps = (text: string) => (check({ file: "m.jepa", text }).analyses?.monitors ?? []).filter((m) => m.kind === "mask-overlap").map((m) => [m.watch, m.because]);
+  expect(overlaps(caseText("c084-ijepa.jepa"))).toEqual([["context", "for most pictures `context` finds no place without `targets` and keeps positions of it, so that what is predicted is seen: make `targets` smaller or fewer"]]);
+});
+
 test("a sound program has a witness too: the path of its proof", () => {
   const { analyses } = check({ file: "m.jepa", text: caseText("c008-byol.jepa") });
   expect(analyses?.program.verdict).toBe("sound");

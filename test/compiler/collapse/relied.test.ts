@@ -42,7 +42,7 @@ function missing(of: Assumption, monitors: readonly MonitorSpec[]): Kind[] {
   return of.kinds.filter((kind) => {
     const same = monitors.filter((m) => m.kind === kind);
     if (kind === "teacher-distance") return of.targets.length === 0 || !of.targets.every((t) => same.some((m) => m.watch === t));
-    if (kind === "loss-trivial") return !same.some((m) => m.trivial?.of !== "no prediction" && of.losses.includes(m.loss ?? ""));
+    if (kind === "loss-trivial") return !same.some((m) => m.trivial?.of !== "no prediction" && m.trivial?.of !== "foreseen" && of.losses.includes(m.loss ?? ""));
     return !same.some((m) => m.watch === of.encoder);
   });
 }
@@ -81,5 +81,7 @@ function handed(manifest: Manifest, { kind, watch, loss }: MonitorSpec): boolean
   if (kind === "teacher-distance") return manifest.ema.some((e) => e.target === watch);
   if (kind === "code-entropy") return manifest.watches.some((w) => w.over === "codes" && w.of === watch);
   if (kind === "token-std") return manifest.watches.some((w) => w.over === "positions" && w.of === watch);
+  if (kind === "mask-overlap") return manifest.masks.some((m) => m.name === watch && m.minus.length > 0);
+  if (kind === "gradient-norm" && watch !== undefined) return manifest.parameters.some((p) => p.group === watch && p.role === "trained");
   return watch === undefined || manifest.watches.some((w) => w.name === watch && w.over === "images");
 }

@@ -47,7 +47,7 @@ test.each(["tfjs", "wgsl"] as const)("I-JEPA is watched at the value of predicti
   const { losses, monitors } = manifestOf(ijepa, target);
   expect(losses[0]?.trivial.map((t) => [t.of, Number(t.value.toFixed(4))])).toEqual([["constant", 0], ["no prediction", 0.4247]]);
   const watched = monitors.filter((m) => m.kind === "loss-trivial").map(({ watch, loss, trivial, because }) => ({ watch, loss, of: trivial?.of, because }));
-  expect(watched.map((m) => [m.of, m.watch])).toEqual([["constant", "f"], ["no prediction", undefined]]);
+  expect(watched.map((m) => [m.of, m.watch])).toEqual([["constant", "f"], ["no prediction", undefined], ["foreseen", undefined]]);
   expect(watched[1]?.because).toContain("0.4247 is the value of predicting nothing");
 });
 

@@ -204,6 +204,13 @@ test("a collapse that is heard of while later steps are out still ends the run",
   expect(stopped.rows.length).toBe(stopped.end.step);
 });
 
+test("for how many images of a batch a mask overlaps is heard by its monitor", async () => {
+  const manifest = fakeManifest({ monitors: [monitor("mask-overlap", 0.5, 3, { watch: "context" })] });
+  const batches = { next: (step: number) => Promise.resolve({ ...fakeBatch(7, step, 8), masks: { context: { count: 1, length: 1, indices: new Int32Array(8), relaxed: step < 10 ? 4 : 5 } } }) };
+  const { alarms } = await record({ manifest, change: { batches } });
+  expect(alarms.map(({ step, since, subject, value }) => [step, since, subject, value])).toEqual([[13, 11, "context", 5 / 8]]);
+});
+
 test("what a monitor has seen before a stop counts after it", async () => {
   const manifest = fakeManifest({ monitors: [always(8), monitor("embedding-std", 0.2, 6, { watch: "student" })] });
   const faults = { collapseFrom: 12 };

@@ -72,7 +72,7 @@ interface Outcome {
 
 const noModule: CompiledModule = { step: () => raise("the fake engine runs no module"), encoders: {} };
 
-async function run(argv: readonly string[], options: { manifest?: Manifest; faults?: Faults; pressAt?: number; at?: { step: number | "probe"; then: () => void } } = {}): Promise<Outcome> {
+async function run(argv: readonly string[], options: { manifest?: Manifest; faults?: Faults; pressAt?: number; clock?: () => number; each?: () => void; at?: { step: number | "probe"; then: () => void } } = {}): Promise<Outcome> {
   let text = "";
   const handlers = new Set<() => void>();
   const code = await runTrainer({
@@ -83,12 +83,13 @@ async function run(argv: readonly string[], options: { manifest?: Manifest; faul
     host: {
       terminal: { write: (part) => (text += part) },
       signals: { on: (_, handler) => handlers.add(handler), off: (_, handler) => handlers.delete(handler), exit: () => raise("the run tried to quit at once") },
-      clock: () => 0,
+      clock: options.clock ?? (() => 0),
       createEngine: (program, _module, _options, seed) =>
         Promise.resolve({
           engine: pictureEngine(program, seed, options.faults ?? {}, (step) => {
             if (step === options.pressAt) [...handlers][0]?.();
             if (step === options.at?.step) options.at.then();
+            options.each?.();
           }),
           notes: ["engine fast: not installed; install it"],
           why: "as asked",
@@ -294,12 +295,28 @@ test("a run that was stopped before its first checkpoint is begun again by --res
   expect([nothing.code, nothing.text.includes("start the run without --resume")]).toEqual([2, true]);
 });
 
+test("a run that dies in its first epoch goes on from the checkpoint of its last minutes, and is the run that never stopped", async () => {
+  const short = ["--no-probe", "--no-report"];
+  expect((await run(["--out", join(folder, "whole"), ...short])).code).toBe(0);
+  const out = join(folder, "parts");
+  let now = 0;
+  // Three minutes a step, as the clock of the run has it.
+  const slow = { clock: () => now, each: () => (now += 3 * 60_000), faults: { nanAt: 9 } };
+  const dies = await run(["--out", out, ...short], slow);
+  expect(dies.text).toContain(`step 9: the loss is NaN; the last good state is step 8 in ${join(out, "checkpoint.safetensors")}`);
+  const on = await run(["--out", out, "--resume", ...short]);
+  expect(on.text).toContain("going on after step 8");
+  for (const name of ["checkpoint.safetensors", "metrics.jsonl"]) expect(bytes("parts", name).equals(bytes("whole", name))).toBe(true);
+  const never = await run(["--out", join(folder, "never"), "--checkpoint-minutes", "0", ...short], slow);
+  expect(never.text).toContain("no checkpoint had been written yet");
+});
+
 test("the hint on going on repeats what run.json does not keep", async () => {
   const out = join(folder, "a");
   const { text } = await run(["--out", out, "--engine", "wasm", "--no-probe", "--no-report", "--seed", "3"], { pressAt: 5 });
   expect(text).toContain(`go on with: node train.mjs --out ${out} --resume --engine wasm --workers 0 --no-probe --no-report\n`);
-  const kept = await run(["--out", join(folder, "b"), "--probe", "--batch", "4"], { pressAt: 5 });
-  expect(kept.text).toContain(`--out ${join(folder, "b")} --resume --workers 0\n`);
+  const kept = await run(["--out", join(folder, "b"), "--probe", "--batch", "4", "--checkpoint-minutes", "2.5"], { pressAt: 5 });
+  expect(kept.text).toContain(`--out ${join(folder, "b")} --resume --workers 0 --checkpoint-minutes 2.5\n`);
 });
 
 test("mistakes on the command line and missing pictures are said plainly, with code 2", async () => {

@@ -61,6 +61,13 @@ test("in a short run a quarter of it is long enough", () => {
   expect(alarmsOf(monitors, range(1, 40).map((step) => seen(step, { std: step >= 20 ? 0.1 : 0.9 }))).map((a) => a.step)).toEqual([29]);
 });
 
+test("a patient monitor waits in a short run as long as in any", () => {
+  const steps = range(1, 60).map((step) => seen(step, { std: step >= 10 && step < 40 ? 0.1 : 0.9 }));
+  const of = (change: { patient?: true }): number => alarmsOf(createMonitors(fakeManifest({ monitors: [monitor("embedding-std", 0.2, 200, change)] }), 60), steps).length;
+  expect([of({}), of({ patient: true })]).toEqual([1, 0]);
+  expect(alarmsOf(createMonitors(fakeManifest({ monitors: [monitor("embedding-std", 0.2, 200, { patient: true })] }), 300), range(1, 300).map((step) => seen(step, { std: 0.01 }))).map((a) => a.step)).toEqual([200]);
+});
+
 test("features that are not numbers alarm too", () => {
   const monitors = createMonitors(fakeManifest({ monitors: [monitor("embedding-std", 0.2, 1)] }), 1000);
   expect(monitors.observe(seen(1, { std: NaN })).length).toBe(1);
@@ -88,6 +95,42 @@ test("a loss at its trivial value alarms, with a watch only while its spread fal
   expect(careful.observe(seen(2, { std: 0.3 }, Math.log(64))).length).toBe(1);
 });
 
+test("images over tokens are held against a quarter of their first reading, and never against more than a quarter", () => {
+  const of = (first: number, later: number): number => {
+    const monitors = createMonitors(fakeManifest({ monitors: [monitor("token-std", 0.05, 1)] }), 100);
+    return alarmsOf(monitors, [seen(1, { imagesToTokens: first }), seen(2, { imagesToTokens: later })]).length;
+  };
+  // An untrained vision transformer begins at a third; another network may begin at 8 and fall to 1 as it learns.
+  expect([of(0.36, 0.1), of(0.36, 0.08), of(8, 1), of(8, 0.24), of(0.04, 0.049)]).toEqual([0, 1, 0, 1, 1]);
+});
+
+test("a refused term is at its constant when little of its way is left, another one when next to nothing is", () => {
+  const run = (spec: { share?: number; most?: number; of?: "constant" | "one code" }, losses: readonly number[], value = 0): number[] => {
+    const monitors = createMonitors(fakeManifest({ monitors: [monitor("loss-trivial", 1e-3, 1, { loss: "loss", trivial: { value, of: spec.of ?? "constant" }, ...spec })] }), 100);
+    return alarmsOf(monitors, losses.map((loss, at) => seen(at + 1, {}, loss))).map((a) => a.step);
+  };
+  expect(run({}, [0.6, 0.04, 0.02])).toEqual([]);
+  expect(run({ share: 0.05 }, [0.6, 0.04, 0.02])).toEqual([3]);
+  expect(run({ share: 0.05 }, [-0.1, -0.94, -0.96], -1)).toEqual([3]);
+  // Begins within the threshold: 0.0008 is nothing that was lost, 0.000007 is.
+  expect(run({}, [0.0008, 0.0004, 0.000007])).toEqual([1]);
+  expect(run({ most: 0.01 }, [0.0008, 0.0004, 0.000007])).toEqual([3]);
+  expect(run({ most: 0.01 }, [0, 0])).toEqual([1]);
+  // No codes have a cross-entropy under 0.
+  expect([run({}, [1, -3]), run({ of: "one code" }, [1, -3])]).toEqual([[], [2]]);
+});
+
+test("what a refused loss began with is remembered by a run that goes on", () => {
+  const manifest = fakeManifest({ monitors: [monitor("loss-trivial", 1e-3, 3, { loss: "loss", trivial: { value: 0, of: "constant" }, share: 0.05 })] });
+  const steps = range(1, 12).map((step) => seen(step, {}, 1 / step ** 2));
+  const whole = alarmsOf(createMonitors(manifest, 100), steps);
+  expect(whole.map((a) => [a.step, a.since])).toEqual([[7, 5]]);
+  const [first, second] = [createMonitors(manifest, 100), createMonitors(manifest, 100)];
+  const before = alarmsOf(first, steps.slice(0, 4));
+  second.importState(first.exportState());
+  expect([...before, ...alarmsOf(second, steps.slice(4))]).toEqual(whole);
+});
+
 test("a loss at the value of predicting nothing alarms, but not at the start, where nothing is predicted yet", () => {
   const trivial = { value: 0.4247, of: "no prediction" } as const;
   const monitors = createMonitors(fakeManifest({ monitors: [monitor("loss-trivial", 0.0085, 200, { loss: "loss", trivial })] }), 400);
@@ -100,6 +143,20 @@ test("a group without gradient alarms at the first step, by name", () => {
   const monitors = createMonitors(fakeManifest({ monitors: [monitor("gradient-norm", 0, 1)] }), 100);
   const alarms = monitors.observe({ step: 1, losses: {}, gradientNorm: { student: 0.4, head: 0 } });
   expect(alarms.map((alarm) => alarm.subject)).toEqual(["head"]);
+});
+
+test("a run in which nothing has a gradient alarms at the first step; a monitor of one group looks at no other", () => {
+  const of = (watch: string | undefined, gradientNorm: Record<string, number> | undefined): string[] =>
+    createMonitors(fakeManifest({ monitors: [monitor("gradient-norm", 0, 1, { watch })] }), 100).observe({ step: 1, losses: {}, ...(gradientNorm === undefined ? {} : { gradientNorm }) }).map(alarmText);
+  expect(of(undefined, {})).toEqual(["collapse alarm at step 1: gradient-norm of all parameters is 0.00, limit 0.00. the loss is protected by dynamics only"]);
+  expect(of(undefined, undefined)).toEqual([]);
+  expect([of("student", { student: 0.4, head: 0 }).length, of("head", { student: 0.4, head: 0 }).length]).toEqual([0, 1]);
+});
+
+test("a mask that keeps what should be taken out of it for most images alarms, another one does not", () => {
+  const monitors = createMonitors(fakeManifest({ monitors: [monitor("mask-overlap", 0.5, 3, { watch: "context" })] }), 100);
+  const alarms = (context: number, targets: number): number[] => alarmsOf(monitors, range(1, 5).map((step) => ({ step, losses: {}, overlap: { context, targets } }))).map((a) => a.step);
+  expect([alarms(0.4, 1), alarms(0.6, 0)]).toEqual([[], [3]]);
 });
 
 test("a teacher that is its student, or never moves, alarms", () => {

@@ -50,6 +50,7 @@ test("values that an option cannot take are refused", () => {
   expect(refusal("--steps", "0")).toMatch(/from 1, not 0/);
   expect(refusal("--steps", "1e99")).toMatch(/not 1e99/);
   expect(refusal("--epochs", "-1")).toMatch(/--epochs/);
+  for (const value of ["-1", "soon", "Infinity"]) expect(refusal("--checkpoint-minutes", value)).toBe(`--checkpoint-minutes takes a number from 0, not ${value} | give minutes, such as 10 or 0.5; 0 leaves it at the checkpoints of the program`);
   expect(refusal("--engine", "cuda")).toMatch(/there is no engine cuda \| engines: auto/);
   expect(refusal("--data")).toMatch(/--data needs a value/);
   expect(refusal("--data", "--quiet")).toMatch(/--data needs a value/);
@@ -63,7 +64,7 @@ test("options that a program gives are held to the same: by name, with what they
   const refused: readonly [unknown, RegExp][] = [
     [{ steps: 2.5 }, /steps takes a whole number from 1, not 2\.5/], [{ steps: "2" }, /steps takes a whole number from 1, not "2"/], [{ epochs: 0 }, /epochs takes a number above 0/],
     [{ engine: "foo" }, /engine takes one of auto, .*not "foo"/], [{ out: "" }, /out takes a path that is not empty/], [{ quiet: "yes" }, /quiet takes true or false/],
-    [{ stepz: 3 }, /there is no option stepz/], [{ steps: 3, epochs: 1 }, /say the same thing twice/], [{ workers: -1 }, /workers takes a whole number from 0, not -1/],
+    [{ stepz: 3 }, /there is no option stepz/], [{ steps: 3, epochs: 1 }, /say the same thing twice/], [{ checkpointMinutes: "10" }, /checkpointMinutes takes a number from 0, not "10"/], [{ workers: -1 }, /workers takes a whole number from 0, not -1/],
   ];
   const manifest = fakeManifest();
   const module = { step: () => raise(), encoders: {} };
