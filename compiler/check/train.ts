@@ -178,7 +178,7 @@ const wordSetting = <W extends string>(words: readonly W[], write: (draft: Draft
 const optimizers: Readonly<Record<string, readonly string[]>> = { adamw: ["beta1", "beta2", "eps"], sgd: ["momentum"], lars: ["momentum", "trust"] };
 
 /** Arguments of what settings are given: data and optimizers. */
-export const settingArguments: Readonly<Record<string, readonly string[]>> = { ...optimizers, images: ["bands", "on_corrupt", "on_small"], videos: ["every", "bands", "on_corrupt", "on_small", "on_short"], shapes: ["count"] };
+export const settingArguments: Readonly<Record<string, readonly string[]>> = { ...optimizers, images: ["bands", "on_corrupt", "on_small"], videos: ["every", "bands", "on_corrupt", "on_small", "on_short"], arrays: ["on_corrupt", "on_small"], shapes: ["count"], waves: ["count"] };
 
 /** The words of a source's arguments that choose from some. */
 export const sourceChoices = { on_corrupt: ["skip", "refuse"], on_small: ["scale", "skip", "refuse"], on_short: ["skip", "refuse"] } as const;

@@ -13,7 +13,7 @@ export interface WordText {
 }
 
 export const wordTexts: Readonly<Record<string, WordText>> = {
-  data: { usage: "data images(\"folder\")", text: "What is trained on: `shapes`, `images` or `videos`, with augmentations and `normalize` in braces behind it. Generated pictures unless said." },
+  data: { usage: "data images(\"folder\")", text: "What is trained on: `images`, `videos`, `arrays`, or generated `shapes` or `waves`, with augmentations and `normalize` in braces behind it. Generated pictures unless said." },
   epochs: { usage: "epochs 1", text: "The length of the run, in passes over the data. One of `epochs` and `steps`." },
   steps: { usage: "steps 1000", text: "The length of the run, in steps. One of `epochs` and `steps`." },
   batch: { usage: "batch 64", text: "Images a step." },

@@ -11,7 +11,7 @@ const said: Readonly<Record<string, string>> = {
   // Functions and modules.
   detach: "stopgrad", stop_gradient: "stopgrad", stop_grad: "stopgrad", layernorm: "layer_norm", batchnorm: "batch_norm", batchnorm1d: "batch_norm", multiheadattention: "attention", avgpool: "pool", mean_pool: "pool", cat: "concat", l2norm: "l2_normalize",
   // Settings of `train`.
-  lr: "learning_rate", wd: "weight_decay", batch_size: "batch", bs: "batch", num_epochs: "epochs", max_epochs: "epochs", max_steps: "steps", num_steps: "steps", grad_clip: "gradient_clip", clip_grad: "gradient_clip", dataset: "data", opt: "optimizer",
+  lr: "learning_rate", wd: "weight_decay", batch_size: "batch", bs: "batch", num_epochs: "epochs", max_epochs: "epochs", max_steps: "steps", num_steps: "steps", grad_clip: "gradient_clip", clip_grad: "gradient_clip", dataset: "data", npy: "arrays", numpy: "arrays", array: "arrays", signals: "arrays", randomcrop: "random_crop", opt: "optimizer",
 };
 
 /** What `word` of another library is called here, where that is one of `known`. */

@@ -189,7 +189,9 @@ export class Assembler {
   }
 
   #tooSmallFor(image: RawImage): CompiledView | undefined {
-    return this.#views.find((view) => image.width < view.width || image.height < view.height);
+    // A signal that the program itself scales lacks nothing.
+    const asked = image.data instanceof Float32Array;
+    return this.#views.find((view) => (image.width < view.width || image.height < view.height) && !(asked && view.scales));
   }
 
   #remember(key: number | string, image: RawImage): void {
@@ -214,11 +216,11 @@ function requireFrames({ films, name }: ImageSource, views: readonly ViewSpec[])
   }
 }
 
-/** Whether numbers are not nearly normalized: three deviations away, or five times as wide or narrow. */
+/** Whether numbers are not nearly normalized: more than a deviation away, or three times as wide or narrow. */
 function isOff({ mean, std }: Shades, wanted: Pick<AssemblerOptions, "mean" | "std">): boolean {
   return mean.some((value, c) => {
     const [center, width] = [wanted.mean[c] ?? 0, wanted.std[c] ?? 1];
-    return Math.abs(value - center) > 3 * width || (std[c] ?? 0) > 5 * width || (std[c] ?? 0) < width / 5;
+    return Math.abs(value - center) > width || (std[c] ?? 0) > 3 * width || (std[c] ?? 0) < width / 3;
   });
 }
 

@@ -34,6 +34,8 @@ export interface CompiledView {
   readonly height: number;
   readonly channels: number;
   readonly purpose: string;
+  /** Whether its transforms bring other sizes to its own by scaling. */
+  readonly scales: boolean;
   readonly steps: readonly Step[];
   readonly mean: readonly number[];
   readonly std: readonly number[];
@@ -174,7 +176,7 @@ export function compileView(view: ViewSpec, mean: readonly number[], std: readon
   for (const side of [view.width, view.height]) {
     if (!Number.isInteger(side) || side < 1 || side > 65536) throw bad({ view, name: "size" }, `${view.width} × ${view.height} is no picture size`, "give sides in 1..65536");
   }
-  return { name: view.name, frames: view.frames ?? 1, width: view.width, height: view.height, channels, purpose: `augment ${view.name}`, steps: view.transforms.map((one) => compileStep(view, one)), mean, std };
+  return { name: view.name, frames: view.frames ?? 1, width: view.width, height: view.height, channels, purpose: `augment ${view.name}`, scales: view.transforms.some(({ name }) => name === "resize" || name === "random_resized_crop"), steps: view.transforms.map((one) => compileStep(view, one)), mean, std };
 }
 
 /** Writes a picture's values, normalized, into `out` from `offset` on; it has as many channels as there are means. */

@@ -83,12 +83,13 @@ export interface PictureOptions {
 
 /**
  * The pictures of a folder as a program takes them: as films, of which it takes clips, where its input is a `Video`, and as arrays where
- * the program names arrays or the path is that of one. Throws what `folderSource`, `filmSource` and `arraySource` throw, and `HostError` "mismatch" for a program whose inputs are not all alike in that.
+ * the program is one for numbers. Throws what `folderSource`, `filmSource` and `arraySource` throw, and `HostError` "mismatch" for a program whose inputs are not all alike in that.
  */
 export async function openPictures(manifest: Pick<Manifest, "inputs" | "train" | "views">, root: string, { onCorrupt, onSmall, onShort }: PictureOptions = {}): Promise<ImageSource> {
   const frames = framesOf(manifest);
   const { data } = manifest.train;
-  if (data.kind === "arrays" || root.toLowerCase().endsWith(".npy")) return openArrays(manifest, root, { onCorrupt, onSmall });
+  if (data.kind === "arrays" || data.kind === "waves") return openArrays(manifest, root, { onCorrupt, onSmall });
+  if (root.toLowerCase().endsWith(".npy")) throw new HostError("bad-data", `${root} is an array, and the program reads ${frames === undefined ? "pictures" : "films"}`, "write data arrays(\"…\") with a normalize in its units into the program");
   const read = { onCorrupt, onSmall, channels: channelsOf(manifest), bands: data.kind === "images" || data.kind === "videos" ? data.bands : undefined };
   if (frames === undefined) return folderSource(root, read);
   return filmSource(root, { frames, every: data.kind === "videos" ? data.every : 1, onShort, ...read });
