@@ -119,7 +119,7 @@ function lossVerdict(name: string, facts: Facts, collapse: CollapseResult, shown
 }
 
 function aboutEncoderOf(name: string, facts: Facts, finding: Finding): boolean {
-  return finding.term === undefined && (facts.termsOf(name).some((t) => trainedThrough(facts, t.node).has(finding.encoder)) || finding.rule === "E-DEAD");
+  return finding.term === undefined && (facts.termsOf(name).some((t) => trainedThrough(facts, t.node).has(finding.encoder)) || finding.rule === "E-DEAD" || finding.rule === "E-BLIND");
 }
 
 function uniqueSpans(spans: readonly Span[]): readonly Span[] {

@@ -145,8 +145,13 @@ function against(term: Term, encoder: string): Finding {
 function idleEncoder(facts: Facts, encoder: string): EncoderProof {
   const others = facts.encoders.some((e) => e.state === "trained");
   const dead = facts.graph.losses.length > 0 && !others;
-  const findings = dead ? [finding("E-DEAD", facts.terms[0], encoder, { heads: [], other: undefined })] : [];
+  const findings = dead ? [finding(unreached(facts, encoder), facts.terms[0], encoder, { heads: [], other: undefined })] : [];
   return { encoder, verdict: verdictOf(findings), protectors: [], grade: undefined, mechanisms: [], findings };
+}
+
+/** Why nothing trains a group: no gradient reaches it, or what is compared of it does not change with it, so that rounding is all that does. */
+function unreached(facts: Facts, name: string): "E-DEAD" | "E-BLIND" {
+  return facts.terms.length > 0 && facts.reachedAsWritten().has(name) ? "E-BLIND" : "E-DEAD";
 }
 
 function unguarded(facts: Facts, attractive: readonly Term[], encoder: string, dynamic: readonly Finding[], mechanisms: readonly { readonly mechanism: Mechanism }[]): Finding[] {
@@ -256,9 +261,9 @@ function generalFindings(facts: Facts, encoders: readonly EncoderProof[]): Findi
   found.push(...runaways(facts).filter((f) => !told.has(f.term)));
   found.push(...improper(facts));
   const trains = facts.terms.some((t) => trainedThrough(facts, t.node).size > 0);
-  if (!trains && !encoders.some((e) => e.findings.some((f) => f.rule === "E-DEAD"))) {
+  if (!trains && !encoders.some((e) => e.findings.some((f) => f.rule === "E-DEAD" || f.rule === "E-BLIND"))) {
     const learner = facts.graph.instances.find((i) => i.training.kind === "optimized" && i.params.some((p) => p.role === "learn"));
-    found.push(finding("E-DEAD", facts.terms[0], learner?.name ?? first, { heads: [], other: undefined }));
+    found.push(finding(unreached(facts, learner?.name ?? first), facts.terms[0], learner?.name ?? first, { heads: [], other: undefined }));
   }
   return found;
 }

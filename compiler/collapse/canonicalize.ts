@@ -138,7 +138,9 @@ function valueNumbers(body: Body): readonly NodeId[] {
   const first = new Map<string, NodeId>();
   const numbers: NodeId[] = [];
   for (const node of body.nodes) {
-    const key = `${node.op}(${node.args.map((a) => numbers[a] ?? a).join(",")})${attributeKey(node)}`;
+    // States remember what a batch's statistics were, and make no value of a step.
+    const args = node.op === "batch_norm" ? node.args.slice(0, 1) : node.args;
+    const key = `${node.op === "batch_norm" ? "batch_normalize" : node.op}(${args.map((a) => numbers[a] ?? a).join(",")})${attributeKey(node)}`;
     const known = first.get(key);
     if (known === undefined) first.set(key, node.id);
     numbers.push(known ?? node.id);
@@ -152,6 +154,7 @@ function attributeKey(node: Node): string {
     case "call": return `${attrs.instance ?? ""}|${attrs.func ?? ""}`;
     case "input": case "param": return attrs.path ?? "";
     case "add": case "sub": case "mul": case "div": return "";
+    case "batch_norm": case "batch_normalize": return `${attrs.eps ?? ""}`;
     default: return JSON.stringify(Object.entries(attrs).sort(([a], [b]) => (a < b ? -1 : 1)));
   }
 }

@@ -51,6 +51,8 @@ export const ruleSources: Readonly<Record<RuleName, string>> = {
   "W-UNREAD": "no source: the analysis cannot read the term",
   "W-BYPASS": "derived: an anchor protects what the prediction needs",
   "E-REVERSED": "by definition: a step up the loss is no training for it; gradient reversal is for adversaries (Ganin et al., 2016)",
+  "W-NARROW": "derived: what a prediction cannot say of its target is not held; SimSiam's predictor passes a quarter on (section 3: 512 of 2048)",
+  "E-BLIND": "derived: what does not change with an encoder has no gradient of it",
 };
 
 /** Runs that stand behind a mechanism. */

@@ -12,6 +12,7 @@ import { isLoss, lossKind } from "../model/losses.js";
 import type { Body, ModelGraph, Node, NodeId, Schedule } from "../model/ir.js";
 import { nodeOf } from "../model/node.js";
 import { funcTable, isCall, joinPath } from "../model/visit.js";
+import { withBlindLosses } from "./blind.js";
 import type { Form } from "./forms.js";
 import { foldConstants } from "./fold.js";
 import { sameValue } from "./forms.js";
@@ -41,9 +42,10 @@ export interface Objective {
 
 /** Reads the objective of a graph. */
 export function expandObjective(graph: ModelGraph): Objective {
-  const { body: flat, moved } = inlineLosses(graph);
-  const { body, forms } = foldConstants(graph, flat);
-  const losses = graph.losses.map((l) => ({ ...l, node: moved.get(l.node) ?? l.node }));
+  const { body: inlined, moved } = inlineLosses(graph);
+  const blind = withBlindLosses(inlined);
+  const { body, forms } = foldConstants(graph, blind.body);
+  const losses = graph.losses.map((l) => ({ ...l, node: blind.moved(moved.get(l.node) ?? l.node) }));
   const flatBody: Flat = { body, forms, mixed: mixedNodes(body) };
   const terms = losses.flatMap((l) => split(flatBody, l.node, l.weight, l.name, l.origin));
   return { body, terms, forms };
@@ -52,7 +54,7 @@ export function expandObjective(graph: ModelGraph): Objective {
 /** Nodes that an inlined function may come to: modules that double one another would otherwise have no end. */
 const mostNodes = { lossy: 20_000, plain: 64 };
 
-/** Functions that hold a loss, or give a scalar; and short ones without parameters, which are a way of writing only. */
+/** Functions that hold a loss, or give a scalar; and short ones that learn nothing, which are a way of writing only. */
 function transparent(graph: ModelGraph): ReadonlySet<string> {
   const found = new Map<string, number>();
   const holds = new Set<string>();
@@ -61,12 +63,18 @@ function transparent(graph: ModelGraph): ReadonlySet<string> {
     const size = body.nodes.reduce((sum, n) => sum + (inner(n) ?? 1), 0);
     const scalar = body.results.some((id) => body.nodes[id]?.type.shape.length === 0);
     const lossy = scalar || body.nodes.some((n) => n.op === "loss" || (n.op === "call" && holds.has(n.attrs.func ?? "")));
-    const plain = body.nodes.every((n) => n.op !== "param" && n.op !== "repeat" && (n.op !== "call" || inner(n) !== undefined));
+    const plain = body.nodes.every((n) => (n.op !== "param" || remembers(body, n.id)) && n.op !== "repeat" && (n.op !== "call" || inner(n) !== undefined));
     if (size > (lossy ? mostNodes.lossy : mostNodes.plain) || (!lossy && !plain)) continue;
     found.set(name, size);
     if (lossy) holds.add(name);
   }
   return new Set(found.keys());
+}
+
+/** Whether a parameter is what batch normalization remembers for later, and no more. */
+function remembers(body: Body, id: NodeId): boolean {
+  const readers = body.nodes.filter((n) => n.args.includes(id));
+  return readers.length > 0 && readers.every((n) => n.op === "batch_norm" && n.args.indexOf(id) > 0);
 }
 
 function inlineLosses(graph: ModelGraph): { readonly body: Body; readonly moved: ReadonlyMap<NodeId, NodeId> } {

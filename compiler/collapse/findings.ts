@@ -49,6 +49,8 @@ export const rules = {
   "W-UNREAD": { code: "JEP4039", level: "warning" },
   "W-BYPASS": { code: "JEP4040", level: "warning" },
   "E-REVERSED": { code: "JEP4041", level: "error" },
+  "W-NARROW": { code: "JEP4043", level: "warning" },
+  "E-BLIND": { code: "JEP4042", level: "error" },
 } as const satisfies Readonly<Record<string, { readonly code: string; readonly level: Level }>>;
 
 export type Level = "error" | "warning" | "note";

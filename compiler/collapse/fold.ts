@@ -215,7 +215,7 @@ function evaluate(node: Node, args: readonly Form[], through: boolean): Form | u
     case "concat": case "union": case "join_features": return x !== undefined && args.every((f) => constantOf(f) === x) ? a : undefined;
     case "sum": case "rotate": return x === 0 ? a : undefined;
     // What is alike everywhere has no deviation, and is as near to one code as to another.
-    case "normalize": case "batch_normalize": case "whiten": return x === undefined ? undefined : number(0);
+    case "normalize": case "batch_normalize": case "batch_norm": case "whiten": return x === undefined ? undefined : number(0);
     case "sinkhorn": {
       const codes = x === undefined ? undefined : sizeOf(node.type.shape.at(-1));
       return codes === undefined ? undefined : number(1 / codes);

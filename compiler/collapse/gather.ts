@@ -10,6 +10,7 @@ import type { Flow, ValueFlow } from "../model/flow.js";
 import { flow, noFlow, parametersBehind } from "../model/flow.js";
 import type { Body, ModelGraph, Node, NodeId, View } from "../model/ir.js";
 import { funcTable, isCall, paramPrefix, rootOf } from "../model/visit.js";
+import { withBlindFunctions } from "./blind.js";
 import type { Sight } from "./sight.js";
 import { sightDomain } from "./sight.js";
 import { canonicalTerms } from "./canonicalize.js";
@@ -77,6 +78,8 @@ export interface Facts {
   readonly opposes: (id: NodeId) => ReadonlySet<string>;
   /** Groups whose values, or averages of them, a value is computed from: by their sources. */
   readonly sources: (id: NodeId) => ReadonlySet<string>;
+  /** Groups that a gradient reaches where stops alone end it: what cancels, and what one number tells, aside. */
+  readonly reachedAsWritten: () => ReadonlySet<string>;
   /** For every node, a name for the constant that it would be if nothing of its inputs came through. */
   readonly constantNames: () => readonly string[];
   /** For every node, the first that computes the same. */
@@ -86,7 +89,8 @@ export interface Facts {
 const nobody: ReadonlySet<string> = new Set();
 
 /** Gathers the facts of a checked graph. */
-export function gatherFacts(graph: ModelGraph, recipe: Recipe): Facts {
+export function gatherFacts(written: ModelGraph, recipe: Recipe): Facts {
+  const graph = withBlindFunctions(written);
   const pictures = onePicture(graph, recipe.transforms);
   const { body, terms: raw, forms } = expandObjective(withOnePicture(graph, pictures));
   const canonical = canonicalTerms(body, raw, forms);
@@ -122,6 +126,11 @@ export function gatherFacts(graph: ModelGraph, recipe: Recipe): Facts {
     return found;
   };
   let named: readonly string[] | undefined;
+  let asWritten: ReadonlySet<string> | undefined;
+  const reachedAsWritten = (): ReadonlySet<string> => {
+    const { nodes } = asWritten === undefined ? flow(written) : flows;
+    return (asWritten ??= new Set(written.losses.flatMap((l) => (l.weight.points.every((p) => p === 0) ? [] : [...(nodes.get(l.node)?.trains ?? [])]))));
+  };
   const values = under(noAssumption);
   const seen = interpret(graph, body, sightDomain);
   const [sights, sightsOfParts] = [seen.map(({ all }) => all), seen.map(({ parts }) => parts)];
@@ -130,7 +139,7 @@ export function gatherFacts(graph: ModelGraph, recipe: Recipe): Facts {
   const byLoss = new Map<string, Term[]>();
   for (const term of terms) for (const loss of term.losses) byLoss.set(loss, [...(byLoss.get(loss) ?? []), term]);
   const termsOf = (loss: string): readonly Term[] => byLoss.get(loss) ?? [];
-  return { graph, body, recipe, terms, termsOf, canonical, groups, flow: flows, values, pictures, sights, sightsOfParts, simple, encoders, episodes, under, behind, trains, opposes, sources, constantNames: () => (named ??= constantNames(graph, body)), numbers: canonical.numbers };
+  return { graph, body, recipe, terms, termsOf, canonical, groups, flow: flows, values, pictures, sights, sightsOfParts, simple, encoders, episodes, under, behind, trains, opposes, sources, reachedAsWritten, constantNames: () => (named ??= constantNames(graph, body)), numbers: canonical.numbers };
 }
 
 /** Contrast against keys of earlier steps: its repulsion reaches queries alone, and for keys it is agreement. */

@@ -134,7 +134,9 @@ const usualEps: Readonly<Record<string, number>> = { normalize: 1e-5, batch_norm
  * What is normalized keeps its sign, and of a length what the `eps` lets through. A first part of length (deviation) 1 is taken for
  * the scale of things, as everywhere in the analysis. Whitening shrinks towards the identity by so much that it tells lengths.
  */
-function normalized(node: Node, a: Form, maker: Maker): Form {
+function normalized(written: Node, a: Form, maker: Maker): Form {
+  // By the batch's own statistics: which states remember them, and how, tells nothing.
+  const node: Node = written.op === "batch_norm" ? { ...written, op: "batch_normalize", attrs: { eps: written.attrs.eps ?? usualEps["batch_norm"] } } : written;
   const { op } = node;
   const eps = node.attrs.eps ?? usualEps[op] ?? 1;
   const besides = maker.besides(node);

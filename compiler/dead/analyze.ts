@@ -5,6 +5,7 @@
  * gradient or without a weight, averages whose parameters differ from those of what they follow. None of it changes the
  * collapse verdict except the last, which cannot run; all of it is a sign that the program does not say what is meant.
  */
+import { isBlind } from "../collapse/blind.js";
 import type { Dropped } from "../collapse/canonicalize.js";
 import { termName } from "../collapse/canonicalize.js";
 import type { Facts } from "../collapse/gather.js";
@@ -39,8 +40,8 @@ function inherited(graph: ModelGraph, { origin, name }: Instance): ReportExtras 
 /** Instances that some loss is computed from; a dropped term still reads its operands. */
 function readByLosses(graph: ModelGraph, facts: Facts): ReadonlySet<string> {
   const terms = [...facts.terms.map((t) => t.node), ...facts.canonical.dropped.map((d) => d.term.node)];
-  // A module without parameters stands in the facts' body as what it does, and by its name in the program's only.
-  const plain = new Set(graph.instances.filter((i) => i.params.length === 0).map((i) => i.name));
+  // A module that learns nothing stands in the facts' body as what it does, and by its name in the program's only.
+  const plain = new Set(graph.instances.filter((i) => i.params.every((p) => p.role === "state")).map((i) => i.name));
   const written = calledBehind(graph.body, graph.losses.map((l) => l.node)).filter((name) => plain.has(name));
   return new Set([...terms.flatMap((id) => [...flowOf(facts, id).depends]), ...calledBehind(facts.body, terms), ...written]);
 }
@@ -73,7 +74,7 @@ function deadInputs(graph: ModelGraph, facts: Facts): Diagnostic[] {
 const without: Readonly<Record<Dropped, string>> = { "weight 0": "its weight is 0", cancels: "another term cancels it", "same sides": "both its sides are one value", fulfilled: "a constant fulfils it, as its `target` is not above the root of its `eps`" };
 
 function deadLosses(facts: Facts): Diagnostic[] {
-  const idle = facts.terms.filter((t) => trainedThrough(facts, t.node).size === 0 && t.role !== "unknown").map((t) => report("JEP4052", t.origin, { name: termName(t) }));
+  const idle = facts.terms.filter((t) => trainedThrough(facts, t.node).size === 0 && t.role !== "unknown").map((t) => report("JEP4052", t.origin, { name: termName(t), why: isBlind(facts.body, t.node) ? "of one number it has no gradient" : "its operands are stopped or frozen" }));
   const zero = facts.canonical.dropped.map(({ term, because }) => report("JEP4054", term.origin, { name: termName({ ...term, losses: [term.loss] }), why: without[because] }));
   return [...idle, ...zero];
 }

@@ -143,6 +143,8 @@ export const examples: Readonly<Record<ShownCode, Example>> = {
   JEP4039: { frame: "views", shared: projected, refused: "loss mean(exp(z1) * z2)", mended: "loss mse(z1, z2) + variance(z1) + 0.04 * covariance(z1)" },
   JEP4040: { frame: "views", shared: "head paint = linear(192)", refused: "loss mse(paint(join(f(a), patches(a, 8))), patches(a, 8))", mended: "loss mse(paint(f(a)), patches(a, 8))" },
   JEP4041: { frame: "views", shared: `${teacher}\npredictor h = mlp(64)\nz = pool(f(a))`, refused: "loss mse(h(2 * stopgrad(z) - z), pool(t(b)))", mended: "loss mse(h(z), pool(t(b)))" },
+  JEP4042: { frame: "views", shared: z, refused: "head k = linear(1)\nloss info_nce(k(z1), k(z2))", mended: "head k = linear(16)\nloss info_nce(k(z1), k(z2))" },
+  JEP4043: { frame: "views", shared: z, refused: "predictor h = mlp_bn(2)\nloss negative_cosine(h(z1), stopgrad(z2))", mended: "predictor h = mlp_bn(16)\nloss negative_cosine(h(z1), stopgrad(z2))" },
   JEP4050: { frame: "views", shared: `predictor h = mlp(64)\n${z}\nloss mse(h(z1), stopgrad(z2))`, refused: "mask idle = random(0.5)", mended: "// without the mask" },
   JEP4051: { frame: "views", shared: `predictor h = mlp(64)\n${z}\nloss mse(h(z1), stopgrad(z2))`, refused: "view idle = augment(image) { flip(p: 0.5) }", mended: "// without the view" },
   JEP4052: { frame: "views", shared: `predictor h = mlp(64)\n${z}\nloss mse(h(z1), stopgrad(z2))`, refused: "loss back = mse(stopgrad(h(z2)), stopgrad(z1))", mended: "loss back = mse(h(z2), stopgrad(z1))" },

@@ -33,6 +33,8 @@ export interface LossKind {
   readonly role: LossRole;
   /** How many tensor operands; a pair must agree in shape, positions and space. */
   readonly operands: 1 | 2;
+  /** The fewest features of an operand of which the loss has a gradient: the direction of one is a sign, and a distribution of one is 1. */
+  readonly features: 1 | 2;
   /** Named numbers with defaults. */
   readonly numbers: Readonly<Record<string, number>>;
   /** Named words with what they may be; the first is the default. */
@@ -47,27 +49,27 @@ export interface LossKind {
 const axes = ["images", "tokens", "time", "all"] as const;
 
 export const losses = {
-  smooth_l1: { role: "attract", operands: 2, numbers: { beta: 1 }, words: {}, trivial: 0, grows: 1, doc: "0.5 d²/β where |d| < β, |d| − β/2 elsewhere; mean over all elements (I-JEPA 3)." },
-  mse: { role: "attract", operands: 2, numbers: {}, words: {}, trivial: 0, grows: 2, doc: "Mean of squared differences over all elements." },
-  l1: { role: "attract", operands: 2, numbers: {}, words: {}, trivial: 0, grows: 1, doc: "Mean of absolute differences over all elements (V-JEPA)." },
-  negative_cosine: { role: "attract", operands: 2, numbers: {}, words: {}, trivial: -1, grows: 0, doc: "Minus the cosine of the angle between feature vectors, mean over the rest (SimSiam eq. 1)." },
-  cross_entropy: { role: "classify", operands: 2, numbers: { temperature: 1 }, words: {}, trivial: 0, grows: 1, doc: "−Σ target · log softmax(logits / temperature) over features, mean over the rest; operands (logits, target probabilities)." },
+  smooth_l1: { role: "attract", operands: 2, features: 1, numbers: { beta: 1 }, words: {}, trivial: 0, grows: 1, doc: "0.5 d²/β where |d| < β, |d| − β/2 elsewhere; mean over all elements (I-JEPA 3)." },
+  mse: { role: "attract", operands: 2, features: 1, numbers: {}, words: {}, trivial: 0, grows: 2, doc: "Mean of squared differences over all elements." },
+  l1: { role: "attract", operands: 2, features: 1, numbers: {}, words: {}, trivial: 0, grows: 1, doc: "Mean of absolute differences over all elements (V-JEPA)." },
+  negative_cosine: { role: "attract", operands: 2, features: 2, numbers: {}, words: {}, trivial: -1, grows: 0, doc: "Minus the cosine of the angle between feature vectors, mean over the rest (SimSiam eq. 1)." },
+  cross_entropy: { role: "classify", operands: 2, features: 2, numbers: { temperature: 1 }, words: {}, trivial: 0, grows: 1, doc: "−Σ target · log softmax(logits / temperature) over features, mean over the rest; operands (logits, target probabilities)." },
   info_nce: {
-    role: "contrast", operands: 2, numbers: { temperature: 0.1, negative_weight: 1, queue: 0 }, words: { negatives: ["images", "tokens", "all"], candidates: ["keys", "both"] }, trivial: undefined, grows: 0,
+    role: "contrast", operands: 2, features: 2, numbers: { temperature: 0.1, negative_weight: 1, queue: 0 }, words: { negatives: ["images", "tokens", "all"], candidates: ["keys", "both"] }, trivial: undefined, grows: 0,
     doc: "−q·k₊/τ + w · log Σ exp(q·k/τ) on l2-normalized features, mean over queries (van den Oord 2018; w = negative_weight is BYOL's β, section 5). candidates: keys (MoCo eq. 1) or both (SimCLR eq. 1: the other queries too, averaged over both directions). queue: of so many keys of earlier steps, in the place of the step's other ones (MoCo algorithm 1).",
   },
-  barlow: { role: "correlate", operands: 2, numbers: { lambda: 0.0051 }, words: {}, trivial: undefined, grows: 0, doc: "Σ (1 − cᵢᵢ)² + λ Σ cᵢⱼ² with c the cross-correlation of the batch-standardized sides (Barlow Twins eq. 1)." },
-  barlow_diagonal: { role: "correlate_diagonal", operands: 2, numbers: {}, words: {}, trivial: undefined, grows: 0, doc: "Σ (1 − cᵢᵢ)²: the invariance part of Barlow Twins." },
-  barlow_off_diagonal: { role: "decorrelate", operands: 2, numbers: {}, words: {}, trivial: 0, grows: 0, doc: "Σ cᵢⱼ², i ≠ j: the redundancy part of Barlow Twins." },
-  variance: { role: "variance", operands: 1, numbers: { target: 1, eps: 1e-4 }, words: { over: axes }, trivial: undefined, grows: 0, doc: "Mean over features of max(0, target − sqrt(Var + eps)), Var unbiased along `over` (VICReg eq. 1)." },
-  covariance: { role: "covariance", operands: 1, numbers: {}, words: { over: axes }, trivial: 0, grows: 4, doc: "Σ of squared off-diagonal covariances / features, covariance unbiased along `over` (VICReg eq. 3)." },
+  barlow: { role: "correlate", operands: 2, features: 1, numbers: { lambda: 0.0051 }, words: {}, trivial: undefined, grows: 0, doc: "Σ (1 − cᵢᵢ)² + λ Σ cᵢⱼ² with c the cross-correlation of the batch-standardized sides (Barlow Twins eq. 1)." },
+  barlow_diagonal: { role: "correlate_diagonal", operands: 2, features: 1, numbers: {}, words: {}, trivial: undefined, grows: 0, doc: "Σ (1 − cᵢᵢ)²: the invariance part of Barlow Twins." },
+  barlow_off_diagonal: { role: "decorrelate", operands: 2, features: 2, numbers: {}, words: {}, trivial: 0, grows: 0, doc: "Σ cᵢⱼ², i ≠ j: the redundancy part of Barlow Twins." },
+  variance: { role: "variance", operands: 1, features: 1, numbers: { target: 1, eps: 1e-4 }, words: { over: axes }, trivial: undefined, grows: 0, doc: "Mean over features of max(0, target − sqrt(Var + eps)), Var unbiased along `over` (VICReg eq. 1)." },
+  covariance: { role: "covariance", operands: 1, features: 2, numbers: {}, words: { over: axes }, trivial: 0, grows: 4, doc: "Σ of squared off-diagonal covariances / features, covariance unbiased along `over` (VICReg eq. 3)." },
   sigreg: {
-    role: "gaussian", operands: 1, numbers: { directions: 256, points: 17, range: 5 }, words: { over: axes }, trivial: undefined, grows: 0,
+    role: "gaussian", operands: 1, features: 1, numbers: { directions: 256, points: 17, range: 5 }, words: { over: axes }, trivial: undefined, grows: 0,
     doc: "n ∫ |φₙ(t) − e^(−t²/2)|² e^(−t²/2) dt on random directions, new each step, mean over directions: the Epps-Pulley test of normality (LeJEPA, SIGReg); trapezoids at `points` places of [−range, range].",
   },
-  koleo: { role: "spread", operands: 1, numbers: { eps: 1e-8 }, words: {}, trivial: undefined, grows: 0, doc: "−mean log distance to the nearest other row, l2-normalized (KoLeo: Sablayrolles 2019, DINOv2)." },
-  mean_entropy: { role: "balance", operands: 1, numbers: {}, words: {}, trivial: undefined, grows: 0, doc: "Σ p̄ log p̄ of the batch-mean code p̄: minimal when all codes are used (me-max: MSN eq. 2). The operand is a distribution." },
-  diversity: { role: "balance", operands: 1, numbers: {}, words: {}, trivial: undefined, grows: 0, doc: "Σ p̄ log p̄ / codes (wav2vec 2.0 eq. 4)." },
+  koleo: { role: "spread", operands: 1, features: 2, numbers: { eps: 1e-8 }, words: {}, trivial: undefined, grows: 0, doc: "−mean log distance to the nearest other row, l2-normalized (KoLeo: Sablayrolles 2019, DINOv2)." },
+  mean_entropy: { role: "balance", operands: 1, features: 2, numbers: {}, words: {}, trivial: undefined, grows: 0, doc: "Σ p̄ log p̄ of the batch-mean code p̄: minimal when all codes are used (me-max: MSN eq. 2). The operand is a distribution." },
+  diversity: { role: "balance", operands: 1, features: 2, numbers: {}, words: {}, trivial: undefined, grows: 0, doc: "Σ p̄ log p̄ / codes (wav2vec 2.0 eq. 4)." },
 } as const satisfies Readonly<Record<string, LossKind>>;
 
 export type LossName = keyof typeof losses;

@@ -58,6 +58,7 @@ export const failures: Readonly<Record<string, readonly Failure[]>> = {
   "E-WHITEN-RANK": ["constant"],
   "E-NO-CODE": ["constant"],
   "E-REVERSED": ["constant", "idle"],
+  "E-BLIND": ["dead", "idle", "constant"],
   "M-LEAK": ["leak"],
   "M-NONTERM": ["endless"],
   "M-CTX-EMPTY": ["endless", "given up"],

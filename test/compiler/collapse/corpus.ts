@@ -20,6 +20,7 @@ import { recent } from "./unseen/recent.js";
 import { relied } from "./unseen/relied.js";
 import { rotaryPrograms } from "./unseen/rotary.js";
 import { hunted } from "./unseen/hunted.js";
+import { narrow } from "./unseen/narrow.js";
 import { theory } from "./unseen/theory.js";
 import { spelled } from "./unseen/spelled.js";
 import { mechanisms } from "./variations.js";
@@ -72,7 +73,7 @@ export const corpus: readonly Case[] = [
 ];
 
 /** Programs written after the checker had been asked about the others: they stand apart, so that tests that rewrite the corpus keep their size. */
-export const later: readonly Unseen[] = [...relied, ...adversarial, ...spelled, ...guarded, ...recent, ...computed, ...queues, ...rotaryPrograms, ...theory, ...hunted];
+export const later: readonly Unseen[] = [...relied, ...adversarial, ...spelled, ...guarded, ...recent, ...computed, ...queues, ...rotaryPrograms, ...theory, ...hunted, ...narrow];
 
 /** Every program with a known verdict. The truth test measures them all. */
 export const everything: readonly Case[] = [...corpus, ...later.map(({ id, source, verdict, accept, rules }) => ({ id, source, verdict, accept, rules, trains: canTrain(source) }))];

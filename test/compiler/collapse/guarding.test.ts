@@ -66,8 +66,15 @@ test.each([
   expect(check({ file: "m.jepa", text: within(`module own() (x: Features[width]) -> Features[width] {\n  ${body}\n}`) }).analyses?.program.rules).toEqual([rule]);
 });
 
-test.each(["learn w[width, width] ~ trunc_normal(std: 0.02)\n  x @ w", "part inner = linear(1)\n  part outer = linear(width)\n  outer(inner(x))"])("a predictor of %s does, whatever its rank", (body) => {
-  expect(check({ file: "m.jepa", text: within(`module own() (x: Features[width]) -> Features[width] {\n  ${body}\n}`) }).analyses?.program.rules).toEqual([]);
+test("a predictor of a matrix does; what passes few numbers on holds no more", () => {
+  const rules = (body: string): readonly string[] | undefined => check({ file: "m.jepa", text: within(`module own() (x: Features[width]) -> Features[width] {\n  ${body}\n}`) }).analyses?.program.rules;
+  expect(rules("learn w[width, width] ~ trunc_normal(std: 0.02)\n  x @ w")).toEqual([]);
+  const through = (n: number, out = "outer(inner(x))"): string => `part inner = linear(${n})\n  part outer = linear(width)\n  ${out}`;
+  // Of 32 features under a distance: 16 fall, as 1, 2, 4 and 8 do, and 32 hold (300 steps each). What goes around is no prediction.
+  expect([1, 8, 16, 17, 32].map((n) => rules(through(n))?.join())).toEqual(["W-NARROW", "W-NARROW", "W-NARROW", "", ""]);
+  expect([1, 8, 32].map((n) => rules(through(n, "x + outer(inner(x))"))?.join())).toEqual(["W-NARROW", "W-NARROW", ""]);
+  const directions = (n: number): string => outcomeOf(`predictor p = mlp_bn(${n})\nloss negative_cosine(p(za), tb)`);
+  expect([4, 8, 9].map(directions)).toEqual(["risky W-NARROW", "risky W-NARROW", "sound"]);
 });
 
 test.each([

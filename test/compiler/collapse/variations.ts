@@ -85,7 +85,7 @@ export const mechanisms: readonly Variation[] = [
   views("layer normalization forbids nothing", "error", ["E-SYM"], `${projected}\nloss mse(normalize(z1), normalize(z2))`),
   views("a softmax forbids nothing", "error", ["E-SYM"], `${projected}\nloss mse(softmax(z1), softmax(z2))`),
   views("whitening with a batch no larger than the width", "error", ["E-WHITEN-RANK"], `${projected}\nloss mse(whiten(z1), whiten(z2))`),
-  views("batch normalization, then a loss of directions", "error", ["E-SYM"], `${projected}\nloss negative_cosine(batch_normalize(z1), batch_normalize(z2))`),
+  views("batch normalization, then a loss of directions", "risky", ["W-DIM"], `${projected}\nloss negative_cosine(batch_normalize(z1), batch_normalize(z2))`),
   views("negatives from the same image only", "error", ["E-GUARD-AXIS"], `head p = mlp_bn(64)\nloss info_nce(p(f(a)), p(f(b)), negatives: tokens)`),
   views("contrast with both sides stopped", "error", ["E-DEAD"], `${swapped}\nloss info_nce(stopgrad(z1), stopgrad(z2))`),
   views("a queue filled by the encoder itself", "risky", ["W-QUEUE-STALE"], `${swapped}\nloss info_nce(z1, stopgrad(z2), queue: 1024)`),
