@@ -9,9 +9,9 @@
 import type { Transform, ViewSpec } from "../abi.js";
 import { HostError } from "../base/errors.js";
 import { stream, type Stream } from "../base/random.js";
-import { channelsFor, levelOf, pictureOf } from "./channels.js";
+import { channelsFor, levelOf } from "./channels.js";
 import { blur, brightness, contrast, hue, mirror, saturation, solarize } from "./color.js";
-import { centerWindow, exactWindow, randomWindow, resample, wholeWindow, type Picture, type Window } from "./resample.js";
+import { centerWindow, exactWindow, pictureOf, randomWindow, resample, wholeWindow, type Picture, type Window } from "./resample.js";
 import type { RawImage } from "./source.js";
 
 /** Mean and standard deviation of ImageNet's pixels in RGB, as I-JEPA normalizes (facts, 4.3). */

@@ -6,7 +6,6 @@
  */
 import { counted } from "../base/counted.js";
 import { HostError } from "../base/errors.js";
-import type { Picture } from "./resample.js";
 import type { RawImage } from "./source.js";
 
 /** Weights of ITU-R 601 out of 65536, as Pillow's mode L has them: a gray of three equal channels is that gray. */
@@ -20,14 +19,8 @@ export function channelsFor(mean: readonly number[], std: readonly number[]): nu
 }
 
 /** What one step of a picture's value is worth in 0..255. */
-export function levelOf(data: Picture["data"]): number {
+export function levelOf(data: RawImage["data"]): number {
   return data instanceof Uint16Array ? 1 / 257 : 1;
-}
-
-/** A picture for the transforms, in so many channels: numbers that have no white count as parts of 255, so that means and deviations are in their own units. Throws what {@link inChannels} throws. */
-export function pictureOf(image: RawImage, channels: number, name?: string): Picture {
-  const { width, height, data } = inChannels(image, channels, name);
-  return { width, height, channels, data: data instanceof Float32Array ? data.map((value) => value * 255) : data };
 }
 
 /** The channels of a picture. Throws `HostError` "bad-data" that calls it `name` where its values are not as many for every pixel. */

@@ -9,9 +9,9 @@
 import { HostError } from "../base/errors.js";
 import { stream } from "../base/random.js";
 import { normalizeInto } from "./augment.js";
-import { channelsFor, pictureOf } from "./channels.js";
+import { channelsFor } from "./channels.js";
 import { framesFrom, middleStart } from "./clip.js";
-import { centerWindow, exactMiddle, resample } from "./resample.js";
+import { centerWindow, exactMiddle, pictureOf, resample } from "./resample.js";
 import { wordsOf, type ImageSource, type RawImage } from "./source.js";
 
 /** Size of the arrays' pictures; `side` for square ones. */

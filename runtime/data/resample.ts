@@ -7,7 +7,7 @@
  * after each, which differs by less than one level.
  */
 import type { Stream } from "../base/random.js";
-import { levelOf } from "./channels.js";
+import { inChannels, levelOf } from "./channels.js";
 import type { RawImage } from "./source.js";
 
 /** A picture as it was decoded, or of floats in 0..255; row-major. */
@@ -15,7 +15,13 @@ export interface Picture {
   readonly width: number;
   readonly height: number;
   readonly channels: number;
-  readonly data: Float32Array | RawImage["data"];
+  readonly data: RawImage["data"];
+}
+
+/** A picture for the transforms, in so many channels: numbers that have no white count as parts of 255, so that means and deviations are in their own units. Throws what {@link inChannels} throws. */
+export function pictureOf(image: RawImage, channels: number, name?: string): Picture {
+  const { width, height, data } = inChannels(image, channels, name);
+  return { width, height, channels, data: data instanceof Float32Array ? data.map((value) => value * 255) : data };
 }
 
 /** A window of a picture in whole pixels. */

@@ -74,7 +74,7 @@ test("editors offer films, and what their folders take", () => {
   const text = film("  data videos(\"clips\", every: 2)");
   const { main, used, library } = load("m.jepa", text, () => undefined, createDiagnostics());
   const at = (words: string): readonly string[] => completions({ main, used, library }, text, text.indexOf(words) + words.length).map(({ label }) => label);
-  expect(at("data vi")).toEqual(["images", "videos", "shapes"]);
+  expect(at("data vi")).toEqual(["images", "videos", "arrays", "shapes", "waves"]);
   const chosen = (line: string): readonly string[] => completions({ main, used, library }, `${text.slice(0, text.indexOf("}\ntrain"))}  ${line}`, text.indexOf("}\ntrain") + 2 + line.length).map(({ label }) => label);
   for (const line of ["encoder p = pretrained(f, tune: ", "y = attend(z, z, z, heads: 2, causal: "]) expect(chosen(line), line).toEqual(["true", "false"]);
   expect(chosen("data videos(\"clips\", on_short: ")).toEqual(["skip", "refuse"]);

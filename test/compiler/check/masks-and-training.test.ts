@@ -107,7 +107,7 @@ test("a setting takes one value", () => {
 test("data are a folder or generated pictures", () => {
   checkMarked(sound("", "", `  epochs 1
   data pictures("a")
-//^^^^^^^^^^^^^^^^^^ JEP6007 Data is \`images("folder")\`, \`videos("folder")\` or \`shapes(count: 4096)\`.
+//^^^^^^^^^^^^^^^^^^ JEP6007 Data is \`images("folder")\`, \`videos("folder")\`, \`arrays("folder")\`, \`shapes(count: 4096)\` or \`waves(count: 4096)\`.
 `));
 });
 
