@@ -89,16 +89,16 @@ export function showProof(element, program, { go }) {
 
 /** Sizes of parts, and of a step where there is a plan; `unplanned` says why there is none. */
 export function showNumbers(element, program, plan, unplanned) {
-  const { parts = [], parameters = 0, trained = 0, ok = false, standing } = program ?? {};
+  const { parts = [], size: all = "0", trained = 0, ok = false, standing } = program ?? {};
   const size = plan === undefined ? undefined : planSize(plan);
-  redraw(element, { parts, parameters, trained, size, ok, unplanned, standing }, () => (parts.length === 0 ? [] : [
+  redraw(element, { parts, all, trained, size, ok, unplanned, standing }, () => (parts.length === 0 ? [] : [
     el("h2", {}, "Numbers"),
     standing === "broken" ? el("p", { className: "caption" }, "Of the text with its mistakes, as far as it is understood.") : undefined,
     el("div", { className: "wide" }, el("table", {},
       el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Part"), el("th", { scope: "col" }, "What it is"), el("th", { scope: "col", className: "n" }, "Parameters"))),
       el("tbody", {},
-        ...parts.map((p) => el("tr", {}, el("td", {}, el("code", {}, p.name)), el("td", {}, p.how), el("td", { className: "n" }, grouped(p.parameters)))),
-        el("tr", {}, el("th", { scope: "row" }, "All"), el("td", {}, `${grouped(trained)} trained`), el("td", { className: "n" }, grouped(parameters)))))),
+        ...parts.map((p) => el("tr", {}, el("td", {}, el("code", {}, p.name)), el("td", {}, p.how), el("td", { className: "n" }, p.size))),
+        el("tr", {}, el("th", { scope: "row" }, "All"), el("td", {}, `${grouped(trained)} trained`), el("td", { className: "n" }, all))))),
     el("p", { className: "caption" }, size ?? (ok ? unplanned ?? "The step is being planned …" : "Memory is planned once the program has no mistakes.")),
   ].filter((e) => e !== undefined)));
 }
