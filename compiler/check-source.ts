@@ -18,17 +18,36 @@ import type { Diagnostic, Diagnostics } from "./messages/report.js";
 import { createDiagnostics } from "./messages/report.js";
 import type { ModelGraph } from "./model/ir.js";
 
-/** What checking found. `checked` is there, possibly partial, whenever there is a program to speak of. */
-export interface CheckResult {
-  readonly ok: boolean;
+/** What checking found: a union on `ok`, so that whoever has looked at `ok` has a graph without mistakes, and nobody else. */
+export type CheckResult = Passed | Refused;
+
+/** What both have. */
+interface CheckFacts {
   readonly diagnostics: readonly Diagnostic[];
   /** Texts by file name, for showing diagnostics. */
   readonly texts: ReadonlyMap<string, string>;
   /** Models and variants that the file offers. */
   readonly programs: readonly string[];
+}
+
+/** A program without errors; it may have warnings. */
+export interface Passed extends CheckFacts {
+  readonly ok: true;
+  readonly checked: Checked;
+  readonly graph: ModelGraph;
+  /** Verdicts, proofs and monitors. */
+  readonly analyses: Analyses;
+  readonly analyzed: true;
+}
+
+/** A program with errors, and what is known of it all the same: for editors, which go on while one writes. */
+export interface Refused extends CheckFacts {
+  readonly ok: false;
+  /** There, possibly partial, whenever there is a program to speak of. */
   readonly checked: Checked | undefined;
+  /** The same: that it is there does not say that the program may be trained; `ok` does. */
   readonly graph: ModelGraph | undefined;
-  /** Verdicts, proofs and monitors; absent where the program has mistakes that keep its graph from being analyzed. */
+  /** Absent where the mistakes keep the graph from being analyzed. */
   readonly analyses: Analyses | undefined;
   /** Whether `diagnostics` say what the analyses found (collapse, leaks, masks); while other errors stand, that waits. */
   readonly analyzed: boolean;
@@ -61,7 +80,10 @@ function checkLoaded(files: Loaded, options: ProgramOptions, diagnostics: Diagno
   const variant = [files.main, ...files.used].flatMap((f) => f.items).find((i) => i.kind === "variant" && i.name.text === checked?.program.name);
   for (const d of refused ? [] : (analyses?.diagnostics ?? [])) if (d.severity !== "note") diagnostics.add(checked === undefined || variant?.kind !== "variant" ? d : inVariant(d, checked.program, variant));
   const sorted = diagnostics.list.map((d) => (d.code === "JEP6021" ? { ...d, fixes: sparingComments(d.fixes, d.span, files.texts) } : d)).sort((a, b) => (a.span.file === b.span.file ? a.span.start - b.span.start : a.span.file < b.span.file ? -1 : 1));
-  return { ok: !diagnostics.hasErrors(), diagnostics: sorted, texts: files.texts, programs, checked, graph: checked?.graph, analyses, analyzed: !refused && analyses !== undefined };
+  const facts: CheckFacts = { diagnostics: sorted, texts: files.texts, programs };
+  // Without an error there is a program, and it was analyzed: that there is none is an error itself.
+  if (!diagnostics.hasErrors() && checked !== undefined && analyses !== undefined) return { ...facts, ok: true, checked, graph: checked.graph, analyses, analyzed: true };
+  return { ...facts, ok: false, checked, graph: checked?.graph, analyses, analyzed: !refused && analyses !== undefined };
 }
 
 function checkOptions(options: ProgramOptions): CheckOptions {

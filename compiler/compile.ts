@@ -9,7 +9,7 @@ import { requireCompileOptions, requireSource } from "./arguments.js";
 import { sha256 } from "./base/hash.js";
 import type { Checked } from "./check/check.js";
 import { settingSpan } from "./check/check.js";
-import type { CheckResult } from "./check-source.js";
+import type { CheckResult, Passed, Refused } from "./check-source.js";
 import { checkSource } from "./check-source.js";
 import type { Watchlist } from "./collapse/monitors.js";
 import { flopsPerImage } from "./lower/cost.js";
@@ -33,7 +33,7 @@ import { version } from "./version.js";
 import type { Manifest, WgslPlan } from "../runtime/abi.js";
 
 export type { CompileOptions, ProgramOptions, Source } from "./arguments.js";
-export type { CheckResult } from "./check-source.js";
+export type { CheckResult, Passed, Refused } from "./check-source.js";
 export { check, graph } from "./check-source.js";
 
 /** One file of a compiled program. */
@@ -42,14 +42,26 @@ export interface CompiledFile {
   readonly text: string;
 }
 
-export interface CompileResult extends CheckResult {
-  /** `model.mjs`, `manifest.json`, `train.mjs`, `encoders.txt`; empty when the program has errors. */
+/** What compiling gave: a union on `ok`, as what checking finds is. */
+export type CompileResult = Compiled | NotCompiled;
+
+export interface Compiled extends Passed {
+  /** `model.mjs`, `manifest.json`, `train.mjs`, `encoders.txt`, and what the target has beside them. */
   readonly files: readonly CompiledFile[];
-  readonly manifest: Manifest | undefined;
-  readonly step: StepProgram | undefined;
+  readonly manifest: Manifest;
+  readonly step: StepProgram;
   readonly stages: readonly StageRecord[];
   /** For the wgsl target: what plan.json holds. */
   readonly plan?: WgslPlan;
+}
+
+export interface NotCompiled extends Refused {
+  /** Empty. */
+  readonly files: readonly CompiledFile[];
+  readonly manifest: undefined;
+  readonly step: undefined;
+  readonly stages: readonly StageRecord[];
+  readonly plan?: undefined;
 }
 
 /** Compiles a program to the files of a trainer. Throws a `TypeError` for a source, an option or a device that is none: the caller's mistakes. */
@@ -61,8 +73,8 @@ export function compile(source: Source, options: CompileOptions = {}): CompileRe
 
 /** Compiles what was checked already, with the same program, values and batch as `options` have. */
 export function compileChecked(result: CheckResult, file: string, options: CompileOptions): CompileResult {
+  if (!result.ok) return { ...result, files: [], manifest: undefined, step: undefined, stages: [] };
   const { checked } = result;
-  if (!result.ok || checked === undefined) return { ...result, files: [], manifest: undefined, step: undefined, stages: [] };
   const refused = untrainable(checked.graph);
   if (refused.length > 0) return { ...result, ok: false, diagnostics: [...result.diagnostics, ...refused], files: [], manifest: undefined, step: undefined, stages: [] };
   const { lowered, step, manifest: planless, records } = stepOf(checked, result, file, options);

@@ -9,6 +9,7 @@ import type { CheckResult } from "./compile.js";
 import { lowerChecked, stepOf } from "./compile.js";
 import { flopsPerImage } from "./lower/cost.js";
 import { namedNodes, parameterCount, trainedBy } from "./model/queries.js";
+import { sizeWords } from "./model/sizes.js";
 import { usualLengths } from "./masks/usual.js";
 import type { Mask, ModelGraph, Node, Schedule } from "./model/ir.js";
 import { tfjsMemory, wgslMemory } from "./targets/memory.js";
@@ -66,7 +67,7 @@ function aspects(result: CheckResult, graph: ModelGraph): ReadonlyMap<Change["wh
     ["input", inputs(graph)],
     ["view", new Map(graph.views.map((v) => [v.name, `${v.input} at ${v.height}x${v.width}: ${v.transforms.map((t) => `${t.name}(${flat(t.args)})`).join(" ")}`]))],
     ["mask", new Map(graph.masks.map((m) => [m.name, maskText(m)]))],
-    ["instance", new Map(graph.instances.map((i) => [i.name, `${i.module}(${flat(i.config)}), ${trainingText(graph, i.name)}, ${parameterCount(graph, i).total} parameters`]))],
+    ["instance", new Map(graph.instances.map((i) => [i.name, `${i.module}(${flat(i.config)}), ${trainingText(graph, i.name)}, ${sizeWords(parameterCount(graph, i))} parameters`]))],
     ["value", values(graph)],
     ["loss", new Map(graph.losses.map((l) => [l.name, `${scheduleText(l.weight)} * ${expression(graph, graph.body.nodes[l.node], named)}`]))],
     ["gradient", new Map(graph.losses.map((l) => [l.name, `trains ${trainedBy(graph, l).join(", ") || "nothing"}`]))],

@@ -7,7 +7,7 @@
  * @module
  */
 export { check, compile, graph } from "./compile.js";
-export type { CheckResult, CompileOptions, CompileResult, CompiledFile, ProgramOptions, Source } from "./compile.js";
+export type { CheckResult, Compiled, CompileOptions, CompileResult, CompiledFile, NotCompiled, Passed, ProgramOptions, Refused, Source } from "./compile.js";
 export { large, portable, software } from "./targets/wgsl/plan.js";
 export type { PlanLimits } from "./targets/wgsl/plan.js";
 export { format } from "./syntax/format.js";

@@ -6,6 +6,6 @@
  *
  * @module
  */
-export { openPageEngine } from "./train/page-engine.js";
-export type { PageEngine } from "./train/page-engine.js";
+export { openPageEngine, pageLimits } from "./train/page-engine.js";
+export type { PageEngine, PageLimits } from "./train/page-engine.js";
 export type { Engine, Manifest, WgslModule, WgslPlan } from "./abi.js";

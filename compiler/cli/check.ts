@@ -36,7 +36,7 @@ export const checkCommand: Command = {
   options: {
     format: { kind: "text", choices: formats, initial: "text", help: "how to report" },
     ...programOptions,
-    why: { kind: "flag", help: "print the proof for every loss: what protects it, or the path to the constant" },
+    why: { kind: "flag", help: "print the proof for every loss: what protects it, or the path to the constant; in JSON it is `proof` of each program" },
     fix: { kind: "flag", help: "apply the fixes that are certain, and check what is left" },
   },
   examples: [
@@ -119,7 +119,7 @@ function write(reports: readonly Report[], format: string, why: boolean, cx: Cli
   const shown = reports.map((r) => ({ file: r.opened.shown, diagnostics: shownDiagnostics(r.diagnostics, r.opened), texts: shownTexts(r.texts, r.opened) }));
   const texts = (file: string): string | undefined => shown.find((s) => s.texts.has(file))?.texts.get(file);
   if (format === "json") {
-    const json = shown.map((s, i) => ({ ...toJson(s.file, s.diagnostics, texts), ...verdictsJson(reports[i], texts) }));
+    const json = shown.map((s, i) => ({ ...toJson(s.file, s.diagnostics, texts), ...verdictsJson(reports[i], texts, why) }));
     cx.out.write(`${JSON.stringify(json.length === 1 ? json[0] : json, undefined, 2)}\n`);
   } else if (format === "sarif") {
     cx.out.write(`${JSON.stringify(toSarif(shown.flatMap((s) => s.diagnostics), texts, { version }), undefined, 2)}\n`);
@@ -139,7 +139,7 @@ function tellWaiting(reports: readonly Report[], cx: CliTerminal): void {
 }
 
 /** Verdicts for programs: of the file (the worst of its programs), of each program, of each of its losses. */
-function verdictsJson(report: Report | undefined, texts: (file: string) => string | undefined): Record<string, unknown> {
+function verdictsJson(report: Report | undefined, texts: (file: string) => string | undefined, why: boolean): Record<string, unknown> {
   if (report === undefined) return {};
   const place = placer(texts);
   const where = (span: Span): unknown => place({ ...span, file: report.opened.show(span.file) });
@@ -147,7 +147,7 @@ function verdictsJson(report: Report | undefined, texts: (file: string) => strin
   const programs = report.results.map((r) => {
     const name = r.graph?.name ?? null;
     if (r.analyses === undefined) return { program: name, analyzed: r.analyzed, ...plain(refused(r)), losses: [] };
-    return { program: name, analyzed: r.analyzed, ...plain(r.analyses.program), losses: r.analyses.losses.map((l) => ({ loss: l.loss, ...plain(l) })) };
+    return { program: name, analyzed: r.analyzed, ...plain(r.analyses.program), losses: r.analyses.losses.map((l) => ({ loss: l.loss, ...plain(l) })), ...(why ? { proof: explainProof(r.analyses, report.texts) } : {}) };
   });
   const all = [...report.results, ...report.points].map((r) => r.analyses?.program ?? refused(r));
   const verdict = worst(all.map((v) => v.verdict));

@@ -17,11 +17,16 @@ import type { CliTerminal } from "./terminal.js";
 
 export const listCommand: Command = {
   words: { files: "programs" },
-  options: {},
+  options: { format: { kind: "text", choices: ["text", "json"], initial: "text", help: "a table, or JSON for programs" } },
   examples: [["jepac list examples/ijepa-small.jepa", "what is in it"], ["jepac list specs/*.jepa", "what is in all of them"]],
   async run(args, cx) {
     // All are opened first: a file that is not there is told before anything else.
     const files = args.texts("files").map((file) => openSource(file, cx));
+    if (args.text("format") === "json") {
+      const told = files.map(fileJson);
+      cx.out.write(`${JSON.stringify(told.length === 1 ? told[0] : told, undefined, 2)}\n`);
+      return 0;
+    }
     files.forEach((opened, i) => {
       if (files.length > 1) cx.out.write(`${i === 0 ? "" : "\n"}${opened.shown}\n`);
       tellFile(opened, cx);
@@ -29,6 +34,24 @@ export const listCommand: Command = {
     return 0;
   },
 };
+
+/** What a file offers, for programs: numbers are absent where mistakes keep them from being known. */
+function fileJson(opened: Opened): Record<string, unknown> {
+  const programs = check(opened.source).programs.map((program) => {
+    const result = check(opened.source, { program });
+    const errors = result.diagnostics.filter((d) => d.severity === "error").length;
+    const params = Object.fromEntries(result.checked?.params ?? []);
+    const sweeps = (result.checked?.sweeps ?? []).map(({ name, points }) => ({ name, runs: points.length }));
+    return { program, errors, ...(errors > 0 || result.checked === undefined ? {} : sizes(result.checked)), params, sweeps };
+  });
+  return { file: opened.shown, programs };
+}
+
+function sizes({ graph, training, ...checked }: NonNullable<CheckResult["checked"]>): Record<string, unknown> {
+  const { total, trained } = parameterCount(graph);
+  const flops = flopsPerImage(graph, lowerChecked({ graph, training, ...checked }), training.train.batch);
+  return { parameters: total, trained, flopsPerImage: flops, losses: graph.losses.map((l) => l.name), masks: graph.masks.map((m) => m.name) };
+}
 
 function tellFile(opened: Opened, cx: CliTerminal): void {
   const { programs } = check(opened.source);

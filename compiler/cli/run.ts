@@ -26,7 +26,9 @@ const optionalValues: ReadonlyMap<string, readonly string[]> = new Map(
 /** Runs the command line `words` (after the program's name) and returns the exit code. Never throws. */
 export async function runCli(words: readonly string[], cx: CliTerminal): Promise<number> {
   try {
-    const parsed = parseWords(words, await named(words));
+    // `jepac help check` is `jepac check --help`, and `jepac help` the list of all.
+    const meant = words[0] === "help" ? [...words.slice(1), "--help"] : words;
+    const parsed = parseWords(meant, await named(meant));
     if (parsed.kind === "text") {
       (parsed.code === 0 ? cx.out : cx.err).write(`${parsed.text}\n`);
       return parsed.code;

@@ -55,7 +55,7 @@ export function openText(path: string, text: string, cx: Pick<CliTerminal, "cwd"
 export function readText(absolute: string, shown: string): string {
   try {
     const found = statSync(absolute);
-    if (found.isDirectory()) throw new CliError(`cannot read ${shown}: it is a folder`, "name a file");
+    if (found.isDirectory()) throw new CliError(`cannot read ${shown}: it is a folder`, "name a file, or all programs of a folder by folder/*.jepa");
     if (found.size > mostBytes) throw new CliError(`cannot read ${shown}: it has ${found.size} bytes, and a program has at most ${mostBytes}`);
     const text = decode(readFileSync(absolute));
     if (typeof text === "string") return text;

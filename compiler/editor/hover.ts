@@ -14,9 +14,9 @@ import { maskSpec } from "../manifest.js";
 import { kept } from "../masks/draws.js";
 import { positionBounds } from "../masks/longest.js";
 import { isLoss, lossKind } from "../model/losses.js";
-import type { Instance, Mask, ModelGraph, Node } from "../model/ir.js";
+import type { Mask, ModelGraph, Node } from "../model/ir.js";
 import { namedNodes, parameterCount, trainedBy } from "../model/queries.js";
-import { sizeOf } from "../model/visit.js";
+import { sizeWords } from "../model/sizes.js";
 import { groundLines, held, keptText, proofsOf } from "../proof.js";
 import type * as ast from "../syntax/ast.js";
 import { printExpr, printType } from "../syntax/print.js";
@@ -63,7 +63,7 @@ export function hintText(declared: Declared, results: readonly CheckResult[]): s
     }
     case "instance": {
       const instance = program.graph.instances.find((i) => i.name === declared.name.text);
-      return instance === undefined ? undefined : `${sizeText(instance)} parameters`;
+      return instance === undefined ? undefined : `${sizeWords(parameterCount(program.graph, instance))} parameters`;
     }
     case "mask": {
       const mask = program.graph.masks.find((m) => m.name === declared.name.text);
@@ -152,11 +152,7 @@ function instanceText(name: string, graph: ModelGraph | undefined): string | und
   const { training } = instance;
   const by = graph.losses.filter((l) => trainedBy(graph, l).includes(name)).map((l) => `\`${l.name}\``);
   const how = training.kind === "ema" ? `follows \`${training.of}\`, momentum ${training.momentum.points.join(" -> ")}` : training.kind === "frozen" ? `never trained (${training.init})` : by.length === 0 ? "trained by no loss" : `trained by ${by.join(", ")}`;
-  return `\`${instance.module}\`, ${sizeText(instance)} parameters, ${how}.`;
-}
-
-function sizeText(instance: Instance): string {
-  return instance.params.filter((p) => p.role === "learn").reduce((sum, p) => sum + sizeOf(p), 0).toLocaleString("en-US");
+  return `\`${instance.module}\`, ${sizeWords(parameterCount(graph, instance))} parameters, ${how}.`;
 }
 
 function lossParts(name: string | undefined, program: CheckResult | undefined): readonly (string | undefined)[] {
@@ -174,9 +170,9 @@ function lossParts(name: string | undefined, program: CheckResult | undefined): 
 
 function programParts(program: CheckResult | undefined): readonly (string | undefined)[] {
   if (program?.graph === undefined) return [];
-  const { total, trained } = parameterCount(program.graph);
+  const count = parameterCount(program.graph);
   const verdict = program.analyses?.program.verdict;
-  return [`${total.toLocaleString("en-US")} parameters, ${trained.toLocaleString("en-US")} of them trained.`, verdict === undefined ? undefined : `**${verdict === "error" ? "refused" : verdict}**`];
+  return [`${sizeWords(count)} parameters, ${count.trained.toLocaleString("en-US")} of them trained.`, verdict === undefined ? undefined : `**${verdict === "error" ? "refused" : verdict}**`];
 }
 
 function signature({ name, config, inputs, result }: ast.Module): string {

@@ -15,6 +15,7 @@ import { editedLines } from "../messages/fixes.js";
 import type { Diagnostic, Severity } from "../messages/report.js";
 import type { Instance, ModelGraph } from "../model/ir.js";
 import { parameterCount, trainedBy } from "../model/queries.js";
+import { sizeWords } from "../model/sizes.js";
 import type { Ground } from "../proof.js";
 import { isLibraryName } from "../std/names.js";
 import { keptText, lossProofs, verdictWord } from "../proof.js";
@@ -64,6 +65,8 @@ export interface LossView {
 export interface PartView {
   readonly name: string;
   readonly parameters: number;
+  /** The same in words, those that are fixed apart. */
+  readonly size: string;
   readonly how: string;
 }
 
@@ -78,6 +81,7 @@ export interface ProgramView {
   readonly losses: readonly LossView[];
   readonly parts: readonly PartView[];
   readonly parameters: number;
+  readonly size: string;
   readonly trained: number;
   readonly masks: readonly string[];
   /** What a run will watch, each with its reason. */
@@ -141,7 +145,7 @@ function programView(result: CheckResult, file: string): ProgramView | undefined
   if (graph === undefined) return undefined;
   const standing = standingOf(result);
   const place = placer(texts, file);
-  const { total, trained } = parameterCount(graph);
+  const count = parameterCount(graph);
   const proofs = analyses === undefined || standing === "broken" ? [] : lossProofs(analyses);
   return {
     name: graph.name, standing, word: standing === "broken" ? "has mistakes" : verdictWord(standing), allowed: analyses?.program.allowed ?? false, ok: result.ok,
@@ -150,8 +154,11 @@ function programView(result: CheckResult, file: string): ProgramView | undefined
       grounds: idle === undefined ? encoders.flatMap((e) => e.grounds) : [{ text: idle, source: undefined }],
       path: unique(encoders.flatMap((e) => e.paths).map(({ span, text }) => ({ ...place(span), text }))),
     })),
-    parts: graph.instances.map((i) => ({ name: i.name, parameters: parameterCount(graph, i).total, how: howTrained(i, graph) })),
-    parameters: total, trained,
+    parts: graph.instances.map((i) => {
+      const own = parameterCount(graph, i);
+      return { name: i.name, parameters: own.total, size: sizeWords(own), how: howTrained(i, graph) };
+    }),
+    parameters: count.total, size: sizeWords(count), trained: count.trained,
     masks: graph.masks.flatMap((m) => {
       const kept = keptText(m, graph.masks, result.checked?.training.train.batch ?? 1);
       return kept === undefined ? [] : [`\`${m.name}\` ${kept}`];

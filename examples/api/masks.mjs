@@ -5,8 +5,8 @@ import { sampleMasks } from "jepac/runtime";
 import { readProgram } from "./read-program.mjs";
 
 const path = process.argv[2] ?? "examples/ijepa-small.jepa";
-const { manifest } = compile(readProgram(path).source);
-if (manifest === undefined) throw new Error(`${path} has mistakes: run jepac check ${path}`);
+const { ok, manifest } = compile(readProgram(path).source);
+if (!ok) throw new Error(`${path} has mistakes: run jepac check ${path}`);
 
 const drawn = sampleMasks(manifest.masks, { seed: 0, step: 0, batch: 1 });
 for (const mask of manifest.masks) {

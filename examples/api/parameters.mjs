@@ -4,8 +4,8 @@ import { check, parameterCount } from "jepac";
 import { readProgram } from "./read-program.mjs";
 
 const path = process.argv[2] ?? "examples/ijepa-small.jepa";
-const { graph } = check(readProgram(path).source);
-if (graph === undefined) throw new Error(`${path} has mistakes: run jepac check ${path}`);
+const { ok, graph } = check(readProgram(path).source);
+if (!ok) throw new Error(`${path} has mistakes: run jepac check ${path}`);
 
 for (const instance of graph.instances) {
   const { total, trained } = parameterCount(graph, instance);

@@ -4,8 +4,8 @@ import { check, dependsOn } from "jepac";
 import { readProgram } from "./read-program.mjs";
 
 const [path = "specs/ijepa.jepa", ...names] = process.argv.slice(2);
-const { graph } = check(readProgram(path).source);
-if (graph === undefined) throw new Error(`${path} has mistakes: run jepac check ${path}`);
+const { ok, graph } = check(readProgram(path).source);
+if (!ok) throw new Error(`${path} has mistakes: run jepac check ${path}`);
 
 for (const name of names.length > 0 ? names : ["z_target", "z_hat"]) {
   const { sources, instances, follows, masks } = dependsOn(graph, name);

@@ -46,7 +46,7 @@ export function showVerdict(element, overview, ms) {
 
 /** The findings, each with the places it speaks of and its fixes. `go(start, end)` goes to a place, `mend(fix)` applies a fix. */
 export function showFindings(element, findings, { go, mend }) {
-  redraw(element, findings, () => findings.map((f) => el("li", { className: `finding ${f.severity}` },
+  redraw(element, findings, () => gravest(findings).map((f) => el("li", { className: `finding ${f.severity}` },
     el("p", { className: "head" }, el("b", {}, f.severity), placeOf(f, go), el("span", {}, f.code)),
     el("p", { className: "message" }, ...rich(f.message)),
     ...f.related.map((r) => el("p", { className: "soft" }, "because ", ...rich(r.message), " ", placeOf(r, go))),
@@ -57,9 +57,15 @@ export function showFindings(element, findings, { go, mend }) {
       fix.lines.every((l) => l.trim() === "") ? undefined : el("pre", { ariaLabel: "the text then" }, fix.lines.map((l) => `+ ${l}`).join("\n")))))));
 }
 
+/** Errors first: what keeps a program from training is not to be looked for behind a warning. Else by place, as they come. */
+function gravest(findings) {
+  return findings.toSorted((a, b) => Number(b.severity === "error") - Number(a.severity === "error"));
+}
+
 /** Marks the findings in which the caret stands. */
 export function markHere(element, findings, caret) {
-  [...element.children].forEach((card, i) => card.classList.toggle("here", isAt(findings[i], caret)));
+  const cards = gravest(findings);
+  [...element.children].forEach((card, i) => card.classList.toggle("here", isAt(cards[i], caret)));
 }
 
 /** Whether a finding is at a place of the text. */
@@ -83,17 +89,18 @@ export function showProof(element, program, { go }) {
 
 /** Sizes of parts, and of a step where there is a plan; `unplanned` says why there is none. */
 export function showNumbers(element, program, plan, unplanned) {
-  const { parts = [], parameters = 0, trained = 0, ok = false } = program ?? {};
+  const { parts = [], size: all = "0", trained = 0, ok = false, standing } = program ?? {};
   const size = plan === undefined ? undefined : planSize(plan);
-  redraw(element, { parts, parameters, trained, size, ok, unplanned }, () => (parts.length === 0 ? [] : [
+  redraw(element, { parts, all, trained, size, ok, unplanned, standing }, () => (parts.length === 0 ? [] : [
     el("h2", {}, "Numbers"),
+    standing === "broken" ? el("p", { className: "caption" }, "Of the text with its mistakes, as far as it is understood.") : undefined,
     el("div", { className: "wide" }, el("table", {},
       el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Part"), el("th", { scope: "col" }, "What it is"), el("th", { scope: "col", className: "n" }, "Parameters"))),
       el("tbody", {},
-        ...parts.map((p) => el("tr", {}, el("td", {}, el("code", {}, p.name)), el("td", {}, p.how), el("td", { className: "n" }, grouped(p.parameters)))),
-        el("tr", {}, el("th", { scope: "row" }, "All"), el("td", {}, `${grouped(trained)} trained`), el("td", { className: "n" }, grouped(parameters)))))),
+        ...parts.map((p) => el("tr", {}, el("td", {}, el("code", {}, p.name)), el("td", {}, p.how), el("td", { className: "n" }, p.size))),
+        el("tr", {}, el("th", { scope: "row" }, "All"), el("td", {}, `${grouped(trained)} trained`), el("td", { className: "n" }, all))))),
     el("p", { className: "caption" }, size ?? (ok ? unplanned ?? "The step is being planned …" : "Memory is planned once the program has no mistakes.")),
-  ]));
+  ].filter((e) => e !== undefined)));
 }
 
 function planSize({ manifest, module: { plan } }) {

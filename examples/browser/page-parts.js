@@ -12,11 +12,15 @@ export function say(text) {
   $("said").textContent = text;
 }
 
+let touched = false;
+for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, () => { touched = true; }, { once: true, capture: true });
+
 /** What went wrong, or nothing. */
 export function note(text) {
   $("note").textContent = text;
   $("note").hidden = text === "";
-  if (text !== "") $("note").scrollIntoView({ block: "nearest" });
+  // A page that nobody has touched yet is read from its top.
+  if (text !== "" && touched) $("note").scrollIntoView({ block: "nearest" });
 }
 
 /** A mistake with the way out of it. */

@@ -26,8 +26,8 @@ const PICTURES_SEED = 0;
 /** Pictures whose patch features are shown. */
 const SHOWN = 8;
 
-/** The run: what it is made of and where it stands. `planned` is the plan it was begun with. */
-const run = { planned: undefined, manifest: undefined, module: undefined, engine: undefined, device: undefined, folder: undefined, checkpoint: undefined, ended: undefined, stopping: false, busy: false };
+/** The run: what it is made of and where it stands. `planned` is the plan it was begun with, `begun` whether that is what is shown, `reading` whether a folder is being read. */
+const run = { planned: undefined, manifest: undefined, module: undefined, engine: undefined, device: undefined, folder: undefined, checkpoint: undefined, ended: undefined, stopping: false, busy: false, begun: false, reading: false };
 /** What is on the screen. */
 const shown = { losses: [], ranks: new Map(), batches: new Map(), stepped: undefined, components: undefined, drawing: false, encoding: false, times: [] };
 window.jepac.run = run;
@@ -51,12 +51,18 @@ export function openTraining({ plan, key, ended }) {
   $("again").addEventListener("click", () => { forget(); void train(); });
   $("save").addEventListener("click", () => void guarded(save));
   $("steps").addEventListener("input", () => { $("steps").dataset.own = "true"; });
-  $("folder").addEventListener("change", (event) => void guarded(() => take([...event.target.files], plan)).finally(() => buttons(key())));
+  $("folder").addEventListener("change", (event) => {
+    // Until it is read there is nothing to train on: the next run would be on generated pictures, and not say so.
+    run.reading = true;
+    buttons(key());
+    void guarded(() => take([...event.target.files], plan)).finally(() => { run.reading = false; buttons(key()); ended(); });
+  });
   $("generated").addEventListener("click", () => { dropFolder(); forget(); say("Ready, on generated pictures."); buttons(key()); });
 
   async function start(plan) {
     run.busy = true;
     run.stopping = false;
+    run.begun = false;
     window.jepac.done = false;
     buttons(key());
     try {
@@ -66,6 +72,8 @@ export function openTraining({ plan, key, ended }) {
         forget();
         await adopt(planned);
       }
+      run.begun = true;
+      buttons(key());
       await loop();
     } finally {
       run.busy = false;
@@ -74,8 +82,8 @@ export function openTraining({ plan, key, ended }) {
 
   return {
     train,
-    /** Whether a run is under way. */
-    get busy() { return run.busy; },
+    /** Whether a run is under way, or a folder is being read for one. */
+    get busy() { return run.busy || run.reading; },
     /** Looks at the buttons again, since the text may be another. */
     refresh: () => buttons(key()),
     /** Leaves the run and the folder: another program was chosen. */
@@ -83,6 +91,9 @@ export function openTraining({ plan, key, ended }) {
       dropFolder();
       forget();
       run.planned = undefined;
+      run.begun = false;
+      // What was said is of the former one; before there is a device, it is of the search for one.
+      if ($("t-device").dataset.ready !== undefined) say("Ready.");
       $("results").hidden = true;
       delete $("steps").dataset.own;
       buttons(key());
@@ -259,8 +270,9 @@ function dropFolder() {
 /** A checkpoint as a file: what `jepac train --resume` goes on from, and what any reader of safetensors loads. */
 async function save() {
   const { manifest, planned } = run;
-  download("checkpoint.safetensors", encodeCheckpoint(run.checkpoint, manifest.parameters));
-  say(`Saved step ${run.checkpoint.step}. Put the file into runs/${manifest.program}, then go on there: npx jepac train ${planned.command} --target wgsl --resume${planned.shipped ? "" : " (with the text as it is here: Download, above)"}`);
+  const name = `${manifest.program}-step${run.checkpoint.step}.safetensors`;
+  download(name, encodeCheckpoint(run.checkpoint, manifest.parameters));
+  say(`Saved step ${run.checkpoint.step} as ${name}. Put the file into runs/${manifest.program} as checkpoint.safetensors, then go on there: npx jepac train ${planned.command} --target wgsl --resume${planned.shipped ? "" : " (with the text as it is here: Download, above)"}`);
 }
 
 /** Hands a file to the user. */
@@ -289,13 +301,16 @@ function forget() {
 function buttons(key) {
   const kept = run.checkpoint !== undefined;
   const same = run.planned?.key === key;
-  $("start").textContent = kept && same && run.ended !== "collapsed" ? "Go on" : "Train";
-  $("start").disabled = run.busy || $("t-device").dataset.ready === undefined;
-  $("again").hidden = run.busy || !kept || !same;
+  const held = run.busy || run.reading;
+  $("start").textContent = run.reading ? "Reading the folder …" : kept && same && run.ended !== "collapsed" ? "Go on" : "Train";
+  $("start").disabled = held || $("t-device").dataset.ready === undefined;
+  $("again").hidden = held || !kept || !same;
   $("stop").disabled = !run.busy;
   $("save").disabled = run.busy || !kept;
   $("generated").hidden = run.folder === undefined;
-  for (const id of ["steps", "folder", "generated", "example", "choose", "program"]) $(id).disabled = run.busy;
+  for (const id of ["steps", "folder", "generated", "example", "choose", "program"]) $(id).disabled = held;
+  $("other-text").hidden = !run.begun || same;
+  $("other-text").textContent = run.busy ? "The text was changed since this run began: the run is of the text as it was." : "The text was changed since this run began: what is shown here is of the text as it was. Train begins anew, with the text as it is.";
 }
 
 function countOf(manifest) {

@@ -43,6 +43,8 @@ export function removeTemporaries(folder: string, names: readonly string[]): voi
   }
 }
 
+const plainWords: Readonly<Record<string, string>> = { EACCES: "permission denied", EPERM: "not permitted", EROFS: "the file system is read-only", EISDIR: "it is a folder", ENOTDIR: "a part of the path is not a folder", ENAMETOOLONG: "the name is too long" };
+
 /** The `HostError` of a failed write; `ENOSPC`, `EDQUOT` (quota) and `EFBIG` (file size limit) are "disk-full". */
 export function writeError(error: unknown, path: string): HostError {
   if (error instanceof HostError) return error;
@@ -50,7 +52,9 @@ export function writeError(error: unknown, path: string): HostError {
   if (code === "ENOSPC" || code === "EDQUOT" || code === "EFBIG") {
     return new HostError("disk-full", `no room left to write ${path}`, "free some space or write to another folder; the previous file is unchanged", { cause: error });
   }
-  return new HostError("io", `cannot write ${path}: ${errorText(error)}`, "check that the folder exists and can be written; the previous file is unchanged", { cause: error });
+  // The system's own words would name the temporary file, which nobody knows of.
+  const why = plainWords[code] ?? errorText(error);
+  return new HostError("io", `cannot write ${path}: ${why}`, "check that the folder exists and can be written; the previous file is unchanged", { cause: error });
 }
 
 function asBytes(content: Uint8Array | string): Uint8Array {

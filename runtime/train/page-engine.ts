@@ -7,7 +7,8 @@
 import type { Engine, Manifest, WgslModule } from "../abi.js";
 import { checkPlan } from "../backends/webgpu/check-plan.js";
 import { createWebgpuEngine } from "../backends/webgpu/engine.js";
-import { openPageDevice } from "../backends/webgpu/page.js";
+import { openPageDevice, pageAdapter } from "../backends/webgpu/page.js";
+import { limitsOf } from "../backends/webgpu/request.js";
 import { HostError } from "../base/errors.js";
 import { initialState } from "./init.js";
 
@@ -19,6 +20,24 @@ export interface PageEngine extends Engine {
   readonly notes: readonly string[];
   /** Comes when the device is gone, with the browser's reason; also after `dispose`. Its state is gone with it. */
   readonly lost: Promise<string>;
+}
+
+/** What this browser's device takes, as `device` of `compile`: bytes of one binding and of one buffer, and what kind of device it is. */
+export interface PageLimits {
+  readonly bindingBytes: number;
+  readonly bufferBytes: number;
+  /** Whether a processor stands in for a GPU. */
+  readonly software: boolean;
+  /** Whether its threads have some 250 registers each. */
+  readonly ample: boolean;
+}
+
+/** Asks this browser's device what a plan for it must fit. Throws `HostError` "no-engine" with what is missing. */
+export async function pageLimits(): Promise<PageLimits> {
+  const { adapter, name } = await pageAdapter();
+  const { bindingBytes, bufferBytes, software, ample } = limitsOf(adapter);
+  // Not every browser says that its adapter is a fallback; the drivers that are one are known by name.
+  return { bindingBytes, bufferBytes, software: software || /swiftshader|llvmpipe|software/i.test(name), ample };
 }
 
 /**

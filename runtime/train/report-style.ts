@@ -44,7 +44,7 @@ figure svg{display:block;width:136px;height:auto;border-radius:6px;image-renderi
 figcaption{font-size:12px;color:var(--soft);margin-top:4px}
 .veil{fill:var(--page);fill-opacity:.86}
 .outline{stroke:var(--series-2);stroke-width:1.5;fill:none;vector-effect:non-scaling-stroke}
-.graph{background:#fff;border-radius:10px;border:1px solid var(--rule);padding:14px;overflow-x:auto}
+.graph{background:var(--card);border-radius:10px;border:1px solid var(--rule);padding:14px;overflow-x:auto}
 .graph img{display:block;max-width:100%;height:auto;margin:0 auto}
 .note{background:var(--warn-back);border-left:3px solid var(--warn);border-radius:0 8px 8px 0;padding:10px 14px;margin:0 0 10px}
 code{font:13px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}

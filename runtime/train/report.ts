@@ -128,7 +128,8 @@ function probeText(probe: ProbeReport): string {
 }
 
 function probeRows(probe: ProbeReport): string {
-  const cell = (untrained: number, trained: number, show: (value: number) => string): string => `<td class="n">${show(untrained)}</td><td class="n${trained > untrained ? " better" : ""}">${show(trained)}</td>`;
+  // Better is what shows as more: the last bits of a rank that did not change are none.
+  const cell = (untrained: number, trained: number, show: (value: number) => string): string => `<td class="n">${show(untrained)}</td><td class="n${trained > untrained && show(trained) !== show(untrained) ? " better" : ""}">${show(trained)}</td>`;
   const rows = probe.encoders.flatMap((encoder) => [
     ...encoder.factors.flatMap((score) => [
       `<tr><td>linear probe of <code>${escape(encoder.encoder)}</code>: ${escape(score.factor)}</td>${cell(score.linear.untrained, score.linear.trained, percent)}<td class="n">${percent(score.chance)}</td></tr>`,

@@ -5,10 +5,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { CompileOptions, CompileResult, ProgramOptions } from "../../compiler/compile.js";
+import type { Compiled, CompileOptions, CompileResult, ProgramOptions } from "../../compiler/compile.js";
 import { check, compile } from "../../compiler/compile.js";
-import type { StepProgram } from "../../compiler/targets/step.js";
-import type { Manifest } from "../../runtime/abi.js";
 import type { CompiledModule } from "../../runtime/train/engines.js";
 
 /** Reads a file of a program, by its path from the repository's root. */
@@ -21,17 +19,13 @@ export function readRepo(path: string): string | undefined {
 }
 
 /** A program that compiled, with everything the tests look at. */
-export interface Ready extends CompileResult {
-  readonly manifest: Manifest;
-  readonly step: StepProgram;
-}
+export type Ready = Compiled;
 
 /** Compiles `file` of the repository, or `text` as if it stood there; a program with errors fails the test with its messages. */
 export function compileRepo(file: string, { text, ...options }: CompileOptions & { readonly text?: string } = {}): Ready {
   const result = compile({ file, text: text ?? readRepo(file) ?? "", read: readRepo }, options);
-  const { manifest, step } = result;
-  if (!result.ok || manifest === undefined || step === undefined) throw new Error(`${file} does not compile:\n${messages(result.diagnostics)}`);
-  return { ...result, manifest, step };
+  if (!result.ok) throw new Error(`${file} does not compile:\n${messages(result.diagnostics)}`);
+  return result;
 }
 
 /** Checks without compiling: for programs that are too large for more. */

@@ -83,7 +83,7 @@ test("a file that cannot be read is named with the reason, the others are checke
   const cwd = temporary({ "package.json": "{}", "small.jepa": small, "folder/x": "" });
   const ran = await jepac(["check", "nowhere.jepa", "folder", "small.jepa"], { cwd });
   expect(ran.code).toBe(2);
-  expect(ran.err).toBe("error: cannot read nowhere.jepa: there is no such file\nerror: cannot read folder: it is a folder\nhelp: name a file\n");
+  expect(ran.err).toBe("error: cannot read nowhere.jepa: there is no such file\nerror: cannot read folder: it is a folder\nhelp: name a file, or all programs of a folder by folder/*.jepa\n");
   expect(ran.out).toBe("small.jepa: no mistakes (tiny, wider)\n");
 });
 

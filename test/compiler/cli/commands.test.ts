@@ -1,7 +1,7 @@
 /** The other commands, and the words that are not commands. */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmodSync, existsSync, lstatSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, lstatSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { commands } from "../../../compiler/cli/commands.js";
@@ -124,6 +124,37 @@ test("graph speaks five languages, and text reads back", async () => {
   const ran = await jepac(["graph", "small.jepa", "--format", "svg", "-o", "a/b.svg"], { cwd });
   expect(ran).toMatchObject({ code: 0, out: "" });
   expect(existsSync(join(cwd, "a/b.svg"))).toBe(true);
+  // The file's name says the form; what contradicts it is refused, and nothing is written.
+  expect(await jepac(["graph", "small.jepa", "-o", "c.svg"], { cwd })).toMatchObject({ code: 0 });
+  expect(readFileSync(join(cwd, "c.svg"), "utf8")).toBe(readFileSync(join(cwd, "a/b.svg"), "utf8"));
+  const against = await jepac(["graph", "small.jepa", "-o", "d.svg", "--format", "json"], { cwd });
+  expect(against).toMatchObject({ code: 2, out: "" });
+  expect(against.err).toContain("-o d.svg names a file of svg, and --format says json");
+  expect(existsSync(join(cwd, "d.svg"))).toBe(false);
+});
+
+test("help stands before a command as well as behind it; check's proof is in its JSON; list's table is JSON too", async () => {
+  const cwd = temporary({ "package.json": "{}", "small.jepa": small });
+  expect(await jepac(["help", "check"])).toEqual(await jepac(["check", "--help"]));
+  expect(await jepac(["help"])).toEqual(await jepac(["--help"]));
+  const proofs = JSON.parse((await jepac(["check", "small.jepa", "--why", "--format", "json"], { cwd })).out).programs.map((p: { proof: string }) => p.proof).join("\n");
+  const why = (await jepac(["check", "small.jepa", "--why"], { cwd })).out;
+  expect(why.slice(why.indexOf("\n") + 2)).toBe(proofs);
+  const listed = JSON.parse((await jepac(["list", "small.jepa", "--format", "json"], { cwd })).out);
+  expect(listed).toMatchObject({ file: "small.jepa", programs: [{ program: "tiny", errors: 0, losses: ["smooth_l1"], masks: ["targets", "context"], params: { width: 16 } }, { program: "wider", params: { width: 32 } }] });
+  const table = (await jepac(["list", "small.jepa"], { cwd })).out;
+  for (const { parameters, trained } of listed.programs) for (const n of [parameters, trained]) expect(table).toContain(n.toLocaleString("en"));
+});
+
+test("standard output on a full device: one line, exit 2", () => {
+  if (!existsSync("/dev/full") || !existsSync(join(root, "dist/compiler/cli/bin.js"))) {
+    console.warn("NOT TESTED: a full device, which needs /dev/full and the built package");
+    return;
+  }
+  const full = openSync("/dev/full", "w");
+  const ran = spawnSync(process.execPath, [join(root, "dist/compiler/cli/bin.js"), "graph", "specs/ijepa.jepa"], { cwd: root, encoding: "utf8", stdio: ["ignore", full, "pipe"] });
+  closeSync(full);
+  expect([ran.status, ran.stderr]).toEqual([2, "error: standard output cannot be written: no room left on the device\n"]);
 });
 
 test("fmt formats in place, checks, reads standard input, and leaves what has errors", async () => {

@@ -50,6 +50,11 @@ test("parts add up to the whole, and say what changes them", () => {
   const { program } = see(readRepo(file) ?? "", undefined, file);
   expect(program?.parts.map(({ name, how }) => `${name}: ${how}`)).toEqual(["student: vit, trained by smooth_l1", "teacher: vit, follows student", "predict: vit_predictor, trained by smooth_l1"]);
   expect(program?.parts.reduce((n, p) => n + p.parameters, 0)).toBe(program?.parameters);
+  // In words: those of the optimizer or an average, and the table of positions, apart.
+  const [student] = program?.parts ?? [];
+  const [own, fixed] = (student?.size ?? "").split(" + ").map((part) => Number(part.replace(/[^\d]/g, "")));
+  expect(student?.size).toMatch(/^[\d,]+ \+ [\d,]+ fixed$/);
+  expect((own ?? 0) + (fixed ?? 0)).toBe(student?.parameters);
   expect(program?.masks[0]).toMatch(/^`context` keeps [\d.]+ of 64 positions/);
 });
 

@@ -207,7 +207,7 @@ describe("weights of a file", () => {
 
   it("a difference between programs tells another file", () => {
     const all = diffPrograms(found('pretrained(vit(8, 16, 1, 2), "w")'), found('pretrained(vit(8, 16, 1, 2), "v", "t", true)'))?.changes;
-    expect(all?.filter((c) => c.what === "instance").map(({ name, before, after }) => [name, before?.match(/frozen.*/)?.[0], after?.match(/trained from.*/)?.[0]])).toEqual([["g", "frozen (pretrained) from w, 6656 parameters", "trained from v (t), 6656 parameters"]]);
+    expect(all?.filter((c) => c.what === "instance").map(({ name, before, after }) => [name, before?.match(/frozen.*/)?.[0], after?.match(/trained from.*/)?.[0]])).toEqual([["g", "frozen (pretrained) from w, 6,400 + 256 fixed parameters", "trained from v (t), 6,400 + 256 fixed parameters"]]);
   });
 
   it.each([

@@ -1,6 +1,7 @@
 /** The public engine in a page: features of a trained encoder in Chromium beside those of Node, and what is said where it cannot run. */
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import type { Browser } from "playwright-core";
+import type { PlanLimits } from "../../../compiler/targets/wgsl/plan.js";
 import { software } from "../../../compiler/targets/wgsl/plan.js";
 import { createEngine } from "../../../runtime/train/engines.js";
 import { encodeCheckpoint } from "../../../runtime/train/checkpoint.js";
@@ -57,6 +58,11 @@ test("an encoder whose weights come from a checkpoint gives in a page the featur
   const bytes = encodeCheckpoint({ step: 3, totalSteps: 9, seed: 7, batch: 2, data: "none", program: manifest.program, hash: manifest.source.hash, engine: "cpu", state, queues: new Map(), monitors: "[]" }, manifest.parameters);
 
   const { page, noise } = await openBeside(browser, server.address);
+  // What the page's device says of itself is a device to compile for.
+  const device: PlanLimits = await page.evaluate('import("/runtime/webgpu.js").then((m) => m.pageLimits())');
+  expect(device).toMatchObject({ software: true, ample: false });
+  expect(Math.min(device.bindingBytes, device.bufferBytes)).toBeGreaterThanOrEqual(software.bindingBytes);
+  expect(compileRepo(file, { text, target: "wgsl", device }).plan?.kernels).toEqual(compileRepo(file, { text, target: "wgsl", device: software }).plan?.kernels);
   const got: { features: number[]; rank: number; device: string; lost: string; after: string; step: number } = await page.evaluate(`(async () => {
     const [{ openPageEngine }, { decodeCheckpoint, effectiveRank, meanPool }, manifest, module] = await ${opened};
     const engine = await openPageEngine(manifest, module, 1);

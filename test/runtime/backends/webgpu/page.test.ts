@@ -124,6 +124,11 @@ test("a page trains twenty steps on the batches and with the losses of Node, and
   expect(await page.evaluate("document.getElementById('features-step').textContent")).toBe(`after step ${STEPS}`);
   expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "no overflow").toBe(true);
   const [download] = await Promise.all([page.waitForEvent("download"), page.click("#save")]);
+  expect(download.suggestedFilename()).toBe(`page_test-step${STEPS}.safetensors`);
+  expect(await page.isHidden("#other-text")).toBe(true);
+  await page.fill("#text", `${text}# another\n`);
+  expect(await page.textContent("#other-text")).toContain("what is shown here is of the text as it was");
+  expect(await page.isVisible("#other-text")).toBe(true);
   const saved = decodeCheckpoint(new Uint8Array(readFileSync(await download.path())), "the download");
   const bits: [string, number[]][] = await page.evaluate("(async () => [...await window.jepac.run.engine.exportState()].map(([name, x]) => [name, [...new Uint32Array(x.buffer, x.byteOffset, x.length)]]))()");
   expect(noise).toEqual([]);
@@ -201,8 +206,11 @@ test("pictures of a folder are taken; too few of them, or files that are none, a
     // Smaller than a view: scaled up, as under Node.
     await picture(2).resize(40, 9).webp().toFile(join(folder, "three.webp"));
     await page.evaluate("window.jepac.error = undefined");
+    // Held back while the folder is read: Train would take generated pictures.
+    await page.evaluate("new MutationObserver(() => { const { textContent, disabled } = document.getElementById('start'); (window.starts ??= []).push(`${textContent} ${disabled}`); }).observe(document.getElementById('start'), { childList: true, attributes: true, subtree: true })");
     await page.setInputFiles("#folder", folder);
     await until(page, "/Ready, on 3/.test(document.getElementById('said').textContent)", noise);
+    expect(await page.evaluate("window.starts")).toEqual(["Reading the folder … true", "Train false"]);
     await page.click("#start");
     await until(page, done, noise);
     expect(await noted(page)).toBe("");
@@ -245,6 +253,15 @@ test("a browser without WebGPU is told how to get it, and nothing can be started
     await until(page, "window.jepac.error", noise);
     expect(await noted(page)).toMatch(/WebGPU[^]*--enable-unsafe-webgpu/);
     expect(await page.isDisabled("#start")).toBe(true);
+    expect(await page.evaluate("scrollY"), "read from its top").toBe(0);
+    // A warning in line 2 stands behind the error below it; the numbers say of what they are.
+    const warned = collapsing.replace("model two_views {", "model two_views {\n  encoder unused = patch_embedding(patch: 8, width: 8)").replace("h(z1), z2", "h(z1), stopgrad(z2)");
+    await page.fill("#text", `${warned}variant wide of two_views {\n  predictor h = linear(9)\n}\n`);
+    await until(page, "document.querySelectorAll('.finding').length > 1", noise);
+    expect(await page.evaluate("document.querySelector('.finding').className")).toBe("finding error");
+    expect(await page.locator(".finding.warning").count()).toBeGreaterThan(0);
+    await page.selectOption("#program", "wide");
+    await until(page, "document.getElementById('numbers').textContent.includes('Of the text with its mistakes')", noise);
   } finally {
     await plain.close();
   }
