@@ -81,6 +81,7 @@ export function elaborateModel(program: Program, overrides: Overrides, isLibrary
   const left = new Set(ordered);
   // Lines of a cycle have been reported; what needs them is not at fault.
   for (const s of program.statements) if (!left.has(s)) for (const name of declaredNames(s)) cx.scope.set(name.text, poison);
+  const out: Collected = { losses, lossNames, params, overrides, unused, options, lost: false };
   const guessed: ast.Statement[] = [];
   const resting = new Set<string>();
   for (const statement of ordered) {
@@ -91,7 +92,7 @@ export function elaborateModel(program: Program, overrides: Overrides, isLibrary
       continue;
     }
     const { count } = env.guesses;
-    runStatement(cx, statement, { losses, lossNames, params, overrides, unused, options });
+    runStatement(cx, statement, out);
     if (env.guesses.count === count && !freeNames(statement).some((n) => resting.has(n))) continue;
     guessed.push(statement);
     for (const name of declaredNames(statement)) resting.add(name.text);
@@ -105,6 +106,7 @@ export function elaborateModel(program: Program, overrides: Overrides, isLibrary
     if (cx.scope.get(path.split(".")[0] ?? "")?.kind === "poison") continue;
     diagnostics.add(report("JEP2025", program.span, { path }, meantSetting(path, settable)));
   }
+  if (out.lost && !diagnostics.hasErrors() && !program.lacking) throw new Error("a loss was left out, and nothing was said");
   if (losses.length === 0 && !diagnostics.hasErrors()) diagnostics.add(noLoss(program));
   const encoders = diagnostics.hasErrors() ? [] : standaloneEncoders(cx, losses);
   const funcs = [...env.funcs.values()].filter((f): f is Func => f !== "failed");
@@ -252,6 +254,8 @@ interface Collected {
   readonly unused: Set<string>;
   /** Options of instances that can be overridden: `predict.depth`. */
   readonly options: string[];
+  /** Whether a loss had no value: something was wrong, and has been told. */
+  lost: boolean;
 }
 
 function runStatement(cx: BodyCx, statement: ast.Statement, out: Collected): void {
@@ -371,16 +375,26 @@ function runView(cx: BodyCx, statement: ast.View): void {
     for (const name of statement.names) cx.scope.set(name.text, poison);
     return;
   }
-  const sizes = call.args.filter((a) => a.name?.text === "size");
+  const named = call.args.filter((a) => a.name !== undefined);
   const taken = createTaken("augment", cx.diagnostics);
-  const [size] = sizes.filter((a) => taken.take("size", placeOf(a)));
-  const side = size === undefined ? undefined : asCount(evaluate(cx, size.value), "`size`", size.span, cx.diagnostics);
-  const transforms = readTransforms(cx, [...behindFirst(call.args).filter(({ arg }) => !sizes.includes(arg)), ...inBlock(call.block ?? [])], input.channels);
+  const [size] = named.filter((a) => a.name?.text === "size" && taken.take("size", placeOf(a)));
+  for (const { name } of named) {
+    if (name !== undefined && name.text !== "size") cx.diagnostics.add(report("JEP2004", name.span, { callee: "augment", name: name.text, known: "`size`, the side of the view where it is not the input's" }, ["crop", "crop_size", "side", "resolution", "image_size"].includes(name.text) ? { fixes: [{ title: "write `size`", edits: [{ span: name.span, text: "size" }] }] } : { help: "`size` is its one argument; transforms stand in braces behind it: `{ flip(p: 0.5) }`." }));
+  }
+  const [high, wide] = size === undefined ? [] : viewSides(cx, size);
+  const transforms = readTransforms(cx, [...behindFirst(call.args).filter(({ arg }) => !named.includes(arg)), ...inBlock(call.block ?? [])], input.channels);
   for (const name of statement.names) {
-    const view = { name: name.text, input: input.name, height: side ?? input.height, width: side ?? input.width, transforms, origin: statement.span };
+    const view = { name: name.text, input: input.name, height: high ?? input.height, width: wide ?? input.width, transforms, origin: statement.span };
     cx.env.views.set(name.text, view);
     cx.scope.set(name.text, emitInput(cx, name.text, imageType({ ...input, height: view.height, width: view.width }), name.span));
   }
+}
+
+/** Height and width of a view: one number for both, or a list of two. */
+function viewSides(cx: BodyCx, { value, span }: ast.Arg): readonly (number | undefined)[] {
+  const read = evaluate(cx, value);
+  const sides = read.kind === "list" && read.items.length === 2 ? read.items.map((item) => asCount(item, "a side of `size`", span, cx.diagnostics)) : [asCount(read, "`size`", span, cx.diagnostics)];
+  return sides.length === 1 ? [sides[0], sides[0]] : sides;
 }
 
 function runMask(cx: BodyCx, statement: ast.Mask): void {
@@ -396,7 +410,8 @@ function runInstance(cx: BodyCx, statement: ast.Instance, out: Collected): void 
   switch (value.kind) {
     case "module": case "partial": {
       const plain = value.kind === "module" ? { kind: "partial" as const, module: value.module, config: new Map<string, Value>() } : value;
-      cx.scope.set(name, declareInstance(cx, name, statement.role, overridden(name, plain, statement, out), statement.span));
+      const partial = overridden(name, plain, statement, out);
+      cx.scope.set(name, lacks(cx, partial, statement.value.span) ? poison : declareInstance(cx, name, statement.role, partial, statement.span));
       break;
     }
     case "following": {
@@ -418,6 +433,15 @@ function runInstance(cx: BodyCx, statement: ast.Instance, out: Collected): void 
       cx.diagnostics.add(report("JEP2010", statement.value.span, { what: `the ${statement.role} \`${name}\``, expected: "a module such as `vit(…)` or `ema(student, momentum: 0.996 -> 1.0)`", found: describe(value) }));
       cx.scope.set(name, poison);
   }
+}
+
+/** Whether a module lacks arguments that have no default: all of them are told where it is configured, and not where it is applied. */
+function lacks(cx: BodyCx, { module, config }: Value & { kind: "partial" }, at: Span): boolean {
+  const missing = module.config.filter((f) => f.default === undefined && !config.has(f.name.text)).map((f) => f.name.text);
+  if (missing.length === 0) return false;
+  const listed = missing.map((name) => `\`${name}: …\``);
+  cx.diagnostics.add(report("JEP2005", at, { callee: module.name.text, name: missing.join("`, `") }, { help: `Add ${listed.length === 1 ? listed.join("") : `${listed.slice(0, -1).join(", ")} and ${listed.at(-1) ?? ""}`}.` }));
+  return true;
 }
 
 /** Applies overrides of the form `predict.depth` to an instance's configuration. */
@@ -443,6 +467,7 @@ function runModelBinding(cx: BodyCx, statement: ast.Binding): void {
 
 function runLoss(cx: BodyCx, statement: ast.Loss, out: Collected): void {
   const value = evaluate(cx, statement.value);
+  if (value.kind === "poison") out.lost = true;
   if (statement.name !== undefined && !isTaken(cx, statement.name.text)) cx.scope.set(statement.name.text, value);
   if (value.kind === "poison") return;
   if (value.kind !== "tensor" || value.type.shape.length > 0) {

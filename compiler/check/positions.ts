@@ -264,9 +264,16 @@ export function tubes(cx: BodyCx, video: Tensor, patch: Sides, frames: number, a
  * run that comes first are then the outer ones, so that the rows are those of a union of one batch for each context.
  */
 export function concatTokens(cx: BodyCx, items: readonly Tensor[], at: Span): Value {
+  // A learned vector, a picture or a pooled value is no run of tokens that others could follow.
+  const other = items.findIndex((x) => x.type.axes[0] !== "batch" || x.type.axes.at(-1) !== "feature" || !x.type.axes.includes("token"));
   const first = items[0];
   const features = first?.type.shape.at(-1);
-  if (first === undefined || features === undefined) return poison;
+  if (other >= 0 || first === undefined || features === undefined) {
+    const found = items[other]?.type;
+    const help = found === undefined || !isVector(found) ? {} : { help: "A learned vector stands at positions by `spread(vector, at: mask)`; there is no token beside those of positions." };
+    cx.diagnostics.add(report("JEP3003", at, { what: found === undefined ? "what `concat` joins" : `operand ${other + 1} of \`concat\``, expected: "tokens, a run of them for each image", found: found === undefined ? "nothing" : shapeText(found) }, help));
+    return poison;
+  }
   const sets = items.map((x) => multipleOf(rowsOf(x) ?? batch, batch) ?? 1);
   const [outer = 1, inner = 1, ...more] = [...new Set(sets)].filter((n) => n > 1);
   const widest = items.reduce((best, x) => (rowsOf(x) !== undefined && rowsOf(best) !== undefined && (multipleOf(rowsOf(x) ?? batch, rowsOf(best) ?? batch) ?? 0) > 1 ? x : best), first);

@@ -9,7 +9,7 @@ import { createWebgpuEngine } from "./runtime/backends/webgpu/engine.js";
 import { openPageDevice } from "./runtime/backends/webgpu/page.js";
 import { encoderPicture } from "./runtime/base/encoder-input.js";
 import { applyView, compileView, viewSize } from "./runtime/data/augment.js";
-import { syntheticSignature, syntheticSource } from "./runtime/data/synthetic.js";
+import { syntheticSignature, syntheticSource, waveSource } from "./runtime/data/synthetic.js";
 import { encodeCheckpoint } from "./runtime/train/checkpoint.js";
 import { initialState } from "./runtime/train/init.js";
 import { runLoop } from "./runtime/train/loop.js";
@@ -115,11 +115,19 @@ async function adopt(planned) {
   if (run.folder !== undefined && run.folder.wants !== wantsOf(manifest)) await takeFor(manifest, run.folder.files);
 }
 
+/** What is generated for a program; numbers of files are none of what a page has. */
+function generated(manifest) {
+  const { data } = manifest.train;
+  if (data.kind === "arrays") throw failure("Arrays are not read in a page.", "Train it by `jepac train`, or write `waves(count: 4096)`: generated signals.");
+  if (data.kind === "waves") return waveSource({ count: data.count, length: sideOf(manifest), channels: manifest.inputs[0]?.channels ?? 1, seed: PICTURES_SEED });
+  return syntheticSource({ count: countOf(manifest), side: sideOf(manifest), seed: PICTURES_SEED, frames: manifest.inputs[0]?.frames });
+}
+
 /** Runs until the end, a stop or a collapse; goes on from the checkpoint where there is one. */
 async function loop() {
   const { manifest } = run;
   const resume = run.checkpoint;
-  const source = run.folder?.source ?? syntheticSource({ count: countOf(manifest), side: sideOf(manifest), seed: PICTURES_SEED, frames: manifest.inputs[0]?.frames });
+  const source = run.folder?.source ?? generated(manifest);
   const recipe = resolveRecipe(manifest, source.size, { duration: { unit: "steps", value: Math.max(1, Math.floor(Number($("steps").value)) || 1) } });
   if (resume !== undefined && resume.step >= recipe.totalSteps) throw failure(`The run has ${resume.step} steps already.`, "Give more steps, or start over.");
   const started = performance.now();

@@ -96,6 +96,13 @@ test("an argument without a default must be given", () => {
 `));
 });
 
+test("all that a module lacks is told where it is configured", () => {
+  checkMarked(sound(`  predictor narrow = vit_predictor(width: 48)
+//                   ^^^^^^^^^^^^^^^^^^^^^^^^ JEP2005 Add \`depth: …\` and \`heads: …\`.
+  y = narrow(z_context, at: targets)
+`));
+});
+
 test("an input of a module must be given", () => {
   checkMarked(sound(`  y = predict(z_context)
 //    ^^^^^^^^^^^^^^^^^^ JEP2005 \`vit_predictor\` needs the argument \`at\`.

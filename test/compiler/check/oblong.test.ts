@@ -81,3 +81,11 @@ test("on a line a block is a stretch, as long as its share of it", () => {
   expect(counts[grid.cols - 1]).toBe(0);
   expect(told(read(signal("[1, 4]", "rasterized")))).toEqual([expect.stringMatching(/^JEP5011 .*a grid of 1x24 has no quadrants.*`block\(scale/)]);
 });
+
+test("a view may have two sides, and `augment` has no other argument", () => {
+  const view = (size: string): string => signal("[1, 4]", undefined, `  view v = augment(signal, ${size}) { flip(p: 0.5) }\n  loss more = l1(pool(h(f(v at context), at: targets)), stopgrad(pool(t(signal))))\n`);
+  const views = (size: string) => read(view(size)).graph?.views.map(({ height, width }) => [height, width]);
+  expect(views("size: [1, 96]")).toEqual([[1, 96]]);
+  expect(told(read(view("crop: 16"))).some((line) => /^JEP2004 .*`augment` has no argument `crop`/.test(line))).toBe(true);
+  expect(told(read(view("size: 0"))).some((line) => line.startsWith("JEP2011"))).toBe(true);
+});

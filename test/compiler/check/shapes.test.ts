@@ -38,6 +38,22 @@ test("only images are cut into patches", () => {
 `));
 });
 
+test("only runs of tokens are joined: a learned vector, a pooled value and nothing are told, and no loss is lost", () => {
+  checkMarked(sound(`  y = concat(pool(z_context), z_context)
+//    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP3003 Operand 1 of \`concat\` should be tokens, a run of them for each image, and is [B, 64].
+`));
+  checkMarked(sound(`  loss extra = mean(square(concat()))
+//                         ^^^^^^^^ JEP3003 What \`concat\` joins should be tokens
+`));
+  checkMarked(sound(`  y = classed(z_context)
+`, `module classed() (x: Tokens[width]) -> Tokens[width] {
+  learn cls[1, width] ~ zeros
+  concat(cls, x)
+//^^^^^^^^^^^^^^ JEP3003 \`spread(vector, at: mask)\`
+}
+`));
+});
+
 test("a module says what it takes", () => {
   checkMarked(sound(`  y = predict(mean(z_context, over: tokens), at: targets)
 //            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ JEP3003 This argument should be Tokens, and is [B, 64]
