@@ -20,7 +20,8 @@ import { sweepPoints } from "./sweep.js";
 import type { CheckedTraining } from "./train.js";
 import { checkBatch, checkFilled, checkGroups, checkParts, checkTokens } from "./batch.js";
 import { checkData } from "./data.js";
-import { checkTraining } from "./train.js";
+import { asCount } from "./static.js";
+import { checkTraining, maxSeed } from "./train.js";
 import { holdBack } from "./unknown.js";
 import type { Static } from "./values.js";
 import { inVariant } from "./variant-places.js";
@@ -72,7 +73,8 @@ export function check(files: SourceFiles, options: CheckOptions, diagnostics: Di
   const variant = items.variants.get(program.name);
   if (variant !== undefined) reportDangling(program, variant, held);
   const said = checkTraining(program, model.params, model, model.graph.inputs[0]?.channels, held);
-  const training = options.batch === undefined ? said : { ...said, train: { ...said.train, batch: options.batch } };
+  const seed = model.params.has("seed") ? undefined : seedOf(overrides, program, held);
+  const training = { ...said, train: { ...said.train, ...(options.batch === undefined ? {} : { batch: options.batch }), ...(seed === undefined ? {} : { seed }) } };
   checkBatch(model.graph, training.train.batch, held);
   checkTokens(model.graph, held);
   checkData(model.graph, program, training, held);
@@ -83,6 +85,12 @@ export function check(files: SourceFiles, options: CheckOptions, diagnostics: Di
   if (variant !== undefined) held.list.forEach((d, i) => { held.list[i] = inVariant(d, program, variant); });
   held.pass(model.guessed, broken.map((b) => b.span));
   return { program, graph: model.graph, training, encoders: model.encoders, params: model.params, sweeps };
+}
+
+/** The seed that a sweep or `--set` asks for. */
+function seedOf(overrides: ReadonlyMap<string, Static>, program: Program, diagnostics: Diagnostics): number | undefined {
+  const value = overrides.get("seed");
+  return value === undefined ? undefined : asCount({ kind: "static", value }, "`seed`", settingSpan(program, "seed"), diagnostics, 0, maxSeed);
 }
 
 /** Where a setting of `train` stands, else the first of the named ones that does, else the program's name. */

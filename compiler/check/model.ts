@@ -98,9 +98,11 @@ export function elaborateModel(program: Program, overrides: Overrides, isLibrary
     for (const name of declaredNames(statement)) resting.add(name.text);
   }
   const settable: Settable = {
-    names: [...params.keys(), ...options],
+    // The seed of the recipe is what sweeps repeat a program with.
+    names: [...params.keys(), ...options, ...(params.has("seed") ? [] : ["seed"])],
     follows: new Map([...env.instances.values()].flatMap(({ instance: i }) => (i.training.kind === "ema" ? [[i.name, i.training.of]] : []))),
   };
+  if (!params.has("seed")) unused.delete("seed");
   for (const path of unused) {
     // An instance with a mistake of its own, which has been told, may have had that option.
     if (cx.scope.get(path.split(".")[0] ?? "")?.kind === "poison") continue;

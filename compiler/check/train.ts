@@ -34,6 +34,9 @@ export interface CheckedTraining {
   readonly probes: readonly ProbeSpec[];
 }
 
+/** Seeds go from 0 to this. */
+export const maxSeed = 2 ** 31 - 1;
+
 type Draft = { -readonly [K in keyof TrainConfig]: TrainConfig[K] };
 
 const constant = (value: number): TrainConfig["learningRate"] => ({ kind: "constant", points: [value], warmup: undefined, stretch: 1 });
@@ -193,7 +196,7 @@ const settings: Readonly<Record<string, Reader>> = {
   batch: numberSetting(1, 1 << 20, true, (draft, n) => { draft.batch = n; }),
   accumulate: numberSetting(1, 1 << 16, true, (draft, n) => { draft.accumulate = n; }),
   recompute: wordSetting(settingChoices.recompute, (draft, word) => { draft.recompute = word; }),
-  seed: numberSetting(0, 2 ** 31 - 1, true, (draft, n) => { draft.seed = n; }),
+  seed: numberSetting(0, maxSeed, true, (draft, n) => { draft.seed = n; }),
   optimizer: readOptimizer,
   learning_rate: scheduleSetting(0, (draft, s) => { draft.learningRate = s; }),
   weight_decay: scheduleSetting(0, (draft, s) => { draft.weightDecay = s; }),

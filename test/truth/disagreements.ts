@@ -45,9 +45,6 @@ export const explained: Readonly<Record<string, string>> = {
   U940: "the criterion does not fit the term of patches: both its sides are of one view, so that strangers are no strangers to it (2.32 and 2.33). The term of pictures is at 2.3 for a pair and 7.4 for strangers after 300 steps from one seed, and the spread has gone from 0.26 to 0.85.",
   U945: "as U511, from one seed: pooled features are alike (0.17 -> 0.014 in 300 steps) while their rank is 18 and the loss goes from 8.5 to 3.7: tokens at equal places are held apart over images (places alone would leave ln 64, 4.2), and nothing asks that of their mean.",
   U1090: "the criterion does not fit: at temperature 10 the loss can only lie between about 4.07 and 4.26, of which the gap between pair and strangers is a small share of its value. It holds: the spread goes from 0.26 to 0.93, a pair is at 4.07 and strangers at 4.17, where ln 64 is 4.16.",
-  U1105: "100 steps follow with 0.9, which is too quick for masked prediction (docs/truth.md): the spread falls to 0.02. In 300 steps from one seed, with 0.99, it goes from 0.17 to 0.72.",
-  U1108: "rounding moves the encoder, and signs agree by what they were before: after 300 steps from one seed a pair is at 3.95 and strangers at 6.45, of 5.56 and 12.4 untrained. No gradient but rounding's is a fact of the graph.",
-  U1133: "on the way after 100 steps: a pair is at 0.87 and strangers at 0.92; after 300 from one seed at 0.20 and 0.48, the spread at 0.60 of 0.26.",
 };
 
 const falls = "what is said is true: the spread falls (see above).";
@@ -55,8 +52,6 @@ const falls = "what is said is true: the spread falls (see above).";
 /** Sound programs in whose runs a monitor is heard, and why. */
 export const alarming: Readonly<Record<string, string>> = {
   U718: falls,
-  U1105: "what is said is true of 100 steps, where the average follows with 0.9 (see above).",
-  U1120: "the spread falls before it comes back: heard at step 45, and at 0.70 of 0.26 after 100.",
   U1134: "what is said is true: by this recipe a momentum that ends at 0 is 0 throughout, and the average is the encoder.",
   U1063: "what is said is true: the spread of the first seed falls (0.157 -> 0.033 after 300 steps).",
 };

@@ -1,7 +1,7 @@
 /** Slips of recipes and sweeps that would train something else than what is written, or nothing; and what a wrong value is called. */
 import { expect, test } from "vitest";
 import { check } from "../../../compiler/compile.js";
-import { checkMarked, sound } from "./marked.js";
+import { checkMarked, markedFile, sound } from "./marked.js";
 
 /** Errors and warnings of a sound program with these settings. */
 function told(train: string, tail = ""): readonly string[] {
@@ -87,6 +87,14 @@ test("a sweep has runs, each of them once", () => {
   checkMarked(sound("", `  sweep s of m { predict.depth in [1], predict.depth in [2] }
 //                                     ^^^^^^^^^^^^^ JEP2002 Put all its values into one list.
 `));
+});
+
+test("a sweep may repeat a program with other seeds, and `--set` name one", () => {
+  const text = sound("", "  sweep s of m { seed in [0, 5], predict.depth in [1, 2] }\n");
+  const swept = check({ file: markedFile, text });
+  expect(swept.checked?.sweeps[0]?.points.map((p) => Object.fromEntries(p))).toEqual([0, 5].flatMap((seed) => [1, 2].map((depth) => ({ seed, "predict.depth": depth }))));
+  expect(check({ file: markedFile, text }, { set: { seed: 7 } }).checked?.training.train.seed).toBe(7);
+  expect(check({ file: markedFile, text }, { set: { seed: 0.5 } }).diagnostics.map((d) => d.code)).toContain("JEP2011");
 });
 
 test("the values of a sweep stand in a list", () => {
