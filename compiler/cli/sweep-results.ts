@@ -91,14 +91,39 @@ const known: readonly (readonly [heading: string, cell: (r: RowResult) => string
   ["what", (r) => r.doc],
 ];
 
-/** Those of some rows: attentive heads have a column where there are some. */
-function columnsOf(rows: readonly RowResult[]): typeof known {
-  return known.filter(([heading]) => heading !== "attentive" || rows.some((r) => r.attentive !== undefined));
+/** Those of some rows: attentive heads, and for people papers, have a column where there are some. */
+function columnsOf(rows: readonly RowResult[], optional: readonly string[]): typeof known {
+  return known.filter(([heading]) => (heading !== "attentive" && heading !== "paper") || !optional.includes(heading) || rows.some((r) => r[heading] !== undefined));
+}
+
+/** Scores that are summed up over seeds. */
+const summed = ["linear", "untrained", "nearest", "attentive", "rank"] as const;
+
+/** Rows that differ in nothing but their seed, as a table: mean and deviation (of n - 1) of what they got. Empty where none do. */
+function overSeeds(rows: readonly RowResult[], line: (cells: readonly string[]) => string): string[] {
+  const alike = new Map<string, RowResult[]>();
+  for (const row of rows) {
+    const name = row.name.replace(/(^|[.,])seed=\d+,?/, "$1").replace(/[.,]$/, "");
+    if (name !== row.name) alike.set(name, [...alike.get(name) ?? [], row]);
+  }
+  const groups = [...alike].filter(([, own]) => own.length > 1);
+  const columns = summed.filter((key) => groups.some(([, own]) => own.some((r) => r[key] !== undefined)));
+  if (groups.length === 0 || columns.length === 0) return [];
+  const cell = (own: readonly RowResult[], key: (typeof summed)[number]): string => {
+    const values = own.flatMap((r) => r[key] ?? []);
+    if (values.length < 2) return "";
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+    return `${mean.toFixed(1)} ± ${Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1)).toFixed(1)}`;
+  };
+  return [
+    "Over seeds, mean ± standard deviation:", "", line(["rows", "seeds", ...columns]), line(["---", "---:", ...columns.map(() => "---:")]),
+    ...groups.map(([name, own]) => line([name, String(own.length), ...columns.map((key) => cell(own, key))])), "",
+  ];
 }
 
 /** Comma-separated values, quoted where they must be. */
 export function toCsv(rows: readonly RowResult[]): string {
-  const columns = columnsOf(rows);
+  const columns = columnsOf(rows, ["attentive"]);
   const quote = (cell: string): string => (/[",\n\r]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
   return [columns.map(([h]) => h), ...rows.map((r) => columns.map(([, cell]) => cell(r)))].map((cells) => `${cells.map(quote).join(",")}\n`).join("");
 }
@@ -106,11 +131,12 @@ export function toCsv(rows: readonly RowResult[]): string {
 /** A Markdown document with the table, what its columns mean, and the plot. */
 export function toMarkdown(title: string, rows: readonly RowResult[], plot: string): string {
   const line = (cells: readonly string[]): string => `| ${cells.map((c) => c.replaceAll("|", "\\|")).join(" | ")} |`;
-  const columns = columnsOf(rows);
+  const columns = columnsOf(rows, ["attentive", "paper"]);
   const right = columns.map(([h]) => (["row", "state", "what"].includes(h) ? "---" : "---:"));
   return [
     `# ${title}`, "", line(columns.map(([h]) => h)), line(right), ...rows.map((r) => line(columns.map(([, cell]) => cell(r)))), "",
-    "paper: what the paper reports for its own, much larger, configuration. linear, untrained, nearest: accuracy in percent of a linear head and of",
+    ...overSeeds(rows, line),
+    `${columns.some(([h]) => h === "paper") ? "paper: what the paper reports for its own, much larger, configuration. " : ""}linear, untrained, nearest: accuracy in percent of a linear head and of`,
     "the nearest neighbors on frozen features of this configuration, and of the linear head before training; attentive: of a head on all tokens. Compare orders, not figures.", "", `![${title}](${plot})`, "",
   ].join("\n");
 }
