@@ -117,7 +117,9 @@ function readOption(cx: BodyCx, key: string, arg: ast.Arg, draft: Draft): boolea
       if (range === undefined) return false;
       const top = key === "aspect" ? 100 : 1;
       if (range[0] <= 0 || range[1] > top) {
-        cx.diagnostics.add(report("JEP5003", arg.value.span, { option: key, top, low: range[0], high: range[1] }));
+        // Sixty percent, or sixty of the positions: a mask is a share.
+        const share = top === 1 && range[1] > 1 && range[1] <= 100 ? { help: `It is a share of the grid: ${range[0]} percent is \`${range[0] / 100}\`.` } : {};
+        cx.diagnostics.add(report("JEP5003", arg.value.span, { option: key, top, range: range[0] === range[1] ? `${range[0]}` : `${range[0]}..${range[1]}` }, share));
         return false;
       }
       draft[key] = range;

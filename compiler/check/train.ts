@@ -178,6 +178,9 @@ const wordSetting = <W extends string>(words: readonly W[], write: (draft: Draft
   else state.cx.diagnostics.add(report("JEP2010", setting.span, { what: `\`${setting.name.text}\``, expected: words.map((w) => `\`${w}\``).join(" or "), found: text !== undefined ? `\`${text}\`` : expr === undefined ? "nothing" : `\`${printExpr(expr)}\`` }));
 };
 
+const isNone = (expr: ast.Expr | undefined): boolean => expr?.kind === "ref" && expr.name === "none";
+const clip = numberSetting(1e-9, 1e9, false, (draft, n) => { draft.gradientClip = n; });
+
 const optimizers: Readonly<Record<string, readonly string[]>> = { adamw: ["beta1", "beta2", "eps"], sgd: ["momentum"], lars: ["momentum", "trust"] };
 
 /** Arguments of what settings are given: data and optimizers. */
@@ -200,7 +203,11 @@ const settings: Readonly<Record<string, Reader>> = {
   optimizer: readOptimizer,
   learning_rate: scheduleSetting(0, (draft, s) => { draft.learningRate = s; }),
   weight_decay: scheduleSetting(0, (draft, s) => { draft.weightDecay = s; }),
-  gradient_clip: numberSetting(1e-9, 1e9, false, (draft, n) => { draft.gradientClip = n; }),
+  gradient_clip: (state, setting) => {
+    // What a variant has of its base it must be able to leave.
+    if (setting.values.length === 1 && isNone(setting.values[0])) state.draft.gradientClip = undefined;
+    else clip(state, setting);
+  },
   checkpoint_every: durationSetting((draft, d) => { draft.checkpointEvery = d; }, "epochs"),
   on_collapse: wordSetting(settingChoices.on_collapse, (draft, w) => { draft.onCollapse = w; }),
 };

@@ -89,6 +89,12 @@ test("a sweep has runs, each of them once", () => {
 `));
 });
 
+test("a variant takes a bound of gradients back", () => {
+  const text = `${sound("", "", "  epochs 1\n  gradient_clip 1.0\n")}variant free of m {\n  train { gradient_clip none }\n}\n`;
+  const clipOf = (program: string): number | undefined => check({ file: markedFile, text }, { program }).checked?.training.train.gradientClip;
+  expect([clipOf("m"), clipOf("free")]).toEqual([1, undefined]);
+});
+
 test("a sweep may repeat a program with other seeds, and `--set` name one", () => {
   const text = sound("", "  sweep s of m { seed in [0, 5], predict.depth in [1, 2] }\n");
   const swept = check({ file: markedFile, text });
