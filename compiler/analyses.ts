@@ -87,12 +87,21 @@ export function analyze(checked: Checked, texts: ReadonlyMap<string, string>): A
   const relaxed = [...new Set(masked.filter((m) => m.relaxed).map((m) => m.diagnostic.code))];
   return {
     program, losses, facts, collapse,
-    diagnostics: [...targetsOnce(shown).map((s) => s.diagnostic), ...masked.map((m) => m.diagnostic), ...others.filter((d) => !isOfTarget(d, shown, facts))],
+    diagnostics: [...targetsOnce(causes(shown)).map((s) => s.diagnostic), ...masked.map((m) => m.diagnostic), ...others.filter((d) => !isOfTarget(d, shown, facts))],
     monitors: monitorsOf(facts, collapse, trivial, program.verdict),
     watchlist: watchlist(facts, collapse),
     trivial,
     allowed: graph.allowed.map((a) => ({ what: a.what, reason: a.reason, codes: a.what === "collapse" ? codes : relaxed })),
   };
+}
+
+/** Rules of what a guard would keep: where one is turned round, that is the cause, and mends them when it is turned back. */
+const guarded: ReadonlySet<Finding["rule"]> = new Set(["E-SYM", "E-ONEHOT"]);
+
+/** What is told first: consequences of a guard with the wrong sign are left until it is right. */
+function causes(shown: readonly Shown[]): readonly Shown[] {
+  const turned = new Set(shown.flatMap(({ finding: { rule, term, encoder } }) => (rule === "E-GUARD-SIGN" && (term?.sign ?? 0) < 0 ? [encoder] : [])));
+  return shown.filter(({ finding: { rule, encoder } }) => !guarded.has(rule) || !turned.has(encoder));
 }
 
 interface Shown {

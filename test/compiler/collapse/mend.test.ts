@@ -108,3 +108,35 @@ model m {
   // Deeper than the student it cannot be its average, and frozen it is meant.
   for (const teacher of ["vit(patch: 8, width: 16, depth: 2, heads: 2)", "frozen(vit(patch: 8, width: 16, depth: 1, heads: 2))"]) expect(mend("other", program(teacher))).toBeUndefined();
 });
+
+test("a guard with the wrong sign is the cause of what it does not keep: it alone is told, and its fix makes MSN of it", () => {
+  const msn = (sign: string): string => `use std.vit
+use std.heads
+model msn {
+  input image: Image[32, 32, 3]
+  view a = augment(image) { flip(p: 0.5) }
+  view b = augment(image) { random_resized_crop(scale: 0.3..1.0) }
+  encoder f = vit(8, 32, 1, 2)
+  encoder t = ema(f, momentum: 0.996 -> 1.0)
+  head proj = mlp_bn(32, 16)
+  head proj_t = ema(proj, momentum: 0.996 -> 1.0)
+  head codes = prototypes(24)
+  z = codes(proj(pool(f(a))))
+  target = stopgrad(softmax(codes(proj_t(pool(t(b)))), temperature: 0.025))
+  loss cross_entropy(z, target, temperature: 0.1)
+    ${sign} 1.0 * mean_entropy(softmax(z, temperature: 0.1))
+}
+train msn {
+  data shapes(count: 64)
+  steps 4
+  batch 16
+}
+`;
+  const errors = (text: string): Diagnostic[] => checked(text).diagnostics.filter((d) => d.severity === "error");
+  const told = errors(msn("-"));
+  expect(told.map((d) => d.code)).toEqual(["JEP4010"]);
+  expect(applyFixes(msn("-"), "m.jepa", certainFixes(told)).text).toBe(msn("+"));
+  expect(errors(msn("+"))).toEqual([]);
+  // Without any guard the codes themselves are told.
+  expect(errors(msn("-").replace(/\n {4}- 1\.0.*/, "")).map((d) => d.code)).toContain("JEP4013");
+});
