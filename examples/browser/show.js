@@ -4,6 +4,7 @@
  * Curves are the report's (runtime/train/charts); pictures are canvases, one for each picture, made once and drawn again.
  */
 import { lineChart, lossChart } from "./runtime/train/charts.js";
+import { drawNumbers } from "./runtime/train/number-pictures.js";
 import { patchColors } from "./features.js";
 
 /** Device pixels for each pixel of a picture, so that outlines are thin. */
@@ -27,7 +28,7 @@ export function showMasks(box, manifest, batch, most = 8) {
   const shown = Math.min(most, batch.size);
   const frames = view.frames ?? 1;
   const middle = Math.floor((frames - 1) / 2);
-  const canvases = canvasesIn(box, shown, 1, view, "a training picture with its masks");
+  const canvases = canvasesIn(box, shown, 1, shapeOf(view), "a training picture with its masks");
   for (let b = 0; b < shown; b++) {
     const pen = canvases[b][0].getContext("2d");
     const at = b * frames + middle;
@@ -52,7 +53,7 @@ export function showFeatures(box, manifest, { pixels, picture, encoder }, tokens
   const n = tokens.length / (rows * cols * encoder.width);
   const size = picture.height * picture.width * manifest.train.mean.length;
   const { colors, components } = patchColors(tokens, n, rows * cols, encoder.width, last);
-  const canvases = canvasesIn(box, n, 2, picture, "a picture, and its patches colored by their features");
+  const canvases = canvasesIn(box, n, 2, shapeOf(picture), "a picture, and its patches colored by their features");
   for (let b = 0; b < n; b++) {
     paintPicture(canvases[b][0].getContext("2d"), pixels.subarray(b * size, (b + 1) * size), picture, manifest.train);
     const pen = canvases[b][1].getContext("2d");
@@ -86,8 +87,23 @@ function canvasesIn(box, count, each, view, label) {
   }));
 }
 
-/** There are as many means as channels; one is shown as gray. */
-function paintPicture(pen, pixels, view, { mean, std }) {
+/** What a picture is drawn in; a signal of one row has room for its lines. */
+function shapeOf({ height, width }) {
+  return height === 1 ? { width: 68, height: 28 } : { width, height };
+}
+
+/** There are as many means as channels; one is shown as gray, numbers without black and white by their range. */
+function paintPicture(pen, pixels, view, train) {
+  paint(pen, train.data.kind === "waves" || train.data.kind === "arrays" ? imageOf(drawNumbers(pixels, view.height, view.width, train.mean.length)) : shades(pixels, view, train));
+}
+
+function imageOf({ rgb, height, width }) {
+  const image = new ImageData(width, height);
+  for (let i = 0; i < width * height; i++) image.data.set([rgb[i * 3], rgb[i * 3 + 1], rgb[i * 3 + 2], 255], i * 4);
+  return image;
+}
+
+function shades(pixels, view, { mean, std }) {
   const channels = mean.length;
   const image = new ImageData(view.width, view.height);
   for (let i = 0; i < view.width * view.height; i++) {
@@ -97,7 +113,11 @@ function paintPicture(pen, pixels, view, { mean, std }) {
     }
     image.data[i * 4 + 3] = 255;
   }
-  const small = new OffscreenCanvas(view.width, view.height);
+  return image;
+}
+
+function paint(pen, image) {
+  const small = new OffscreenCanvas(image.width, image.height);
   small.getContext("2d").putImageData(image, 0, 0);
   pen.imageSmoothingEnabled = false;
   pen.drawImage(small, 0, 0, pen.canvas.width, pen.canvas.height);

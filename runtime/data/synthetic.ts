@@ -120,8 +120,9 @@ export function waveSource(options: WaveOptions): ImageSource {
   };
 }
 
-/** A fingerprint of generated pictures or clips for checkpoints. */
-export function syntheticSignature(spec: SyntheticOptions): string {
+/** A fingerprint of generated pictures, clips or signals for checkpoints. */
+export function syntheticSignature(spec: SyntheticOptions | WaveOptions): string {
+  if ("length" in spec) return `${spec.count} synthetic signals of ${spec.length} x ${spec.channels}, seed ${spec.seed}`;
   const { count, side, seed, frames } = spec;
   return `${count} synthetic ${frames === undefined ? "pictures" : `clips of ${frames} frames`} of ${side}, seed ${seed}`;
 }

@@ -211,8 +211,7 @@ function described(source: ImageSource): TrainingData {
 function signatureOf(source: ImageSource): string {
   const { spec } = source;
   if (spec === undefined) return `${source.size} pictures, ${source.name}`;
-  if (spec.kind === "synthetic") return syntheticSignature(spec);
-  if (spec.kind === "waves") return `${spec.count} synthetic signals of ${spec.length} x ${spec.channels}, seed ${spec.seed}`;
+  if (spec.kind === "synthetic" || spec.kind === "waves") return syntheticSignature(spec);
   const plain = (path: string): string => path.replaceAll("\\", "/");
   if (spec.kind === "arrays") return `${counted(source.size, "array")}, ${createHash("sha256").update(JSON.stringify([spec.classes, spec.files.map(plain), spec.labels])).digest("hex").slice(0, 16)}`;
   const found = spec.kind === "folder" ? [spec.classes, spec.files.map(plain)] : [spec.classes, spec.films.map(({ path, frames }) => [plain(path), frames]), spec.frames, spec.every];
