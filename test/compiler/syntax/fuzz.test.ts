@@ -126,9 +126,9 @@ test("100,000 open brackets, blocks, signs or calls are one report, not a stack 
 }, slow);
 
 test("megabytes of garbage end within seconds, with a bounded list of reports", () => {
-  // One of each way out at full size: brackets, characters of no token, statements.
+  // One of each way out at full size: brackets, characters of no token, statements. What grew with the square of the length would take minutes at the others' too.
   for (const unit of ["(", "{ ", "é ", "a b\n", "model m {\n", "'\n", "model m { x = f(1,,2,,) }\n", "}", "#\n", "“ ", "）", "→", "1–1 ", "model m\n  x = 1\n}\n"]) {
-    const size = ["(", "é ", "a b\n"].includes(unit) ? 5e6 : 1e6;
+    const size = ["(", "é ", "a b\n"].includes(unit) ? 5e6 : 4e5;
     const start = performance.now();
     const { diagnostics } = parse(unit.repeat(size / unit.length), "f");
     expect(diagnostics.length).toBeLessThanOrEqual(102);
