@@ -3,7 +3,8 @@
  * every type and order; samples that do not fit are named; crops and stretches of signals; generated signals.
  */
 import { spawnSync } from "node:child_process";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -85,12 +86,15 @@ test("what is no plain array of finite numbers is refused in words", () => {
 
 test("files that numpy writes are read as numpy wrote them", async () => {
   const script = `import numpy as np, sys\nr = np.random.default_rng(0)\nfor i, t in enumerate(['f2', 'f4', 'f8', 'i2', '>i4', 'u1', '?']):\n    x = (r.standard_normal((3, 4, 2)) * 50).astype(t)\n    x = np.asfortranarray(x) if i % 2 else x\n    np.save(f'{sys.argv[1]}/{i}.npy', x)\n    np.savetxt(f'{sys.argv[1]}/{i}.txt', x.astype('f8').ravel(), fmt='%.17g')\n`;
-  const made = spawnSync("python3", ["-c", script, folder], { encoding: "utf8" });
-  if (made.status !== 0) {
-    console.warn("NOT TESTED: files that numpy writes; python3 has no numpy here");
+  // The environment of the comparisons with PyTorch has numpy, where it is set up.
+  const own = join(import.meta.dirname, "../../../.engines/torch/bin/python");
+  const python = existsSync(own) ? own : "python3";
+  if (spawnSync(python, ["-c", "import numpy"]).status !== 0) {
+    console.warn("NOT TESTED: files that numpy writes; python3 has no numpy here, node scripts/setup.mjs --torch brings it");
     return;
   }
-  const { readFile } = await import("node:fs/promises");
+  const made = spawnSync(python, ["-c", script, folder], { encoding: "utf8" });
+  expect(made.status, made.stderr).toBe(0);
   for (let i = 0; i < 7; i++) {
     const wanted = (await readFile(join(folder, `${i}.txt`), "utf8")).trim().split("\n").map((line) => Math.fround(Number(line)));
     expect(read(await readFile(join(folder, `${i}.npy`))), `${i}`).toEqual(wanted);
