@@ -12,7 +12,7 @@ import { namedAxes, noPositions } from "../types/value-type.js";
 import type { BodyCx } from "./body.js";
 import { emit } from "./body.js";
 import type { ArgValue } from "./expr.js";
-import { asCount, asNumber, bounds } from "./static.js";
+import { asCount, asNumber, asSides, bounds } from "./static.js";
 import { describe, poison } from "./values.js";
 import type { Value } from "./values.js";
 
@@ -53,18 +53,10 @@ export function count(call: Call, name: string): number | undefined {
   return arg === undefined ? undefined : asCount(arg.value, `\`${name}\` of \`${call.name}\``, arg.span, call.cx.diagnostics);
 }
 
-/** Height and width: one whole number from 1 on for both, or a list of two. */
+/** Height and width, by one number or a list of two. */
 export function sides(call: Call, name: string): readonly [number, number] | undefined {
   const arg = call.args.get(name);
-  if (arg?.value.kind !== "list") {
-    const side = count(call, name);
-    return side === undefined ? undefined : [side, side];
-  }
-  const { items } = arg.value;
-  const [height, width] = items.map((item) => asCount(item, `a side of \`${name}\``, arg.span, call.cx.diagnostics));
-  if (items.length === 2) return height === undefined || width === undefined ? undefined : [height, width];
-  call.cx.diagnostics.add(report("JEP2010", arg.span, { what: `\`${name}\` of \`${call.name}\``, expected: "one number, or a list of a height and a width such as `[16, 8]`,", found: `a list of ${items.length}` }));
-  return undefined;
+  return arg === undefined ? undefined : asSides(arg.value, `\`${name}\` of \`${call.name}\``, arg.span, call.cx.diagnostics);
 }
 
 /** A number, or the fallback where the argument is absent. */

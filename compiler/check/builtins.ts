@@ -239,7 +239,7 @@ const gridOf = (type: ValueType) => (type.positions.kind === "all" || type.posit
 /** The patch size when a program says it once: the grid of any mask already in use, or the square `patch` of its networks. */
 function knownPatch(cx: BodyCx): Sides | undefined {
   for (const mask of cx.env.masks.values()) if (mask.grid !== undefined) return sidesOf(mask.grid);
-  const sizes = new Set([...cx.env.instances.values()].map((i) => i.instance.config["patch"]));
+  const sizes = new Set([...cx.env.instances.values()].map((i) => i.instance.config["patch"]).filter((patch) => patch !== undefined));
   const [side] = sizes;
   return sizes.size === 1 && typeof side === "number" ? [side, side] : undefined;
 }

@@ -29,7 +29,7 @@ import { declaredNames } from "./program.js";
 import type { Settable } from "./settable.js";
 import { meantSetting } from "./settable.js";
 import { runBinding } from "./statements.js";
-import { asCount, bounds, maxDimension } from "./static.js";
+import { asCount, asSides, bounds, maxDimension } from "./static.js";
 import { mentionsIn } from "./unknown.js";
 import { behindFirst, inBlock, readTransforms } from "./transforms.js";
 import { describe, fromOutside, poison } from "./values.js";
@@ -383,20 +383,13 @@ function runView(cx: BodyCx, statement: ast.View): void {
   for (const { name } of named) {
     if (name !== undefined && name.text !== "size") cx.diagnostics.add(report("JEP2004", name.span, { callee: "augment", name: name.text, known: "`size`, the side of the view where it is not the input's" }, ["crop", "crop_size", "side", "resolution", "image_size"].includes(name.text) ? { fixes: [{ title: "write `size`", edits: [{ span: name.span, text: "size" }] }] } : { help: "`size` is its one argument; transforms stand in braces behind it: `{ flip(p: 0.5) }`." }));
   }
-  const [high, wide] = size === undefined ? [] : viewSides(cx, size);
+  const [high, wide] = (size === undefined ? undefined : asSides(evaluate(cx, size.value), "`size`", size.span, cx.diagnostics)) ?? [];
   const transforms = readTransforms(cx, [...behindFirst(call.args).filter(({ arg }) => !named.includes(arg)), ...inBlock(call.block ?? [])], input.channels);
   for (const name of statement.names) {
     const view = { name: name.text, input: input.name, height: high ?? input.height, width: wide ?? input.width, transforms, origin: statement.span };
     cx.env.views.set(name.text, view);
     cx.scope.set(name.text, emitInput(cx, name.text, imageType({ ...input, height: view.height, width: view.width }), name.span));
   }
-}
-
-/** Height and width of a view: one number for both, or a list of two. */
-function viewSides(cx: BodyCx, { value, span }: ast.Arg): readonly (number | undefined)[] {
-  const read = evaluate(cx, value);
-  const sides = read.kind === "list" && read.items.length === 2 ? read.items.map((item) => asCount(item, "a side of `size`", span, cx.diagnostics)) : [asCount(read, "`size`", span, cx.diagnostics)];
-  return sides.length === 1 ? [sides[0], sides[0]] : sides;
 }
 
 function runMask(cx: BodyCx, statement: ast.Mask): void {

@@ -41,6 +41,19 @@ export function bounds(low: number, high: number, kind = "a number"): string {
   return `${kind} from ${low} to ${high}`;
 }
 
+/** Height and width: one whole number from 1 on for both, or a list of two. */
+export function asSides(value: Value, what: string, at: Span, diagnostics: Diagnostics): readonly [number, number] | undefined {
+  if (value.kind !== "list") {
+    const side = asCount(value, what, at, diagnostics);
+    return side === undefined ? undefined : [side, side];
+  }
+  const { items } = value;
+  const [height, width] = items.map((item) => asCount(item, `a side of ${what}`, at, diagnostics));
+  if (items.length === 2) return height === undefined || width === undefined ? undefined : [height, width];
+  diagnostics.add(report("JEP2010", at, { what, expected: "one number, or a list of a height and a width such as `[16, 8]`,", found: `a list of ${items.length}` }));
+  return undefined;
+}
+
 /** A range, or a single number as a range of one point. */
 export function asRange(value: Value, what: string, at: Span, diagnostics: Diagnostics): readonly [number, number] | undefined {
   if (value.kind === "range") return [value.low, value.high];

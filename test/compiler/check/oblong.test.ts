@@ -40,6 +40,11 @@ test("a patch has a height and a width, or one number for both", () => {
   expect(gridOf(read(square("[4, 4]")))).toEqual(gridOf(read(square("4"))));
 });
 
+test("`patches(image)` takes the size that the networks have, where the other modules have none", () => {
+  const painted = `use std.vit\nmodel m {\n  input image: Image[32, 32, 3]\n  encoder f = vit(8, 16, 1, 2)\n  head paint = decode()\n  head other = mlp(8)\n  loss mse(paint(f(image)), patches(image)) + 0.1 * variance(other(pool(f(image))))\n}\ntrain m {\n  data shapes(count: 64)\n  steps 2\n}\n`;
+  expect(told(read(painted))).toEqual([]);
+});
+
 test("what two sides may not be", () => {
   expect(told(read(signal("[1, 5]")))).toEqual([expect.stringMatching(/^JEP3005 A 1x96 image cannot be cut into 1x5 patches/)]);
   expect(told(read(signal("4")))).toEqual([expect.stringMatching(/^JEP3005 A 1x96 image cannot be cut into 4x4 patches.*`patch: \[1, 4\]`/)]);
