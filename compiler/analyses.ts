@@ -146,11 +146,6 @@ export function ruleCodes(): ReadonlyMap<string, string> {
   return new Map(Object.entries(rules).map(([rule, { code }]) => [rule, code]));
 }
 
-interface Shown {
-  readonly finding: Finding;
-  readonly diagnostic: Diagnostic;
-}
-
 /** An encoder that makes targets, that nothing trains and that decays is one thing to mend: of the two findings the one that says more is told, with the ways out of both. */
 function targetsOnce(shown: readonly Shown[]): readonly Shown[] {
   const decaying = (other: Finding): Shown | undefined => shown.find(({ finding: { rule, term, heads } }) => rule === "W-DECAYED-TARGET" && term === other.term && other.heads.every((h) => heads.includes(h)));

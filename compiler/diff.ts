@@ -86,7 +86,7 @@ function recipe({ checked }: CheckResult): ReadonlyMap<string, string> {
   const { train, transforms } = checked.training;
   const { data, duration, optimizer } = train;
   const settings: Readonly<Record<string, string | undefined>> = {
-    data: data.kind === "synthetic" || data.kind === "waves" ? `${data.kind === "waves" ? "waves" : "shapes"}(count: ${data.count})` : `${data.kind}(${data.path}${data.kind === "arrays" || data.bands === undefined ? "" : `, bands ${data.bands.join(" ")}`}${data.kind === "videos" ? `, every ${data.every}` : ""}), on_corrupt ${data.onCorrupt}, on_small ${data.onSmall}${data.kind === "videos" ? `, on_short ${data.onShort}` : ""}`,
+    data: "count" in data ? `${data.kind === "waves" ? "waves" : "shapes"}(count: ${data.count})` : `${data.kind}(${data.path}${data.kind === "arrays" || data.bands === undefined ? "" : `, bands ${data.bands.join(" ")}`}${data.kind === "videos" ? `, every ${data.every}` : ""}), on_corrupt ${data.onCorrupt}, on_small ${data.onSmall}${data.kind === "videos" ? `, on_short ${data.onShort}` : ""}`,
     normalize: `mean ${train.mean.join(", ")}, std ${train.std.join(", ")}`,
     augment: transforms.length === 0 ? undefined : transforms.map((t) => `${t.name}(${flat(t.args)})`).join(" "),
     [duration.unit]: String(duration.value),

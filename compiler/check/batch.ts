@@ -54,8 +54,8 @@ export function checkTokens(graph: ModelGraph, diagnostics: Diagnostics): void {
 
 /** Reports generated pictures or clips that are fewer than a batch; `at` is where their number stands. */
 export function checkFilled(graph: ModelGraph, { data, batch }: TrainConfig, at: Span, diagnostics: Diagnostics): void {
-  const things = graph.inputs.some(({ frames }) => frames !== undefined) ? "clips" : "pictures";
-  if ((data.kind === "synthetic" || data.kind === "waves") && data.count < batch) diagnostics.add(report("JEP6014", at, { count: data.count, things, batch }));
+  const things = data.kind === "waves" ? "signals" : graph.inputs.some(({ frames }) => frames !== undefined) ? "clips" : "pictures";
+  if ("count" in data && data.count < batch) diagnostics.add(report("JEP6014", at, { count: data.count, things, batch }));
 }
 
 const balancing = new Set(["mean_entropy", "diversity"]);

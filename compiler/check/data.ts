@@ -13,6 +13,7 @@ import type { ModelGraph, Node } from "../model/ir.js";
 import type * as ast from "../syntax/ast.js";
 import type { Program } from "./program.js";
 import type { CheckedTraining } from "./train.js";
+import { isNumbers } from "./train.js";
 
 /** Reports data of the wrong kind, and actions that are mirrored. */
 export function checkData(graph: ModelGraph, program: Program, training: CheckedTraining, diagnostics: Diagnostics): void {
@@ -27,7 +28,7 @@ export function checkData(graph: ModelGraph, program: Program, training: Checked
     diagnostics.add(report("JEP6022", call.span, { data: kind, reads, name: wrong.attrs.path ?? "", takes, instead: `${instead}("…")` }, extras));
   }
   checkBands(graph, setting, training, diagnostics);
-  if (kind === "arrays" || kind === "waves") checkNumbers(graph, program, training, setting, diagnostics);
+  if (isNumbers(training.train.data)) checkNumbers(graph, program, training, setting, diagnostics);
   const action = inputs.find(({ type }) => type.space.kind === "actions");
   if (action === undefined) return;
   const name = action.attrs.path ?? "";

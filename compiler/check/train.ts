@@ -101,7 +101,7 @@ function checkRate({ learningRate, duration, data, batch }: Draft, at: Span, dia
   if (learningRate.points.every((p) => p === 0)) diagnostics.add(report("JEP6016", at, {}));
   const { warmup } = learningRate;
   if (warmup === undefined) return;
-  const perEpoch = data.kind === "synthetic" || data.kind === "waves" ? Math.floor(data.count / batch) : undefined;
+  const perEpoch = "count" in data ? Math.floor(data.count / batch) : undefined;
   const one = warmup.unit === duration.unit ? 1 : perEpoch;
   // As one unit: epochs of pictures that a folder holds are not known here.
   const inUnit = (d: Duration): number => (one === undefined ? NaN : d.unit === "epochs" ? d.value * one : d.value);
@@ -222,7 +222,7 @@ function readData(state: State, setting: ast.Setting): void {
   }
   const data = call.name === "shapes" || call.name === "waves" ? readGenerated(cx, call.name, call.args) : readFolder(cx, call.name, call.args);
   state.draft.data = data;
-  if (data.kind === "arrays" || data.kind === "waves") Object.assign(state.draft, asTheyStand(state.channels));
+  if (isNumbers(data)) Object.assign(state.draft, asTheyStand(state.channels));
   const block = [...call.block, ...(setting.block ?? [])];
   const colors = block.flatMap((e) => {
     const c = named(e);
@@ -235,6 +235,11 @@ function readData(state: State, setting: ast.Setting): void {
 
 function isData(name: string): name is (typeof settingChoices.data)[number] {
   return (settingChoices.data as readonly string[]).includes(name);
+}
+
+/** Whether data are numbers, with no black and no white. */
+export function isNumbers({ kind }: Pick<DataConfig, "kind">): boolean {
+  return kind === "arrays" || kind === "waves";
 }
 
 /** Numbers have no scale that one could know. */

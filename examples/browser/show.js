@@ -4,6 +4,7 @@
  * Curves are the report's (runtime/train/charts); pictures are canvases, one for each picture, made once and drawn again.
  */
 import { lineChart, lossChart } from "./runtime/train/charts.js";
+import { isNumbers } from "./runtime/base/data-kinds.js";
 import { drawNumbers } from "./runtime/train/number-pictures.js";
 import { patchColors } from "./features.js";
 
@@ -94,7 +95,7 @@ function shapeOf({ height, width }) {
 
 /** There are as many means as channels; one is shown as gray, numbers without black and white by their range. */
 function paintPicture(pen, pixels, view, train) {
-  paint(pen, train.data.kind === "waves" || train.data.kind === "arrays" ? imageOf(drawNumbers(pixels, view.height, view.width, train.mean.length)) : shades(pixels, view, train));
+  paint(pen, isNumbers(train.data) ? imageOf(drawNumbers(pixels, view.height, view.width, train.mean.length)) : shades(pixels, view, train));
 }
 
 function imageOf({ rgb, height, width }) {

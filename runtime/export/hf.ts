@@ -8,6 +8,7 @@
  * Writing to disk is for the caller.
  */
 import type { Manifest } from "../abi.js";
+import { isNumbers } from "../base/data-kinds.js";
 import { HostError } from "../base/errors.js";
 import { safetensorsParts } from "../base/safetensors.js";
 import type { TensorToMake } from "../base/safetensors.js";
@@ -127,14 +128,14 @@ function metadata({ manifest, layout, step }: HfExport): Record<string, string> 
 
 function processor({ manifest, layout: { sizes } }: HfExport): object {
   // Means of arrays are in the arrays' own units.
-  const isNumbers = manifest.train.data.kind === "arrays" || manifest.train.data.kind === "waves";
+  const numbers = isNumbers(manifest.train.data);
   return {
     image_processor_type: "ViTImageProcessor",
     do_resize: true,
     size: { height: sizes.image, width: sizes.image },
     resample: 2,
-    do_rescale: !isNumbers,
-    ...(isNumbers ? {} : { rescale_factor: 1 / 255 }),
+    do_rescale: !numbers,
+    ...(numbers ? {} : { rescale_factor: 1 / 255 }),
     do_normalize: true,
     image_mean: manifest.train.mean,
     image_std: manifest.train.std,

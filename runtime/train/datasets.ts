@@ -11,6 +11,7 @@ import { existsSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import type { EncoderInfo, Manifest } from "../abi.js";
 import { counted } from "../base/counted.js";
+import { isGenerated, isNumbers } from "../base/data-kinds.js";
 import { encoderPicture } from "../base/encoder-input.js";
 import { HostError } from "../base/errors.js";
 import { withActions } from "../data/actions.js";
@@ -67,13 +68,6 @@ export async function openTrainingData(manifest: Manifest, path: string | undefi
   return described(await withNumbers(manifest, await openPictures(manifest, root, { onCorrupt, onSmall, onShort })));
 }
 
-type Data = Manifest["train"]["data"];
-
-/** Whether data are made and not read. */
-function isGenerated(data: Data): data is Extract<Data, { kind: "synthetic" | "waves" }> {
-  return data.kind === "synthetic" || data.kind === "waves";
-}
-
 /** What a folder does with files that are not as they should be; see `folderSource`, `filmSource` and `arraySource`. */
 export interface PictureOptions {
   readonly onCorrupt?: "skip" | "refuse";
@@ -88,7 +82,7 @@ export interface PictureOptions {
 export async function openPictures(manifest: Pick<Manifest, "inputs" | "train" | "views">, root: string, { onCorrupt, onSmall, onShort }: PictureOptions = {}): Promise<ImageSource> {
   const frames = framesOf(manifest);
   const { data } = manifest.train;
-  if (data.kind === "arrays" || data.kind === "waves") return openArrays(manifest, root, { onCorrupt, onSmall });
+  if (isNumbers(data)) return openArrays(manifest, root, { onCorrupt, onSmall });
   if (root.toLowerCase().endsWith(".npy")) throw new HostError("bad-data", `${root} is an array, and the program reads ${frames === undefined ? "pictures" : "films"}`, "write data arrays(\"…\") with a normalize in its units into the program");
   const read = { onCorrupt, onSmall, channels: channelsOf(manifest), bands: data.kind === "images" || data.kind === "videos" ? data.bands : undefined };
   if (frames === undefined) return folderSource(root, read);

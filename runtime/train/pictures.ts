@@ -7,6 +7,7 @@
  * from the very batch that a step trains on, so they show what the sampler does and not what it should do.
  */
 import { crc32 } from "../base/crc32.js";
+import { isNumbers } from "../base/data-kinds.js";
 import { own } from "../base/own.js";
 import { deflateSync } from "node:zlib";
 import type { Manifest, MaskBatch, MaskSpec, StepBatch } from "../abi.js";
@@ -55,16 +56,16 @@ export function maskGallery(manifest: Pick<Manifest, "masks" | "views" | "train"
   const size = view.height * view.width * channels;
   const shown = manifest.masks.filter((mask) => own(batch.masks, mask.name) !== undefined);
   const rows: string[] = [];
-  const isNumbers = manifest.train.data.kind === "arrays" || manifest.train.data.kind === "waves";
+  const numbers = isNumbers(manifest.train.data);
   for (let image = 0; image < Math.min(view.frames === undefined ? most : Math.min(most, CLIPS), batch.size); image++) {
     for (const frame of shownFrames(view.frames)) {
       const at = image * (view.frames ?? 1) + (frame ?? 0);
       const values = pixels.subarray(at * size, (at + 1) * size);
-      const { rgb, height, width } = isNumbers ? drawNumbers(values, view.height, view.width, channels) : { ...view, rgb: denormalize(values, channels, manifest.train.mean, manifest.train.std) };
+      const { rgb, height, width } = numbers ? drawNumbers(values, view.height, view.width, channels) : { ...view, rgb: denormalize(values, channels, manifest.train.mean, manifest.train.std) };
       const drawn = { height, width, frames: view.frames };
       const source = dataUri("image/png", encodePng(rgb, width, height));
       const panels = shown.flatMap((mask) => maskPanels(mask, own(batch.masks, mask.name), image, batch.size, source, drawn, frame));
-      rows.push(`<div class="panels">${panel(source, frame !== undefined ? `frame ${frame + 1}` : isNumbers ? "sample" : "picture", "", drawn)}${panels.join("")}</div>`);
+      rows.push(`<div class="panels">${panel(source, frame !== undefined ? `frame ${frame + 1}` : numbers ? "sample" : "picture", "", drawn)}${panels.join("")}</div>`);
     }
   }
   return rows.join("\n");

@@ -8,6 +8,7 @@
  */
 import type { Duration, Hyper, Manifest, TrainConfig } from "../abi.js";
 import { counted } from "../base/counted.js";
+import { isNumbers } from "../base/data-kinds.js";
 import { HostError } from "../base/errors.js";
 import { durationSteps, momentumValue, scheduleValue } from "../optim/schedule.js";
 
@@ -44,7 +45,7 @@ export function resolveRecipe(manifest: Pick<Manifest, "train" | "ema"> & Partia
   if (!Number.isInteger(images) || images < 0) throw new RangeError(`the number of pictures is ${images}, not a whole number`);
   if (!Number.isInteger(batch) || batch < 1) throw new RangeError(`the batch is ${batch}, not a whole number of pictures from 1 on`);
   const stepsPerEpoch = Math.floor(images / batch);
-  const one = train.data.kind === "videos" ? "film" : train.data.kind === "arrays" || train.data.kind === "waves" ? "sample" : "image";
+  const one = train.data.kind === "videos" ? "film" : isNumbers(train.data) ? "sample" : "image";
   if (stepsPerEpoch < 1) throw tooFew(images, batch, one);
   const totalSteps = durationSteps(overrides.duration ?? train.duration, stepsPerEpoch);
   if (totalSteps < 1) throw new HostError("bad-schedule", `the run would have no step: ${counted(images, one)} in batches of ${batch}`, "train for at least one step, for example with --steps 100");
